@@ -1,0 +1,48 @@
+# Every command a person needs; `make help` lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+SOURCES := src codegen tests benchmarks
+
+.DEFAULT_GOAL := help
+.PHONY: help setup train test check codegen codegen-check format bench clean
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## create .venv with the locked dependencies
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Esper needs Python 3.11 or newer; set PYTHON=/path/to/python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[digits,codegen,test]'
+	@touch $(STAMP)
+
+train: $(STAMP) ## grow a network on real digits, with telemetry in runs/
+	$(BIN)/esper train
+
+test: $(STAMP) ## run the tests
+	$(BIN)/python -m pytest
+
+check: $(STAMP) ## format check, lint, types, drift of the generated code
+	$(BIN)/black --check --quiet $(SOURCES)
+	$(BIN)/ruff check --quiet $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/python -m codegen check
+
+codegen: $(STAMP) ## write src/esper/_generated from specs/telemetry.yaml
+	$(BIN)/python -m codegen
+
+codegen-check: $(STAMP) ## fail when the generated code is stale
+	$(BIN)/python -m codegen check
+
+format: $(STAMP) ## format the code and sort the imports
+	$(BIN)/ruff check --quiet --fix --select I $(SOURCES)
+	$(BIN)/black --quiet $(SOURCES)
+
+bench: $(STAMP) ## run the benchmarks that end within minutes
+	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+clean: ## remove the environment and caches; runs are kept
+	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache
