@@ -1,0 +1,61 @@
+"""The command line: `esper COMMAND ...`."""
+
+import argparse
+import difflib
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from esper.commands import runs, summary, train
+from esper.leyline.errors import EsperError
+from esper.version import VERSION
+
+_COMMANDS = (train, summary, runs)
+_USAGE_EXIT_CODE = 2
+
+
+class _Parser(argparse.ArgumentParser):
+    """Answers bad arguments with one line that says what to do."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the line and leave with exit code 2."""
+        self.exit(_USAGE_EXIT_CODE, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def _build_parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="esper",
+        description="Grow PyTorch networks while they train, under a governor that never loses the run.",
+        epilog="example: esper train --seed 1   then: esper summary latest",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"esper {VERSION}")
+    subparsers = parser.add_subparsers(
+        dest="command", metavar="COMMAND", required=True, parser_class=_Parser
+    )
+    for command in _COMMANDS:
+        command.add_parser(subparsers)
+    return parser
+
+
+def _suggestion(unknown: Sequence[str], parser: argparse.ArgumentParser) -> str:
+    """Return `; did you mean --epochs?` for an option that resembles a real one."""
+    known = [option for action in parser._actions for option in action.option_strings]
+    close = difflib.get_close_matches(unknown[0].partition("=")[0], known, n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 0 done, 2 something the user can mend."""
+    parser = _build_parser()
+    options, unknown = parser.parse_known_args(arguments)
+    command_parser: argparse.ArgumentParser = options.parser
+    if unknown:
+        hint = _suggestion(unknown, command_parser)
+        command_parser.error(f"unknown argument {unknown[0]}{hint}")
+    try:
+        exit_code: int = options.run(options)
+    except EsperError as error:
+        print(f"esper {options.command}: {error}", file=sys.stderr)
+        return _USAGE_EXIT_CODE
+    return exit_code

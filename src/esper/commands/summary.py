@@ -1,0 +1,41 @@
+"""`esper summary`: what came of a run."""
+
+import argparse
+import json
+from pathlib import Path
+
+from rich.console import Console
+
+from esper.karn.run import read_story
+from esper.karn.summary import as_dict, render
+from esper.nissa.runs import resolve
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command's arguments."""
+    parser = subparsers.add_parser(
+        "summary",
+        help="say what came of a run",
+        description="Say what came of a run: accuracies, parameters, each slot's story, the governor's work.",
+        epilog="example: esper summary latest --json",
+        allow_abbrev=False,
+    )
+    add_run_arguments(parser)
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
+    parser.set_defaults(run=run, parser=parser)
+
+
+def add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what every command needs that reads a run."""
+    parser.add_argument("which", metavar="RUN", help="a run's folder, its id, the start of its id, or: latest")
+    parser.add_argument("--run-dir", type=Path, default=Path("runs"), metavar="DIR", help="folder that holds the runs (default: %(default)s)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the summary and return the exit code."""
+    story = read_story(resolve(options.which, options.run_dir))
+    if options.json:
+        print(json.dumps(as_dict(story), indent=2))
+    else:
+        render(story, Console())
+    return 0

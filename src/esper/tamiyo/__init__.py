@@ -1,0 +1,1 @@
+"""Tamiyo: decides when to grow, keep or prune."""

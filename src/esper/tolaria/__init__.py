@@ -1,0 +1,1 @@
+"""Tolaria: trains networks and governs their training."""

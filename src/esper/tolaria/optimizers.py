@@ -1,0 +1,91 @@
+"""One optimizer over a network that grows: a group for the host and one for each seed."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from esper.kasmina.slot import SeedSlot
+
+HOST_GROUP = "host"
+
+
+class GrowingOptimizer:
+    """SGD with momentum whose groups follow the seeds.
+
+    A seed's group lives as long as the seed: it is added with fresh momentum when the seed is planted,
+    kept when it fossilises, and dropped with its state when it is pruned. Each group remembers its own base
+    learning rate, because PyTorch's schedulers mishandle groups that are added after them.
+    """
+
+    def __init__(
+        self,
+        host_parameters: list[nn.Parameter],
+        slots: Mapping[str, SeedSlot],
+        *,
+        host_learning_rate: float,
+        seed_learning_rate: float,
+        momentum: float,
+        weight_decay: float,
+    ) -> None:
+        """Start with the host's group and a group for every seed that is there already."""
+        self._slots = slots
+        self._seed_learning_rate = seed_learning_rate
+        self._learning_rate_factor = 1.0
+        self.torch = torch.optim.SGD(
+            [{"params": host_parameters, "name": HOST_GROUP, "base_lr": host_learning_rate}],
+            lr=host_learning_rate,
+            momentum=momentum,
+            weight_decay=weight_decay,
+            # Many small tensors: one call for all beats a call each.
+            foreach=True,
+        )
+        self.follow_seeds()
+
+    @property
+    def learning_rate(self) -> float:
+        """The host's learning rate now."""
+        return float(self.torch.param_groups[0]["lr"])
+
+    def set_learning_rate_factor(self, factor: float) -> None:
+        """Set every group's learning rate to `factor` times its base."""
+        self._learning_rate_factor = factor
+        for group in self.torch.param_groups:
+            group["lr"] = group["base_lr"] * factor
+
+    def follow_seeds(self) -> None:
+        """Add groups for new seeds and drop those of seeds that are gone."""
+        wanted = {
+            f"slot:{path}:{slot.seed_id}": list(slot.seed_parameters())
+            for path, slot in self._slots.items()
+        }
+        wanted = {name: parameters for name, parameters in wanted.items() if parameters}
+        groups = self.torch.param_groups
+        for group in [group for group in groups if group["name"] not in (HOST_GROUP, *wanted)]:
+            groups.remove(group)
+            for parameter in group["params"]:
+                self.torch.state.pop(parameter, None)
+        present = {group["name"] for group in groups}
+        for name, parameters in wanted.items():
+            if name not in present:
+                self._add_group(name, parameters)
+
+    def _add_group(self, name: str, parameters: list[nn.Parameter]) -> None:
+        group: dict[str, Any] = {
+            "params": parameters,
+            "name": name,
+            "base_lr": self._seed_learning_rate,
+            "lr": self._seed_learning_rate * self._learning_rate_factor,
+        }
+        self.torch.add_param_group(group)
+
+
+def cosine_factor(epoch: int, epochs: int, *, floor: float = 0.02) -> float:
+    """Return the learning-rate factor of `epoch` (from 1): half a cosine from 1 to `floor`.
+
+    Source: Loshchilov and Hutter, SGDR, 2017, without restarts.
+    """
+    progress = (epoch - 1) / max(1, epochs - 1)
+    return floor + (1.0 - floor) * (1.0 + math.cos(math.pi * progress)) / 2.0

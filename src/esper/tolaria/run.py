@@ -1,0 +1,93 @@
+"""A whole run: grow a network, save it, train the host alone for comparison, tell the result."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from esper._generated.enums import RunOutcome
+from esper._generated.run import emit_run_finished, emit_run_started
+from esper.leyline.channel import TelemetryChannel
+from esper.leyline.policy import GrowthPolicy
+from esper.tolaria.reports import RunDescription, RunResult
+from esper.tolaria.saved import save_model
+from esper.tolaria.task import Samples, Task
+from esper.tolaria.trainer import TrainConfig, Trainer
+from esper.version import VERSION
+
+
+def run_task(
+    task: Task,
+    config: TrainConfig,
+    samples: tuple[Samples, Samples],
+    *,
+    policy: GrowthPolicy,
+    folder: Path,
+    channel: TelemetryChannel,
+    baseline_channel: TelemetryChannel | None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> RunResult:
+    """Train `task` on `samples` (training, validation) and leave the grown network in `folder`.
+
+    With a `baseline_channel` the host is trained alone afterwards, from the same seed for as many epochs; its
+    events go there. `should_stop` is asked before every step; a run that is stopped ends in order.
+    """
+    started = time.monotonic()
+    trainer = Trainer(
+        task, config, samples, policy=policy, channel=channel, should_stop=should_stop
+    )
+    emit_run_started(channel, _describe(task, config, samples, trainer))
+    outcome, accuracy, baseline = RunOutcome.FAILED, None, None
+    try:
+        is_complete = trainer.fit()
+        accuracy = trainer.validate().accuracy
+        save_model(trainer.model, folder, task=task.name)
+        if is_complete and baseline_channel is not None:
+            baseline = _train_host_alone(task, config, samples, baseline_channel, should_stop)
+            is_complete = baseline is not None
+        outcome = RunOutcome.COMPLETED if is_complete else RunOutcome.INTERRUPTED
+    finally:
+        result = RunResult(
+            outcome=outcome,
+            epochs_completed=trainer.epochs_completed,
+            val_accuracy=accuracy,
+            baseline_accuracy=baseline,
+            num_host_params=trainer.num_host_params,
+            num_params=trainer.num_params,
+            duration_s=time.monotonic() - started,
+        )
+        emit_run_finished(channel, result)
+    return result
+
+
+def _train_host_alone(
+    task: Task,
+    config: TrainConfig,
+    samples: tuple[Samples, Samples],
+    channel: TelemetryChannel,
+    should_stop: Callable[[], bool],
+) -> float | None:
+    """Return the accuracy of the host without growth or faults, in percent; None when stopped."""
+    undisturbed = TrainConfig(epochs=config.epochs, seed=config.seed, device=config.device)
+    trainer = Trainer(
+        task, undisturbed, samples, policy=None, channel=channel, should_stop=should_stop
+    )
+    return trainer.validate().accuracy if trainer.fit() else None
+
+
+def _describe(
+    task: Task, config: TrainConfig, samples: tuple[Samples, Samples], trainer: Trainer
+) -> RunDescription:
+    return RunDescription(
+        task=task.name,
+        seed=config.seed,
+        epochs=config.epochs,
+        device=config.device,
+        num_host_params=trainer.num_host_params,
+        slot_ids=tuple(trainer.slots),
+        num_train=len(samples[0]),
+        num_validation=len(samples[1]),
+        esper_version=VERSION,
+        torch_version=torch.__version__,
+    )

@@ -1,0 +1,1 @@
+"""Tasks: real data with the host and the settings that fit it."""

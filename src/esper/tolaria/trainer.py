@@ -1,0 +1,246 @@
+"""The training loop: train, validate, judge, score the seeds, grow."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from esper._generated.enums import Severity
+from esper._generated.run import emit_epoch_completed
+from esper.kasmina.gradients import capture_gradient_health
+from esper.kasmina.graft import find_slots
+from esper.leyline.channel import TelemetryChannel
+from esper.leyline.policy import GrowthPolicy
+from esper.leyline.signals import TrainingSignals
+from esper.tolaria.detector import SigmaDetector
+from esper.tolaria.evaluate import Evaluation, contribution, evaluate
+from esper.tolaria.faults import Fault, damaged
+from esper.tolaria.governor import TolariaGovernor
+from esper.tolaria.growth import apply_actions, fossils, slot_signals, slot_status
+from esper.tolaria.optimizers import GrowingOptimizer, cosine_factor
+from esper.tolaria.reports import EpochReport
+from esper.tolaria.task import Samples, Task
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainConfig:
+    """What the user decides about a run."""
+
+    epochs: int
+    seed: int = 0
+    device: str = "cpu"
+    faults: tuple[Fault, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _TrainingPass:
+    """Means over the samples and steps of one epoch of training."""
+
+    loss: float
+    accuracy: float
+    grad_norm: float
+    severity: Severity
+
+
+class Trainer:
+    """One network in training.
+
+    Without a policy the host trains alone: its slots stay empty and cost nothing.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        config: TrainConfig,
+        samples: tuple[Samples, Samples],
+        *,
+        policy: GrowthPolicy | None,
+        channel: TelemetryChannel,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Build host, optimizer and governor; everything random follows from `config.seed`."""
+        device = torch.device(config.device)
+        torch.manual_seed(config.seed)
+        self._task = task
+        self._config = config
+        self._train_samples, self._val_samples = (part.to(device) for part in samples)
+        self._policy = policy
+        self._channel = channel
+        self._should_stop = should_stop
+        self.model = task.build_host().to(device)
+        self.slots = {slot.slot_id: slot for slot in find_slots(self.model).values()}
+        self._host_parameters = list(self.model.parameters())
+        for slot in self.slots.values():
+            slot.channel = channel
+        self.num_host_params = self.num_params
+        self._optimizer = GrowingOptimizer(
+            self._host_parameters,
+            self.slots,
+            host_learning_rate=task.host_learning_rate,
+            seed_learning_rate=task.seed_learning_rate,
+            momentum=task.momentum,
+            weight_decay=task.weight_decay,
+        )
+        self._governor = TolariaGovernor(
+            self.model,
+            optimizers=[self._optimizer.torch],
+            detector=SigmaDetector(
+                absolute_threshold=task.absolute_loss_threshold,
+                random_guess_loss=float(torch.log(torch.tensor(task.num_classes))),
+            ),
+            channel=channel,
+        )
+        self.epochs_completed = 0
+
+    @property
+    def num_params(self) -> int:
+        """Parameters of the network with its seeds."""
+        return sum(parameter.numel() for parameter in self.model.parameters())
+
+    def validate(self) -> Evaluation:
+        """Score the network on the validation samples."""
+        return evaluate(self.model, self._val_samples)
+
+    def fit(self) -> bool:
+        """Train the remaining epochs; return False when asked to stop before the last one's end."""
+        if self._config.epochs > self.epochs_completed:
+            self._governor.snapshot()
+        for epoch in range(self.epochs_completed + 1, self._config.epochs + 1):
+            started = time.monotonic()
+            self._channel.advance(epoch=epoch)
+            self._optimizer.set_learning_rate_factor(self._learning_rate_factor(epoch))
+
+            training = self._train_epoch(epoch)
+            if training is None:
+                return False
+            validation = self.validate()
+            severity = self._judge(validation)
+            if severity is Severity.OK:
+                self._score_seeds(validation.accuracy)
+            self._tell(training, validation, severity, time.monotonic() - started)
+            if severity is Severity.OK:
+                self._grow(epoch, validation)
+            for slot in self.slots.values():
+                slot.step_epoch()
+            self._optimizer.follow_seeds()
+            self.epochs_completed = epoch
+        return True
+
+    def _learning_rate_factor(self, epoch: int) -> float:
+        factor = cosine_factor(epoch, self._config.epochs)
+        for fault in self._config.faults:
+            factor *= fault.learning_rate_factor(epoch)
+        return factor
+
+    def _train_epoch(self, epoch: int) -> _TrainingPass | None:
+        """Take a step on every batch; return None when asked to stop."""
+        self.model.train()
+        device = self._train_samples.targets.device
+        loss_sum = torch.zeros((), device=device)
+        num_correct = torch.zeros((), device=device)
+        grad_norm_sum = torch.zeros((), device=device)
+        num_steps = 0
+        batches = self._train_samples.shuffled_batches(
+            self._task.batch_size, seed=self._config.seed, epoch=epoch
+        )
+        for step, batch in enumerate(batches):
+            if self._should_stop():
+                return None
+            logits = self.model(batch.inputs)
+            loss = F.cross_entropy(logits, batch.targets)
+            if any(fault.damages_loss(epoch, step) for fault in self._config.faults):
+                loss = damaged(loss)
+            self._optimizer.torch.zero_grad()
+            loss.backward()
+            if step == 0:
+                self._record_gradients(epoch)
+            grad_norm_sum += self._clip_gradients()
+            self._optimizer.torch.step()
+
+            loss_sum += loss.detach() * len(batch)
+            num_correct += (logits.detach().argmax(dim=1) == batch.targets).sum()
+            num_steps += 1
+        # The host waits for the device here, once an epoch.
+        total_loss, correct, total_norm = torch.stack((loss_sum, num_correct, grad_norm_sum)).tolist()
+        num_samples = len(self._train_samples)
+        return _TrainingPass(
+            loss=total_loss / num_samples,
+            accuracy=100.0 * correct / num_samples,
+            grad_norm=total_norm / num_steps,
+            severity=Severity.OK,
+        )
+
+    def _clip_gradients(self) -> Tensor:
+        """Clip host and seeds apart and return the host's norm before clipping, a 0-dim tensor.
+
+        Apart, because one norm over both would let a seed whose gradient is NaN turn the host's into NaN.
+        """
+        for slot in self.slots.values():
+            if seed_parameters := list(slot.seed_parameters()):
+                nn.utils.clip_grad_norm_(seed_parameters, self._task.max_grad_norm)
+        return nn.utils.clip_grad_norm_(self._host_parameters, self._task.max_grad_norm)
+
+    def _record_gradients(self, epoch: int) -> None:
+        for slot in self.slots.values():
+            if slot.is_live:
+                health = capture_gradient_health(slot, self._host_parameters, epoch=epoch)
+                slot.record_gradients(health)
+
+    def _judge(self, validation: Evaluation) -> Severity:
+        """Let the governor judge the epoch: roll back, or remember a healthy network."""
+        verdict = self._governor.check_vital_signs(validation.loss)
+        if verdict:
+            self._governor.execute_rollback()
+        elif verdict.severity is Severity.OK:
+            self._governor.snapshot()
+        return verdict.severity
+
+    def _score_seeds(self, accuracy: float) -> None:
+        for slot in self.slots.values():
+            if slot.is_empty:
+                continue
+            slot.record_accuracy(accuracy)
+            if slot.is_live and slot.alpha > 0.0:
+                slot.record_contribution(
+                    contribution(self.model, slot, self._val_samples, accuracy)
+                )
+
+    def _grow(self, epoch: int, validation: Evaluation) -> None:
+        """Ask the policy and do what it says; what has become a fossil is remembered at once."""
+        if self._policy is None:
+            return
+        signals = TrainingSignals(
+            epoch=epoch,
+            epochs=self._config.epochs,
+            val_loss=validation.loss,
+            val_accuracy=validation.accuracy,
+            may_germinate=True,
+            slots=tuple(slot_signals(slot) for slot in self.slots.values()),
+        )
+        fossils_before = fossils(self.slots)
+        apply_actions(self._policy.decide(signals), self.slots)
+        if fossils(self.slots) != fossils_before:
+            self._governor.snapshot()
+
+    def _tell(
+        self, training: _TrainingPass, validation: Evaluation, severity: Severity, duration_s: float
+    ) -> None:
+        report = EpochReport(
+            train_loss=training.loss,
+            train_accuracy=training.accuracy,
+            val_loss=validation.loss,
+            val_accuracy=validation.accuracy,
+            host_grad_norm=training.grad_norm,
+            learning_rate=self._optimizer.learning_rate,
+            num_params=self.num_params,
+            severity=severity,
+            seeds=self._seed_statuses(),
+            duration_s=duration_s,
+        )
+        emit_epoch_completed(self._channel, report)
+
+    def _seed_statuses(self) -> Sequence:  # noqa
+        return tuple(slot_status(slot) for slot in self.slots.values() if not slot.is_empty)

@@ -1,0 +1,128 @@
+"""`esper train`, from the outside."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+import esper
+from esper.cli import main
+from esper.tolaria.tasks.digits import DIGITS
+
+# Times, durations and ids differ from run to run; nothing else may.
+VARYING = {"t_wall_ns", "t_mono_ns", "run", "boot", "duration_s", "verify_s"}
+
+
+def train(folder, *arguments: str) -> list[dict]:
+    """Train and return the lines of the log."""
+    assert main(["train", "--run-dir", str(folder), *arguments]) == 0
+    return log_of(folder)
+
+
+def log_of(folder) -> list[dict]:
+    files = sorted(folder.glob("*/log/*.jsonl"))
+    return [json.loads(line) for file in files for line in file.read_text().splitlines()]
+
+
+def told(log: list[dict], event: str) -> list[dict]:
+    return [line["payload"] for line in log if line["event"] == event]
+
+
+def without_varying(value):
+    if isinstance(value, dict):
+        return {k: without_varying(v) for k, v in value.items() if k not in VARYING}
+    if isinstance(value, list):
+        return [without_varying(item) for item in value]
+    return value
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory) -> list[dict]:
+    """The log of a whole run without faults."""
+    return train(tmp_path_factory.mktemp("clean"), "--no-baseline")
+
+
+def final_accuracy(log: list[dict]) -> float:
+    (finished,) = told(log, "RUN_FINISHED")
+    return finished["val_accuracy"]
+
+
+def test_a_seed_fossilises(clean):
+    assert len(told(clean, "SEED_FOSSILIZED")) >= 1
+
+
+def test_the_log_is_numbered_without_a_gap(clean):
+    assert [line["seq"] for line in clean] == list(range(len(clean)))
+
+
+def test_every_event_knows_its_environment(clean):
+    assert {line["payload"]["env_id"] for line in clean if "env_id" in line["payload"]} == {0}
+    assert told(clean, "TELEMETRY_REJECTED") == []
+
+
+def test_the_same_seed_tells_the_same_story(clean, tmp_path):
+    again = train(tmp_path, "--no-baseline")
+
+    assert without_varying(again) == without_varying(clean)
+
+
+def test_a_nan_is_rolled_back_once(clean, tmp_path):
+    log = train(tmp_path, "--no-baseline", "--inject-fault", "nan@12")
+
+    (rollback,) = told(log, "GOVERNOR_ROLLBACK")
+    assert rollback["consecutive_panics"] == 1
+    assert rollback["reason"] == "NAN"
+    assert '"env_id":-1' not in json.dumps(log, separators=(",", ":"))
+    assert abs(final_accuracy(log) - final_accuracy(clean)) <= 1.0
+
+
+def test_a_spike_is_rolled_back(clean, tmp_path):
+    log = train(tmp_path, "--no-baseline", "--inject-fault", "spike@15")
+
+    assert len(told(log, "GOVERNOR_ROLLBACK")) >= 1
+    assert abs(final_accuracy(log) - final_accuracy(clean)) <= 1.0
+
+
+def test_the_summary_compares_with_the_host_alone(tmp_path, capsys):
+    train(tmp_path, "--epochs", "3")
+
+    shown = capsys.readouterr().out
+
+    assert re.search(r"host alone\D*\d+\.\d", shown)
+    assert "growing: epoch 3/3" in shown
+    assert main(["summary", "latest", "--run-dir", str(tmp_path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["baseline_accuracy"] > 0
+
+
+def test_the_grown_network_comes_back(tmp_path):
+    log = train(tmp_path, "--no-baseline", "--epochs", "30")
+
+    model = esper.load("latest", run_dir=tmp_path)
+
+    _, validation = DIGITS.load_samples()
+    with torch.inference_mode():
+        hits = model(validation.inputs).argmax(dim=1) == validation.targets
+    assert 100.0 * hits.double().mean().item() == pytest.approx(final_accuracy(log))
+    assert not model.training
+
+
+def test_ctrl_c_ends_the_run_in_order(tmp_path):
+    command = [sys.executable, "-m", "esper", "train", "--run-dir", str(tmp_path), "--epochs", "500"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not told(log_of(tmp_path), "EPOCH_COMPLETED") and time.monotonic() < deadline:
+        time.sleep(0.1)
+
+    os.kill(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+
+    (finished,) = told(log_of(tmp_path), "RUN_FINISHED")
+    assert finished["outcome"] == "INTERRUPTED"
+    assert "Traceback" not in err
+    assert "interrupted" in out.lower()

@@ -1,0 +1,39 @@
+"""The rotation goes round its blueprints and leaves out what failed lately."""
+
+from esper.tamiyo.rotation import BlueprintRotation
+
+
+def test_goes_round():
+    rotation = BlueprintRotation(("a", "b", "c"), skip_from=3.0)
+
+    assert [rotation.choose() for _ in range(4)] == ["a", "b", "c", "a"]
+
+
+def test_leaves_out_a_blueprint_that_failed_twice_until_it_is_forgiven():
+    rotation = BlueprintRotation(("a", "b"), skip_from=3.0)
+    rotation.penalise("a")
+    rotation.penalise("a")
+
+    assert [rotation.choose(), rotation.choose()] == ["b", "b"]
+
+    rotation.decay()
+
+    assert rotation.choose() == "a"
+
+
+def test_moves_on_even_when_every_blueprint_failed():
+    rotation = BlueprintRotation(("a", "b"), skip_from=1.0)
+    for name in ("a", "b"):
+        rotation.penalise(name)
+
+    assert [rotation.choose() for _ in range(3)] == ["a", "b", "a"]
+
+
+def test_forgets_small_penalties():
+    rotation = BlueprintRotation(("a",), skip_from=1.0)
+    rotation.penalise("a")
+
+    for _ in range(5):
+        rotation.decay()
+
+    assert rotation.penalties == {}

@@ -1,0 +1,111 @@
+"""The rooms of the house: which may import which, and what each says of itself."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "src" / "esper"
+
+# Every room may import `_generated`; `version` is a constant.
+ARROWS = {
+    "_generated": set(),
+    "leyline": set(),
+    "kasmina": {"leyline"},
+    "tolaria": {"leyline", "kasmina"},
+    "tamiyo": {"leyline"},
+    "nissa": {"leyline"},
+    "karn": {"leyline", "nissa"},
+}
+# The doors join rooms.
+DOORS = {"commands", "cli", "loading", "__init__"}
+WITHOUT_TORCH = ["_generated", "leyline", "nissa", "karn", "tamiyo"]
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported_modules(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            names.add(node.module or "")
+    return names
+
+
+def rooms_imported(path: Path) -> set[str]:
+    esper = [name.split(".") for name in imported_modules(path) if name.split(".")[0] == "esper"]
+    return {parts[1] if len(parts) > 1 else "__init__" for parts in esper}
+
+
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+PACKAGES = sorted(path for path in SOURCES if path.name == "__init__.py" and path.parent != PACKAGE)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_point_the_way_of_the_arrows(path):
+    room = room_of(path)
+    if room in DOORS or room == "version":
+        return
+
+    assert rooms_imported(path) <= ARROWS[room] | {room, "_generated", "version"}
+
+
+def test_nobody_imports_the_doors_but_themselves():
+    importers = {
+        path.name for path in SOURCES if rooms_imported(path) & {"cli", "commands"}
+    }
+
+    assert importers <= {"cli.py", "train.py", "__init__.py"} | {
+        path.name for path in (PACKAGE / "commands").glob("*.py")
+    }
+
+
+@pytest.mark.parametrize("room", WITHOUT_TORCH)
+def test_reading_and_deciding_never_import_torch(room):
+    modules = [
+        ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
+        for path in SOURCES
+        if room_of(path) == room
+    ]
+    code = f"import sys, importlib; [importlib.import_module(m) for m in {modules}]; sys.exit('torch' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_command_line_starts_without_torch():
+    code = "import sys, esper.cli; sys.exit('torch' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("path", PACKAGES, ids=lambda p: p.parent.name)
+def test_a_package_says_what_it_is_for_and_nothing_else(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+
+    assert ast.get_docstring(tree)
+    if room_of(path) != "_generated":
+        assert len(tree.body) == 1
+
+
+@pytest.mark.parametrize("room", sorted(ARROWS))
+def test_the_readme_maps_every_room(room):
+    assert f"`{room}`" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_no_file_overflows():
+    long = {
+        str(path.relative_to(ROOT)): lines
+        for folder in ("src", "codegen")
+        for path in (ROOT / folder).rglob("*.py")
+        if "_generated" not in path.parts and (lines := len(path.read_text().splitlines())) > 300
+    }
+
+    assert long == {}

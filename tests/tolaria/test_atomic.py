@@ -1,0 +1,30 @@
+"""A file is replaced whole or not at all."""
+
+import pytest
+
+from esper.tolaria.atomic import write_atomically
+
+
+def test_replaces_the_content(tmp_path):
+    path = tmp_path / "model.pt"
+    path.write_bytes(b"old")
+
+    write_atomically(path, lambda file: file.write(b"new"))
+
+    assert path.read_bytes() == b"new"
+    assert [p.name for p in tmp_path.iterdir()] == ["model.pt"]
+
+
+def test_keeps_the_old_content_when_writing_fails(tmp_path):
+    path = tmp_path / "model.pt"
+    path.write_bytes(b"old")
+
+    def fail(file):
+        file.write(b"ne")
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        write_atomically(path, fail)
+
+    assert path.read_bytes() == b"old"
+    assert [p.name for p in tmp_path.iterdir()] == ["model.pt"]
