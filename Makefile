@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 SOURCES := src codegen tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test check codegen codegen-check format bench clean
+.PHONY: help setup train test check codegen codegen-check format bench lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ format: $(STAMP) ## format the code and sort the imports
 
 bench: $(STAMP) ## run the benchmarks that end within minutes
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+lock: $(STAMP) ## pin in constraints.txt what is installed now
+	$(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' > constraints.txt
 
 clean: ## remove the environment and caches; runs are kept
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache
