@@ -1,0 +1,79 @@
+"""How much does growing gain? Accuracy of the grown network and of its host alone, on digits, by seed.
+
+    python benchmarks/accuracy.py            a table, then JSON
+    python benchmarks/accuracy.py --json     JSON alone, as the last line
+    python benchmarks/accuracy.py --seeds 0 1 2 3 4
+"""
+
+import argparse
+import json
+import statistics
+from typing import TypedDict
+
+from esper.leyline.policy import GrowthPolicy
+from esper.nissa.hub import Hub
+from esper.tamiyo.heuristic import HeuristicPolicy
+from esper.tolaria.growth import fossils
+from esper.tolaria.tasks.digits import DIGITS
+from esper.tolaria.trainer import TrainConfig, Trainer
+
+
+class Row(TypedDict):
+    """One seed. Accuracies are in percent."""
+
+    seed: int
+    host: float
+    grown: float
+    params_added: int
+    fossils: int
+
+
+def train(seed: int, policy: GrowthPolicy | None) -> Trainer:
+    """Return a network that was trained to the end, as `esper train` does it."""
+    config = TrainConfig(epochs=DIGITS.epochs, seed=seed)
+    with Hub("benchmark") as hub:
+        trainer = Trainer(
+            DIGITS, config, DIGITS.load_samples(), policy=policy, channel=hub.channel(env_id=0)
+        )
+        trainer.fit()
+    return trainer
+
+
+def measure(seed: int) -> Row:
+    """Return what growing did with `seed`."""
+    grown = train(seed, HeuristicPolicy())
+    return Row(
+        seed=seed,
+        host=train(seed, None).validate().accuracy,
+        grown=grown.validate().accuracy,
+        params_added=grown.num_params - grown.num_host_params,
+        fossils=len(fossils(grown.slots)),
+    )
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    parser.add_argument("--json", action="store_true", help="print JSON alone")
+    options = parser.parse_args()
+    rows = []
+    if not options.json:
+        print("seed  host alone  grown  parameters added  fossils")
+    for seed in options.seeds:
+        row = measure(seed)
+        rows.append(row)
+        if not options.json:
+            print(
+                f"{row['seed']:4}  {row['host']:8.2f} %  {row['grown']:5.2f} %"
+                f"  {row['params_added']:14,}  {row['fossils']:7}",
+                flush=True,
+            )
+    host, grown = (statistics.fmean(row[name] for row in rows) for name in ("host", "grown"))
+    if not options.json:
+        print(f"mean  {host:8.2f} %  {grown:5.2f} %")
+    print(json.dumps({"seeds": rows, "mean": {"host": host, "grown": grown}}))
+
+
+if __name__ == "__main__":
+    main()
