@@ -1,0 +1,30 @@
+"""From a file to a contract: read, bind, resolve, judge."""
+
+from pathlib import Path
+
+from codegen.bind import Binder
+from codegen.findings import Findings
+from codegen.load import load
+from codegen.model import Contract
+from codegen.resolve import resolve
+from codegen.rules import RULES
+from codegen.spec import ContractSpec
+
+
+def compile_contract(path: Path, name: str, findings: Findings) -> Contract | None:
+    """Compile the contract at `path`, which findings call `name`; None when nothing can be made of it.
+
+    A contract with errors among the findings is returned as far as it could be made out; nothing may be
+    generated from it.
+    """
+    document = load(path, name, findings)
+    if document is None:
+        return None
+    binder = Binder(findings)
+    spec = binder.bind(ContractSpec, document)
+    if spec is None:
+        return None
+    contract = resolve(spec, binder.broken, findings)
+    for rule in RULES:
+        rule(contract, findings)
+    return contract

@@ -1,0 +1,28 @@
+"""The forms that texts in a contract may have: names, units, versions, sentences."""
+
+import re
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A kind of text: what people call it and the pattern that all of it matches."""
+
+    words: str
+    pattern: str
+    max_length: int = 64
+
+    def fits(self, text: str) -> bool:
+        """Tell whether `text` has this form."""
+        return len(text) <= self.max_length and re.fullmatch(self.pattern, text) is not None
+
+
+NAME = Form("a lower-case name like slot_id", r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+TYPE_NAME = Form("a name like SeedStage", r"[A-Z][A-Za-z0-9]*")
+CONSTANT = Form("an upper-case name like SEED_PRUNED", r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)*")
+TYPE = Form("a type like int, SeedStage or str[]", r"[A-Za-z][A-Za-z0-9]*(\[\]|\{\})*", 80)
+UNIT = Form('a unit like ms, pp or "1"', r"[A-Za-z0-9%/^*.µ°-]+", 32)
+VERSION = Form("a version like 1.0.0", r"(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)", 32)
+WIRE_NAME = Form("a key like host_grad_norm", r"[!#-\[\]-~]([ !#-\[\]-~]*[!#-\[\]-~])?")
+SENTENCE = Form("one paragraph of text", r"[^\s\n](.*\S)?", 2000)
+REGEX = Form("a pattern", r".+", 256)

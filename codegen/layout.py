@@ -1,0 +1,45 @@
+"""Where the contract is, and below which roots generated files go."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from codegen.output import Root
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """A contract and the places of what is generated from it."""
+
+    spec: Path
+    spec_name: str
+    package: str
+    roots: dict[Root, Path]
+    command: str
+
+
+def our_layout() -> Layout:
+    """Return the layout of this project."""
+    return Layout(
+        spec=PROJECT / "specs" / "telemetry.yaml",
+        spec_name="specs/telemetry.yaml",
+        package="esper._generated",
+        roots={
+            "package": PROJECT / "src" / "esper" / "_generated",
+            "docs": PROJECT / "docs",
+            "tests": PROJECT / "tests" / "_generated",
+        },
+        command="make codegen",
+    )
+
+
+def foreign_layout(spec: Path, out: Path, package: str) -> Layout:
+    """Return the layout of a contract that somebody else owns: a package and nothing beside it."""
+    return Layout(
+        spec=spec,
+        spec_name=spec.as_posix(),
+        package=package,
+        roots={"package": out},
+        command=f"python -m codegen --spec {spec} --out {out} --package {package}",
+    )

@@ -1,0 +1,264 @@
+"""The contract as it is meant: names resolved, groups included, records carried. Targets read this alone."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
+
+from codegen.findings import Span
+from codegen.spec import Bounds, Given, Stability
+
+PrimitiveName = Literal["int", "float", "bool", "str"]
+
+
+@dataclass(frozen=True, slots=True)
+class Primitive:
+    """int, float, bool or str."""
+
+    name: PrimitiveName
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
+class EnumType:
+    """A member of an enum."""
+
+    enum: "Enum"
+
+    def __str__(self) -> str:
+        return self.enum.name
+
+
+@dataclass(frozen=True, slots=True)
+class RecordType:
+    """A record."""
+
+    record: "Record"
+
+    def __str__(self) -> str:
+        return self.record.name
+
+
+@dataclass(frozen=True, slots=True)
+class ListType:
+    """Any number of values of one type."""
+
+    item: "Type"
+
+    def __str__(self) -> str:
+        return f"{self.item}[]"
+
+
+@dataclass(frozen=True, slots=True)
+class MapType:
+    """Texts that stand for values of one type."""
+
+    item: "Type"
+
+    def __str__(self) -> str:
+        return f"{self.item}{{}}"
+
+
+Type = Primitive | EnumType | RecordType | ListType | MapType
+
+
+@dataclass(frozen=True, slots=True)
+class FromSource:
+    """The value is read from an attribute of the source; with a guard, only while that attribute is true."""
+
+    attribute: str
+    guard: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FromCaller:
+    """The caller of the emission helper gives the value."""
+
+
+@dataclass(frozen=True, slots=True)
+class FromContext:
+    """The value is bound to the channel."""
+
+
+Capture = FromSource | FromCaller | FromContext
+
+
+@dataclass(frozen=True, kw_only=True)
+class Value:
+    """A named, typed value: a field of a record, of the envelope or of the context."""
+
+    name: str
+    span: Span = field(compare=False)
+    wire: str
+    aliases: tuple[str, ...]
+    type: Type
+    nullable: bool
+    doc: str
+    unit: str | None
+    range: Bounds | None
+    length: Bounds | None
+    pattern: str | None
+    nonfinite: Literal["error", "null", "string"]
+    default: Given | None
+    missing: Given | None
+    stability: Stability
+    since: str | None
+    deprecated: str | None
+    renamed_from: str | None
+    owner: str
+
+    @property
+    def innermost(self) -> Type:
+        """The type inside all lists and maps, which `range` and `pattern` speak of."""
+        inner = self.type
+        while isinstance(inner, ListType | MapType):
+            inner = inner.item
+        return inner
+
+
+@dataclass(frozen=True, kw_only=True)
+class Field(Value):
+    """A value of a payload, with where it comes from."""
+
+    capture: Capture
+    phase: str | None = None
+    reduce: str | None = None
+    group: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContextValue(Value):
+    """A value that is bound by whoever loops."""
+
+    place: Literal["payload", "envelope"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Member:
+    """A member of an enum."""
+
+    name: str
+    span: Span = field(compare=False)
+    value: int
+    doc: str
+    deprecated: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Enum:
+    """An enum; an open one lets readers meet names they do not know."""
+
+    name: str
+    span: Span = field(compare=False)
+    doc: str
+    open: bool
+    members: tuple[Member, ...]
+    reserved: tuple[Member, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reserved:
+    """A name of the past."""
+
+    name: str
+    doc: str
+    last: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """Values that belong together."""
+
+    name: str
+    span: Span = field(compare=False)
+    doc: str
+    fields: tuple[Value, ...]
+    reserved: tuple[Reserved, ...]
+    stability: Stability
+
+
+@dataclass(frozen=True, kw_only=True)
+class Envelope:
+    """What every line says beside its payload: its own fields, the context's, `event` and `v`."""
+
+    doc: str
+    fields: tuple[Value, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """Something that happens and is told."""
+
+    name: str
+    span: Span = field(compare=False)
+    doc: str
+    family: str
+    payload: str
+    source: str | None
+    fields: tuple[Field, ...]
+    reserved: tuple[Reserved, ...]
+    carried: str | None
+    stability: Stability
+    since: str | None
+    deprecated: str | None
+    renamed_from: str | None
+    owner: str
+
+    @property
+    def arguments(self) -> tuple[Field, ...]:
+        """The fields that the caller of the helper gives."""
+        return tuple(field for field in self.fields if isinstance(field.capture, FromCaller))
+
+    @property
+    def stamped(self) -> tuple[Field, ...]:
+        """The fields that the channel's context gives."""
+        return tuple(field for field in self.fields if isinstance(field.capture, FromContext))
+
+    @property
+    def guards(self) -> dict[str | None, tuple[Field, ...]]:
+        """The captured fields by the attribute that guards them; None guards what always is captured."""
+        groups: dict[str | None, tuple[Field, ...]] = {}
+        for one in self.fields:
+            if isinstance(one.capture, FromSource):
+                groups[one.capture.guard] = (*groups.get(one.capture.guard, ()), one)
+        return groups
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family:
+    """Events that share a module."""
+
+    name: str
+    doc: str
+    events: tuple[Event, ...]
+
+    @cached_property
+    def sources(self) -> dict[str, tuple[Event, ...]]:
+        """The events that are read from each source."""
+        sources: dict[str, tuple[Event, ...]] = {}
+        for event in self.events:
+            if event.source is not None:
+                sources[event.source] = (*sources.get(event.source, ()), event)
+        return sources
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contract:
+    """All of it."""
+
+    path: str
+    version: str
+    enums: tuple[Enum, ...]
+    envelope: Envelope
+    context: tuple[ContextValue, ...]
+    records: tuple[Record, ...]
+    families: tuple[Family, ...]
+    retired: tuple[Reserved, ...]
+
+    @property
+    def events(self) -> Iterator[Event]:
+        """Every event, family by family."""
+        for family in self.families:
+            yield from family.events

@@ -1,0 +1,1 @@
+"""Pycode: pieces of Python source, shared by every target that writes Python."""

@@ -1,0 +1,84 @@
+"""The only ways to make Python source out of something: names, literals, docstrings, and joining these.
+
+Every token is proved when it is made: a literal must read back as its value, a docstring as its text.
+"""
+
+import ast
+import keyword
+import re
+import textwrap
+from collections.abc import Iterable
+
+from codegen.printable import Printable
+
+LINE_LENGTH = 100
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
+_SLOT = re.compile(r"\{([a-z_]+)\}")
+
+
+class Python(Printable):
+    """Python source."""
+
+    __slots__ = ()
+
+
+def ident(name: str) -> Python:
+    """Print a name, dotted or not."""
+    if not _NAME.fullmatch(name) or any(keyword.iskeyword(part) for part in name.split(".")):
+        raise ValueError(f"not a Python name: {name!r}")
+    return Python(name)
+
+
+def lit(value: object) -> Python:
+    """Print a literal: None, a bool, a number, a text, or a tuple of those."""
+    text = repr(value)
+    read = ast.literal_eval(text)
+    if read != value or type(read) is not type(value):
+        raise ValueError(f"not a literal: {text}")
+    return Python(text)
+
+
+def doc(text: str, indent: int = 0) -> Python:
+    """Print a docstring, wrapped to fit behind `indent` columns."""
+    quoted = text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
+    if quoted.endswith('"'):
+        quoted = quoted[:-1] + '\\"'
+    lines = _wrap(quoted, LINE_LENGTH - indent - 3)
+    if len(lines[-1]) > LINE_LENGTH - indent - 6:
+        lines = _wrap(quoted, LINE_LENGTH - indent - 6)
+    token = '"""' + f"\n{' ' * indent}".join(lines) + '"""'
+    if ast.literal_eval(token).split() != text.split():
+        raise ValueError(f"not a docstring: {token}")
+    return Python(token)
+
+
+def comment(text: str) -> Python:
+    """Print a comment of one line."""
+    if not text.isprintable():
+        raise ValueError(f"not a comment: {text!r}")
+    return Python(f"# {text}")
+
+
+def code(template: str, **parts: Python) -> Python:
+    """Put printable parts into a piece of source of ours; `template` must not hold text from a contract."""
+
+    def fill(match: re.Match[str]) -> str:
+        part = parts[match.group(1)]
+        if type(part) is not Python:
+            raise TypeError(f"a part of Python source must be Python, got {type(part).__name__}")
+        return part
+
+    return Python(_SLOT.sub(fill, template))
+
+
+def join(separator: str, parts: Iterable[Python]) -> Python:
+    """Join printable parts with a separator of ours."""
+    texts = list(parts)
+    if any(type(text) is not Python for text in texts):
+        raise TypeError("what is joined must be Python")
+    return Python(separator.join(texts))
+
+
+def _wrap(text: str, width: int) -> list[str]:
+    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) or [""]

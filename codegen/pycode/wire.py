@@ -1,0 +1,184 @@
+"""How values look on a log line: their types there, and the ways there and back."""
+
+from dataclasses import dataclass
+
+from codegen.model import EnumType, ListType, MapType, Primitive, RecordType, Type, Value
+from codegen.pycode.quoting import Python, code, ident, join, lit
+from codegen.spec import Bounds
+
+_OPEN = Bounds(None, None)
+
+
+@dataclass(frozen=True, slots=True)
+class WireView:
+    """A field of a wire struct: its declaration, and the expressions that fill it and read it back."""
+
+    name: Python
+    declaration: Python
+    write: Python
+    read: Python
+
+
+def view_wire(value: Value, owner: str) -> WireView:
+    """Prepare a field for the wire; `owner` is what the code calls the object that it is a field of."""
+    name = ident(value.name)
+    declaration = code("{name}: {type}", name=name, type=wire_annotation(value))
+    settings = []
+    if value.wire != value.name:
+        settings.append(code("name={wire}", wire=lit(value.wire)))
+    if value.missing is not None:
+        settings.append(_missing(value))
+    if settings:
+        declaration = code(
+            "{declaration} = msgspec.field({settings})",
+            declaration=declaration,
+            settings=join(", ", settings),
+        )
+    told, wire = (code("{owner}.{name}", owner=ident(one), name=name) for one in (owner, "wire"))
+    return WireView(
+        name,
+        declaration,
+        _optional(value, told, _write(value, value.type, told)),
+        _optional(value, wire, _read(value, value.type, wire)),
+    )
+
+
+def _optional(value: Value, subject: Python, expression: Python) -> Python:
+    if not value.nullable or expression == subject:
+        return expression
+    return code("None if {subject} is None else {rest}", subject=subject, rest=expression)
+
+
+def _missing(value: Value) -> Python:
+    assert value.missing is not None
+    plain = value.missing.value
+    if isinstance(plain, dict):
+        return Python("default_factory=dict")
+    if isinstance(plain, list):
+        plain = tuple(plain)
+    if value.type == Primitive("float") and isinstance(plain, int):
+        plain = float(plain)
+    return code("default={plain}", plain=lit(plain))
+
+
+def wire_annotation(value: Value) -> Python:
+    """Return the annotation by which msgspec decodes and checks a value."""
+    annotation = _annotate(value, value.type, is_outer=True)
+    return code("{annotation} | None", annotation=annotation) if value.nullable else annotation
+
+
+def _annotate(value: Value, of: Type, is_outer: bool) -> Python:
+    length = value.length if is_outer else None
+    match of:
+        case Primitive("int"):
+            return _constrain(Python("int"), _to_int64(value.range or _OPEN), "ge", "le")
+        case Primitive("float"):
+            number = _constrain(Python("float"), _to_floats(value.range), "ge", "le")
+            return (
+                code("{number} | NonFinite", number=number)
+                if value.nonfinite == "string"
+                else number
+            )
+        case Primitive("bool"):
+            return Python("bool")
+        case Primitive():
+            return _constrain(
+                Python("str"), length or _OPEN, "min_length", "max_length", value.pattern
+            )
+        case EnumType():
+            # Reading looks the name up, and the strict reader says what is wrong with one that is not there.
+            return Python("str")
+        case RecordType(record):
+            return ident(f"{record.name}Wire")
+        case ListType(item):
+            inner = code("tuple[{item}, ...]", item=_annotate(value, item, is_outer=False))
+            return _constrain(inner, length or _OPEN, "min_length", "max_length")
+        case MapType(item):
+            inner = code("dict[str, {item}]", item=_annotate(value, item, is_outer=False))
+            return _constrain(inner, length or _OPEN, "min_length", "max_length")
+
+
+def _constrain(
+    base: Python, bounds: Bounds, low: str, high: str, pattern: str | None = None
+) -> Python:
+    limits = [
+        code("{name}={bound}", name=ident(name), bound=lit(bound))
+        for name, bound in ((low, bounds.low), (high, bounds.high))
+        if bound is not None
+    ]
+    if pattern is not None:
+        limits.append(code("pattern={pattern}", pattern=lit(rf"^(?:{pattern})\Z")))
+    if not limits:
+        return base
+    return code("Annotated[{base}, Meta({limits})]", base=base, limits=join(", ", limits))
+
+
+def _to_int64(bounds: Bounds) -> Bounds:
+    low = -(2**63) if bounds.low is None else bounds.low
+    return Bounds(low, 2**63 - 1 if bounds.high is None else bounds.high)
+
+
+def _to_floats(bounds: Bounds | None) -> Bounds:
+    if bounds is None:
+        return _OPEN
+    return Bounds(*(None if one is None else float(one) for one in (bounds.low, bounds.high)))
+
+
+def _write(value: Value, of: Type, subject: Python) -> Python:
+    match of:
+        case Primitive("float") if value.nonfinite == "string":
+            return code(
+                "{subject} if -inf < {subject} < inf else spell({subject})", subject=subject
+            )
+        case EnumType(enum):
+            if enum.open:
+                return code(
+                    "{subject} if type({subject}) is str else {subject}._name_", subject=subject
+                )
+            return code("{subject}._name_", subject=subject)
+        case RecordType(record):
+            writer = ident(f"write_{snake(record.name)}")
+            return code("{writer}({subject})", writer=writer, subject=subject)
+        case ListType(item):
+            return _each(subject, _write(value, item, Python("item")), is_list=True)
+        case MapType(item):
+            return _each(subject, _write(value, item, Python("item")), is_list=False)
+        case _:
+            return subject
+
+
+def _read(value: Value, of: Type, subject: Python) -> Python:
+    match of:
+        case Primitive("float") if value.nonfinite == "string":
+            return code(
+                "{subject} if type({subject}) is float else float({subject})", subject=subject
+            )
+        case EnumType(enum):
+            table = ident(f"{snake(enum.name).upper()}_BY_NAME")
+            if enum.open:
+                return code("{table}.get({subject}, {subject})", table=table, subject=subject)
+            return code("{table}[{subject}]", table=table, subject=subject)
+        case RecordType(record):
+            reader = ident(f"read_{snake(record.name)}")
+            return code("{reader}({subject})", reader=reader, subject=subject)
+        case ListType(item):
+            return _each(subject, _read(value, item, Python("item")), is_list=True)
+        case MapType(item):
+            return _each(subject, _read(value, item, Python("item")), is_list=False)
+        case _:
+            return subject
+
+
+def _each(subject: Python, item: Python, is_list: bool) -> Python:
+    if item == "item":
+        return subject
+    if is_list:
+        return code("tuple([{item} for item in {subject}])", item=item, subject=subject)
+    return code("{key: {item} for key, item in {subject}.items()}", item=item, subject=subject)
+
+
+def snake(name: str) -> str:
+    """Spell a class name as a function name."""
+    return "".join(
+        f"_{one.lower()}" if one.isupper() and i else one.lower() for i, one in enumerate(name)
+    )

@@ -1,0 +1,92 @@
+"""What the templates of the wire modules, the codec and the registry see."""
+
+from collections.abc import Iterable
+
+from codegen.model import Enum, Event, Primitive, Record, Value
+from codegen.pycode.quoting import Python, code, doc, ident, join, lit
+from codegen.pycode.views import draft_name
+from codegen.pycode.wire import snake, view_wire
+
+
+class WireView:
+    """A wire struct and the two functions between it and what it stands for."""
+
+    def __init__(
+        self, name: str, stem: str, owner: str, draft: str, values: Iterable[Value]
+    ) -> None:
+        self.cls = ident(name)
+        self.struct = ident(f"{stem}Wire")
+        self.writer = ident(f"write_{snake(stem)}")
+        self.reader = ident(f"read_{snake(stem)}")
+        self.owner = ident(owner)
+        self.draft = ident(draft) if draft else None
+        self.doc = doc(f"A {name} on the wire.", indent=4)
+        self.writer_doc = doc(f"Put a {name} into the form of the wire.", indent=4)
+        self.reader_doc = doc(f"Build a {name} from the wire, which has been checked.", indent=4)
+        self.fields = [view_wire(value, owner) for value in values]
+        self.writing = _keywords((field.name, field.write) for field in self.fields)
+        self.reading = _keywords((field.name, field.read) for field in self.fields)
+
+
+def _keywords(pairs: Iterable[tuple[Python, Python]]) -> Python:
+    return join(", ", [code("{name}={value}", name=name, value=value) for name, value in pairs])
+
+
+class EventWireView(WireView):
+    """The wire struct of an event's payload."""
+
+    def __init__(self, event: Event) -> None:
+        stem = event.payload.removesuffix("Payload")
+        super().__init__(event.payload, stem, "payload", draft_name(event), event.fields)
+        self.literal = lit(event.name)
+        self.payload = self.cls
+
+
+def view_record_wire(record: Record) -> WireView:
+    """Prepare the wire struct of a record."""
+    return WireView(record.name, record.name, "record", "", record.fields)
+
+
+class EnumWireView:
+    """The table of an enum's members by name."""
+
+    def __init__(self, enum: Enum) -> None:
+        self.name = ident(enum.name)
+        self.table = ident(f"{snake(enum.name).upper()}_BY_NAME")
+
+
+def field_info(value: Value) -> Python:
+    """Write the arguments with which the registry describes a field, leaving defaults out."""
+    bounds = value.range
+    parts: dict[str, object] = {
+        "name": value.name,
+        "type": str(value.type),
+        "doc": value.doc,
+        "unit": value.unit,
+        "low": bounds.low if bounds else None,
+        "high": bounds.high if bounds else None,
+        "nullable": value.nullable or None,
+        "nonfinite": value.nonfinite if value.nonfinite != "error" else None,
+        "wire": value.wire if value.wire != value.name else None,
+        "aliases": value.aliases or None,
+    }
+    given = [
+        code("{key}={value}", key=ident(key), value=lit(part))
+        for key, part in parts.items()
+        if part is not None
+    ]
+    if value.missing is not None:
+        given += [Python("required=False"), code("missing={value}", value=_plain(value))]
+    return join(", ", given)
+
+
+def _plain(value: Value) -> Python:
+    assert value.missing is not None
+    plain = value.missing.value
+    if isinstance(plain, dict):
+        return Python("{}")
+    if isinstance(plain, list):
+        return lit(tuple(plain))
+    return lit(
+        float(plain) if value.type == Primitive("float") and isinstance(plain, int) else plain
+    )

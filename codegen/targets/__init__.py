@@ -1,0 +1,1 @@
+"""Targets: one module for each thing that is generated from the contract."""
