@@ -1,0 +1,1 @@
+"""Kasmina: grows it; slots, seeds, their blueprints and the hosts that hold them."""

@@ -1,0 +1,129 @@
+"""The amplitude of a seed over time: a ramp from where it is to a target, one step an epoch."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Annotated, Final, Literal
+
+import msgspec
+
+from esper._generated.enums import AlphaCurve
+from esper.leyline.errors import SlotError
+
+BlendAlgorithm = Literal["linear", "sigmoid", "gated"]
+"""The ways to blend in that users choose from; `gated` goes with the GATE algorithm and only with it."""
+
+BLEND_CURVES: Final[Mapping[BlendAlgorithm, AlphaCurve]] = MappingProxyType(
+    {
+        "linear": AlphaCurve.LINEAR,
+        "sigmoid": AlphaCurve.SIGMOID,
+        "gated": AlphaCurve.LINEAR,
+    }
+)
+"""The curve that the amplitude follows in each of them."""
+
+Amplitude = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
+Count = Annotated[int, msgspec.Meta(ge=0)]
+"""Ranges that are checked when a checkpoint is read."""
+
+TOLERANCE: Final = 1e-6
+"""How far an amplitude may be from its target and still count as there."""
+
+STEEPNESS: Final = 12.0
+"""Slope of the SIGMOID curve in the middle (reference behaviour: 12, so that its ends are nearly flat)."""
+
+
+def is_full(alpha: float) -> bool:
+    """Return whether `alpha` counts as one."""
+    return alpha >= 1.0 - TOLERANCE
+
+
+def is_zero(alpha: float) -> bool:
+    """Return whether `alpha` counts as zero."""
+    return alpha <= TOLERANCE
+
+
+def ease(curve: AlphaCurve, time: float) -> float:
+    """Return how much of a ramp is done at `time`, both in [0, 1] and equal at the ends."""
+    match curve:
+        case AlphaCurve.LINEAR:
+            return time
+        case AlphaCurve.COSINE:
+            return (1.0 - math.cos(math.pi * time)) / 2.0
+        case AlphaCurve.SIGMOID:
+            low, here, high = (_logistic(t) for t in (0.0, time, 1.0))
+            return (here - low) / (high - low)
+
+
+def _logistic(time: float) -> float:
+    return 1.0 / (1.0 + math.exp(-STEEPNESS * (time - 0.5)))
+
+
+@dataclass(slots=True)
+class AlphaSchedule:
+    """A ramp of the amplitude. It rests when all its steps are done; only then can it be sent elsewhere."""
+
+    alpha: Amplitude = 0.0
+    """Where the ramp is."""
+    start: Amplitude = 0.0
+    target: Amplitude = 0.0
+    curve: AlphaCurve = AlphaCurve.LINEAR
+    num_steps: Count = 0
+    steps_done: Count = 0
+
+    @property
+    def is_resting(self) -> bool:
+        """Whether no step is left."""
+        return self.steps_done >= self.num_steps
+
+    @property
+    def is_falling(self) -> bool:
+        """Whether it is on its way down."""
+        return not self.is_resting and self.target < self.start
+
+    @property
+    def is_at_target(self) -> bool:
+        """Whether it rests where it was sent."""
+        return self.is_resting and abs(self.alpha - self.target) <= TOLERANCE
+
+    def retarget(self, target: float, *, steps: int, curve: AlphaCurve | None = None) -> None:
+        """Set off for `target` in `steps` steps; with no steps, or nowhere to go, be there at once.
+
+        Without a curve the last one is used again. `target` is clamped to [0, 1].
+
+        Raises:
+            SlotError: it is not resting.
+        """
+        if not self.is_resting:
+            raise SlotError(
+                "an amplitude schedule must rest before it is given another target, got one with"
+                f" {self.num_steps - self.steps_done} steps left; wait for them"
+            )
+        self.start = self.alpha
+        self.target = min(max(target, 0.0), 1.0)
+        self.curve = curve or self.curve
+        self.steps_done = 0
+        self.num_steps = 0 if self.target == self.start else max(steps, 0)
+        if self.num_steps == 0:
+            self.alpha = self.target
+
+    def step(self) -> bool:
+        """Take one step; return whether this one reached the target."""
+        if self.is_resting:
+            return False
+        self.steps_done += 1
+        if self.is_resting:
+            self.alpha = self.target
+            return True
+        progress = ease(self.curve, self.steps_done / self.num_steps)
+        alpha = self.start + (self.target - self.start) * progress
+        # Rounding must not carry it past either end.
+        low, high = sorted((self.start, self.target))
+        self.alpha = min(max(alpha, low), high)
+        return False
+
+    def hold(self, alpha: float) -> None:
+        """Rest at `alpha`, whatever was under way."""
+        self.alpha = self.start = self.target = alpha
+        self.steps_done = self.num_steps

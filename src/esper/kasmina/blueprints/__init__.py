@@ -1,0 +1,1 @@
+"""Blueprints: what seeds are built from."""

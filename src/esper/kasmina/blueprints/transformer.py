@@ -1,0 +1,78 @@
+"""Blueprints for sequences: (B, T, C) in, the same shape out; no position sees a later one.
+
+Every seed is born as the identity and alive: the last layer of a branch starts at zero and has nothing behind it
+that could stop its gradient.
+"""
+
+import math
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+
+from esper.kasmina.attention import CausalAttention
+from esper.kasmina.blueprints.residual import ResidualSeed
+
+SMALL_RANK: Final = 8
+LARGE_RANK: Final = 32
+MAX_HEADS: Final = 4
+
+
+def _zeroed(layer: nn.Linear) -> nn.Linear:
+    """Return `layer` with everything at zero."""
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
+    return layer
+
+
+class NormSeed(nn.Module):
+    """x + tanh(s)(norm(x) - x): learns how far to normalise. 2C + 1 parameters."""
+
+    def __init__(self, channels: int) -> None:
+        """Build the seed; it starts as the identity."""
+        super().__init__()
+        self.norm = nn.LayerNorm(channels)
+        self.scale = nn.Parameter(torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the partly normalised features."""
+        return torch.lerp(x, self.norm(x), torch.tanh(self.scale))
+
+
+def _low_rank(channels: int, rank: int) -> nn.Module:
+    down = nn.Linear(channels, rank, bias=False)
+    up = _zeroed(nn.Linear(rank, channels, bias=False))
+    return ResidualSeed(nn.Sequential(down, up))
+
+
+def _mlp(channels: int, hidden: int) -> nn.Module:
+    return ResidualSeed(
+        nn.Sequential(nn.Linear(channels, hidden), nn.GELU(), _zeroed(nn.Linear(hidden, channels)))
+    )
+
+
+def lora(channels: int) -> nn.Module:
+    """Return a linear map of rank 8 (Hu et al., LoRA, 2021). 16C parameters."""
+    return _low_rank(channels, SMALL_RANK)
+
+
+def lora_large(channels: int) -> nn.Module:
+    """Return a linear map of rank 32. 64C parameters."""
+    return _low_rank(channels, LARGE_RANK)
+
+
+def attention(channels: int) -> nn.Module:
+    """Return causal self-attention with up to four heads. 4C^2 + 4C parameters."""
+    layer = CausalAttention(channels, math.gcd(channels, MAX_HEADS))
+    _zeroed(layer.project)
+    return ResidualSeed(layer)
+
+
+def mlp_small(channels: int) -> nn.Module:
+    """Return two linear layers with 2C hidden units. 4C^2 + 3C parameters."""
+    return _mlp(channels, 2 * channels)
+
+
+def mlp(channels: int) -> nn.Module:
+    """Return two linear layers with 4C hidden units. 8C^2 + 5C parameters."""
+    return _mlp(channels, 4 * channels)

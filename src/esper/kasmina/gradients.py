@@ -1,0 +1,80 @@
+"""What a seed's gradient looks like beside its host's, after a backward pass."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import get_total_norm
+
+MAX_RATIO: Final = 10.0
+"""Ratios are capped here: beyond it the host's gradient is too small to compare with."""
+
+MIN_HOST_NORM: Final = 1e-8
+"""Below this the host does not learn, and the ratio is 0."""
+
+VANISHING_NORM: Final = 1e-7
+"""A seed whose gradient norm is smaller has a vanishing gradient."""
+
+EXPLODING_NORM: Final = 100.0
+"""A seed whose gradient norm is larger, or not finite, has an exploding gradient."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GradientHealth:
+    """What one capture found.
+
+    Raises:
+        ValueError: the ratio is negative or not finite.
+    """
+
+    ratio: float
+    """Seed's gradient norm over the host's, each per square root of its parameters; 0 when not comparable."""
+    has_vanishing: bool
+    has_exploding: bool
+    epoch: int
+    """Epoch of the capture, from 1; telemetry withholds one with epoch 0."""
+
+    def __post_init__(self) -> None:
+        """Refuse what no capture can find."""
+        if not (math.isfinite(self.ratio) and self.ratio >= 0.0):
+            raise ValueError(
+                f"ratio must be finite and not negative, got {self.ratio}; pass 0 when not comparable"
+            )
+
+
+class _HasSeed(Protocol):
+    def seed_parameters(self) -> Iterable[nn.Parameter]: ...
+
+
+def capture_gradient_health(
+    slot: _HasSeed, host_parameters: Iterable[nn.Parameter], *, epoch: int
+) -> GradientHealth | None:
+    """Compare the gradients that the last backward pass left for a slot's seed and for the host.
+
+    The ratio is (|g_seed| / |g_host|) sqrt(P_host / P_seed), capped, over the parameters that have a gradient. Call
+    it before gradients are clipped. None when no seed parameter has one. The host waits for the device once.
+    """
+    seed_gradients, num_seed = _gradients(slot.seed_parameters())
+    host_gradients, num_host = _gradients(host_parameters)
+    if not seed_gradients:
+        return None
+    norms = [get_total_norm(gradients).float() for gradients in (seed_gradients, host_gradients)]
+    seed_norm, host_norm = torch.stack([norm.to(norms[0].device) for norm in norms]).tolist()
+    ratio = 0.0
+    if math.isfinite(seed_norm) and MIN_HOST_NORM <= host_norm < math.inf:
+        ratio = min(seed_norm / host_norm * math.sqrt(num_host / num_seed), MAX_RATIO)
+    return GradientHealth(
+        ratio=ratio,
+        has_vanishing=seed_norm < VANISHING_NORM,
+        has_exploding=not seed_norm <= EXPLODING_NORM,
+        epoch=epoch,
+    )
+
+
+def _gradients(parameters: Iterable[nn.Parameter]) -> tuple[list[Tensor], int]:
+    """Return the gradients that are there, and how many numbers they hold."""
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    return gradients, sum(gradient.numel() for gradient in gradients)

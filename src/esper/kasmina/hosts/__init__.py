@@ -1,0 +1,1 @@
+"""Hosts: small networks with slots in them."""

@@ -1,0 +1,78 @@
+"""A plain convolutional network with a slot behind each block."""
+
+from itertools import pairwise
+
+from torch import Tensor, nn
+
+from esper._generated.channel import Channel
+from esper.kasmina.gates import QualityGates
+from esper.kasmina.slot import SeedSlot
+from esper.leyline.channel import SILENT
+
+
+class CNNHost(nn.Module):
+    """Classifies images: blocks of convolution, batch norm and ReLU, a mean over space, a linear layer.
+
+    Channels double from block to block. The slots are r0c0, r0c1, ... in the order of the blocks, each behind its block's
+    pooling.
+    """
+
+    def __init__(
+        self,
+        *,
+        num_classes: int = 10,
+        in_channels: int = 3,
+        base_channels: int = 32,
+        num_blocks: int = 3,
+        num_pools: int | None = None,
+        kernel_size: int = 3,
+        gates: QualityGates | None = None,
+        channel: Channel = SILENT,
+    ) -> None:
+        """Build the host; the first `num_pools` blocks, all when None, halve height and width.
+
+        Raises:
+            ValueError: there is no block, more pools than blocks, or an even `kernel_size`.
+        """
+        super().__init__()
+        num_pools = num_blocks if num_pools is None else num_pools
+        if not 0 <= num_pools <= num_blocks or num_blocks == 0:
+            raise ValueError(
+                "num_blocks must be at least 1 and num_pools between 0 and that,"
+                f" got {num_blocks} and {num_pools}"
+            )
+        if kernel_size % 2 == 0:
+            raise ValueError(
+                f"kernel_size must be odd to keep the size of images, got {kernel_size}"
+            )
+        widths = [in_channels, *(base_channels * 2**block for block in range(num_blocks))]
+        self.blocks = nn.ModuleList(
+            _block(before, after, kernel_size, pools=block < num_pools)
+            for block, (before, after) in enumerate(pairwise(widths))
+        )
+        self.slots = nn.ModuleDict(
+            {
+                slot_id: SeedSlot(slot_id, width, topology="cnn", gates=gates, channel=channel)
+                for slot_id, width in ((f"r0c{i}", width) for i, width in enumerate(widths[1:]))
+            }
+        )
+        self.head = nn.Linear(widths[-1], num_classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return logits (B, num_classes) of images (B, in_channels, H, W)."""
+        features = images
+        for block, slot in zip(self.blocks, self.slots.values(), strict=True):
+            features = slot(block(features))
+        logits: Tensor = self.head(features.mean(dim=(2, 3)))
+        return logits
+
+
+def _block(before: int, after: int, kernel_size: int, *, pools: bool) -> nn.Module:
+    layers: list[nn.Module] = [
+        nn.Conv2d(before, after, kernel_size, padding=kernel_size // 2, bias=False),
+        nn.BatchNorm2d(after),
+        nn.ReLU(),
+    ]
+    if pools:
+        layers.append(nn.MaxPool2d(2))
+    return nn.Sequential(*layers)

@@ -1,0 +1,56 @@
+"""Slots led to a stage of their lives."""
+
+import torch
+from torch import Tensor
+
+from esper._generated.enums import SeedStage
+from esper.kasmina.gates import QualityGates
+from esper.kasmina.slot import SeedSlot
+from esper.kasmina.topology import Topology
+
+PERMISSIVE = QualityGates(permissive=True)
+CHANNELS = 8
+LIVE_STAGES = [SeedStage.GERMINATED, SeedStage.TRAINING, SeedStage.BLENDING, SeedStage.HOLDING]
+
+
+def lead_to(slot: SeedSlot, stage: SeedStage, blueprint_id: str = "norm", **germination) -> SeedSlot:
+    """Plant a seed and lead it to `stage`; in BLENDING it is half-way up a ramp of two epochs."""
+    slot.germinate(
+        blueprint_id, **{"blend_tempo_epochs": 2, "blend_algorithm_id": "linear"} | germination
+    )
+    if stage >= SeedStage.TRAINING:
+        slot.advance_stage()
+        slot.record_accuracy(50.0)
+    if stage >= SeedStage.BLENDING:
+        slot.advance_stage()
+        slot.step_epoch()
+        slot.record_accuracy(51.0)
+    if stage >= SeedStage.HOLDING:
+        slot.step_epoch()
+        slot.advance_stage()
+        slot.record_contribution(2.0)
+    if stage is SeedStage.FOSSILIZED:
+        slot.advance_stage()
+    elif stage > SeedStage.FOSSILIZED:
+        slot.prune("test")
+        while slot.stage is not stage:
+            slot.step_epoch()
+    assert slot.stage is stage
+    return slot
+
+
+def slot_in(stage: SeedStage, *, topology: Topology = "cnn", channel=None, **germination) -> SeedSlot:
+    """Return a slot whose seed is in `stage`; its channel, if any, hears nothing of how it came there."""
+    slot = SeedSlot("r0c0", CHANNELS, topology=topology, gates=PERMISSIVE)
+    if stage is not SeedStage.DORMANT:
+        lead_to(slot, stage, **germination)
+    if channel is not None:
+        slot.channel = channel
+    return slot
+
+
+def features(topology: Topology = "cnn", *, batch: int = 4, seed: int = 0) -> Tensor:
+    """Return random features that want a gradient, (B, C, 4, 4) or (B, 6, C)."""
+    generator = torch.Generator().manual_seed(seed)
+    shape = (batch, CHANNELS, 4, 4) if topology == "cnn" else (batch, 6, CHANNELS)
+    return torch.randn(shape, generator=generator).requires_grad_()

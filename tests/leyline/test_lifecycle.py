@@ -1,0 +1,82 @@
+"""Which stage may follow which."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from esper._generated.enums import SeedStage
+from esper.leyline.lifecycle import (
+    FOLLOWING_STAGES,
+    has_seed,
+    is_active,
+    is_failure,
+    is_live,
+    is_terminal,
+    may_follow,
+    onward,
+)
+
+
+def names(predicate) -> set[str]:
+    return {stage.name for stage in SeedStage if predicate(stage)}
+
+
+def test_every_stage_says_what_may_follow_it():
+    assert set(FOLLOWING_STAGES) == set(SeedStage)
+
+
+def test_a_seed_goes_on_from_stage_to_stage_until_it_is_a_fossil():
+    stages = [SeedStage.DORMANT]
+    while (following := onward(stages[-1])) is not None:
+        stages.append(following)
+
+    assert [stage.name for stage in stages] == [
+        "DORMANT",
+        "GERMINATED",
+        "TRAINING",
+        "BLENDING",
+        "HOLDING",
+        "FOSSILIZED",
+    ]
+
+
+def test_a_pruned_seeds_slot_cools_down_until_it_is_empty():
+    stages = [SeedStage.PRUNED]
+    while stages[-1] is not SeedStage.DORMANT:
+        (following,) = FOLLOWING_STAGES[stages[-1]]
+        stages.append(following)
+
+    assert [stage.name for stage in stages] == ["PRUNED", "EMBARGOED", "RESETTING", "DORMANT"]
+
+
+@pytest.mark.parametrize(
+    ("predicate", "stages"),
+    [
+        (has_seed, {"GERMINATED", "TRAINING", "BLENDING", "HOLDING", "FOSSILIZED"}),
+        (is_live, {"GERMINATED", "TRAINING", "BLENDING", "HOLDING"}),
+        (is_active, {"TRAINING", "BLENDING", "HOLDING", "FOSSILIZED"}),
+        (is_failure, {"PRUNED", "EMBARGOED", "RESETTING"}),
+        (is_terminal, {"FOSSILIZED"}),
+    ],
+)
+def test_stages_have_in_common(predicate, stages):
+    assert names(predicate) == stages
+
+
+@pytest.mark.parametrize("stage", [stage for stage in SeedStage if is_live(stage)])
+def test_every_live_seed_can_be_pruned(stage):
+    assert may_follow(stage, SeedStage.PRUNED)
+
+
+@given(st.lists(st.sampled_from(SeedStage), min_size=1))
+def test_no_walk_leads_out_of_a_fossil_or_back_to_a_live_seed_without_a_new_one(walk):
+    visited = [SeedStage.DORMANT]
+    for stage in walk:
+        if may_follow(visited[-1], stage):
+            visited.append(stage)
+
+    assert SeedStage.UNKNOWN not in visited
+    assert SeedStage.FOSSILIZED not in visited[:-1]
+    for before, after in zip(visited, visited[1:], strict=False):
+        if not has_seed(before) and has_seed(after):
+            assert (before, after) == (SeedStage.DORMANT, SeedStage.GERMINATED)
