@@ -10,20 +10,40 @@ from esper._generated.channel import Payload
 from esper._generated.drafts import CAN_SWAP
 from esper._generated.envelope import Envelope, LineWire
 from esper._generated.governor import (
+    GovernorEscalatedPayload,
     GovernorPanicPayload,
+    GovernorRecoveredPayload,
     GovernorRollbackPayload,
+    GovernorSnapshotFailedPayload,
     GovernorSnapshotPayload,
+    GovernorStepSkippedPayload,
+    GovernorStoppedPayload,
 )
 from esper._generated.governor_wire import (
+    GovernorEscalatedWire,
     GovernorPanicWire,
+    GovernorRecoveredWire,
     GovernorRollbackWire,
+    GovernorSnapshotFailedWire,
     GovernorSnapshotWire,
+    GovernorStepSkippedWire,
+    GovernorStoppedWire,
+    read_governor_escalated,
     read_governor_panic,
+    read_governor_recovered,
     read_governor_rollback,
     read_governor_snapshot,
+    read_governor_snapshot_failed,
+    read_governor_step_skipped,
+    read_governor_stopped,
+    write_governor_escalated,
     write_governor_panic,
+    write_governor_recovered,
     write_governor_rollback,
     write_governor_snapshot,
+    write_governor_snapshot_failed,
+    write_governor_step_skipped,
+    write_governor_stopped,
 )
 from esper._generated.lifecycle import (
     SeedFossilizedPayload,
@@ -79,8 +99,13 @@ _WRITERS: dict[type[Payload], Callable[[Any], Any]] = {
     EpochCompletedPayload: write_epoch_completed,
     RunFinishedPayload: write_run_finished,
     GovernorSnapshotPayload: write_governor_snapshot,
+    GovernorSnapshotFailedPayload: write_governor_snapshot_failed,
     GovernorPanicPayload: write_governor_panic,
+    GovernorStepSkippedPayload: write_governor_step_skipped,
     GovernorRollbackPayload: write_governor_rollback,
+    GovernorEscalatedPayload: write_governor_escalated,
+    GovernorRecoveredPayload: write_governor_recovered,
+    GovernorStoppedPayload: write_governor_stopped,
     TelemetryRejectedPayload: write_telemetry_rejected,
 }
 _READERS: dict[str, tuple[Callable[[bytes], Any], Callable[[Any], Payload]]] = {
@@ -93,8 +118,19 @@ _READERS: dict[str, tuple[Callable[[bytes], Any], Callable[[Any], Payload]]] = {
     "EPOCH_COMPLETED": (json.Decoder(EpochCompletedWire).decode, read_epoch_completed),
     "RUN_FINISHED": (json.Decoder(RunFinishedWire).decode, read_run_finished),
     "GOVERNOR_SNAPSHOT": (json.Decoder(GovernorSnapshotWire).decode, read_governor_snapshot),
+    "GOVERNOR_SNAPSHOT_FAILED": (
+        json.Decoder(GovernorSnapshotFailedWire).decode,
+        read_governor_snapshot_failed,
+    ),
     "GOVERNOR_PANIC": (json.Decoder(GovernorPanicWire).decode, read_governor_panic),
+    "GOVERNOR_STEP_SKIPPED": (
+        json.Decoder(GovernorStepSkippedWire).decode,
+        read_governor_step_skipped,
+    ),
     "GOVERNOR_ROLLBACK": (json.Decoder(GovernorRollbackWire).decode, read_governor_rollback),
+    "GOVERNOR_ESCALATED": (json.Decoder(GovernorEscalatedWire).decode, read_governor_escalated),
+    "GOVERNOR_RECOVERED": (json.Decoder(GovernorRecoveredWire).decode, read_governor_recovered),
+    "GOVERNOR_STOPPED": (json.Decoder(GovernorStoppedWire).decode, read_governor_stopped),
     "TELEMETRY_REJECTED": (json.Decoder(TelemetryRejectedWire).decode, read_telemetry_rejected),
 }
 

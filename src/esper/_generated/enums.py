@@ -110,7 +110,7 @@ class Severity(IntEnum):
 
 
 class PanicReason(IntEnum):
-    """What a detector saw."""
+    """Why the governor does not trust what it sees."""
 
     NAN = 1
     """The loss is not a finite number."""
@@ -118,6 +118,64 @@ class PanicReason(IntEnum):
     """The loss has jumped to that of random guessing."""
     DIVERGENCE = 3
     """The loss is far above what it was."""
+    DRIFT = 4
+    """The loss has crept away from the best it was."""
+    GRADIENT = 5
+    """The gradient's norm is not a finite number."""
+    WEIGHTS = 6
+    """A weight, a buffer or an optimizer's moment is not a finite number."""
+    ORDERED = 7
+    """Nothing was seen; the caller wants the weights back."""
+
+
+class LossSeries(IntEnum):
+    """Which losses a verdict is about."""
+
+    CHECKS = 1
+    """Those given to check_vital_signs, as a rule validation losses, one an epoch."""
+    STEPS = 2
+    """Those given to before_step, training losses."""
+
+
+class SkipCause(IntEnum):
+    """Why a step is not taken."""
+
+    GRADIENT = 1
+    """The gradient's norm is not a finite number."""
+    OVERFLOW = 2
+    """The gradient has overflowed under loss scaling, which the scaler mends by itself."""
+    DATA = 3
+    """The loss is anomalous though the weights have just been put back."""
+    PLANNED = 4
+    """Batches are passed over after repeated rollbacks."""
+
+
+class SnapshotFault(IntEnum):
+    """What is wrong with a snapshot."""
+
+    NOT_FINITE = 1
+    """What was to be saved is not finite."""
+    NOT_COPIED = 2
+    """The copy could not be made whole, for want of memory for example."""
+    CORRUPT = 3
+    """The saved bytes are no longer what they were."""
+
+
+class EscalationAction(IntEnum):
+    """What the governor does about an alarm; with each rollback in a row it does more."""
+
+    NEWEST_SNAPSHOT = 1
+    """Goes back to the newest snapshot that has proved itself."""
+    OLDER_SNAPSHOT = 2
+    """Goes back further than the last time."""
+    LOWER_LEARNING_RATE = 3
+    """Lowers the learning rate, which then returns by and by."""
+    SKIP_BATCHES = 4
+    """Passes over the next batches."""
+    HOLD_GERMINATION = 5
+    """Plants no seeds for some epochs."""
+    STOP = 6
+    """Ends the run."""
 
 
 class RunOutcome(IntEnum):

@@ -132,7 +132,7 @@ SNAPSHOT_INFO_RECORD = (
     FieldInfo(
         name="step",
         type="int",
-        doc="Healthy checks or steps that had passed when it was taken.",
+        doc="Steps that had been taken by then, or healthy checks where no steps are reported.",
         unit="1",
         low=0,
     ),
@@ -151,7 +151,13 @@ SNAPSHOT_INFO_RECORD = (
         unit="tensors",
         low=0,
     ),
-    FieldInfo(name="num_bytes", type="int", doc="Bytes of the saved tensors.", unit="bytes", low=0),
+    FieldInfo(
+        name="num_bytes",
+        type="int",
+        doc="Bytes of all saved tensors, optimizer state included where it is covered.",
+        unit="bytes",
+        low=0,
+    ),
     FieldInfo(name="fossilized_seeds", type="str[]", doc="Slots whose fossils it holds."),
     FieldInfo(name="duration_s", type="float", doc="Time taken in all.", unit="s", low=0),
     FieldInfo(
@@ -169,7 +175,7 @@ SNAPSHOT_INFO_RECORD = (
 
 
 GOVERNOR_REPORT_RECORD = (
-    FieldInfo(name="reason", type="PanicReason", doc="What the detector saw."),
+    FieldInfo(name="reason", type="PanicReason", doc="What led to it."),
     FieldInfo(
         name="loss_at_panic",
         type="float",
@@ -188,10 +194,18 @@ GOVERNOR_REPORT_RECORD = (
     FieldInfo(
         name="consecutive_panics",
         type="int",
-        doc="Anomalous checks in a row that led to it.",
+        doc="Anomalous checks in a row that led to it; 0 when the caller ordered it.",
+        unit="1",
+        low=0,
+    ),
+    FieldInfo(
+        name="attempt",
+        type="int",
+        doc="Rollbacks within the window of the escalation, this one included.",
         unit="1",
         low=1,
     ),
+    FieldInfo(name="actions", type="EscalationAction[]", doc="What was done about it."),
     FieldInfo(
         name="snapshot_id", type="int", doc="The snapshot that was restored.", unit="1", low=0
     ),
@@ -211,7 +225,31 @@ GOVERNOR_REPORT_RECORD = (
         type="str[]",
         doc="Fossils without sound weights anywhere that were removed.",
     ),
+    FieldInfo(
+        name="corrupt_snapshots",
+        type="int[]",
+        doc="Snapshots that were found corrupt and passed over.",
+    ),
     FieldInfo(name="duration_s", type="float", doc="Time taken.", unit="s", low=0),
+)
+
+
+STOP_REPORT_RECORD = (
+    FieldInfo(name="reason", type="PanicReason", doc="What led to the last rollback."),
+    FieldInfo(name="step", type="int", doc="Step at which it was ended.", unit="1", low=0),
+    FieldInfo(name="budget", type="int", doc="Rollbacks that a window allows.", unit="1", low=1),
+    FieldInfo(
+        name="window",
+        type="int",
+        doc="Steps, or checks where no steps are reported, in that window.",
+        unit="1",
+        low=1,
+    ),
+    FieldInfo(name="tried", type="EscalationAction[]", doc="Everything that was tried, in order."),
+    FieldInfo(
+        name="rollbacks", type="GovernorReport[]", doc="The rollbacks in the window, oldest first."
+    ),
+    FieldInfo(name="message", type="str", doc="The same, for people."),
 )
 
 
@@ -533,7 +571,7 @@ GOVERNOR_SNAPSHOT_EVENT = (
     FieldInfo(
         name="step",
         type="int",
-        doc="Healthy checks or steps that had passed when it was taken.",
+        doc="Steps that had been taken by then, or healthy checks where no steps are reported.",
         unit="1",
         low=0,
     ),
@@ -551,7 +589,13 @@ GOVERNOR_SNAPSHOT_EVENT = (
         unit="tensors",
         low=0,
     ),
-    FieldInfo(name="num_bytes", type="int", doc="Bytes of the saved tensors.", unit="bytes", low=0),
+    FieldInfo(
+        name="num_bytes",
+        type="int",
+        doc="Bytes of all saved tensors, optimizer state included where it is covered.",
+        unit="bytes",
+        low=0,
+    ),
     FieldInfo(name="fossilized_seeds", type="str[]", doc="Slots whose fossils it holds."),
     FieldInfo(name="duration_s", type="float", doc="Time taken in all.", unit="s", low=0),
     FieldInfo(
@@ -576,8 +620,25 @@ GOVERNOR_SNAPSHOT_EVENT = (
 )
 
 
+GOVERNOR_SNAPSHOT_FAILED_EVENT = (
+    FieldInfo(name="fault", type="SnapshotFault", doc="What is wrong."),
+    FieldInfo(name="snapshot_id", type="int", doc="Its number.", unit="1", low=0),
+    FieldInfo(name="step", type="int", doc="Step at which this was found.", unit="1", low=0),
+    FieldInfo(name="message", type="str", doc="The same, for people."),
+    FieldInfo(
+        name="env_id",
+        type="int",
+        doc="Index of the environment; -1 while none is bound.",
+        unit="1",
+        low=-1,
+        high=2147483647,
+    ),
+)
+
+
 GOVERNOR_PANIC_EVENT = (
-    FieldInfo(name="reason", type="PanicReason", doc="What the detector saw."),
+    FieldInfo(name="series", type="LossSeries", doc="Which losses were checked."),
+    FieldInfo(name="reason", type="PanicReason", doc="What was seen."),
     FieldInfo(name="severity", type="Severity", doc="What is to be done."),
     FieldInfo(
         name="loss", type="float", doc="The loss that was checked.", unit="nats", nonfinite="string"
@@ -588,6 +649,14 @@ GOVERNOR_PANIC_EVENT = (
         doc="The loss above which the detector panics; null without a history.",
         unit="nats",
         nullable=True,
+    ),
+    FieldInfo(
+        name="statistic",
+        type="float",
+        doc="Deviations of the loss above its usual value; null without a history.",
+        unit="1",
+        nullable=True,
+        nonfinite="string",
     ),
     FieldInfo(
         name="consecutive_panics",
@@ -607,8 +676,38 @@ GOVERNOR_PANIC_EVENT = (
 )
 
 
+GOVERNOR_STEP_SKIPPED_EVENT = (
+    FieldInfo(name="cause", type="SkipCause", doc="Why."),
+    FieldInfo(name="step", type="int", doc="Steps that had been taken before.", unit="1", low=0),
+    FieldInfo(name="loss", type="float", doc="The training loss.", unit="nats", nonfinite="string"),
+    FieldInfo(
+        name="grad_norm",
+        type="float",
+        doc="Norm of the gradient; null when it was not given.",
+        unit="1",
+        nullable=True,
+        nonfinite="string",
+    ),
+    FieldInfo(
+        name="skips_in_a_row",
+        type="int",
+        doc="Steps skipped in a row, this one included.",
+        unit="1",
+        low=1,
+    ),
+    FieldInfo(
+        name="env_id",
+        type="int",
+        doc="Index of the environment; -1 while none is bound.",
+        unit="1",
+        low=-1,
+        high=2147483647,
+    ),
+)
+
+
 GOVERNOR_ROLLBACK_EVENT = (
-    FieldInfo(name="reason", type="PanicReason", doc="What the detector saw."),
+    FieldInfo(name="reason", type="PanicReason", doc="What led to it."),
     FieldInfo(
         name="loss_at_panic",
         type="float",
@@ -627,10 +726,18 @@ GOVERNOR_ROLLBACK_EVENT = (
     FieldInfo(
         name="consecutive_panics",
         type="int",
-        doc="Anomalous checks in a row that led to it.",
+        doc="Anomalous checks in a row that led to it; 0 when the caller ordered it.",
+        unit="1",
+        low=0,
+    ),
+    FieldInfo(
+        name="attempt",
+        type="int",
+        doc="Rollbacks within the window of the escalation, this one included.",
         unit="1",
         low=1,
     ),
+    FieldInfo(name="actions", type="EscalationAction[]", doc="What was done about it."),
     FieldInfo(
         name="snapshot_id", type="int", doc="The snapshot that was restored.", unit="1", low=0
     ),
@@ -650,7 +757,96 @@ GOVERNOR_ROLLBACK_EVENT = (
         type="str[]",
         doc="Fossils without sound weights anywhere that were removed.",
     ),
+    FieldInfo(
+        name="corrupt_snapshots",
+        type="int[]",
+        doc="Snapshots that were found corrupt and passed over.",
+    ),
     FieldInfo(name="duration_s", type="float", doc="Time taken.", unit="s", low=0),
+    FieldInfo(
+        name="env_id",
+        type="int",
+        doc="Index of the environment; -1 while none is bound.",
+        unit="1",
+        low=-1,
+        high=2147483647,
+    ),
+)
+
+
+GOVERNOR_ESCALATED_EVENT = (
+    FieldInfo(
+        name="attempt",
+        type="int",
+        doc="Rollbacks within the window, this one included.",
+        unit="1",
+        low=2,
+    ),
+    FieldInfo(name="budget", type="int", doc="Rollbacks that the window allows.", unit="1", low=1),
+    FieldInfo(name="actions", type="EscalationAction[]", doc="What is done about it."),
+    FieldInfo(
+        name="learning_rate_factor",
+        type="float",
+        doc="What every learning rate is multiplied by from now on.",
+        unit="ratio",
+        low=0,
+        high=1,
+    ),
+    FieldInfo(
+        name="batches_to_skip",
+        type="int",
+        doc="Batches that will be passed over.",
+        unit="batches",
+        low=0,
+    ),
+    FieldInfo(
+        name="epochs_to_hold",
+        type="int",
+        doc="Epochs in which no seed may be planted.",
+        unit="epochs",
+        low=0,
+    ),
+    FieldInfo(
+        name="env_id",
+        type="int",
+        doc="Index of the environment; -1 while none is bound.",
+        unit="1",
+        low=-1,
+        high=2147483647,
+    ),
+)
+
+
+GOVERNOR_RECOVERED_EVENT = (
+    FieldInfo(name="step", type="int", doc="Step at which the window was over.", unit="1", low=0),
+    FieldInfo(name="attempts", type="int", doc="Rollbacks it had taken.", unit="1", low=1),
+    FieldInfo(
+        name="env_id",
+        type="int",
+        doc="Index of the environment; -1 while none is bound.",
+        unit="1",
+        low=-1,
+        high=2147483647,
+    ),
+)
+
+
+GOVERNOR_STOPPED_EVENT = (
+    FieldInfo(name="reason", type="PanicReason", doc="What led to the last rollback."),
+    FieldInfo(name="step", type="int", doc="Step at which it was ended.", unit="1", low=0),
+    FieldInfo(name="budget", type="int", doc="Rollbacks that a window allows.", unit="1", low=1),
+    FieldInfo(
+        name="window",
+        type="int",
+        doc="Steps, or checks where no steps are reported, in that window.",
+        unit="1",
+        low=1,
+    ),
+    FieldInfo(name="tried", type="EscalationAction[]", doc="Everything that was tried, in order."),
+    FieldInfo(
+        name="rollbacks", type="GovernorReport[]", doc="The rollbacks in the window, oldest first."
+    ),
+    FieldInfo(name="message", type="str", doc="The same, for people."),
     FieldInfo(
         name="env_id",
         type="int",
@@ -688,8 +884,13 @@ EVENT_FIELDS: Mapping[str, tuple[FieldInfo, ...]] = {
     "EPOCH_COMPLETED": EPOCH_COMPLETED_EVENT,
     "RUN_FINISHED": RUN_FINISHED_EVENT,
     "GOVERNOR_SNAPSHOT": GOVERNOR_SNAPSHOT_EVENT,
+    "GOVERNOR_SNAPSHOT_FAILED": GOVERNOR_SNAPSHOT_FAILED_EVENT,
     "GOVERNOR_PANIC": GOVERNOR_PANIC_EVENT,
+    "GOVERNOR_STEP_SKIPPED": GOVERNOR_STEP_SKIPPED_EVENT,
     "GOVERNOR_ROLLBACK": GOVERNOR_ROLLBACK_EVENT,
+    "GOVERNOR_ESCALATED": GOVERNOR_ESCALATED_EVENT,
+    "GOVERNOR_RECOVERED": GOVERNOR_RECOVERED_EVENT,
+    "GOVERNOR_STOPPED": GOVERNOR_STOPPED_EVENT,
     "TELEMETRY_REJECTED": TELEMETRY_REJECTED_EVENT,
 }
 """The fields of every event."""
@@ -698,5 +899,6 @@ RECORD_FIELDS: Mapping[str, tuple[FieldInfo, ...]] = {
     "SeedStatus": SEED_STATUS_RECORD,
     "SnapshotInfo": SNAPSHOT_INFO_RECORD,
     "GovernorReport": GOVERNOR_REPORT_RECORD,
+    "StopReport": STOP_REPORT_RECORD,
 }
 """The fields of every record."""

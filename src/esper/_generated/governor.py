@@ -14,11 +14,20 @@ from esper._generated.checks import (
     check_int,
     check_list,
     check_pattern,
+    check_record,
     check_str,
     set_field,
 )
 from esper._generated.drafts import CAN_SWAP, new_draft
-from esper._generated.enums import PanicReason, Severity
+from esper._generated.enums import (
+    EscalationAction,
+    LossSeries,
+    PanicReason,
+    Severity,
+    SkipCause,
+    SnapshotFault,
+)
+from esper._generated.records import GovernorReport
 
 
 class SnapshotSource(Protocol):
@@ -30,7 +39,8 @@ class SnapshotSource(Protocol):
 
     @property
     def step(self) -> int:
-        """Healthy checks or steps that had passed when it was taken. [from 0]"""
+        """Steps that had been taken by then, or healthy checks where no steps are reported. [from
+        0]"""
 
     @property
     def num_keys(self) -> int:
@@ -42,7 +52,8 @@ class SnapshotSource(Protocol):
 
     @property
     def num_bytes(self) -> int:
-        """Bytes of the saved tensors. [bytes, from 0]"""
+        """Bytes of all saved tensors, optimizer state included where it is covered. [bytes, from
+        0]"""
 
     @property
     def fossilized_seeds(self) -> tuple[str, ...]:
@@ -69,10 +80,6 @@ class VerdictSource(Protocol):
     """What these are read from: GOVERNOR_PANIC."""
 
     @property
-    def reason(self) -> PanicReason:
-        """What the detector saw."""
-
-    @property
     def severity(self) -> Severity:
         """What is to be done."""
 
@@ -85,6 +92,10 @@ class VerdictSource(Protocol):
         """The loss above which the detector panics; null without a history. [nats]"""
 
     @property
+    def statistic(self) -> float | None:
+        """Deviations of the loss above its usual value; null without a history."""
+
+    @property
     def consecutive_panics(self) -> int:
         """Anomalous checks in a row so far. [from 1]"""
 
@@ -94,7 +105,7 @@ class RollbackSource(Protocol):
 
     @property
     def reason(self) -> PanicReason:
-        """What the detector saw."""
+        """What led to it."""
 
     @property
     def loss_at_panic(self) -> float | None:
@@ -106,7 +117,15 @@ class RollbackSource(Protocol):
 
     @property
     def consecutive_panics(self) -> int:
-        """Anomalous checks in a row that led to it. [from 1]"""
+        """Anomalous checks in a row that led to it; 0 when the caller ordered it. [from 0]"""
+
+    @property
+    def attempt(self) -> int:
+        """Rollbacks within the window of the escalation, this one included. [from 1]"""
+
+    @property
+    def actions(self) -> tuple[EscalationAction, ...]:
+        """What was done about it."""
 
     @property
     def snapshot_id(self) -> int:
@@ -137,8 +156,72 @@ class RollbackSource(Protocol):
         """Fossils without sound weights anywhere that were removed."""
 
     @property
+    def corrupt_snapshots(self) -> tuple[int, ...]:
+        """Snapshots that were found corrupt and passed over."""
+
+    @property
     def duration_s(self) -> float:
         """Time taken. [s, from 0]"""
+
+
+class MeasuresSource(Protocol):
+    """What these are read from: GOVERNOR_ESCALATED."""
+
+    @property
+    def attempt(self) -> int:
+        """Rollbacks within the window, this one included. [from 2]"""
+
+    @property
+    def budget(self) -> int:
+        """Rollbacks that the window allows. [from 1]"""
+
+    @property
+    def actions(self) -> tuple[EscalationAction, ...]:
+        """What is done about it."""
+
+    @property
+    def learning_rate_factor(self) -> float:
+        """What every learning rate is multiplied by from now on. [ratio, 0 to 1]"""
+
+    @property
+    def batches_to_skip(self) -> int:
+        """Batches that will be passed over. [batches, from 0]"""
+
+    @property
+    def epochs_to_hold(self) -> int:
+        """Epochs in which no seed may be planted. [epochs, from 0]"""
+
+
+class StopSource(Protocol):
+    """What these are read from: GOVERNOR_STOPPED."""
+
+    @property
+    def reason(self) -> PanicReason:
+        """What led to the last rollback."""
+
+    @property
+    def step(self) -> int:
+        """Step at which it was ended. [from 0]"""
+
+    @property
+    def budget(self) -> int:
+        """Rollbacks that a window allows. [from 1]"""
+
+    @property
+    def window(self) -> int:
+        """Steps, or checks where no steps are reported, in that window. [from 1]"""
+
+    @property
+    def tried(self) -> tuple[EscalationAction, ...]:
+        """Everything that was tried, in order."""
+
+    @property
+    def rollbacks(self) -> tuple[GovernorReport, ...]:
+        """The rollbacks in the window, oldest first."""
+
+    @property
+    def message(self) -> str:
+        """The same, for people."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,13 +233,13 @@ class GovernorSnapshotPayload(Payload):
     snapshot_id: int
     """Number of the snapshot within the run, from 0. [from 0]"""
     step: int
-    """Healthy checks or steps that had passed when it was taken. [from 0]"""
+    """Steps that had been taken by then, or healthy checks where no steps are reported. [from 0]"""
     num_keys: int
     """State-dict entries that were saved. [tensors, from 0]"""
     excluded_seed_keys: int
     """Entries left out because they belong to a live seed. [tensors, from 0]"""
     num_bytes: int
-    """Bytes of the saved tensors. [bytes, from 0]"""
+    """Bytes of all saved tensors, optimizer state included where it is covered. [bytes, from 0]"""
     fossilized_seeds: tuple[str, ...]
     """Slots whose fossils it holds."""
     duration_s: float
@@ -278,30 +361,108 @@ def emit_governor_snapshot(channel: Channel, source: SnapshotSource) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GovernorSnapshotFailedPayload(Payload):
+    """A snapshot could not be taken, or was found corrupt when it was needed; the others are
+    kept."""
+
+    EVENT: ClassVar[str] = "GOVERNOR_SNAPSHOT_FAILED"
+
+    fault: SnapshotFault
+    """What is wrong."""
+    snapshot_id: int
+    """Its number. [from 0]"""
+    step: int
+    """Step at which this was found. [from 0]"""
+    message: str
+    """The same, for people."""
+    env_id: int
+    """Index of the environment; -1 while none is bound. [-1 to 2147483647]"""
+
+    def __post_init__(self) -> None:
+        check_enum("fault", self.fault, SnapshotFault)
+        check_int("snapshot_id", self.snapshot_id, 0)
+        check_int("step", self.step, 0)
+        check_str("message", self.message, 1, 1024)
+        check_int("env_id", self.env_id, -1, 2147483647)
+
+
+class GovernorSnapshotFailedDraft(Payload):
+    """The GovernorSnapshotFailedPayload while it is being filled."""
+
+    __slots__ = ("env_id", "fault", "message", "snapshot_id", "step")
+
+
+def emit_governor_snapshot_failed(
+    channel: Channel, *, fault: SnapshotFault, snapshot_id: int, step: int, message: str
+) -> None:
+    """Emit GOVERNOR_SNAPSHOT_FAILED. A snapshot could not be taken, or was found corrupt when it
+    was needed; the others are kept."""
+    if not channel.listening:
+        return
+    try:
+        env_id = channel.context.env_id
+        if (
+            CAN_SWAP
+            and type(fault) is SnapshotFault
+            and type(snapshot_id) is int
+            and 0 <= snapshot_id <= INT64_MAX
+            and type(step) is int
+            and 0 <= step <= INT64_MAX
+            and type(message) is str
+            and message.isascii()
+            and 1 <= len(message) <= 1024
+        ):
+            draft: Any = new_draft(GovernorSnapshotFailedDraft)
+            draft.fault = fault
+            draft.snapshot_id = snapshot_id
+            draft.step = step
+            draft.message = message
+            draft.env_id = env_id
+            draft.__class__ = GovernorSnapshotFailedPayload
+            payload: GovernorSnapshotFailedPayload = draft
+        else:
+            # The constructor converts what it may, and says what is wrong with the rest.
+            payload = GovernorSnapshotFailedPayload(
+                fault=fault, snapshot_id=snapshot_id, step=step, message=message, env_id=env_id
+            )
+    except Exception as error:
+        channel.reject("GOVERNOR_SNAPSHOT_FAILED", error)
+        return
+    channel.send(payload)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GovernorPanicPayload(Payload):
     """A check was anomalous, whether or not it led to a rollback."""
 
     EVENT: ClassVar[str] = "GOVERNOR_PANIC"
 
+    series: LossSeries
+    """Which losses were checked."""
     reason: PanicReason
-    """What the detector saw."""
+    """What was seen."""
     severity: Severity
     """What is to be done."""
     loss: float
     """The loss that was checked. [nats]"""
     loss_threshold: float | None
     """The loss above which the detector panics; null without a history. [nats]"""
+    statistic: float | None
+    """Deviations of the loss above its usual value; null without a history."""
     consecutive_panics: int
     """Anomalous checks in a row so far. [from 1]"""
     env_id: int
     """Index of the environment; -1 while none is bound. [-1 to 2147483647]"""
 
     def __post_init__(self) -> None:
+        check_enum("series", self.series, LossSeries)
         check_enum("reason", self.reason, PanicReason)
         check_enum("severity", self.severity, Severity)
         set_field(self, "loss", check_any_float("loss", self.loss))
         if self.loss_threshold is not None:
             set_field(self, "loss_threshold", check_float("loss_threshold", self.loss_threshold))
+        if self.statistic is not None:
+            set_field(self, "statistic", check_any_float("statistic", self.statistic))
         check_int("consecutive_panics", self.consecutive_panics, 1)
         check_int("env_id", self.env_id, -1, 2147483647)
 
@@ -309,22 +470,34 @@ class GovernorPanicPayload(Payload):
 class GovernorPanicDraft(Payload):
     """The GovernorPanicPayload while it is being filled."""
 
-    __slots__ = ("consecutive_panics", "env_id", "loss", "loss_threshold", "reason", "severity")
+    __slots__ = (
+        "consecutive_panics",
+        "env_id",
+        "loss",
+        "loss_threshold",
+        "reason",
+        "series",
+        "severity",
+        "statistic",
+    )
 
 
-def emit_governor_panic(channel: Channel, source: VerdictSource) -> None:
+def emit_governor_panic(
+    channel: Channel, source: VerdictSource, *, series: LossSeries, reason: PanicReason
+) -> None:
     """Emit GOVERNOR_PANIC. A check was anomalous, whether or not it led to a rollback."""
     if not channel.listening:
         return
     try:
-        reason = source.reason
         severity = source.severity
         loss = source.loss
         loss_threshold = source.loss_threshold
+        statistic = source.statistic
         consecutive_panics = source.consecutive_panics
         env_id = channel.context.env_id
         if (
             CAN_SWAP
+            and type(series) is LossSeries
             and type(reason) is PanicReason
             and type(severity) is Severity
             and type(loss) is float
@@ -333,14 +506,17 @@ def emit_governor_panic(channel: Channel, source: VerdictSource) -> None:
                 loss_threshold is None
                 or (type(loss_threshold) is float and -inf < loss_threshold < inf)
             )
+            and (statistic is None or (type(statistic) is float and -inf < statistic < inf))
             and type(consecutive_panics) is int
             and 1 <= consecutive_panics <= INT64_MAX
         ):
             draft: Any = new_draft(GovernorPanicDraft)
+            draft.series = series
             draft.reason = reason
             draft.severity = severity
             draft.loss = loss
             draft.loss_threshold = loss_threshold
+            draft.statistic = statistic
             draft.consecutive_panics = consecutive_panics
             draft.env_id = env_id
             draft.__class__ = GovernorPanicPayload
@@ -348,15 +524,102 @@ def emit_governor_panic(channel: Channel, source: VerdictSource) -> None:
         else:
             # The constructor converts what it may, and says what is wrong with the rest.
             payload = GovernorPanicPayload(
+                series=series,
                 reason=reason,
                 severity=severity,
                 loss=loss,
                 loss_threshold=loss_threshold,
+                statistic=statistic,
                 consecutive_panics=consecutive_panics,
                 env_id=env_id,
             )
     except Exception as error:
         channel.reject("GOVERNOR_PANIC", error)
+        return
+    channel.send(payload)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GovernorStepSkippedPayload(Payload):
+    """The optimizer was not allowed its step; nothing is damaged."""
+
+    EVENT: ClassVar[str] = "GOVERNOR_STEP_SKIPPED"
+
+    cause: SkipCause
+    """Why."""
+    step: int
+    """Steps that had been taken before. [from 0]"""
+    loss: float
+    """The training loss. [nats]"""
+    grad_norm: float | None
+    """Norm of the gradient; null when it was not given."""
+    skips_in_a_row: int
+    """Steps skipped in a row, this one included. [from 1]"""
+    env_id: int
+    """Index of the environment; -1 while none is bound. [-1 to 2147483647]"""
+
+    def __post_init__(self) -> None:
+        check_enum("cause", self.cause, SkipCause)
+        check_int("step", self.step, 0)
+        set_field(self, "loss", check_any_float("loss", self.loss))
+        if self.grad_norm is not None:
+            set_field(self, "grad_norm", check_any_float("grad_norm", self.grad_norm))
+        check_int("skips_in_a_row", self.skips_in_a_row, 1)
+        check_int("env_id", self.env_id, -1, 2147483647)
+
+
+class GovernorStepSkippedDraft(Payload):
+    """The GovernorStepSkippedPayload while it is being filled."""
+
+    __slots__ = ("cause", "env_id", "grad_norm", "loss", "skips_in_a_row", "step")
+
+
+def emit_governor_step_skipped(
+    channel: Channel,
+    *,
+    cause: SkipCause,
+    step: int,
+    loss: float,
+    grad_norm: float | None,
+    skips_in_a_row: int,
+) -> None:
+    """Emit GOVERNOR_STEP_SKIPPED. The optimizer was not allowed its step; nothing is damaged."""
+    if not channel.listening:
+        return
+    try:
+        env_id = channel.context.env_id
+        if (
+            CAN_SWAP
+            and type(cause) is SkipCause
+            and type(step) is int
+            and 0 <= step <= INT64_MAX
+            and type(loss) is float
+            and -inf < loss < inf
+            and (grad_norm is None or (type(grad_norm) is float and -inf < grad_norm < inf))
+            and type(skips_in_a_row) is int
+            and 1 <= skips_in_a_row <= INT64_MAX
+        ):
+            draft: Any = new_draft(GovernorStepSkippedDraft)
+            draft.cause = cause
+            draft.step = step
+            draft.loss = loss
+            draft.grad_norm = grad_norm
+            draft.skips_in_a_row = skips_in_a_row
+            draft.env_id = env_id
+            draft.__class__ = GovernorStepSkippedPayload
+            payload: GovernorStepSkippedPayload = draft
+        else:
+            # The constructor converts what it may, and says what is wrong with the rest.
+            payload = GovernorStepSkippedPayload(
+                cause=cause,
+                step=step,
+                loss=loss,
+                grad_norm=grad_norm,
+                skips_in_a_row=skips_in_a_row,
+                env_id=env_id,
+            )
+    except Exception as error:
+        channel.reject("GOVERNOR_STEP_SKIPPED", error)
         return
     channel.send(payload)
 
@@ -368,13 +631,17 @@ class GovernorRollbackPayload(Payload):
     EVENT: ClassVar[str] = "GOVERNOR_ROLLBACK"
 
     reason: PanicReason
-    """What the detector saw."""
+    """What led to it."""
     loss_at_panic: float | None
     """The loss that led to it; null when no loss did. [nats]"""
     loss_threshold: float | None
     """The loss above which the detector panics; null without a history. [nats]"""
     consecutive_panics: int
-    """Anomalous checks in a row that led to it. [from 1]"""
+    """Anomalous checks in a row that led to it; 0 when the caller ordered it. [from 0]"""
+    attempt: int
+    """Rollbacks within the window of the escalation, this one included. [from 1]"""
+    actions: tuple[EscalationAction, ...]
+    """What was done about it."""
     snapshot_id: int
     """The snapshot that was restored. [from 0]"""
     from_step: int
@@ -389,6 +656,8 @@ class GovernorRollbackPayload(Payload):
     """Fossils that the restored snapshot did not know and that were kept."""
     removed_fossils: tuple[str, ...]
     """Fossils without sound weights anywhere that were removed."""
+    corrupt_snapshots: tuple[int, ...]
+    """Snapshots that were found corrupt and passed over."""
     duration_s: float
     """Time taken. [s, from 0]"""
     env_id: int
@@ -400,7 +669,13 @@ class GovernorRollbackPayload(Payload):
             set_field(self, "loss_at_panic", check_any_float("loss_at_panic", self.loss_at_panic))
         if self.loss_threshold is not None:
             set_field(self, "loss_threshold", check_float("loss_threshold", self.loss_threshold))
-        check_int("consecutive_panics", self.consecutive_panics, 1)
+        check_int("consecutive_panics", self.consecutive_panics, 0)
+        check_int("attempt", self.attempt, 1)
+        set_field(
+            self,
+            "actions",
+            check_list("actions", self.actions, 0, None, check_enum, EscalationAction),
+        )
         check_int("snapshot_id", self.snapshot_id, 0)
         check_int("from_step", self.from_step, 0)
         check_int("to_step", self.to_step, 0)
@@ -416,6 +691,11 @@ class GovernorRollbackPayload(Payload):
             "removed_fossils",
             check_list("removed_fossils", self.removed_fossils, 0, None, check_str),
         )
+        set_field(
+            self,
+            "corrupt_snapshots",
+            check_list("corrupt_snapshots", self.corrupt_snapshots, 0, None, check_int),
+        )
         set_field(self, "duration_s", check_float("duration_s", self.duration_s, 0.0))
         check_int("env_id", self.env_id, -1, 2147483647)
 
@@ -424,7 +704,10 @@ class GovernorRollbackDraft(Payload):
     """The GovernorRollbackPayload while it is being filled."""
 
     __slots__ = (
+        "actions",
+        "attempt",
         "consecutive_panics",
+        "corrupt_snapshots",
         "duration_s",
         "env_id",
         "from_step",
@@ -449,6 +732,8 @@ def emit_governor_rollback(channel: Channel, source: RollbackSource) -> None:
         loss_at_panic = source.loss_at_panic
         loss_threshold = source.loss_threshold
         consecutive_panics = source.consecutive_panics
+        attempt = source.attempt
+        actions = source.actions
         snapshot_id = source.snapshot_id
         from_step = source.from_step
         to_step = source.to_step
@@ -456,11 +741,14 @@ def emit_governor_rollback(channel: Channel, source: RollbackSource) -> None:
         pruned_slots = source.pruned_slots
         kept_fossils = source.kept_fossils
         removed_fossils = source.removed_fossils
+        corrupt_snapshots = source.corrupt_snapshots
         duration_s = source.duration_s
         env_id = channel.context.env_id
+        actions = check_list("actions", actions, 0, None, check_enum, EscalationAction)
         pruned_slots = check_list("pruned_slots", pruned_slots, 0, None, check_str)
         kept_fossils = check_list("kept_fossils", kept_fossils, 0, None, check_str)
         removed_fossils = check_list("removed_fossils", removed_fossils, 0, None, check_str)
+        corrupt_snapshots = check_list("corrupt_snapshots", corrupt_snapshots, 0, None, check_int)
         if (
             CAN_SWAP
             and type(reason) is PanicReason
@@ -473,7 +761,9 @@ def emit_governor_rollback(channel: Channel, source: RollbackSource) -> None:
                 or (type(loss_threshold) is float and -inf < loss_threshold < inf)
             )
             and type(consecutive_panics) is int
-            and 1 <= consecutive_panics <= INT64_MAX
+            and 0 <= consecutive_panics <= INT64_MAX
+            and type(attempt) is int
+            and 1 <= attempt <= INT64_MAX
             and type(snapshot_id) is int
             and 0 <= snapshot_id <= INT64_MAX
             and type(from_step) is int
@@ -490,6 +780,8 @@ def emit_governor_rollback(channel: Channel, source: RollbackSource) -> None:
             draft.loss_at_panic = loss_at_panic
             draft.loss_threshold = loss_threshold
             draft.consecutive_panics = consecutive_panics
+            draft.attempt = attempt
+            draft.actions = actions
             draft.snapshot_id = snapshot_id
             draft.from_step = from_step
             draft.to_step = to_step
@@ -497,6 +789,7 @@ def emit_governor_rollback(channel: Channel, source: RollbackSource) -> None:
             draft.pruned_slots = pruned_slots
             draft.kept_fossils = kept_fossils
             draft.removed_fossils = removed_fossils
+            draft.corrupt_snapshots = corrupt_snapshots
             draft.duration_s = duration_s
             draft.env_id = env_id
             draft.__class__ = GovernorRollbackPayload
@@ -508,6 +801,8 @@ def emit_governor_rollback(channel: Channel, source: RollbackSource) -> None:
                 loss_at_panic=loss_at_panic,
                 loss_threshold=loss_threshold,
                 consecutive_panics=consecutive_panics,
+                attempt=attempt,
+                actions=actions,
                 snapshot_id=snapshot_id,
                 from_step=from_step,
                 to_step=to_step,
@@ -515,10 +810,276 @@ def emit_governor_rollback(channel: Channel, source: RollbackSource) -> None:
                 pruned_slots=pruned_slots,
                 kept_fossils=kept_fossils,
                 removed_fossils=removed_fossils,
+                corrupt_snapshots=corrupt_snapshots,
                 duration_s=duration_s,
                 env_id=env_id,
             )
     except Exception as error:
         channel.reject("GOVERNOR_ROLLBACK", error)
+        return
+    channel.send(payload)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GovernorEscalatedPayload(Payload):
+    """One rollback was not enough, so the governor does more than go back."""
+
+    EVENT: ClassVar[str] = "GOVERNOR_ESCALATED"
+
+    attempt: int
+    """Rollbacks within the window, this one included. [from 2]"""
+    budget: int
+    """Rollbacks that the window allows. [from 1]"""
+    actions: tuple[EscalationAction, ...]
+    """What is done about it."""
+    learning_rate_factor: float
+    """What every learning rate is multiplied by from now on. [ratio, 0 to 1]"""
+    batches_to_skip: int
+    """Batches that will be passed over. [batches, from 0]"""
+    epochs_to_hold: int
+    """Epochs in which no seed may be planted. [epochs, from 0]"""
+    env_id: int
+    """Index of the environment; -1 while none is bound. [-1 to 2147483647]"""
+
+    def __post_init__(self) -> None:
+        check_int("attempt", self.attempt, 2)
+        check_int("budget", self.budget, 1)
+        set_field(
+            self,
+            "actions",
+            check_list("actions", self.actions, 0, None, check_enum, EscalationAction),
+        )
+        set_field(
+            self,
+            "learning_rate_factor",
+            check_float("learning_rate_factor", self.learning_rate_factor, 0.0, 1.0),
+        )
+        check_int("batches_to_skip", self.batches_to_skip, 0)
+        check_int("epochs_to_hold", self.epochs_to_hold, 0)
+        check_int("env_id", self.env_id, -1, 2147483647)
+
+
+class GovernorEscalatedDraft(Payload):
+    """The GovernorEscalatedPayload while it is being filled."""
+
+    __slots__ = (
+        "actions",
+        "attempt",
+        "batches_to_skip",
+        "budget",
+        "env_id",
+        "epochs_to_hold",
+        "learning_rate_factor",
+    )
+
+
+def emit_governor_escalated(channel: Channel, source: MeasuresSource) -> None:
+    """Emit GOVERNOR_ESCALATED. One rollback was not enough, so the governor does more than go
+    back."""
+    if not channel.listening:
+        return
+    try:
+        attempt = source.attempt
+        budget = source.budget
+        actions = source.actions
+        learning_rate_factor = source.learning_rate_factor
+        batches_to_skip = source.batches_to_skip
+        epochs_to_hold = source.epochs_to_hold
+        env_id = channel.context.env_id
+        actions = check_list("actions", actions, 0, None, check_enum, EscalationAction)
+        if (
+            CAN_SWAP
+            and type(attempt) is int
+            and 2 <= attempt <= INT64_MAX
+            and type(budget) is int
+            and 1 <= budget <= INT64_MAX
+            and type(learning_rate_factor) is float
+            and 0.0 <= learning_rate_factor <= 1.0
+            and type(batches_to_skip) is int
+            and 0 <= batches_to_skip <= INT64_MAX
+            and type(epochs_to_hold) is int
+            and 0 <= epochs_to_hold <= INT64_MAX
+        ):
+            draft: Any = new_draft(GovernorEscalatedDraft)
+            draft.attempt = attempt
+            draft.budget = budget
+            draft.actions = actions
+            draft.learning_rate_factor = learning_rate_factor
+            draft.batches_to_skip = batches_to_skip
+            draft.epochs_to_hold = epochs_to_hold
+            draft.env_id = env_id
+            draft.__class__ = GovernorEscalatedPayload
+            payload: GovernorEscalatedPayload = draft
+        else:
+            # The constructor converts what it may, and says what is wrong with the rest.
+            payload = GovernorEscalatedPayload(
+                attempt=attempt,
+                budget=budget,
+                actions=actions,
+                learning_rate_factor=learning_rate_factor,
+                batches_to_skip=batches_to_skip,
+                epochs_to_hold=epochs_to_hold,
+                env_id=env_id,
+            )
+    except Exception as error:
+        channel.reject("GOVERNOR_ESCALATED", error)
+        return
+    channel.send(payload)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GovernorRecoveredPayload(Payload):
+    """A whole window has passed without a rollback; what was done about the last ones is over."""
+
+    EVENT: ClassVar[str] = "GOVERNOR_RECOVERED"
+
+    step: int
+    """Step at which the window was over. [from 0]"""
+    attempts: int
+    """Rollbacks it had taken. [from 1]"""
+    env_id: int
+    """Index of the environment; -1 while none is bound. [-1 to 2147483647]"""
+
+    def __post_init__(self) -> None:
+        check_int("step", self.step, 0)
+        check_int("attempts", self.attempts, 1)
+        check_int("env_id", self.env_id, -1, 2147483647)
+
+
+class GovernorRecoveredDraft(Payload):
+    """The GovernorRecoveredPayload while it is being filled."""
+
+    __slots__ = ("attempts", "env_id", "step")
+
+
+def emit_governor_recovered(channel: Channel, *, step: int, attempts: int) -> None:
+    """Emit GOVERNOR_RECOVERED. A whole window has passed without a rollback; what was done about
+    the last ones is over."""
+    if not channel.listening:
+        return
+    try:
+        env_id = channel.context.env_id
+        if (
+            CAN_SWAP
+            and type(step) is int
+            and 0 <= step <= INT64_MAX
+            and type(attempts) is int
+            and 1 <= attempts <= INT64_MAX
+        ):
+            draft: Any = new_draft(GovernorRecoveredDraft)
+            draft.step = step
+            draft.attempts = attempts
+            draft.env_id = env_id
+            draft.__class__ = GovernorRecoveredPayload
+            payload: GovernorRecoveredPayload = draft
+        else:
+            # The constructor converts what it may, and says what is wrong with the rest.
+            payload = GovernorRecoveredPayload(step=step, attempts=attempts, env_id=env_id)
+    except Exception as error:
+        channel.reject("GOVERNOR_RECOVERED", error)
+        return
+    channel.send(payload)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GovernorStoppedPayload(Payload):
+    """The governor has ended the run; the weights are those of the last rollback."""
+
+    EVENT: ClassVar[str] = "GOVERNOR_STOPPED"
+
+    reason: PanicReason
+    """What led to the last rollback."""
+    step: int
+    """Step at which it was ended. [from 0]"""
+    budget: int
+    """Rollbacks that a window allows. [from 1]"""
+    window: int
+    """Steps, or checks where no steps are reported, in that window. [from 1]"""
+    tried: tuple[EscalationAction, ...]
+    """Everything that was tried, in order."""
+    rollbacks: tuple[GovernorReport, ...]
+    """The rollbacks in the window, oldest first."""
+    message: str
+    """The same, for people."""
+    env_id: int
+    """Index of the environment; -1 while none is bound. [-1 to 2147483647]"""
+
+    def __post_init__(self) -> None:
+        check_enum("reason", self.reason, PanicReason)
+        check_int("step", self.step, 0)
+        check_int("budget", self.budget, 1)
+        check_int("window", self.window, 1)
+        set_field(
+            self, "tried", check_list("tried", self.tried, 0, None, check_enum, EscalationAction)
+        )
+        set_field(
+            self,
+            "rollbacks",
+            check_list("rollbacks", self.rollbacks, 0, None, check_record, GovernorReport),
+        )
+        check_str("message", self.message, 1, 1024)
+        check_int("env_id", self.env_id, -1, 2147483647)
+
+
+class GovernorStoppedDraft(Payload):
+    """The GovernorStoppedPayload while it is being filled."""
+
+    __slots__ = ("budget", "env_id", "message", "reason", "rollbacks", "step", "tried", "window")
+
+
+def emit_governor_stopped(channel: Channel, source: StopSource) -> None:
+    """Emit GOVERNOR_STOPPED. The governor has ended the run; the weights are those of the last
+    rollback."""
+    if not channel.listening:
+        return
+    try:
+        reason = source.reason
+        step = source.step
+        budget = source.budget
+        window = source.window
+        tried = source.tried
+        rollbacks = source.rollbacks
+        message = source.message
+        env_id = channel.context.env_id
+        tried = check_list("tried", tried, 0, None, check_enum, EscalationAction)
+        rollbacks = check_list("rollbacks", rollbacks, 0, None, check_record, GovernorReport)
+        if (
+            CAN_SWAP
+            and type(reason) is PanicReason
+            and type(step) is int
+            and 0 <= step <= INT64_MAX
+            and type(budget) is int
+            and 1 <= budget <= INT64_MAX
+            and type(window) is int
+            and 1 <= window <= INT64_MAX
+            and type(message) is str
+            and message.isascii()
+            and 1 <= len(message) <= 1024
+        ):
+            draft: Any = new_draft(GovernorStoppedDraft)
+            draft.reason = reason
+            draft.step = step
+            draft.budget = budget
+            draft.window = window
+            draft.tried = tried
+            draft.rollbacks = rollbacks
+            draft.message = message
+            draft.env_id = env_id
+            draft.__class__ = GovernorStoppedPayload
+            payload: GovernorStoppedPayload = draft
+        else:
+            # The constructor converts what it may, and says what is wrong with the rest.
+            payload = GovernorStoppedPayload(
+                reason=reason,
+                step=step,
+                budget=budget,
+                window=window,
+                tried=tried,
+                rollbacks=rollbacks,
+                message=message,
+                env_id=env_id,
+            )
+    except Exception as error:
+        channel.reject("GOVERNOR_STOPPED", error)
         return
     channel.send(payload)

@@ -8,14 +8,36 @@ from msgspec import Meta, Struct
 
 from esper._generated.drafts import new_draft
 from esper._generated.governor import (
+    GovernorEscalatedDraft,
+    GovernorEscalatedPayload,
     GovernorPanicDraft,
     GovernorPanicPayload,
+    GovernorRecoveredDraft,
+    GovernorRecoveredPayload,
     GovernorRollbackDraft,
     GovernorRollbackPayload,
     GovernorSnapshotDraft,
+    GovernorSnapshotFailedDraft,
+    GovernorSnapshotFailedPayload,
     GovernorSnapshotPayload,
+    GovernorStepSkippedDraft,
+    GovernorStepSkippedPayload,
+    GovernorStoppedDraft,
+    GovernorStoppedPayload,
 )
-from esper._generated.records_wire import PANIC_REASON_BY_NAME, SEVERITY_BY_NAME, NonFinite, spell
+from esper._generated.records_wire import (
+    ESCALATION_ACTION_BY_NAME,
+    LOSS_SERIES_BY_NAME,
+    PANIC_REASON_BY_NAME,
+    SEVERITY_BY_NAME,
+    SKIP_CAUSE_BY_NAME,
+    SNAPSHOT_FAULT_BY_NAME,
+    GovernorReportWire,
+    NonFinite,
+    read_governor_report,
+    spell,
+    write_governor_report,
+)
 
 
 class GovernorSnapshotWire(Struct, forbid_unknown_fields=True, gc=False, kw_only=True):
@@ -70,13 +92,53 @@ def read_governor_snapshot(wire: GovernorSnapshotWire) -> GovernorSnapshotPayloa
     return payload
 
 
+class GovernorSnapshotFailedWire(Struct, forbid_unknown_fields=True, gc=False, kw_only=True):
+    """A GovernorSnapshotFailedPayload on the wire."""
+
+    fault: str
+    snapshot_id: Annotated[int, Meta(ge=0, le=9223372036854775807)]
+    step: Annotated[int, Meta(ge=0, le=9223372036854775807)]
+    message: Annotated[str, Meta(min_length=1, max_length=1024)]
+    env_id: Annotated[int, Meta(ge=-1, le=2147483647)]
+
+
+def write_governor_snapshot_failed(
+    payload: GovernorSnapshotFailedPayload,
+) -> GovernorSnapshotFailedWire:
+    """Put a GovernorSnapshotFailedPayload into the form of the wire."""
+    return GovernorSnapshotFailedWire(
+        fault=payload.fault._name_,
+        snapshot_id=payload.snapshot_id,
+        step=payload.step,
+        message=payload.message,
+        env_id=payload.env_id,
+    )
+
+
+def read_governor_snapshot_failed(
+    wire: GovernorSnapshotFailedWire,
+) -> GovernorSnapshotFailedPayload:
+    """Build a GovernorSnapshotFailedPayload from the wire, which has been checked."""
+    draft: Any = new_draft(GovernorSnapshotFailedDraft)
+    draft.fault = SNAPSHOT_FAULT_BY_NAME[wire.fault]
+    draft.snapshot_id = wire.snapshot_id
+    draft.step = wire.step
+    draft.message = wire.message
+    draft.env_id = wire.env_id
+    draft.__class__ = GovernorSnapshotFailedPayload
+    payload: GovernorSnapshotFailedPayload = draft
+    return payload
+
+
 class GovernorPanicWire(Struct, forbid_unknown_fields=True, gc=False, kw_only=True):
     """A GovernorPanicPayload on the wire."""
 
+    series: str
     reason: str
     severity: str
     loss: float | NonFinite
     loss_threshold: float | None
+    statistic: float | NonFinite | None
     consecutive_panics: Annotated[int, Meta(ge=1, le=9223372036854775807)]
     env_id: Annotated[int, Meta(ge=-1, le=2147483647)]
 
@@ -84,10 +146,16 @@ class GovernorPanicWire(Struct, forbid_unknown_fields=True, gc=False, kw_only=Tr
 def write_governor_panic(payload: GovernorPanicPayload) -> GovernorPanicWire:
     """Put a GovernorPanicPayload into the form of the wire."""
     return GovernorPanicWire(
+        series=payload.series._name_,
         reason=payload.reason._name_,
         severity=payload.severity._name_,
         loss=payload.loss if -inf < payload.loss < inf else spell(payload.loss),
         loss_threshold=payload.loss_threshold,
+        statistic=(
+            None
+            if payload.statistic is None
+            else payload.statistic if -inf < payload.statistic < inf else spell(payload.statistic)
+        ),
         consecutive_panics=payload.consecutive_panics,
         env_id=payload.env_id,
     )
@@ -96,14 +164,65 @@ def write_governor_panic(payload: GovernorPanicPayload) -> GovernorPanicWire:
 def read_governor_panic(wire: GovernorPanicWire) -> GovernorPanicPayload:
     """Build a GovernorPanicPayload from the wire, which has been checked."""
     draft: Any = new_draft(GovernorPanicDraft)
+    draft.series = LOSS_SERIES_BY_NAME[wire.series]
     draft.reason = PANIC_REASON_BY_NAME[wire.reason]
     draft.severity = SEVERITY_BY_NAME[wire.severity]
     draft.loss = wire.loss if type(wire.loss) is float else float(wire.loss)
     draft.loss_threshold = wire.loss_threshold
+    draft.statistic = (
+        None
+        if wire.statistic is None
+        else wire.statistic if type(wire.statistic) is float else float(wire.statistic)
+    )
     draft.consecutive_panics = wire.consecutive_panics
     draft.env_id = wire.env_id
     draft.__class__ = GovernorPanicPayload
     payload: GovernorPanicPayload = draft
+    return payload
+
+
+class GovernorStepSkippedWire(Struct, forbid_unknown_fields=True, gc=False, kw_only=True):
+    """A GovernorStepSkippedPayload on the wire."""
+
+    cause: str
+    step: Annotated[int, Meta(ge=0, le=9223372036854775807)]
+    loss: float | NonFinite
+    grad_norm: float | NonFinite | None
+    skips_in_a_row: Annotated[int, Meta(ge=1, le=9223372036854775807)]
+    env_id: Annotated[int, Meta(ge=-1, le=2147483647)]
+
+
+def write_governor_step_skipped(payload: GovernorStepSkippedPayload) -> GovernorStepSkippedWire:
+    """Put a GovernorStepSkippedPayload into the form of the wire."""
+    return GovernorStepSkippedWire(
+        cause=payload.cause._name_,
+        step=payload.step,
+        loss=payload.loss if -inf < payload.loss < inf else spell(payload.loss),
+        grad_norm=(
+            None
+            if payload.grad_norm is None
+            else payload.grad_norm if -inf < payload.grad_norm < inf else spell(payload.grad_norm)
+        ),
+        skips_in_a_row=payload.skips_in_a_row,
+        env_id=payload.env_id,
+    )
+
+
+def read_governor_step_skipped(wire: GovernorStepSkippedWire) -> GovernorStepSkippedPayload:
+    """Build a GovernorStepSkippedPayload from the wire, which has been checked."""
+    draft: Any = new_draft(GovernorStepSkippedDraft)
+    draft.cause = SKIP_CAUSE_BY_NAME[wire.cause]
+    draft.step = wire.step
+    draft.loss = wire.loss if type(wire.loss) is float else float(wire.loss)
+    draft.grad_norm = (
+        None
+        if wire.grad_norm is None
+        else wire.grad_norm if type(wire.grad_norm) is float else float(wire.grad_norm)
+    )
+    draft.skips_in_a_row = wire.skips_in_a_row
+    draft.env_id = wire.env_id
+    draft.__class__ = GovernorStepSkippedPayload
+    payload: GovernorStepSkippedPayload = draft
     return payload
 
 
@@ -113,7 +232,9 @@ class GovernorRollbackWire(Struct, forbid_unknown_fields=True, gc=False, kw_only
     reason: str
     loss_at_panic: float | NonFinite | None
     loss_threshold: float | None
-    consecutive_panics: Annotated[int, Meta(ge=1, le=9223372036854775807)]
+    consecutive_panics: Annotated[int, Meta(ge=0, le=9223372036854775807)]
+    attempt: Annotated[int, Meta(ge=1, le=9223372036854775807)]
+    actions: tuple[str, ...]
     snapshot_id: Annotated[int, Meta(ge=0, le=9223372036854775807)]
     from_step: Annotated[int, Meta(ge=0, le=9223372036854775807)]
     to_step: Annotated[int, Meta(ge=0, le=9223372036854775807)]
@@ -121,6 +242,9 @@ class GovernorRollbackWire(Struct, forbid_unknown_fields=True, gc=False, kw_only
     pruned_slots: tuple[str, ...]
     kept_fossils: tuple[str, ...]
     removed_fossils: tuple[str, ...]
+    corrupt_snapshots: tuple[
+        Annotated[int, Meta(ge=-9223372036854775808, le=9223372036854775807)], ...
+    ]
     duration_s: Annotated[float, Meta(ge=0.0)]
     env_id: Annotated[int, Meta(ge=-1, le=2147483647)]
 
@@ -140,6 +264,8 @@ def write_governor_rollback(payload: GovernorRollbackPayload) -> GovernorRollbac
         ),
         loss_threshold=payload.loss_threshold,
         consecutive_panics=payload.consecutive_panics,
+        attempt=payload.attempt,
+        actions=tuple([item._name_ for item in payload.actions]),
         snapshot_id=payload.snapshot_id,
         from_step=payload.from_step,
         to_step=payload.to_step,
@@ -147,6 +273,7 @@ def write_governor_rollback(payload: GovernorRollbackPayload) -> GovernorRollbac
         pruned_slots=payload.pruned_slots,
         kept_fossils=payload.kept_fossils,
         removed_fossils=payload.removed_fossils,
+        corrupt_snapshots=payload.corrupt_snapshots,
         duration_s=payload.duration_s,
         env_id=payload.env_id,
     )
@@ -163,6 +290,8 @@ def read_governor_rollback(wire: GovernorRollbackWire) -> GovernorRollbackPayloa
     )
     draft.loss_threshold = wire.loss_threshold
     draft.consecutive_panics = wire.consecutive_panics
+    draft.attempt = wire.attempt
+    draft.actions = tuple([ESCALATION_ACTION_BY_NAME[item] for item in wire.actions])
     draft.snapshot_id = wire.snapshot_id
     draft.from_step = wire.from_step
     draft.to_step = wire.to_step
@@ -170,8 +299,118 @@ def read_governor_rollback(wire: GovernorRollbackWire) -> GovernorRollbackPayloa
     draft.pruned_slots = wire.pruned_slots
     draft.kept_fossils = wire.kept_fossils
     draft.removed_fossils = wire.removed_fossils
+    draft.corrupt_snapshots = wire.corrupt_snapshots
     draft.duration_s = wire.duration_s
     draft.env_id = wire.env_id
     draft.__class__ = GovernorRollbackPayload
     payload: GovernorRollbackPayload = draft
+    return payload
+
+
+class GovernorEscalatedWire(Struct, forbid_unknown_fields=True, gc=False, kw_only=True):
+    """A GovernorEscalatedPayload on the wire."""
+
+    attempt: Annotated[int, Meta(ge=2, le=9223372036854775807)]
+    budget: Annotated[int, Meta(ge=1, le=9223372036854775807)]
+    actions: tuple[str, ...]
+    learning_rate_factor: Annotated[float, Meta(ge=0.0, le=1.0)]
+    batches_to_skip: Annotated[int, Meta(ge=0, le=9223372036854775807)]
+    epochs_to_hold: Annotated[int, Meta(ge=0, le=9223372036854775807)]
+    env_id: Annotated[int, Meta(ge=-1, le=2147483647)]
+
+
+def write_governor_escalated(payload: GovernorEscalatedPayload) -> GovernorEscalatedWire:
+    """Put a GovernorEscalatedPayload into the form of the wire."""
+    return GovernorEscalatedWire(
+        attempt=payload.attempt,
+        budget=payload.budget,
+        actions=tuple([item._name_ for item in payload.actions]),
+        learning_rate_factor=payload.learning_rate_factor,
+        batches_to_skip=payload.batches_to_skip,
+        epochs_to_hold=payload.epochs_to_hold,
+        env_id=payload.env_id,
+    )
+
+
+def read_governor_escalated(wire: GovernorEscalatedWire) -> GovernorEscalatedPayload:
+    """Build a GovernorEscalatedPayload from the wire, which has been checked."""
+    draft: Any = new_draft(GovernorEscalatedDraft)
+    draft.attempt = wire.attempt
+    draft.budget = wire.budget
+    draft.actions = tuple([ESCALATION_ACTION_BY_NAME[item] for item in wire.actions])
+    draft.learning_rate_factor = wire.learning_rate_factor
+    draft.batches_to_skip = wire.batches_to_skip
+    draft.epochs_to_hold = wire.epochs_to_hold
+    draft.env_id = wire.env_id
+    draft.__class__ = GovernorEscalatedPayload
+    payload: GovernorEscalatedPayload = draft
+    return payload
+
+
+class GovernorRecoveredWire(Struct, forbid_unknown_fields=True, gc=False, kw_only=True):
+    """A GovernorRecoveredPayload on the wire."""
+
+    step: Annotated[int, Meta(ge=0, le=9223372036854775807)]
+    attempts: Annotated[int, Meta(ge=1, le=9223372036854775807)]
+    env_id: Annotated[int, Meta(ge=-1, le=2147483647)]
+
+
+def write_governor_recovered(payload: GovernorRecoveredPayload) -> GovernorRecoveredWire:
+    """Put a GovernorRecoveredPayload into the form of the wire."""
+    return GovernorRecoveredWire(
+        step=payload.step, attempts=payload.attempts, env_id=payload.env_id
+    )
+
+
+def read_governor_recovered(wire: GovernorRecoveredWire) -> GovernorRecoveredPayload:
+    """Build a GovernorRecoveredPayload from the wire, which has been checked."""
+    draft: Any = new_draft(GovernorRecoveredDraft)
+    draft.step = wire.step
+    draft.attempts = wire.attempts
+    draft.env_id = wire.env_id
+    draft.__class__ = GovernorRecoveredPayload
+    payload: GovernorRecoveredPayload = draft
+    return payload
+
+
+class GovernorStoppedWire(Struct, forbid_unknown_fields=True, gc=False, kw_only=True):
+    """A GovernorStoppedPayload on the wire."""
+
+    reason: str
+    step: Annotated[int, Meta(ge=0, le=9223372036854775807)]
+    budget: Annotated[int, Meta(ge=1, le=9223372036854775807)]
+    window: Annotated[int, Meta(ge=1, le=9223372036854775807)]
+    tried: tuple[str, ...]
+    rollbacks: tuple[GovernorReportWire, ...]
+    message: Annotated[str, Meta(min_length=1, max_length=1024)]
+    env_id: Annotated[int, Meta(ge=-1, le=2147483647)]
+
+
+def write_governor_stopped(payload: GovernorStoppedPayload) -> GovernorStoppedWire:
+    """Put a GovernorStoppedPayload into the form of the wire."""
+    return GovernorStoppedWire(
+        reason=payload.reason._name_,
+        step=payload.step,
+        budget=payload.budget,
+        window=payload.window,
+        tried=tuple([item._name_ for item in payload.tried]),
+        rollbacks=tuple([write_governor_report(item) for item in payload.rollbacks]),
+        message=payload.message,
+        env_id=payload.env_id,
+    )
+
+
+def read_governor_stopped(wire: GovernorStoppedWire) -> GovernorStoppedPayload:
+    """Build a GovernorStoppedPayload from the wire, which has been checked."""
+    draft: Any = new_draft(GovernorStoppedDraft)
+    draft.reason = PANIC_REASON_BY_NAME[wire.reason]
+    draft.step = wire.step
+    draft.budget = wire.budget
+    draft.window = wire.window
+    draft.tried = tuple([ESCALATION_ACTION_BY_NAME[item] for item in wire.tried])
+    draft.rollbacks = tuple([read_governor_report(item) for item in wire.rollbacks])
+    draft.message = wire.message
+    draft.env_id = wire.env_id
+    draft.__class__ = GovernorStoppedPayload
+    payload: GovernorStoppedPayload = draft
     return payload

@@ -10,10 +10,11 @@ from esper._generated.checks import (
     check_int,
     check_list,
     check_pattern,
+    check_record,
     check_str,
     set_field,
 )
-from esper._generated.enums import PanicReason, SeedStage
+from esper._generated.enums import EscalationAction, PanicReason, SeedStage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +59,7 @@ class SnapshotInfo:
     snapshot_id: int
     """Number of the snapshot within the run, from 0. [from 0]"""
     step: int
-    """Healthy checks or steps that had passed when it was taken. [from 0]"""
+    """Steps that had been taken by then, or healthy checks where no steps are reported. [from 0]"""
     num_keys: int
     """State-dict entries that were saved. [tensors, from 0]"""
     keys: tuple[str, ...]
@@ -66,7 +67,7 @@ class SnapshotInfo:
     excluded_seed_keys: int
     """Entries left out because they belong to a live seed. [tensors, from 0]"""
     num_bytes: int
-    """Bytes of the saved tensors. [bytes, from 0]"""
+    """Bytes of all saved tensors, optimizer state included where it is covered. [bytes, from 0]"""
     fossilized_seeds: tuple[str, ...]
     """Slots whose fossils it holds."""
     duration_s: float
@@ -101,13 +102,17 @@ class GovernorReport:
     """What a rollback did, as it stood before counters were reset."""
 
     reason: PanicReason
-    """What the detector saw."""
+    """What led to it."""
     loss_at_panic: float | None
     """The loss that led to it; null when no loss did. [nats]"""
     loss_threshold: float | None
     """The loss above which the detector panics; null without a history. [nats]"""
     consecutive_panics: int
-    """Anomalous checks in a row that led to it. [from 1]"""
+    """Anomalous checks in a row that led to it; 0 when the caller ordered it. [from 0]"""
+    attempt: int
+    """Rollbacks within the window of the escalation, this one included. [from 1]"""
+    actions: tuple[EscalationAction, ...]
+    """What was done about it."""
     snapshot_id: int
     """The snapshot that was restored. [from 0]"""
     from_step: int
@@ -122,6 +127,8 @@ class GovernorReport:
     """Fossils that the restored snapshot did not know and that were kept."""
     removed_fossils: tuple[str, ...]
     """Fossils without sound weights anywhere that were removed."""
+    corrupt_snapshots: tuple[int, ...]
+    """Snapshots that were found corrupt and passed over."""
     duration_s: float
     """Time taken. [s, from 0]"""
 
@@ -131,7 +138,13 @@ class GovernorReport:
             set_field(self, "loss_at_panic", check_any_float("loss_at_panic", self.loss_at_panic))
         if self.loss_threshold is not None:
             set_field(self, "loss_threshold", check_float("loss_threshold", self.loss_threshold))
-        check_int("consecutive_panics", self.consecutive_panics, 1)
+        check_int("consecutive_panics", self.consecutive_panics, 0)
+        check_int("attempt", self.attempt, 1)
+        set_field(
+            self,
+            "actions",
+            check_list("actions", self.actions, 0, None, check_enum, EscalationAction),
+        )
         check_int("snapshot_id", self.snapshot_id, 0)
         check_int("from_step", self.from_step, 0)
         check_int("to_step", self.to_step, 0)
@@ -147,4 +160,44 @@ class GovernorReport:
             "removed_fossils",
             check_list("removed_fossils", self.removed_fossils, 0, None, check_str),
         )
+        set_field(
+            self,
+            "corrupt_snapshots",
+            check_list("corrupt_snapshots", self.corrupt_snapshots, 0, None, check_int),
+        )
         set_field(self, "duration_s", check_float("duration_s", self.duration_s, 0.0))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopReport:
+    """Why the governor has ended a run, and what it had tried."""
+
+    reason: PanicReason
+    """What led to the last rollback."""
+    step: int
+    """Step at which it was ended. [from 0]"""
+    budget: int
+    """Rollbacks that a window allows. [from 1]"""
+    window: int
+    """Steps, or checks where no steps are reported, in that window. [from 1]"""
+    tried: tuple[EscalationAction, ...]
+    """Everything that was tried, in order."""
+    rollbacks: tuple[GovernorReport, ...]
+    """The rollbacks in the window, oldest first."""
+    message: str
+    """The same, for people."""
+
+    def __post_init__(self) -> None:
+        check_enum("reason", self.reason, PanicReason)
+        check_int("step", self.step, 0)
+        check_int("budget", self.budget, 1)
+        check_int("window", self.window, 1)
+        set_field(
+            self, "tried", check_list("tried", self.tried, 0, None, check_enum, EscalationAction)
+        )
+        set_field(
+            self,
+            "rollbacks",
+            check_list("rollbacks", self.rollbacks, 0, None, check_record, GovernorReport),
+        )
+        check_str("message", self.message, 1, 1024)

@@ -9,14 +9,18 @@ from msgspec import Meta, Struct
 from esper._generated.enums import (
     AlphaAlgorithm,
     AlphaCurve,
+    EscalationAction,
     Gate,
     GateCheck,
+    LossSeries,
     PanicReason,
     RunOutcome,
     SeedStage,
     Severity,
+    SkipCause,
+    SnapshotFault,
 )
-from esper._generated.records import GovernorReport, SeedStatus, SnapshotInfo
+from esper._generated.records import GovernorReport, SeedStatus, SnapshotInfo, StopReport
 
 NonFinite = Literal["NaN", "Infinity", "-Infinity"]
 
@@ -47,6 +51,18 @@ SEVERITY_BY_NAME: dict[str, Severity] = dict(Severity.__members__)
 
 
 PANIC_REASON_BY_NAME: dict[str, PanicReason] = dict(PanicReason.__members__)
+
+
+LOSS_SERIES_BY_NAME: dict[str, LossSeries] = dict(LossSeries.__members__)
+
+
+SKIP_CAUSE_BY_NAME: dict[str, SkipCause] = dict(SkipCause.__members__)
+
+
+SNAPSHOT_FAULT_BY_NAME: dict[str, SnapshotFault] = dict(SnapshotFault.__members__)
+
+
+ESCALATION_ACTION_BY_NAME: dict[str, EscalationAction] = dict(EscalationAction.__members__)
 
 
 RUN_OUTCOME_BY_NAME: dict[str, RunOutcome] = dict(RunOutcome.__members__)
@@ -149,7 +165,9 @@ class GovernorReportWire(Struct, forbid_unknown_fields=True, gc=False, kw_only=T
     reason: str
     loss_at_panic: float | NonFinite | None
     loss_threshold: float | None
-    consecutive_panics: Annotated[int, Meta(ge=1, le=9223372036854775807)]
+    consecutive_panics: Annotated[int, Meta(ge=0, le=9223372036854775807)]
+    attempt: Annotated[int, Meta(ge=1, le=9223372036854775807)]
+    actions: tuple[str, ...]
     snapshot_id: Annotated[int, Meta(ge=0, le=9223372036854775807)]
     from_step: Annotated[int, Meta(ge=0, le=9223372036854775807)]
     to_step: Annotated[int, Meta(ge=0, le=9223372036854775807)]
@@ -157,6 +175,9 @@ class GovernorReportWire(Struct, forbid_unknown_fields=True, gc=False, kw_only=T
     pruned_slots: tuple[str, ...]
     kept_fossils: tuple[str, ...]
     removed_fossils: tuple[str, ...]
+    corrupt_snapshots: tuple[
+        Annotated[int, Meta(ge=-9223372036854775808, le=9223372036854775807)], ...
+    ]
     duration_s: Annotated[float, Meta(ge=0.0)]
 
 
@@ -175,6 +196,8 @@ def write_governor_report(record: GovernorReport) -> GovernorReportWire:
         ),
         loss_threshold=record.loss_threshold,
         consecutive_panics=record.consecutive_panics,
+        attempt=record.attempt,
+        actions=tuple([item._name_ for item in record.actions]),
         snapshot_id=record.snapshot_id,
         from_step=record.from_step,
         to_step=record.to_step,
@@ -182,6 +205,7 @@ def write_governor_report(record: GovernorReport) -> GovernorReportWire:
         pruned_slots=record.pruned_slots,
         kept_fossils=record.kept_fossils,
         removed_fossils=record.removed_fossils,
+        corrupt_snapshots=record.corrupt_snapshots,
         duration_s=record.duration_s,
     )
 
@@ -201,6 +225,8 @@ def read_governor_report(wire: GovernorReportWire) -> GovernorReport:
         ),
         loss_threshold=wire.loss_threshold,
         consecutive_panics=wire.consecutive_panics,
+        attempt=wire.attempt,
+        actions=tuple([ESCALATION_ACTION_BY_NAME[item] for item in wire.actions]),
         snapshot_id=wire.snapshot_id,
         from_step=wire.from_step,
         to_step=wire.to_step,
@@ -208,5 +234,44 @@ def read_governor_report(wire: GovernorReportWire) -> GovernorReport:
         pruned_slots=wire.pruned_slots,
         kept_fossils=wire.kept_fossils,
         removed_fossils=wire.removed_fossils,
+        corrupt_snapshots=wire.corrupt_snapshots,
         duration_s=wire.duration_s,
+    )
+
+
+class StopReportWire(Struct, forbid_unknown_fields=True, gc=False, kw_only=True):
+    """A StopReport on the wire."""
+
+    reason: str
+    step: Annotated[int, Meta(ge=0, le=9223372036854775807)]
+    budget: Annotated[int, Meta(ge=1, le=9223372036854775807)]
+    window: Annotated[int, Meta(ge=1, le=9223372036854775807)]
+    tried: tuple[str, ...]
+    rollbacks: tuple[GovernorReportWire, ...]
+    message: Annotated[str, Meta(min_length=1, max_length=1024)]
+
+
+def write_stop_report(record: StopReport) -> StopReportWire:
+    """Put a StopReport into the form of the wire."""
+    return StopReportWire(
+        reason=record.reason._name_,
+        step=record.step,
+        budget=record.budget,
+        window=record.window,
+        tried=tuple([item._name_ for item in record.tried]),
+        rollbacks=tuple([write_governor_report(item) for item in record.rollbacks]),
+        message=record.message,
+    )
+
+
+def read_stop_report(wire: StopReportWire) -> StopReport:
+    """Build a StopReport from the wire, which has been checked."""
+    return StopReport(
+        reason=PANIC_REASON_BY_NAME[wire.reason],
+        step=wire.step,
+        budget=wire.budget,
+        window=wire.window,
+        tried=tuple([ESCALATION_ACTION_BY_NAME[item] for item in wire.tried]),
+        rollbacks=tuple([read_governor_report(item) for item in wire.rollbacks]),
+        message=wire.message,
     )

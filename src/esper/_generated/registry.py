@@ -9,17 +9,26 @@ from esper._generated.channel import Payload
 from esper._generated.enums import (
     AlphaAlgorithm,
     AlphaCurve,
+    EscalationAction,
     Gate,
     GateCheck,
+    LossSeries,
     PanicReason,
     RunOutcome,
     SeedStage,
     Severity,
+    SkipCause,
+    SnapshotFault,
 )
 from esper._generated.governor import (
+    GovernorEscalatedPayload,
     GovernorPanicPayload,
+    GovernorRecoveredPayload,
     GovernorRollbackPayload,
+    GovernorSnapshotFailedPayload,
     GovernorSnapshotPayload,
+    GovernorStepSkippedPayload,
+    GovernorStoppedPayload,
 )
 from esper._generated.lifecycle import (
     SeedFossilizedPayload,
@@ -28,7 +37,7 @@ from esper._generated.lifecycle import (
     SeedPrunedPayload,
     SeedStageChangedPayload,
 )
-from esper._generated.records import GovernorReport, SeedStatus, SnapshotInfo
+from esper._generated.records import GovernorReport, SeedStatus, SnapshotInfo, StopReport
 from esper._generated.run import EpochCompletedPayload, RunFinishedPayload, RunStartedPayload
 from esper._generated.telemetry import TelemetryRejectedPayload
 
@@ -45,8 +54,13 @@ EVENTS: Mapping[str, type[Payload]] = {
     "EPOCH_COMPLETED": EpochCompletedPayload,
     "RUN_FINISHED": RunFinishedPayload,
     "GOVERNOR_SNAPSHOT": GovernorSnapshotPayload,
+    "GOVERNOR_SNAPSHOT_FAILED": GovernorSnapshotFailedPayload,
     "GOVERNOR_PANIC": GovernorPanicPayload,
+    "GOVERNOR_STEP_SKIPPED": GovernorStepSkippedPayload,
     "GOVERNOR_ROLLBACK": GovernorRollbackPayload,
+    "GOVERNOR_ESCALATED": GovernorEscalatedPayload,
+    "GOVERNOR_RECOVERED": GovernorRecoveredPayload,
+    "GOVERNOR_STOPPED": GovernorStoppedPayload,
     "TELEMETRY_REJECTED": TelemetryRejectedPayload,
 }
 """Every event and the class of its payload."""
@@ -55,6 +69,7 @@ RECORDS: Mapping[str, type[Any]] = {
     "SeedStatus": SeedStatus,
     "SnapshotInfo": SnapshotInfo,
     "GovernorReport": GovernorReport,
+    "StopReport": StopReport,
 }
 """Every record."""
 
@@ -66,6 +81,10 @@ ENUMS: Mapping[str, type[IntEnum]] = {
     "AlphaAlgorithm": AlphaAlgorithm,
     "Severity": Severity,
     "PanicReason": PanicReason,
+    "LossSeries": LossSeries,
+    "SkipCause": SkipCause,
+    "SnapshotFault": SnapshotFault,
+    "EscalationAction": EscalationAction,
     "RunOutcome": RunOutcome,
 }
 """Every enum."""
