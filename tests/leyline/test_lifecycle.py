@@ -1,5 +1,7 @@
 """Which stage may follow which."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,8 +12,8 @@ from esper.leyline.lifecycle import (
     has_seed,
     is_active,
     is_failure,
-    is_live,
     is_terminal,
+    is_undecided,
     may_follow,
     onward,
 )
@@ -53,7 +55,7 @@ def test_a_pruned_seeds_slot_cools_down_until_it_is_empty():
     ("predicate", "stages"),
     [
         (has_seed, {"GERMINATED", "TRAINING", "BLENDING", "HOLDING", "FOSSILIZED"}),
-        (is_live, {"GERMINATED", "TRAINING", "BLENDING", "HOLDING"}),
+        (is_undecided, {"GERMINATED", "TRAINING", "BLENDING", "HOLDING"}),
         (is_active, {"TRAINING", "BLENDING", "HOLDING", "FOSSILIZED"}),
         (is_failure, {"PRUNED", "EMBARGOED", "RESETTING"}),
         (is_terminal, {"FOSSILIZED"}),
@@ -63,7 +65,7 @@ def test_stages_have_in_common(predicate, stages):
     assert names(predicate) == stages
 
 
-@pytest.mark.parametrize("stage", [stage for stage in SeedStage if is_live(stage)])
+@pytest.mark.parametrize("stage", [stage for stage in SeedStage if is_undecided(stage)])
 def test_every_live_seed_can_be_pruned(stage):
     assert may_follow(stage, SeedStage.PRUNED)
 
@@ -77,6 +79,6 @@ def test_no_walk_leads_out_of_a_fossil_or_back_to_a_live_seed_without_a_new_one(
 
     assert SeedStage.UNKNOWN not in visited
     assert SeedStage.FOSSILIZED not in visited[:-1]
-    for before, after in zip(visited, visited[1:], strict=False):
+    for before, after in pairwise(visited):
         if not has_seed(before) and has_seed(after):
             assert (before, after) == (SeedStage.DORMANT, SeedStage.GERMINATED)

@@ -8,7 +8,6 @@ forward hook. Graft before compiling, before wrapping in DDP, and before buildin
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import cache
 from itertools import chain
 from typing import Any, Final
 
@@ -21,7 +20,7 @@ from esper.kasmina.slot import SeedSlot
 from esper.kasmina.topology import Topology
 from esper.leyline.channel import SILENT
 from esper.leyline.errors import SlotError
-from esper.leyline.lifecycle import is_live
+from esper.leyline.lifecycle import is_undecided
 
 SLOT_NAME: Final = "seed_slot"
 """Name of the slot among the children of a grafted module."""
@@ -88,7 +87,7 @@ def ungraft(model: nn.Module) -> nn.Module:
         SlotError: a slot holds a seed whose fate is open; nothing has been changed.
     """
     for path, slot in find_slots(model).items():
-        if is_live(slot.stage):
+        if is_undecided(slot.stage):
             raise SlotError(
                 f"every seed must be a fossil or pruned before its slot is taken out, got {path!r}"
                 f" in {slot.stage.name}; advance or prune it first"
@@ -113,7 +112,7 @@ def _slots_with_parents(model: nn.Module) -> Iterator[tuple[nn.Module, str, Seed
 
 def _graftable(model: nn.Module, path: str) -> nn.Module:
     """Return the module at `path` if a slot can be put behind it."""
-    modules = dict(model.named_modules(remove_duplicate=False))
+    modules: dict[str, nn.Module] = dict(model.named_modules(remove_duplicate=False))
     module = modules.get(path)
     if module is None:
         near = ", ".join(get_close_matches(path, modules, n=3, cutoff=0.0))
@@ -165,10 +164,16 @@ class _GraftedSequential(_Grafted):
         return len(self._modules) - 1
 
 
-@cache
-def _grafted_class(base: type[Any]) -> type[_Grafted]:
-    mixin = _GraftedSequential if issubclass(base, nn.Sequential) else _Grafted
-    return type(f"Grafted{base.__name__}", (mixin, base), {"base_class": base})
+_GRAFTED_CLASSES: Final[dict[type[nn.Module], type[_Grafted]]] = {}
+
+
+def _grafted_class(base: type[nn.Module]) -> type[_Grafted]:
+    """Return the one class that grafted modules of class `base` have."""
+    if base not in _GRAFTED_CLASSES:
+        mixin = _GraftedSequential if issubclass(base, nn.Sequential) else _Grafted
+        cls = type(f"Grafted{base.__name__}", (mixin, base), {"base_class": base})
+        _GRAFTED_CLASSES[base] = cls
+    return _GRAFTED_CLASSES[base]
 
 
 def _new_grafted(base: type[nn.Module]) -> _Grafted:

@@ -47,7 +47,7 @@ def is_active(stage: SeedStage) -> bool:
     return SeedStage.TRAINING <= stage <= SeedStage.FOSSILIZED
 
 
-def is_live(stage: SeedStage) -> bool:
+def is_undecided(stage: SeedStage) -> bool:
     """Return whether there is a seed whose fate is open: neither a fossil nor pruned."""
     return SeedStage.GERMINATED <= stage <= SeedStage.HOLDING
 

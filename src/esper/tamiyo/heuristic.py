@@ -6,7 +6,7 @@ from typing import cast
 
 from esper._generated.enums import SeedStage
 from esper.leyline.actions import Action, Advance, Germinate, Prune
-from esper.leyline.lifecycle import is_live
+from esper.leyline.lifecycle import is_undecided
 from esper.leyline.policy import PolicyState
 from esper.leyline.signals import SlotSignals, TrainingSignals
 from esper.tamiyo.plateau import PlateauTracker
@@ -66,7 +66,7 @@ class HeuristicPolicy:
         """Return what to do with each live seed, and a planting if it is time for one."""
         self._rotation.decay()
         self._plateau.record(signals.val_accuracy)
-        live = [slot for slot in signals.slots if is_live(slot.stage)]
+        live = [slot for slot in signals.slots if is_undecided(slot.stage)]
         actions = [action for slot in live if (action := self._tend(slot)) is not None]
         for action in actions:
             if isinstance(action, Prune):
