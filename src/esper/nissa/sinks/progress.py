@@ -4,7 +4,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from esper._generated.channel import Payload
-from esper._generated.codec import Envelope
+from esper._generated.envelope import Envelope
 from esper._generated.run import EpochCompletedPayload
 
 

@@ -1,0 +1,1 @@
+"""Karn: recalls what happened in a run."""

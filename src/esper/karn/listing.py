@@ -1,0 +1,47 @@
+"""Lists runs with what came of each."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from esper._generated.enums import SeedStage
+from esper.karn.run import read_story
+from esper.karn.story import RunStory
+from esper.leyline.errors import EsperError
+from esper.leyline.text import printable
+
+
+def render_runs(folders: Iterable[Path], console: Console) -> None:
+    """Print a line for each run; one whose log cannot be read says why and does not hide the others."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("run", no_wrap=True)
+    table.add_column("outcome", overflow="fold")
+    for title in ("epochs", "host", "grown", "fossils"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for folder in folders:
+        name = printable(folder.name)
+        try:
+            table.add_row(name, *_cells(read_story(folder)))
+        except EsperError as error:
+            table.add_row(name, Text(printable(str(error)), "red"))
+    if table.row_count:
+        console.print(table, highlight=False)
+    else:
+        console.print("no runs yet; start one: esper train", highlight=False)
+
+
+def _cells(story: RunStory) -> list[str]:
+    return [
+        "unfinished" if story.outcome is None else story.outcome.name.lower(),
+        str(story.epochs_completed),
+        _percent(story.host_accuracy),
+        _percent(story.grown_accuracy),
+        str(story.count_seeds(SeedStage.FOSSILIZED)),
+    ]
+
+
+def _percent(accuracy: float | None) -> str:
+    return "" if accuracy is None else f"{accuracy:.2f} %"

@@ -1,0 +1,98 @@
+"""Folds lifecycle events into the stories of slots and their seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from esper._generated.channel import Payload
+from esper._generated.enums import SeedStage
+from esper._generated.lifecycle import (
+    SeedFossilizedPayload,
+    SeedGerminatedPayload,
+    SeedPrunedPayload,
+    SeedStageChangedPayload,
+)
+from esper.karn.story import SeedStory, SlotStory, Step
+
+
+@dataclass(slots=True)
+class _Seed:
+    """A seed as far as it has been told of; see SeedStory for the fields."""
+
+    blueprint_id: str | None = None
+    num_params: int | None = None
+    improvement: float | None = None
+    contribution: float | None = None
+    steps: list[Step] = field(default_factory=list)
+
+    def end(self, payload: SeedFossilizedPayload | SeedPrunedPayload) -> None:
+        self.blueprint_id = payload.blueprint_id
+        self.improvement = payload.improvement
+        self.contribution = payload.counterfactual
+
+    def story(self) -> SeedStory:
+        return SeedStory(
+            blueprint_id=self.blueprint_id,
+            num_params=self.num_params,
+            improvement=self.improvement,
+            contribution=self.contribution,
+            steps=tuple(self.steps),
+        )
+
+
+class SlotsFold:
+    """The seeds of every slot, by environment and slot."""
+
+    def __init__(self) -> None:
+        self._slots: dict[tuple[int, str], list[_Seed]] = {}
+
+    def expect(self, env_id: int, slot_ids: Iterable[str]) -> None:
+        """Tell also of these slots when nothing has happened in them, and of them first."""
+        known = self._slots
+        self._slots = {(env_id, slot_id): known.get((env_id, slot_id), []) for slot_id in slot_ids}
+        self._slots |= known
+
+    def add(self, epoch: int | None, payload: Payload) -> None:
+        """Take in the next event; those that are not about a seed's stage change nothing."""
+        match payload:
+            case SeedGerminatedPayload():
+                step = Step(epoch=epoch, stage=SeedStage.GERMINATED)
+                seed = _Seed(payload.blueprint_id, payload.params, steps=[step])
+                self._seeds(payload.env_id, payload.slot_id).append(seed)
+            case SeedStageChangedPayload():
+                seed = self._newest(payload.env_id, payload.slot_id)
+                seed.steps.append(Step(epoch=epoch, stage=payload.to_stage))
+            case SeedFossilizedPayload():
+                self._newest(payload.env_id, payload.slot_id).end(payload)
+            case SeedPrunedPayload():
+                seed = self._newest(payload.env_id, payload.slot_id)
+                seed.end(payload)
+                _explain_pruning(seed, payload)
+
+    def stories(self) -> tuple[SlotStory, ...]:
+        """Return what has been told."""
+        return tuple(
+            SlotStory(env_id=env_id, slot_id=slot_id, seeds=tuple(seed.story() for seed in seeds))
+            for (env_id, slot_id), seeds in self._slots.items()
+        )
+
+    def _seeds(self, env_id: int, slot_id: str) -> list[_Seed]:
+        return self._slots.setdefault((env_id, slot_id), [])
+
+    def _newest(self, env_id: int, slot_id: str) -> _Seed:
+        """Return the newest seed of a slot; a new one when the log lacks its germination."""
+        seeds = self._seeds(env_id, slot_id)
+        if not seeds:
+            seeds.append(_Seed())
+        return seeds[-1]
+
+
+def _explain_pruning(seed: _Seed, payload: SeedPrunedPayload) -> None:
+    """Add the reason to the stage change that came with it."""
+    for index in reversed(range(len(seed.steps))):
+        if seed.steps[index].stage is SeedStage.PRUNED:
+            seed.steps[index] = replace(
+                seed.steps[index], reason=payload.reason, initiator=payload.initiator
+            )
+            return

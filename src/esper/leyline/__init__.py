@@ -1,0 +1,1 @@
+"""Leyline: the words that all rooms share."""

@@ -1,0 +1,1 @@
+"""Nissa: carries telemetry from whoever tells to whoever listens."""

@@ -1,0 +1,1 @@
+"""Sinks: where a hub's events can go besides the run log."""

@@ -1,0 +1,152 @@
+"""Tells on a terminal what happens to seeds and what the governor does, one line an event."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from esper._generated.channel import Payload
+from esper._generated.envelope import Envelope
+from esper._generated.governor import (
+    GovernorEscalatedPayload,
+    GovernorPanicPayload,
+    GovernorRecoveredPayload,
+    GovernorRollbackPayload,
+    GovernorSnapshotFailedPayload,
+    GovernorSnapshotPayload,
+    GovernorStepSkippedPayload,
+    GovernorStoppedPayload,
+)
+from esper._generated.lifecycle import (
+    SeedFossilizedPayload,
+    SeedGateEvaluatedPayload,
+    SeedGerminatedPayload,
+    SeedPrunedPayload,
+    SeedStageChangedPayload,
+)
+from esper._generated.telemetry import TelemetryRejectedPayload
+from esper.leyline.text import printable
+
+_Told = tuple[str, str, str]
+"""Whom it is about, what has happened, and the style to say it in."""
+
+_ROUTINE = "dim"
+_PROGRESS = ""
+_SUCCESS = "green"
+_LOSS = "yellow"
+_ALARM = "bold red"
+
+
+class ConsoleSink:
+    """Prints lifecycle and governor events, and what telemetry had to reject; of other events it says nothing.
+
+    It prints through a console that others may draw progress bars on, and plain text where that is no terminal.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def write(self, envelope: Envelope, payload: Payload) -> None:
+        """Print the event."""
+        tell = _TELLERS.get(type(payload))
+        if tell is None:
+            return
+        subject, what, style = tell(payload)
+        epoch = "" if envelope.epoch is None else f"epoch {envelope.epoch}"
+        line = f"{epoch:<10} {printable(subject):<10} {printable(what)}"
+        self._console.print(Text(line, style), highlight=False, soft_wrap=True)
+
+    def close(self) -> None:
+        """Leave the console to its owner."""
+
+
+def _germinated(seed: SeedGerminatedPayload) -> _Told:
+    return seed.slot_id, f"germinated {seed.blueprint_id}, {seed.params:,} parameters", _PROGRESS
+
+
+def _stage_changed(change: SeedStageChangedPayload) -> _Told:
+    stages = f"{change.from_stage.name} -> {change.to_stage.name}"
+    alpha = "" if change.alpha is None else f", alpha {change.alpha:.2f}"
+    return change.slot_id, f"{stages}{alpha}, {change.accuracy_delta:+.2f} pp", _PROGRESS
+
+
+def _gate_evaluated(gate: SeedGateEvaluatedPayload) -> _Told:
+    verdict = "passed" if gate.passed else "not passed"
+    return gate.slot_id, f"gate {gate.gate.name} {verdict}: {gate.message}", _ROUTINE
+
+
+def _fossilized(seed: SeedFossilizedPayload) -> _Told:
+    what = f"fossilised {seed.blueprint_id}, {seed.params_added:,} parameters, {seed.improvement:+.2f} pp"
+    return seed.slot_id, what, _SUCCESS
+
+
+def _pruned(seed: SeedPrunedPayload) -> _Told:
+    return seed.slot_id, f"pruned {seed.blueprint_id} ({seed.reason}, by {seed.initiator})", _LOSS
+
+
+def _snapshot(snapshot: GovernorSnapshotPayload) -> _Told:
+    size = f"{snapshot.num_keys} tensors, {snapshot.num_bytes:,} bytes"
+    return "governor", f"snapshot {snapshot.snapshot_id} of step {snapshot.step}: {size}", _ROUTINE
+
+
+def _snapshot_failed(failure: GovernorSnapshotFailedPayload) -> _Told:
+    return "governor", f"snapshot {failure.snapshot_id} failed: {failure.message}", _ALARM
+
+
+def _panic(panic: GovernorPanicPayload) -> _Told:
+    threshold = "" if panic.loss_threshold is None else f", threshold {panic.loss_threshold:.4g}"
+    what = f"panic {panic.consecutive_panics} in a row, {panic.reason.name}: loss {panic.loss:.4g}{threshold}"
+    return "governor", what, _LOSS
+
+
+def _step_skipped(skip: GovernorStepSkippedPayload) -> _Told:
+    return "governor", f"step {skip.step} skipped, {skip.cause.name}: loss {skip.loss:.4g}", _LOSS
+
+
+def _rollback(rollback: GovernorRollbackPayload) -> _Told:
+    what = f"rolled back to snapshot {rollback.snapshot_id} of step {rollback.to_step}, {rollback.reason.name}"
+    pruned = f", pruned {', '.join(rollback.pruned_slots)}" if rollback.pruned_slots else ""
+    return "governor", what + pruned, _ALARM
+
+
+def _escalated(escalation: GovernorEscalatedPayload) -> _Told:
+    actions = ", ".join(action.name for action in escalation.actions)
+    return "governor", f"rollback {escalation.attempt} of {escalation.budget}: {actions}", _ALARM
+
+
+def _recovered(recovery: GovernorRecoveredPayload) -> _Told:
+    return "governor", f"recovered at step {recovery.step}", _SUCCESS
+
+
+def _stopped(stop: GovernorStoppedPayload) -> _Told:
+    return "governor", f"stopped the run: {stop.message}", _ALARM
+
+
+def _rejected(rejected: TelemetryRejectedPayload) -> _Told:
+    field = f".{rejected.field}" if rejected.field else ""
+    return (
+        "telemetry",
+        f"rejected {rejected.event}{field}: {rejected.rule}, got {rejected.got}",
+        _LOSS,
+    )
+
+
+_TELLERS: dict[type[Payload], Callable[[Any], _Told]] = {
+    SeedGerminatedPayload: _germinated,
+    SeedStageChangedPayload: _stage_changed,
+    SeedGateEvaluatedPayload: _gate_evaluated,
+    SeedFossilizedPayload: _fossilized,
+    SeedPrunedPayload: _pruned,
+    GovernorSnapshotPayload: _snapshot,
+    GovernorSnapshotFailedPayload: _snapshot_failed,
+    GovernorPanicPayload: _panic,
+    GovernorStepSkippedPayload: _step_skipped,
+    GovernorRollbackPayload: _rollback,
+    GovernorEscalatedPayload: _escalated,
+    GovernorRecoveredPayload: _recovered,
+    GovernorStoppedPayload: _stopped,
+    TelemetryRejectedPayload: _rejected,
+}
