@@ -1,6 +1,7 @@
 """Reads located values as the classes of `spec`, and notes everything that does not fit."""
 
 import types
+from collections.abc import Iterator
 from collections.abc import Mapping as Names
 from dataclasses import MISSING, Field, dataclass, fields
 from functools import cache
@@ -10,7 +11,7 @@ from codegen.findings import Findings, Span
 from codegen.forms import Form
 from codegen.load import Entry, Mapping, Scalar, Sequence, Value
 from codegen.similar import suggest
-from codegen.spec import Bounds, Given, Node
+from codegen.spec import Bounds, Given, Key, Node
 
 _NodeType = TypeVar("_NodeType", bound=Node)
 _ABSENT: Any = object()
@@ -19,34 +20,35 @@ _TYPE_WORDS = {int: "an integer", float: "a number", bool: "true or false", str:
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
-    """A key of a node class, ready for use: its name in the file and what its value must be."""
+class BoundKey:
+    """A key of a node class, ready for use: its name in the file, its attribute, and what it holds."""
 
     name: str
     attribute: str
     annotation: Any
-    doc: str
-    form: Form | None
-    names: Form | None
+    says: Key
     is_required: bool
 
 
 @cache
-def keys_of(cls: type[Node]) -> Names[str, Key]:
+def keys_of(cls: type[Node]) -> Names[str, BoundKey]:
     """List the keys that a node class knows, by their names in the file."""
-    hints = get_type_hints(cls)
-    keys = [_describe(field, hints) for field in fields(cls) if field.name not in _NODE_FIELDS]
+    hints = get_type_hints(cls, include_extras=True)
+    keys = [
+        _describe(field, hints[field.name])
+        for field in fields(cls)
+        if field.name not in _NODE_FIELDS
+    ]
     return {key.name: key for key in keys}
 
 
-def _describe(field: "Field[Any]", hints: dict[str, Any]) -> Key:
-    return Key(
+def _describe(field: "Field[Any]", hint: Any) -> BoundKey:
+    annotation, says = get_args(hint)
+    return BoundKey(
         name=field.name.removesuffix("_"),
         attribute=field.name,
-        annotation=unwrap_optional(hints[field.name]),
-        doc=field.metadata["doc"],
-        form=field.metadata["form"],
-        names=field.metadata["names"],
+        annotation=unwrap_optional(annotation),
+        says=says,
         is_required=field.default is MISSING,
     )
 
@@ -76,7 +78,7 @@ class Binder:
         if not isinstance(value, Mapping):
             self._findings.add(value.span, "FORM001", f"{name or 'this'} must be a mapping of keys")
             return None
-        keys = keys_of(cls)
+        keys = keys_of(cls)  # type: ignore[arg-type]  # a class is hashable
         bound: dict[str, Any] = {}
         for entry in value.entries:
             key = keys.get(entry.key)
@@ -87,26 +89,26 @@ class Binder:
             if item is not _ABSENT:
                 bound[key.attribute] = item
         is_whole = self._check_required(keys, value, bound, name)
-        spans = {entry.key: entry.value.span for entry in value.entries}
+        spans = dict(_places(value))
         if not is_whole:
             return None
         return cls(name=name, span=span or value.span, spans=spans, **bound)
 
-    def _refuse_key(self, entry: Entry, keys: Names[str, Key]) -> None:
+    def _refuse_key(self, entry: Entry, keys: Names[str, BoundKey]) -> None:
         hint = suggest(entry.key, keys) or f"the keys here are: {', '.join(keys)}"
         self._findings.add(entry.span, "FORM002", f'unknown key "{entry.key}"', hint)
 
     def _check_required(
-        self, keys: Names[str, Key], value: Mapping, bound: dict[str, Any], name: str
+        self, keys: Names[str, BoundKey], value: Mapping, bound: dict[str, Any], name: str
     ) -> bool:
         given = {entry.key for entry in value.entries}
         for key in keys.values():
             if key.is_required and key.name not in given:
                 owner = f"{name} lacks" if name else "the contract lacks"
-                self._findings.add(value.span, "FORM003", f'{owner} "{key.name}": {key.doc}')
+                self._findings.add(value.span, "FORM003", f'{owner} "{key.name}": {key.says.doc}')
         return all(key.attribute in bound for key in keys.values() if key.is_required)
 
-    def _read(self, key: Key, entry: Entry) -> Any:
+    def _read(self, key: BoundKey, entry: Entry) -> Any:
         annotation, value = key.annotation, entry.value
         if annotation is Given:
             return Given(to_plain(value))
@@ -122,9 +124,9 @@ class Binder:
             return self._read_named(item, key, entry)
         if get_origin(annotation) is Literal:
             return self._read_choice(get_args(annotation), entry)
-        return self._read_scalar(annotation, key.form, entry.key, value)
+        return self._read_scalar(annotation, key.says.form, entry.key, value)
 
-    def _read_named(self, cls: type[Node], key: Key, entry: Entry) -> Any:
+    def _read_named(self, cls: type[Node], key: BoundKey, entry: Entry) -> Any:
         if not isinstance(entry.value, Mapping):
             self._findings.add(
                 entry.value.span, "FORM001", f"{entry.key} must be a mapping of names"
@@ -132,8 +134,8 @@ class Binder:
             return _ABSENT
         nodes = []
         for item in entry.value.entries:
-            if key.names is not None and not key.names.fits(item.key):
-                self._refuse_text(item.span, "this name", key.names, item.key)
+            if key.says.names is not None and not key.says.names.fits(item.key):
+                self._refuse_text(item.span, "this name", key.says.names, item.key)
                 self.broken.add(item.key)
                 continue
             node = self.bind(cls, item.value, item.key, item.span)
@@ -143,11 +145,13 @@ class Binder:
                 nodes.append(node)
         return tuple(nodes)
 
-    def _read_list(self, key: Key, entry: Entry) -> Any:
+    def _read_list(self, key: BoundKey, entry: Entry) -> Any:
         if not isinstance(entry.value, Sequence):
             self._findings.add(entry.value.span, "FORM001", f"{entry.key} must be a list")
             return _ABSENT
-        items = [self._read_scalar(str, key.form, entry.key, item) for item in entry.value.items]
+        items = [
+            self._read_scalar(str, key.says.form, entry.key, item) for item in entry.value.items
+        ]
         return tuple(item for item in items if item is not _ABSENT)
 
     def _read_choice(self, choices: tuple[str, ...], entry: Entry) -> Any:
@@ -169,6 +173,8 @@ class Binder:
 
     def _read_scalar(self, cls: type, form: Form | None, name: str, value: Value) -> Any:
         plain = to_plain(value)
+        if cls is float and type(plain) is int:
+            plain = float(plain)
         if type(plain) is not cls:
             message = f"{name} must be {_TYPE_WORDS[cls]}, got {quote(plain)}"
             self._findings.add(value.span, "FORM004", message)
@@ -199,6 +205,15 @@ def quote(value: object) -> str:
         return words[value]
     text = f'"{value}"' if isinstance(value, str) else str(value)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _places(value: Mapping) -> Iterator[tuple[str, Span]]:
+    """Tell where the value of each key is, and each item of the lists among them."""
+    for entry in value.entries:
+        yield entry.key, entry.value.span
+        if isinstance(entry.value, Sequence):
+            for index, item in enumerate(entry.value.items):
+                yield f"{entry.key}[{index}]", item.span
 
 
 def _is_bound(value: object) -> bool:

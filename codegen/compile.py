@@ -7,7 +7,7 @@ from codegen.findings import Findings
 from codegen.load import load
 from codegen.model import Contract
 from codegen.resolve import resolve
-from codegen.rules import RULES
+from codegen.rules.table import judge
 from codegen.spec import ContractSpec
 
 
@@ -25,6 +25,5 @@ def compile_contract(path: Path, name: str, findings: Findings) -> Contract | No
     if spec is None:
         return None
     contract = resolve(spec, binder.broken, findings)
-    for rule in RULES:
-        rule(contract, findings)
+    judge(contract, spec, findings)
     return contract

@@ -40,6 +40,7 @@ def format_source(source: str) -> str:
     """Format a piece of Python; it ends with one line end."""
     # Importing black takes a fifth of a second, which a check of unchanged files does not need.
     import black
+    from black.mode import TargetVersion
 
-    mode = black.Mode(line_length=LINE_LENGTH, target_versions={black.TargetVersion.PY311})
+    mode = black.Mode(line_length=LINE_LENGTH, target_versions={TargetVersion.PY311})
     return black.format_str(source, mode=mode)

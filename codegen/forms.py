@@ -26,3 +26,14 @@ VERSION = Form("a version like 1.0.0", r"(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1
 WIRE_NAME = Form("a key like host_grad_norm", r"[!#-\[\]-~]([ !#-\[\]-~]*[!#-\[\]-~])?")
 SENTENCE = Form("one paragraph of text", r"[^\s\n](.*\S)?", 2000)
 REGEX = Form("a pattern", r".+", 256)
+DATE = Form('a day like "2026-01-31"', r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])", 10)
+PATH = Form(
+    "a path like reason or seeds[].alpha",
+    r"([A-Za-z_][A-Za-z0-9_-]*(\[\]|\{\})*\.)*[A-Za-z_][A-Za-z0-9_-]*",
+    128,
+)
+EXEMPTED = Form(
+    "a rule and what it is about, like FLD001 SEED_PRUNED.reason",
+    r"[A-Z]{3}[0-9]{3} [A-Za-z][A-Za-z0-9_.-]*",
+    160,
+)

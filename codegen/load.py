@@ -91,9 +91,7 @@ def parse(text: str, name: str, findings: Findings) -> Mapping | None:
     try:
         root = reader.read_document(yaml.parse(text, Loader=_LOADER))
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        span = Span(name, mark.line + 1, mark.column + 1) if mark else Span(name, 1, 1)
-        findings.add(span, "YAML001", f"not YAML: {getattr(error, 'problem', None) or error}")
+        findings.add(_locate(error, name), "YAML001", f"not YAML: {_explain(error)}")
         return None
     except _RefusedError:
         return None
@@ -102,6 +100,16 @@ def parse(text: str, name: str, findings: Findings) -> Mapping | None:
         findings.add(span, "YAML004", "a contract is a mapping of sections, starting with version")
         return None
     return root
+
+
+def _locate(error: yaml.YAMLError, name: str) -> Span:
+    mark = error.problem_mark if isinstance(error, yaml.MarkedYAMLError) else None
+    return Span(name, mark.line + 1, mark.column + 1) if mark else Span(name, 1, 1)
+
+
+def _explain(error: yaml.YAMLError) -> str:
+    problem = error.problem if isinstance(error, yaml.MarkedYAMLError) else None
+    return problem or "it cannot be parsed"
 
 
 class _RefusedError(Exception):
@@ -230,7 +238,9 @@ class _Reader:
         return Scalar(text, span)
 
     def _span(self, event: yaml.Event) -> Span:
-        return Span(self._name, event.start_mark.line + 1, event.start_mark.column + 1)
+        mark = event.start_mark
+        assert mark, "the parser marks every event"
+        return Span(self._name, mark.line + 1, mark.column + 1)
 
     def _add(self, event: yaml.Event, rule: str, message: str, hint: str = "") -> None:
         self._findings.add(self._span(event), rule, message, hint)

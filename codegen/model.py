@@ -1,11 +1,12 @@
 """The contract as it is meant: names resolved, groups included, records carried. Targets read this alone."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
 from codegen.findings import Span
+from codegen.promises import Exemption, Promise, Upcast
 from codegen.spec import Bounds, Given, Stability
 
 PrimitiveName = Literal["int", "float", "bool", "str"]
@@ -86,11 +87,22 @@ Capture = FromSource | FromCaller | FromContext
 
 
 @dataclass(frozen=True, kw_only=True)
-class Value:
-    """A named, typed value: a field of a record, of the envelope or of the context."""
+class Located:
+    """Something of the contract: its name, its place, and the places of what is said about it."""
 
     name: str
     span: Span = field(compare=False)
+    spans: Mapping[str, Span] = field(default_factory=dict, compare=False, repr=False)
+
+    def at(self, key: str) -> Span:
+        """Return the place where `key` is said, or of the whole when it is not."""
+        return self.spans.get(key, self.span)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Value(Located):
+    """A named, typed value: a field of a record, of the envelope or of the context."""
+
     wire: str
     aliases: tuple[str, ...]
     type: Type
@@ -136,22 +148,18 @@ class ContextValue(Value):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Member:
+class Member(Located):
     """A member of an enum."""
 
-    name: str
-    span: Span = field(compare=False)
     value: int
     doc: str
     deprecated: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Enum:
+class Enum(Located):
     """An enum; an open one lets readers meet names they do not know."""
 
-    name: str
-    span: Span = field(compare=False)
     doc: str
     open: bool
     members: tuple[Member, ...]
@@ -159,20 +167,17 @@ class Enum:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reserved:
+class Reserved(Located):
     """A name of the past."""
 
-    name: str
     doc: str
     last: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Record:
+class Record(Located):
     """Values that belong together."""
 
-    name: str
-    span: Span = field(compare=False)
     doc: str
     fields: tuple[Value, ...]
     reserved: tuple[Reserved, ...]
@@ -183,16 +188,15 @@ class Record:
 class Envelope:
     """What every line says beside its payload: its own fields, the context's, `event` and `v`."""
 
+    span: Span = field(compare=False)
     doc: str
     fields: tuple[Value, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Event:
+class Event(Located):
     """Something that happens and is told."""
 
-    name: str
-    span: Span = field(compare=False)
     doc: str
     family: str
     payload: str
@@ -205,6 +209,10 @@ class Event:
     deprecated: str | None
     renamed_from: str | None
     owner: str
+    promise: Promise
+    cadence: str | None
+    revision: int
+    note: str | None
 
     @property
     def arguments(self) -> tuple[Field, ...]:
@@ -227,10 +235,17 @@ class Event:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Family:
+class Group(Located):
+    """Fields that are captured together, while an attribute of the source is true."""
+
+    doc: str
+    when: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family(Located):
     """Events that share a module."""
 
-    name: str
     doc: str
     events: tuple[Event, ...]
 
@@ -249,13 +264,32 @@ class Contract:
     """All of it."""
 
     path: str
+    span: Span = field(compare=False)
     version: str
     enums: tuple[Enum, ...]
     envelope: Envelope
     context: tuple[ContextValue, ...]
     records: tuple[Record, ...]
+    groups: tuple[Group, ...]
     families: tuple[Family, ...]
     retired: tuple[Reserved, ...]
+    promise: Promise
+    upcasts: tuple[Upcast, ...]
+    exemptions: tuple[Exemption, ...]
+
+    @property
+    def owners(self) -> Iterator[Record | Event]:
+        """Everything that has fields by name: the records, then the events."""
+        yield from self.records
+        yield from self.events
+
+    @property
+    def values(self) -> Iterator[Value]:
+        """Every value, once for each place that it has: envelope, context, records, events."""
+        yield from self.envelope.fields
+        yield from self.context
+        for owner in self.owners:
+            yield from owner.fields
 
     @property
     def events(self) -> Iterator[Event]:

@@ -4,8 +4,9 @@ A template prints what it is given, so a text from the contract could become cod
 print instances of a target's own `Printable` class only, and those are made by that target's quoting functions.
 """
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -37,5 +38,5 @@ def environment(target: str, printable: type[Printable]) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=False,
-        autoescape=False,  # noqa: S701 - what is printed is Python, and finalize refuses what is not quoted
+        autoescape=False,
     )

@@ -5,13 +5,16 @@ JSON Schema from them, so that editors and the compiler cannot disagree.
 """
 
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
 
 from codegen.findings import Span
 from codegen.forms import (
     CONSTANT,
+    DATE,
+    EXEMPTED,
     NAME,
+    PATH,
     REGEX,
     SENTENCE,
     TYPE,
@@ -41,14 +44,16 @@ class Bounds:
     high: Number | None
 
 
-def key(
-    doc: str, *, form: Form | None = None, names: Form | None = None, default: object = MISSING
-) -> Any:
-    """Describe a key: its meaning, the form of its text (of each, in a list), that of the names under it."""
-    metadata = {"doc": doc, "form": form, "names": names}
-    if default is MISSING:
-        return field(metadata=metadata)
-    return field(default=default, metadata=metadata)
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What a key means, the form of its text (of each, in a list), and that of the names under it."""
+
+    doc: str
+    form: Form | None = None
+    names: Form | None = None
+
+
+_NOWHERE = Span("", 1, 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +61,7 @@ class Node:
     """A mapping of the file: the key it stands under, its place, and the places of what it holds."""
 
     name: str = ""
-    span: Span = Span("", 1, 1)
+    span: Span = _NOWHERE
     spans: Mapping[str, Span] = field(default_factory=dict, repr=False)
 
     def at(self, key: str) -> Span:
@@ -68,148 +73,242 @@ class Node:
 class MemberSpec(Node):
     """A member of an enum."""
 
-    value: int = key("Its number, which never changes.")
-    doc: str = key("What it means.", form=SENTENCE)
-    deprecated: str | None = key("Why it should no longer be used.", form=SENTENCE, default=None)
+    value: Annotated[int, Key("Its number, which never changes.")]
+    doc: Annotated[str, Key("What it means.", form=SENTENCE)]
+    deprecated: Annotated[str | None, Key("Why it should no longer be used.", form=SENTENCE)] = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class EnumSpec(Node):
     """An enum; on the wire its members go by name."""
 
-    doc: str = key("What it tells apart.", form=SENTENCE)
-    open: bool = key("Whether readers accept names they do not know.", default=False)
-    members: tuple[MemberSpec, ...] = key("Its members.", names=CONSTANT)
-    reserved: tuple[MemberSpec, ...] = key(
-        "Members of the past, whose names and numbers stay taken.", names=CONSTANT, default=()
-    )
+    doc: Annotated[str, Key("What it tells apart.", form=SENTENCE)]
+    open: Annotated[bool, Key("Whether readers accept names they do not know.")] = False
+    members: Annotated[tuple[MemberSpec, ...], Key("Its members.", names=CONSTANT)]
+    reserved: Annotated[
+        tuple[MemberSpec, ...],
+        Key("Members of the past, whose names and numbers stay taken.", names=CONSTANT),
+    ] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class ValueSpec(Node):
     """A value with a name: what every kind of field has."""
 
-    type: str = key(
-        "int, float, bool, str, an enum or a record; [] makes a list, {} a map.", form=TYPE
+    type: Annotated[
+        str,
+        Key("int, float, bool, str, an enum or a record; [] makes a list, {} a map.", form=TYPE),
+    ]
+    doc: Annotated[str, Key("What it says.", form=SENTENCE)]
+    unit: Annotated[str | None, Key('Unit of a number; "1" for a bare count.', form=UNIT)] = None
+    range: Annotated[Bounds | None, Key("Least and greatest value; null leaves a side open.")] = (
+        None
     )
-    doc: str = key("What it says.", form=SENTENCE)
-    unit: str | None = key('Unit of a number; "1" for a bare count.', form=UNIT, default=None)
-    range: Bounds | None = key("Least and greatest value; null leaves a side open.", default=None)
-    length: Bounds | None = key("Least and greatest length of a text, list or map.", default=None)
-    pattern: str | None = key("Pattern that all of a text matches.", form=REGEX, default=None)
-    nullable: bool = key("Whether null (not measured) is allowed.", default=False)
-    nonfinite: Literal["error", "null", "string"] = key(
-        "What becomes of NaN and infinities: refused, null, or written as text.", default="error"
+    length: Annotated[Bounds | None, Key("Least and greatest length of a text, list or map.")] = (
+        None
     )
-    default: Given | None = key("Value when the constructor is given none.", default=None)
-    missing: Given | None = key("Value when a reader finds none.", default=None)
-    wire: str | None = key("Key on the wire; the name unless said.", form=WIRE_NAME, default=None)
-    aliases: tuple[str, ...] = key("Keys that readers accept as well.", form=WIRE_NAME, default=())
-    stability: Stability | None = key("How firmly it is promised.", default=None)
-    since: str | None = key("Version that brought it.", form=VERSION, default=None)
-    deprecated: str | None = key("Why it should no longer be used.", form=SENTENCE, default=None)
-    renamed_from: str | None = key("Name it had before.", form=NAME, default=None)
-    owner: str | None = key("Who answers for it.", form=SENTENCE, default=None)
+    pattern: Annotated[str | None, Key("Pattern that all of a text matches.", form=REGEX)] = None
+    nullable: Annotated[bool, Key("Whether null (not measured) is allowed.")] = False
+    nonfinite: Annotated[
+        Literal["error", "null", "string"],
+        Key("What becomes of NaN and infinities: refused, null, or written as text."),
+    ] = "error"
+    default: Annotated[Given | None, Key("Value when the constructor is given none.")] = None
+    missing: Annotated[Given | None, Key("Value when a reader finds none.")] = None
+    wire: Annotated[str | None, Key("Key on the wire; the name unless said.", form=WIRE_NAME)] = (
+        None
+    )
+    aliases: Annotated[
+        tuple[str, ...], Key("Keys that readers accept as well.", form=WIRE_NAME)
+    ] = ()
+    stability: Annotated[Stability | None, Key("How firmly it is promised.")] = None
+    since: Annotated[str | None, Key("Version that brought it.", form=VERSION)] = None
+    deprecated: Annotated[str | None, Key("Why it should no longer be used.", form=SENTENCE)] = None
+    renamed_from: Annotated[str | None, Key("Name it had before.", form=NAME)] = None
+    owner: Annotated[str | None, Key("Who answers for it.", form=SENTENCE)] = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class FieldSpec(ValueSpec):
     """A field of an event: a value and where it comes from."""
 
-    from_: str | None = key(
-        "Attribute of the source that it is read from.", form=NAME, default=None
-    )
-    arg: bool = key("Whether the caller of the emission helper gives it.", default=False)
-    phase: str | None = key("When it is captured.", form=SENTENCE, default=None)
-    reduce: str | None = key("How many values became one.", form=SENTENCE, default=None)
+    from_: Annotated[
+        str | None, Key("Attribute of the source that it is read from.", form=NAME)
+    ] = None
+    arg: Annotated[bool, Key("Whether the caller of the emission helper gives it.")] = False
+    phase: Annotated[str | None, Key("When it is captured.", form=SENTENCE)] = None
+    reduce: Annotated[str | None, Key("How many values became one.", form=SENTENCE)] = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class ContextSpec(ValueSpec):
     """A value that is bound by whoever loops and stamped on every event."""
 
-    place: Literal["payload", "envelope"] = key("Where it is written.")
+    place: Annotated[Literal["payload", "envelope"], Key("Where it is written.")]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReservedSpec(Node):
     """A name of the past, which stays taken."""
 
-    doc: str = key("What it was.", form=SENTENCE)
-    last: str | None = key("Last version that had it.", form=VERSION, default=None)
+    doc: Annotated[str, Key("What it was.", form=SENTENCE)]
+    last: Annotated[str | None, Key("Last version that had it.", form=VERSION)] = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class GroupSpec(Node):
     """Fields that are captured together or not at all."""
 
-    doc: str = key("What they have in common.", form=SENTENCE)
-    when: str = key("Attribute of the source; while it is false, the defaults stand.", form=NAME)
-    fields: tuple[FieldSpec, ...] = key("Its fields.", names=NAME)
+    doc: Annotated[str, Key("What they have in common.", form=SENTENCE)]
+    when: Annotated[
+        str, Key("Attribute of the source; while it is false, the defaults stand.", form=NAME)
+    ]
+    fields: Annotated[tuple[FieldSpec, ...], Key("Its fields.", names=NAME)]
 
 
 @dataclass(frozen=True, kw_only=True)
 class RecordSpec(Node):
     """Values that belong together, inside payloads or handed from room to room."""
 
-    doc: str = key("What it holds.", form=SENTENCE)
-    fields: tuple[ValueSpec, ...] = key("Its fields.", names=NAME)
-    reserved: tuple[ReservedSpec, ...] = key("Fields of the past.", names=NAME, default=())
-    stability: Stability = key("How firmly it is promised.", default="stable")
+    doc: Annotated[str, Key("What it holds.", form=SENTENCE)]
+    fields: Annotated[tuple[ValueSpec, ...], Key("Its fields.", names=NAME)]
+    reserved: Annotated[tuple[ReservedSpec, ...], Key("Fields of the past.", names=NAME)] = ()
+    stability: Annotated[Stability, Key("How firmly it is promised.")] = "stable"
 
 
 @dataclass(frozen=True, kw_only=True)
 class EnvelopeSpec(Node):
     """What every line says beside its payload; `event` and `v` (version) are always there."""
 
-    doc: str = key("What it holds.", form=SENTENCE)
-    fields: tuple[ValueSpec, ...] = key("Its fields.", names=NAME)
-    order: tuple[str, ...] = key("Order of all keys on a line.", form=NAME, default=())
+    doc: Annotated[str, Key("What it holds.", form=SENTENCE)]
+    fields: Annotated[tuple[ValueSpec, ...], Key("Its fields.", names=NAME)]
+    order: Annotated[tuple[str, ...], Key("Order of all keys on a line.", form=NAME)] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class FamilySpec(Node):
     """A family of events; it becomes one module."""
 
-    doc: str = key("What its events tell about.", form=SENTENCE)
+    doc: Annotated[str, Key("What its events tell about.", form=SENTENCE)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromiseSpec(Node):
+    """How far changes may go; what is not said follows from the stability."""
+
+    wire: Annotated[
+        Literal["none", "backward", "forward", "full"] | None,
+        Key("Whether new readers read old records (backward), old readers new ones, or both."),
+    ] = None
+    transitive: Annotated[
+        bool | None, Key("Whether records of every release stay readable, or of the newest only.")
+    ] = None
+    source: Annotated[
+        Literal["none", "minor", "strict"] | None,
+        Key("Whether Python callers may break: always, in minor versions, or in major ones only."),
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class EventSpec(Node):
     """Something that happens and is told."""
 
-    doc: str = key("What has happened, as a sentence.", form=SENTENCE)
-    family: str = key("Family it belongs to.", form=NAME)
-    payload: str = key("Name of its payload's class.", form=TYPE_NAME)
-    source: str | None = key(
-        "Name of the protocol of what it is read from.", form=TYPE_NAME, default=None
-    )
-    context: tuple[str, ...] = key("Context fields in its payload.", form=NAME, default=())
-    fields: tuple[FieldSpec, ...] = key("Its own fields.", names=NAME, default=())
-    include: tuple[str, ...] = key("Groups whose fields it has.", form=NAME, default=())
-    carry: str | None = key(
-        "Record whose fields it has, read from the source.", form=TYPE_NAME, default=None
-    )
-    omit: tuple[str, ...] = key("Fields of that record it does without.", form=NAME, default=())
-    reserved: tuple[ReservedSpec, ...] = key("Fields of the past.", names=NAME, default=())
-    stability: Stability = key("How firmly it is promised.", default="stable")
-    since: str | None = key("Version that brought it.", form=VERSION, default=None)
-    deprecated: str | None = key("Why it should no longer be used.", form=SENTENCE, default=None)
-    renamed_from: str | None = key("Name it had before.", form=CONSTANT, default=None)
-    owner: str | None = key("Who answers for it.", form=SENTENCE, default=None)
+    doc: Annotated[str, Key("What has happened, as a sentence.", form=SENTENCE)]
+    family: Annotated[str, Key("Family it belongs to.", form=NAME)]
+    payload: Annotated[str, Key("Name of its payload's class.", form=TYPE_NAME)]
+    source: Annotated[
+        str | None, Key("Name of the protocol of what it is read from.", form=TYPE_NAME)
+    ] = None
+    context: Annotated[tuple[str, ...], Key("Context fields in its payload.", form=NAME)] = ()
+    fields: Annotated[tuple[FieldSpec, ...], Key("Its own fields.", names=NAME)] = ()
+    include: Annotated[tuple[str, ...], Key("Groups whose fields it has.", form=NAME)] = ()
+    carry: Annotated[
+        str | None, Key("Record whose fields it has, read from the source.", form=TYPE_NAME)
+    ] = None
+    omit: Annotated[tuple[str, ...], Key("Fields of that record it does without.", form=NAME)] = ()
+    reserved: Annotated[tuple[ReservedSpec, ...], Key("Fields of the past.", names=NAME)] = ()
+    stability: Annotated[Stability, Key("How firmly it is promised.")] = "stable"
+    since: Annotated[str | None, Key("Version that brought it.", form=VERSION)] = None
+    deprecated: Annotated[str | None, Key("Why it should no longer be used.", form=SENTENCE)] = None
+    renamed_from: Annotated[str | None, Key("Name it had before.", form=CONSTANT)] = None
+    owner: Annotated[str | None, Key("Who answers for it.", form=SENTENCE)] = None
+    promise: Annotated[PromiseSpec | None, Key("How far it may change.")] = None
+    cadence: Annotated[str | None, Key("How often it is told.", form=SENTENCE)] = None
+    revision: Annotated[int, Key("Raised when its numbers come to mean something else.")] = 1
+    note: Annotated[str | None, Key("What its newest revision changed.", form=SENTENCE)] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepSpec(Node):
+    """How a value of an old record gets its place and form: one of move, fill and convert."""
+
+    move: Annotated[str | None, Key("Path at which the value was.", form=PATH)] = None
+    fill: Annotated[Given | None, Key("Value where the old record has none, or null.")] = None
+    convert: Annotated[str | None, Key("Path of the value that is converted.", form=PATH)] = None
+    factor: Annotated[float | None, Key("What its numbers are multiplied by.")] = None
+    offset: Annotated[float | None, Key("What is then added to them.")] = None
+    round: Annotated[bool, Key("Whether they then become integers.")] = False
+    clamp: Annotated[Bounds | None, Key("Bounds that they are then moved into.")] = None
+    values: Annotated[Given | None, Key("New values of its texts, by the old ones.")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventUpcastSpec(Node):
+    """How old records of an event become new ones."""
+
+    becomes: Annotated[str | None, Key("Its name from then on.", form=CONSTANT)] = None
+    fields: Annotated[tuple[StepSpec, ...], Key("Paths in the new record.", names=PATH)] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpcastSpec(Node):
+    """How records of all earlier versions become records of this one; never edited once released."""
+
+    doc: Annotated[str, Key("What has changed.", form=SENTENCE)]
+    events: Annotated[
+        tuple[EventUpcastSpec, ...], Key("Events, by their old names.", names=CONSTANT)
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExemptionSpec(Node):
+    """A finding of the compatibility check that is excused for a while."""
+
+    until: Annotated[str, Key('Last day, like "2026-01-31".', form=DATE)]
+    why: Annotated[str, Key("Why it may be.", form=SENTENCE)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnitSpec(Node):
+    """A unit of measurement."""
+
+    doc: Annotated[str, Key("What one of it is.", form=SENTENCE)]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ContractSpec(Node):
     """A telemetry contract: every event, record, field, unit and enum that leaves the process."""
 
-    version: str = key("Version of the contract.", form=VERSION)
-    owner: str = key("Who answers for what names nobody else.", form=SENTENCE)
-    enums: tuple[EnumSpec, ...] = key("Enums.", names=TYPE_NAME, default=())
-    envelope: EnvelopeSpec = key("What every line says beside its payload.")
-    context: tuple[ContextSpec, ...] = key("Values bound by whoever loops.", names=NAME, default=())
-    groups: tuple[GroupSpec, ...] = key("Groups of fields.", names=NAME, default=())
-    records: tuple[RecordSpec, ...] = key("Records.", names=TYPE_NAME, default=())
-    families: tuple[FamilySpec, ...] = key("Families of events.", names=NAME)
-    events: tuple[EventSpec, ...] = key("Events.", names=CONSTANT)
-    retired: tuple[ReservedSpec, ...] = key("Events of the past.", names=CONSTANT, default=())
+    version: Annotated[str, Key("Version of the contract.", form=VERSION)]
+    owner: Annotated[str, Key("Who answers for what names nobody else.", form=SENTENCE)]
+    units: Annotated[
+        tuple[UnitSpec, ...], Key('Units; "1" is a bare count and need not be listed.', names=UNIT)
+    ] = ()
+    enums: Annotated[tuple[EnumSpec, ...], Key("Enums.", names=TYPE_NAME)] = ()
+    envelope: Annotated[EnvelopeSpec, Key("What every line says beside its payload.")]
+    context: Annotated[
+        tuple[ContextSpec, ...], Key("Values bound by whoever loops.", names=NAME)
+    ] = ()
+    groups: Annotated[tuple[GroupSpec, ...], Key("Groups of fields.", names=NAME)] = ()
+    records: Annotated[tuple[RecordSpec, ...], Key("Records.", names=TYPE_NAME)] = ()
+    families: Annotated[tuple[FamilySpec, ...], Key("Families of events.", names=NAME)]
+    events: Annotated[tuple[EventSpec, ...], Key("Events.", names=CONSTANT)]
+    retired: Annotated[tuple[ReservedSpec, ...], Key("Events of the past.", names=CONSTANT)] = ()
+    promise: Annotated[PromiseSpec | None, Key("How far events may change.")] = None
+    upcasts: Annotated[
+        tuple[UpcastSpec, ...], Key("How old records become new ones.", names=VERSION)
+    ] = ()
+    exemptions: Annotated[
+        tuple[ExemptionSpec, ...],
+        Key("Findings that are excused, by rule and what they are about.", names=EXEMPTED),
+    ] = ()

@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from codegen.model import Enum, Event, Field, FromSource, ListType, MapType, Record, Type, Value
+from codegen.model import Enum, Event, Field, FromSource, MapType, Record, Value
 from codegen.pycode.annotations import annotate, default_of
 from codegen.pycode.checks import check_call, check_expression, quick_condition
 from codegen.pycode.imports import natural_order
+from codegen.pycode.modules import draft_name, helper_name
 from codegen.pycode.quoting import Python, code, comment, doc, ident, join, lit
 from codegen.spec import Bounds
 
@@ -166,24 +167,9 @@ class EventView:
         self.keywords = join(", ", [code("{name}={name}", name=name) for name in names])
 
 
-def helper_name(event: Event) -> str:
-    """Return the name of an event's emission helper."""
-    return f"emit_{event.name.lower()}"
-
-
-def draft_name(event: Event) -> str:
-    """Return the name of the class that becomes an event's payload."""
-    return f"{event.payload.removesuffix('Payload')}Draft"
-
-
 def view_record(record: Record) -> RecordView:
     """Prepare a record."""
     return RecordView(record.name, record.doc, record.fields)
-
-
-def is_container(of: Type) -> bool:
-    """Tell whether a type is a list or a map."""
-    return isinstance(of, ListType | MapType)
 
 
 def _describe_event(event: Event) -> str:

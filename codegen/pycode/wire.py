@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from codegen.model import EnumType, ListType, MapType, Primitive, RecordType, Type, Value
+from codegen.pycode.modules import table_name, wire_names
 from codegen.pycode.quoting import Python, code, ident, join, lit
 from codegen.spec import Bounds
 
@@ -89,7 +90,7 @@ def _annotate(value: Value, of: Type, is_outer: bool) -> Python:
             # Reading looks the name up, and the strict reader says what is wrong with one that is not there.
             return Python("str")
         case RecordType(record):
-            return ident(f"{record.name}Wire")
+            return ident(wire_names(record)[0])
         case ListType(item):
             inner = code("tuple[{item}, ...]", item=_annotate(value, item, is_outer=False))
             return _constrain(inner, length or _OPEN, "min_length", "max_length")
@@ -137,7 +138,7 @@ def _write(value: Value, of: Type, subject: Python) -> Python:
                 )
             return code("{subject}._name_", subject=subject)
         case RecordType(record):
-            writer = ident(f"write_{snake(record.name)}")
+            writer = ident(wire_names(record)[1])
             return code("{writer}({subject})", writer=writer, subject=subject)
         case ListType(item):
             return _each(subject, _write(value, item, Python("item")), is_list=True)
@@ -154,12 +155,12 @@ def _read(value: Value, of: Type, subject: Python) -> Python:
                 "{subject} if type({subject}) is float else float({subject})", subject=subject
             )
         case EnumType(enum):
-            table = ident(f"{snake(enum.name).upper()}_BY_NAME")
+            table = ident(table_name(enum.name))
             if enum.open:
                 return code("{table}.get({subject}, {subject})", table=table, subject=subject)
             return code("{table}[{subject}]", table=table, subject=subject)
         case RecordType(record):
-            reader = ident(f"read_{snake(record.name)}")
+            reader = ident(wire_names(record)[2])
             return code("{reader}({subject})", reader=reader, subject=subject)
         case ListType(item):
             return _each(subject, _read(value, item, Python("item")), is_list=True)
@@ -175,10 +176,3 @@ def _each(subject: Python, item: Python, is_list: bool) -> Python:
     if is_list:
         return code("tuple([{item} for item in {subject}])", item=item, subject=subject)
     return code("{key: {item} for key, item in {subject}.items()}", item=item, subject=subject)
-
-
-def snake(name: str) -> str:
-    """Spell a class name as a function name."""
-    return "".join(
-        f"_{one.lower()}" if one.isupper() and i else one.lower() for i, one in enumerate(name)
-    )

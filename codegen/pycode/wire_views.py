@@ -3,27 +3,28 @@
 from collections.abc import Iterable
 
 from codegen.model import Enum, Event, Primitive, Record, Value
+from codegen.pycode.modules import draft_name, table_name, wire_names
 from codegen.pycode.quoting import Python, code, doc, ident, join, lit
-from codegen.pycode.views import draft_name
-from codegen.pycode.wire import snake, view_wire
+from codegen.pycode.wire import view_wire
 
 
 class WireView:
     """A wire struct and the two functions between it and what it stands for."""
 
-    def __init__(
-        self, name: str, stem: str, owner: str, draft: str, values: Iterable[Value]
-    ) -> None:
+    def __init__(self, owner: Event | Record, name: str, variable: str) -> None:
+        struct, writer, reader = wire_names(owner)
         self.cls = ident(name)
-        self.struct = ident(f"{stem}Wire")
-        self.writer = ident(f"write_{snake(stem)}")
-        self.reader = ident(f"read_{snake(stem)}")
-        self.owner = ident(owner)
-        self.draft = ident(draft) if draft else None
-        self.doc = doc(f"A {name} on the wire.", indent=4)
-        self.writer_doc = doc(f"Put a {name} into the form of the wire.", indent=4)
-        self.reader_doc = doc(f"Build a {name} from the wire, which has been checked.", indent=4)
-        self.fields = [view_wire(value, owner) for value in values]
+        self.struct = ident(struct)
+        self.writer = ident(writer)
+        self.reader = ident(reader)
+        self.owner = ident(variable)
+        self.draft: Python | None = None
+        self.doc = doc(f"{name} on the wire.", indent=4)
+        self.writer_doc = doc(f"Put {name} into the form of the wire.", indent=4)
+        self.reader_doc = doc(
+            f"Build {name} from the wire, whose types have been checked.", indent=4
+        )
+        self.fields = [view_wire(value, variable) for value in owner.fields]
         self.writing = _keywords((field.name, field.write) for field in self.fields)
         self.reading = _keywords((field.name, field.read) for field in self.fields)
 
@@ -36,15 +37,15 @@ class EventWireView(WireView):
     """The wire struct of an event's payload."""
 
     def __init__(self, event: Event) -> None:
-        stem = event.payload.removesuffix("Payload")
-        super().__init__(event.payload, stem, "payload", draft_name(event), event.fields)
+        super().__init__(event, event.payload, "payload")
+        self.draft = ident(draft_name(event))
         self.literal = lit(event.name)
         self.payload = self.cls
 
 
 def view_record_wire(record: Record) -> WireView:
     """Prepare the wire struct of a record."""
-    return WireView(record.name, record.name, "record", "", record.fields)
+    return WireView(record, record.name, "record")
 
 
 class EnumWireView:
@@ -52,7 +53,7 @@ class EnumWireView:
 
     def __init__(self, enum: Enum) -> None:
         self.name = ident(enum.name)
-        self.table = ident(f"{snake(enum.name).upper()}_BY_NAME")
+        self.table = ident(table_name(enum.name))
 
 
 def field_info(value: Value) -> Python:

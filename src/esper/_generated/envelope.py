@@ -42,7 +42,7 @@ class Envelope:
         if self.epoch is not None:
             check_int("epoch", self.epoch, 0, 2147483647)
         check_str("event", self.event, 1, 128)
-        check_pattern("v", self.v, "(0|[1-9][0-9]*)\\.(0|[1-9][0-9]*)\\.(0|[1-9][0-9]*)")
+        check_pattern("v", self.v, "[0-9]+\\.[0-9]+\\.[0-9]+")
 
 
 class LineWire(Struct, forbid_unknown_fields=True, gc=False, kw_only=True):
@@ -56,5 +56,5 @@ class LineWire(Struct, forbid_unknown_fields=True, gc=False, kw_only=True):
     boot: Annotated[str, Meta(min_length=1, max_length=64)]
     epoch: Annotated[int, Meta(ge=0, le=2147483647)] | None
     event: Annotated[str, Meta(min_length=1, max_length=128)]
-    v: Annotated[str, Meta(pattern="^(?:(0|[1-9][0-9]*)\\.(0|[1-9][0-9]*)\\.(0|[1-9][0-9]*))\\Z")]
+    v: Annotated[str, Meta(pattern="^(?:[0-9]+\\.[0-9]+\\.[0-9]+)\\Z")]
     payload: Raw

@@ -229,6 +229,7 @@ GOVERNOR_REPORT_RECORD = (
         name="corrupt_snapshots",
         type="int[]",
         doc="Snapshots that were found corrupt and passed over.",
+        unit="1",
     ),
     FieldInfo(name="duration_s", type="float", doc="Time taken.", unit="s", low=0),
 )
@@ -761,6 +762,7 @@ GOVERNOR_ROLLBACK_EVENT = (
         name="corrupt_snapshots",
         type="int[]",
         doc="Snapshots that were found corrupt and passed over.",
+        unit="1",
     ),
     FieldInfo(name="duration_s", type="float", doc="Time taken.", unit="s", low=0),
     FieldInfo(

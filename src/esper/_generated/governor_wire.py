@@ -41,7 +41,7 @@ from esper._generated.records_wire import (
 
 
 class GovernorSnapshotWire(Struct, forbid_unknown_fields=True, gc=False, kw_only=True):
-    """A GovernorSnapshotPayload on the wire."""
+    """GovernorSnapshotPayload on the wire."""
 
     snapshot_id: Annotated[int, Meta(ge=0, le=9223372036854775807)]
     step: Annotated[int, Meta(ge=0, le=9223372036854775807)]
@@ -57,7 +57,7 @@ class GovernorSnapshotWire(Struct, forbid_unknown_fields=True, gc=False, kw_only
 
 
 def write_governor_snapshot(payload: GovernorSnapshotPayload) -> GovernorSnapshotWire:
-    """Put a GovernorSnapshotPayload into the form of the wire."""
+    """Put GovernorSnapshotPayload into the form of the wire."""
     return GovernorSnapshotWire(
         snapshot_id=payload.snapshot_id,
         step=payload.step,
@@ -74,7 +74,7 @@ def write_governor_snapshot(payload: GovernorSnapshotPayload) -> GovernorSnapsho
 
 
 def read_governor_snapshot(wire: GovernorSnapshotWire) -> GovernorSnapshotPayload:
-    """Build a GovernorSnapshotPayload from the wire, which has been checked."""
+    """Build GovernorSnapshotPayload from the wire, whose types have been checked."""
     draft: Any = new_draft(GovernorSnapshotDraft)
     draft.snapshot_id = wire.snapshot_id
     draft.step = wire.step
@@ -93,7 +93,7 @@ def read_governor_snapshot(wire: GovernorSnapshotWire) -> GovernorSnapshotPayloa
 
 
 class GovernorSnapshotFailedWire(Struct, forbid_unknown_fields=True, gc=False, kw_only=True):
-    """A GovernorSnapshotFailedPayload on the wire."""
+    """GovernorSnapshotFailedPayload on the wire."""
 
     fault: str
     snapshot_id: Annotated[int, Meta(ge=0, le=9223372036854775807)]
@@ -105,7 +105,7 @@ class GovernorSnapshotFailedWire(Struct, forbid_unknown_fields=True, gc=False, k
 def write_governor_snapshot_failed(
     payload: GovernorSnapshotFailedPayload,
 ) -> GovernorSnapshotFailedWire:
-    """Put a GovernorSnapshotFailedPayload into the form of the wire."""
+    """Put GovernorSnapshotFailedPayload into the form of the wire."""
     return GovernorSnapshotFailedWire(
         fault=payload.fault._name_,
         snapshot_id=payload.snapshot_id,
@@ -118,7 +118,7 @@ def write_governor_snapshot_failed(
 def read_governor_snapshot_failed(
     wire: GovernorSnapshotFailedWire,
 ) -> GovernorSnapshotFailedPayload:
-    """Build a GovernorSnapshotFailedPayload from the wire, which has been checked."""
+    """Build GovernorSnapshotFailedPayload from the wire, whose types have been checked."""
     draft: Any = new_draft(GovernorSnapshotFailedDraft)
     draft.fault = SNAPSHOT_FAULT_BY_NAME[wire.fault]
     draft.snapshot_id = wire.snapshot_id
@@ -131,7 +131,7 @@ def read_governor_snapshot_failed(
 
 
 class GovernorPanicWire(Struct, forbid_unknown_fields=True, gc=False, kw_only=True):
-    """A GovernorPanicPayload on the wire."""
+    """GovernorPanicPayload on the wire."""
 
     series: str
     reason: str
@@ -144,7 +144,7 @@ class GovernorPanicWire(Struct, forbid_unknown_fields=True, gc=False, kw_only=Tr
 
 
 def write_governor_panic(payload: GovernorPanicPayload) -> GovernorPanicWire:
-    """Put a GovernorPanicPayload into the form of the wire."""
+    """Put GovernorPanicPayload into the form of the wire."""
     return GovernorPanicWire(
         series=payload.series._name_,
         reason=payload.reason._name_,
@@ -162,7 +162,7 @@ def write_governor_panic(payload: GovernorPanicPayload) -> GovernorPanicWire:
 
 
 def read_governor_panic(wire: GovernorPanicWire) -> GovernorPanicPayload:
-    """Build a GovernorPanicPayload from the wire, which has been checked."""
+    """Build GovernorPanicPayload from the wire, whose types have been checked."""
     draft: Any = new_draft(GovernorPanicDraft)
     draft.series = LOSS_SERIES_BY_NAME[wire.series]
     draft.reason = PANIC_REASON_BY_NAME[wire.reason]
@@ -182,7 +182,7 @@ def read_governor_panic(wire: GovernorPanicWire) -> GovernorPanicPayload:
 
 
 class GovernorStepSkippedWire(Struct, forbid_unknown_fields=True, gc=False, kw_only=True):
-    """A GovernorStepSkippedPayload on the wire."""
+    """GovernorStepSkippedPayload on the wire."""
 
     cause: str
     step: Annotated[int, Meta(ge=0, le=9223372036854775807)]
@@ -193,7 +193,7 @@ class GovernorStepSkippedWire(Struct, forbid_unknown_fields=True, gc=False, kw_o
 
 
 def write_governor_step_skipped(payload: GovernorStepSkippedPayload) -> GovernorStepSkippedWire:
-    """Put a GovernorStepSkippedPayload into the form of the wire."""
+    """Put GovernorStepSkippedPayload into the form of the wire."""
     return GovernorStepSkippedWire(
         cause=payload.cause._name_,
         step=payload.step,
@@ -209,7 +209,7 @@ def write_governor_step_skipped(payload: GovernorStepSkippedPayload) -> Governor
 
 
 def read_governor_step_skipped(wire: GovernorStepSkippedWire) -> GovernorStepSkippedPayload:
-    """Build a GovernorStepSkippedPayload from the wire, which has been checked."""
+    """Build GovernorStepSkippedPayload from the wire, whose types have been checked."""
     draft: Any = new_draft(GovernorStepSkippedDraft)
     draft.cause = SKIP_CAUSE_BY_NAME[wire.cause]
     draft.step = wire.step
@@ -227,7 +227,7 @@ def read_governor_step_skipped(wire: GovernorStepSkippedWire) -> GovernorStepSki
 
 
 class GovernorRollbackWire(Struct, forbid_unknown_fields=True, gc=False, kw_only=True):
-    """A GovernorRollbackPayload on the wire."""
+    """GovernorRollbackPayload on the wire."""
 
     reason: str
     loss_at_panic: float | NonFinite | None
@@ -250,7 +250,7 @@ class GovernorRollbackWire(Struct, forbid_unknown_fields=True, gc=False, kw_only
 
 
 def write_governor_rollback(payload: GovernorRollbackPayload) -> GovernorRollbackWire:
-    """Put a GovernorRollbackPayload into the form of the wire."""
+    """Put GovernorRollbackPayload into the form of the wire."""
     return GovernorRollbackWire(
         reason=payload.reason._name_,
         loss_at_panic=(
@@ -280,7 +280,7 @@ def write_governor_rollback(payload: GovernorRollbackPayload) -> GovernorRollbac
 
 
 def read_governor_rollback(wire: GovernorRollbackWire) -> GovernorRollbackPayload:
-    """Build a GovernorRollbackPayload from the wire, which has been checked."""
+    """Build GovernorRollbackPayload from the wire, whose types have been checked."""
     draft: Any = new_draft(GovernorRollbackDraft)
     draft.reason = PANIC_REASON_BY_NAME[wire.reason]
     draft.loss_at_panic = (
@@ -308,7 +308,7 @@ def read_governor_rollback(wire: GovernorRollbackWire) -> GovernorRollbackPayloa
 
 
 class GovernorEscalatedWire(Struct, forbid_unknown_fields=True, gc=False, kw_only=True):
-    """A GovernorEscalatedPayload on the wire."""
+    """GovernorEscalatedPayload on the wire."""
 
     attempt: Annotated[int, Meta(ge=2, le=9223372036854775807)]
     budget: Annotated[int, Meta(ge=1, le=9223372036854775807)]
@@ -320,7 +320,7 @@ class GovernorEscalatedWire(Struct, forbid_unknown_fields=True, gc=False, kw_onl
 
 
 def write_governor_escalated(payload: GovernorEscalatedPayload) -> GovernorEscalatedWire:
-    """Put a GovernorEscalatedPayload into the form of the wire."""
+    """Put GovernorEscalatedPayload into the form of the wire."""
     return GovernorEscalatedWire(
         attempt=payload.attempt,
         budget=payload.budget,
@@ -333,7 +333,7 @@ def write_governor_escalated(payload: GovernorEscalatedPayload) -> GovernorEscal
 
 
 def read_governor_escalated(wire: GovernorEscalatedWire) -> GovernorEscalatedPayload:
-    """Build a GovernorEscalatedPayload from the wire, which has been checked."""
+    """Build GovernorEscalatedPayload from the wire, whose types have been checked."""
     draft: Any = new_draft(GovernorEscalatedDraft)
     draft.attempt = wire.attempt
     draft.budget = wire.budget
@@ -348,7 +348,7 @@ def read_governor_escalated(wire: GovernorEscalatedWire) -> GovernorEscalatedPay
 
 
 class GovernorRecoveredWire(Struct, forbid_unknown_fields=True, gc=False, kw_only=True):
-    """A GovernorRecoveredPayload on the wire."""
+    """GovernorRecoveredPayload on the wire."""
 
     step: Annotated[int, Meta(ge=0, le=9223372036854775807)]
     attempts: Annotated[int, Meta(ge=1, le=9223372036854775807)]
@@ -356,14 +356,14 @@ class GovernorRecoveredWire(Struct, forbid_unknown_fields=True, gc=False, kw_onl
 
 
 def write_governor_recovered(payload: GovernorRecoveredPayload) -> GovernorRecoveredWire:
-    """Put a GovernorRecoveredPayload into the form of the wire."""
+    """Put GovernorRecoveredPayload into the form of the wire."""
     return GovernorRecoveredWire(
         step=payload.step, attempts=payload.attempts, env_id=payload.env_id
     )
 
 
 def read_governor_recovered(wire: GovernorRecoveredWire) -> GovernorRecoveredPayload:
-    """Build a GovernorRecoveredPayload from the wire, which has been checked."""
+    """Build GovernorRecoveredPayload from the wire, whose types have been checked."""
     draft: Any = new_draft(GovernorRecoveredDraft)
     draft.step = wire.step
     draft.attempts = wire.attempts
@@ -374,7 +374,7 @@ def read_governor_recovered(wire: GovernorRecoveredWire) -> GovernorRecoveredPay
 
 
 class GovernorStoppedWire(Struct, forbid_unknown_fields=True, gc=False, kw_only=True):
-    """A GovernorStoppedPayload on the wire."""
+    """GovernorStoppedPayload on the wire."""
 
     reason: str
     step: Annotated[int, Meta(ge=0, le=9223372036854775807)]
@@ -387,7 +387,7 @@ class GovernorStoppedWire(Struct, forbid_unknown_fields=True, gc=False, kw_only=
 
 
 def write_governor_stopped(payload: GovernorStoppedPayload) -> GovernorStoppedWire:
-    """Put a GovernorStoppedPayload into the form of the wire."""
+    """Put GovernorStoppedPayload into the form of the wire."""
     return GovernorStoppedWire(
         reason=payload.reason._name_,
         step=payload.step,
@@ -401,7 +401,7 @@ def write_governor_stopped(payload: GovernorStoppedPayload) -> GovernorStoppedWi
 
 
 def read_governor_stopped(wire: GovernorStoppedWire) -> GovernorStoppedPayload:
-    """Build a GovernorStoppedPayload from the wire, which has been checked."""
+    """Build GovernorStoppedPayload from the wire, whose types have been checked."""
     draft: Any = new_draft(GovernorStoppedDraft)
     draft.reason = PANIC_REASON_BY_NAME[wire.reason]
     draft.step = wire.step

@@ -22,7 +22,7 @@ from esper._generated.records_wire import GATE_BY_NAME, GATE_CHECK_BY_NAME, SEED
 
 
 class SeedGerminatedWire(Struct, forbid_unknown_fields=True, gc=False, kw_only=True):
-    """A SeedGerminatedPayload on the wire."""
+    """SeedGerminatedPayload on the wire."""
 
     slot_id: Annotated[str, Meta(min_length=1, max_length=64)]
     blueprint_id: Annotated[str, Meta(min_length=1, max_length=64)]
@@ -37,7 +37,7 @@ class SeedGerminatedWire(Struct, forbid_unknown_fields=True, gc=False, kw_only=T
 
 
 def write_seed_germinated(payload: SeedGerminatedPayload) -> SeedGerminatedWire:
-    """Put a SeedGerminatedPayload into the form of the wire."""
+    """Put SeedGerminatedPayload into the form of the wire."""
     return SeedGerminatedWire(
         slot_id=payload.slot_id,
         blueprint_id=payload.blueprint_id,
@@ -53,7 +53,7 @@ def write_seed_germinated(payload: SeedGerminatedPayload) -> SeedGerminatedWire:
 
 
 def read_seed_germinated(wire: SeedGerminatedWire) -> SeedGerminatedPayload:
-    """Build a SeedGerminatedPayload from the wire, which has been checked."""
+    """Build SeedGerminatedPayload from the wire, whose types have been checked."""
     draft: Any = new_draft(SeedGerminatedDraft)
     draft.slot_id = wire.slot_id
     draft.blueprint_id = wire.blueprint_id
@@ -71,7 +71,7 @@ def read_seed_germinated(wire: SeedGerminatedWire) -> SeedGerminatedPayload:
 
 
 class SeedStageChangedWire(Struct, forbid_unknown_fields=True, gc=False, kw_only=True):
-    """A SeedStageChangedPayload on the wire."""
+    """SeedStageChangedPayload on the wire."""
 
     slot_id: Annotated[str, Meta(min_length=1, max_length=64)]
     from_stage: str
@@ -86,7 +86,7 @@ class SeedStageChangedWire(Struct, forbid_unknown_fields=True, gc=False, kw_only
 
 
 def write_seed_stage_changed(payload: SeedStageChangedPayload) -> SeedStageChangedWire:
-    """Put a SeedStageChangedPayload into the form of the wire."""
+    """Put SeedStageChangedPayload into the form of the wire."""
     return SeedStageChangedWire(
         slot_id=payload.slot_id,
         from_stage=payload.from_stage._name_,
@@ -102,7 +102,7 @@ def write_seed_stage_changed(payload: SeedStageChangedPayload) -> SeedStageChang
 
 
 def read_seed_stage_changed(wire: SeedStageChangedWire) -> SeedStageChangedPayload:
-    """Build a SeedStageChangedPayload from the wire, which has been checked."""
+    """Build SeedStageChangedPayload from the wire, whose types have been checked."""
     draft: Any = new_draft(SeedStageChangedDraft)
     draft.slot_id = wire.slot_id
     draft.from_stage = SEED_STAGE_BY_NAME[wire.from_stage]
@@ -120,7 +120,7 @@ def read_seed_stage_changed(wire: SeedStageChangedWire) -> SeedStageChangedPaylo
 
 
 class SeedGateEvaluatedWire(Struct, forbid_unknown_fields=True, gc=False, kw_only=True):
-    """A SeedGateEvaluatedPayload on the wire."""
+    """SeedGateEvaluatedPayload on the wire."""
 
     slot_id: Annotated[str, Meta(min_length=1, max_length=64)]
     gate: str
@@ -133,7 +133,7 @@ class SeedGateEvaluatedWire(Struct, forbid_unknown_fields=True, gc=False, kw_onl
 
 
 def write_seed_gate_evaluated(payload: SeedGateEvaluatedPayload) -> SeedGateEvaluatedWire:
-    """Put a SeedGateEvaluatedPayload into the form of the wire."""
+    """Put SeedGateEvaluatedPayload into the form of the wire."""
     return SeedGateEvaluatedWire(
         slot_id=payload.slot_id,
         gate=payload.gate._name_,
@@ -147,7 +147,7 @@ def write_seed_gate_evaluated(payload: SeedGateEvaluatedPayload) -> SeedGateEval
 
 
 def read_seed_gate_evaluated(wire: SeedGateEvaluatedWire) -> SeedGateEvaluatedPayload:
-    """Build a SeedGateEvaluatedPayload from the wire, which has been checked."""
+    """Build SeedGateEvaluatedPayload from the wire, whose types have been checked."""
     draft: Any = new_draft(SeedGateEvaluatedDraft)
     draft.slot_id = wire.slot_id
     draft.gate = GATE_BY_NAME[wire.gate]
@@ -163,7 +163,7 @@ def read_seed_gate_evaluated(wire: SeedGateEvaluatedWire) -> SeedGateEvaluatedPa
 
 
 class SeedFossilizedWire(Struct, forbid_unknown_fields=True, gc=False, kw_only=True):
-    """A SeedFossilizedPayload on the wire."""
+    """SeedFossilizedPayload on the wire."""
 
     slot_id: Annotated[str, Meta(min_length=1, max_length=64)]
     blueprint_id: Annotated[str, Meta(min_length=1, max_length=64)]
@@ -176,7 +176,7 @@ class SeedFossilizedWire(Struct, forbid_unknown_fields=True, gc=False, kw_only=T
 
 
 def write_seed_fossilized(payload: SeedFossilizedPayload) -> SeedFossilizedWire:
-    """Put a SeedFossilizedPayload into the form of the wire."""
+    """Put SeedFossilizedPayload into the form of the wire."""
     return SeedFossilizedWire(
         slot_id=payload.slot_id,
         blueprint_id=payload.blueprint_id,
@@ -190,7 +190,7 @@ def write_seed_fossilized(payload: SeedFossilizedPayload) -> SeedFossilizedWire:
 
 
 def read_seed_fossilized(wire: SeedFossilizedWire) -> SeedFossilizedPayload:
-    """Build a SeedFossilizedPayload from the wire, which has been checked."""
+    """Build SeedFossilizedPayload from the wire, whose types have been checked."""
     draft: Any = new_draft(SeedFossilizedDraft)
     draft.slot_id = wire.slot_id
     draft.blueprint_id = wire.blueprint_id
@@ -206,7 +206,7 @@ def read_seed_fossilized(wire: SeedFossilizedWire) -> SeedFossilizedPayload:
 
 
 class SeedPrunedWire(Struct, forbid_unknown_fields=True, gc=False, kw_only=True):
-    """A SeedPrunedPayload on the wire."""
+    """SeedPrunedPayload on the wire."""
 
     slot_id: Annotated[str, Meta(min_length=1, max_length=64)]
     blueprint_id: Annotated[str, Meta(min_length=1, max_length=64)]
@@ -220,7 +220,7 @@ class SeedPrunedWire(Struct, forbid_unknown_fields=True, gc=False, kw_only=True)
 
 
 def write_seed_pruned(payload: SeedPrunedPayload) -> SeedPrunedWire:
-    """Put a SeedPrunedPayload into the form of the wire."""
+    """Put SeedPrunedPayload into the form of the wire."""
     return SeedPrunedWire(
         slot_id=payload.slot_id,
         blueprint_id=payload.blueprint_id,
@@ -235,7 +235,7 @@ def write_seed_pruned(payload: SeedPrunedPayload) -> SeedPrunedWire:
 
 
 def read_seed_pruned(wire: SeedPrunedWire) -> SeedPrunedPayload:
-    """Build a SeedPrunedPayload from the wire, which has been checked."""
+    """Build SeedPrunedPayload from the wire, whose types have been checked."""
     draft: Any = new_draft(SeedPrunedDraft)
     draft.slot_id = wire.slot_id
     draft.blueprint_id = wire.blueprint_id

@@ -69,7 +69,7 @@ RUN_OUTCOME_BY_NAME: dict[str, RunOutcome] = dict(RunOutcome.__members__)
 
 
 class SeedStatusWire(Struct, forbid_unknown_fields=True, gc=False, kw_only=True):
-    """A SeedStatus on the wire."""
+    """SeedStatus on the wire."""
 
     slot_id: Annotated[str, Meta(min_length=1, max_length=64)]
     stage: str
@@ -82,7 +82,7 @@ class SeedStatusWire(Struct, forbid_unknown_fields=True, gc=False, kw_only=True)
 
 
 def write_seed_status(record: SeedStatus) -> SeedStatusWire:
-    """Put a SeedStatus into the form of the wire."""
+    """Put SeedStatus into the form of the wire."""
     return SeedStatusWire(
         slot_id=record.slot_id,
         stage=record.stage._name_,
@@ -96,7 +96,7 @@ def write_seed_status(record: SeedStatus) -> SeedStatusWire:
 
 
 def read_seed_status(wire: SeedStatusWire) -> SeedStatus:
-    """Build a SeedStatus from the wire, which has been checked."""
+    """Build SeedStatus from the wire, whose types have been checked."""
     return SeedStatus(
         slot_id=wire.slot_id,
         stage=SEED_STAGE_BY_NAME[wire.stage],
@@ -110,7 +110,7 @@ def read_seed_status(wire: SeedStatusWire) -> SeedStatus:
 
 
 class SnapshotInfoWire(Struct, forbid_unknown_fields=True, gc=False, kw_only=True):
-    """A SnapshotInfo on the wire."""
+    """SnapshotInfo on the wire."""
 
     snapshot_id: Annotated[int, Meta(ge=0, le=9223372036854775807)]
     step: Annotated[int, Meta(ge=0, le=9223372036854775807)]
@@ -126,7 +126,7 @@ class SnapshotInfoWire(Struct, forbid_unknown_fields=True, gc=False, kw_only=Tru
 
 
 def write_snapshot_info(record: SnapshotInfo) -> SnapshotInfoWire:
-    """Put a SnapshotInfo into the form of the wire."""
+    """Put SnapshotInfo into the form of the wire."""
     return SnapshotInfoWire(
         snapshot_id=record.snapshot_id,
         step=record.step,
@@ -143,7 +143,7 @@ def write_snapshot_info(record: SnapshotInfo) -> SnapshotInfoWire:
 
 
 def read_snapshot_info(wire: SnapshotInfoWire) -> SnapshotInfo:
-    """Build a SnapshotInfo from the wire, which has been checked."""
+    """Build SnapshotInfo from the wire, whose types have been checked."""
     return SnapshotInfo(
         snapshot_id=wire.snapshot_id,
         step=wire.step,
@@ -160,7 +160,7 @@ def read_snapshot_info(wire: SnapshotInfoWire) -> SnapshotInfo:
 
 
 class GovernorReportWire(Struct, forbid_unknown_fields=True, gc=False, kw_only=True):
-    """A GovernorReport on the wire."""
+    """GovernorReport on the wire."""
 
     reason: str
     loss_at_panic: float | NonFinite | None
@@ -182,7 +182,7 @@ class GovernorReportWire(Struct, forbid_unknown_fields=True, gc=False, kw_only=T
 
 
 def write_governor_report(record: GovernorReport) -> GovernorReportWire:
-    """Put a GovernorReport into the form of the wire."""
+    """Put GovernorReport into the form of the wire."""
     return GovernorReportWire(
         reason=record.reason._name_,
         loss_at_panic=(
@@ -211,7 +211,7 @@ def write_governor_report(record: GovernorReport) -> GovernorReportWire:
 
 
 def read_governor_report(wire: GovernorReportWire) -> GovernorReport:
-    """Build a GovernorReport from the wire, which has been checked."""
+    """Build GovernorReport from the wire, whose types have been checked."""
     return GovernorReport(
         reason=PANIC_REASON_BY_NAME[wire.reason],
         loss_at_panic=(
@@ -240,7 +240,7 @@ def read_governor_report(wire: GovernorReportWire) -> GovernorReport:
 
 
 class StopReportWire(Struct, forbid_unknown_fields=True, gc=False, kw_only=True):
-    """A StopReport on the wire."""
+    """StopReport on the wire."""
 
     reason: str
     step: Annotated[int, Meta(ge=0, le=9223372036854775807)]
@@ -252,7 +252,7 @@ class StopReportWire(Struct, forbid_unknown_fields=True, gc=False, kw_only=True)
 
 
 def write_stop_report(record: StopReport) -> StopReportWire:
-    """Put a StopReport into the form of the wire."""
+    """Put StopReport into the form of the wire."""
     return StopReportWire(
         reason=record.reason._name_,
         step=record.step,
@@ -265,7 +265,7 @@ def write_stop_report(record: StopReport) -> StopReportWire:
 
 
 def read_stop_report(wire: StopReportWire) -> StopReport:
-    """Build a StopReport from the wire, which has been checked."""
+    """Build StopReport from the wire, whose types have been checked."""
     return StopReport(
         reason=PANIC_REASON_BY_NAME[wire.reason],
         step=wire.step,

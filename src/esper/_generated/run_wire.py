@@ -27,7 +27,7 @@ from esper._generated.run import (
 
 
 class RunStartedWire(Struct, forbid_unknown_fields=True, gc=False, kw_only=True):
-    """A RunStartedPayload on the wire."""
+    """RunStartedPayload on the wire."""
 
     task: Annotated[str, Meta(min_length=1, max_length=64)]
     seed: Annotated[int, Meta(ge=0, le=9223372036854775807)]
@@ -43,7 +43,7 @@ class RunStartedWire(Struct, forbid_unknown_fields=True, gc=False, kw_only=True)
 
 
 def write_run_started(payload: RunStartedPayload) -> RunStartedWire:
-    """Put a RunStartedPayload into the form of the wire."""
+    """Put RunStartedPayload into the form of the wire."""
     return RunStartedWire(
         task=payload.task,
         seed=payload.seed,
@@ -60,7 +60,7 @@ def write_run_started(payload: RunStartedPayload) -> RunStartedWire:
 
 
 def read_run_started(wire: RunStartedWire) -> RunStartedPayload:
-    """Build a RunStartedPayload from the wire, which has been checked."""
+    """Build RunStartedPayload from the wire, whose types have been checked."""
     draft: Any = new_draft(RunStartedDraft)
     draft.task = wire.task
     draft.seed = wire.seed
@@ -79,7 +79,7 @@ def read_run_started(wire: RunStartedWire) -> RunStartedPayload:
 
 
 class EpochCompletedWire(Struct, forbid_unknown_fields=True, gc=False, kw_only=True):
-    """A EpochCompletedPayload on the wire."""
+    """EpochCompletedPayload on the wire."""
 
     train_loss: float | NonFinite
     train_accuracy: Annotated[float, Meta(ge=0.0, le=100.0)]
@@ -95,7 +95,7 @@ class EpochCompletedWire(Struct, forbid_unknown_fields=True, gc=False, kw_only=T
 
 
 def write_epoch_completed(payload: EpochCompletedPayload) -> EpochCompletedWire:
-    """Put a EpochCompletedPayload into the form of the wire."""
+    """Put EpochCompletedPayload into the form of the wire."""
     return EpochCompletedWire(
         train_loss=(
             payload.train_loss if -inf < payload.train_loss < inf else spell(payload.train_loss)
@@ -118,7 +118,7 @@ def write_epoch_completed(payload: EpochCompletedPayload) -> EpochCompletedWire:
 
 
 def read_epoch_completed(wire: EpochCompletedWire) -> EpochCompletedPayload:
-    """Build a EpochCompletedPayload from the wire, which has been checked."""
+    """Build EpochCompletedPayload from the wire, whose types have been checked."""
     draft: Any = new_draft(EpochCompletedDraft)
     draft.train_loss = wire.train_loss if type(wire.train_loss) is float else float(wire.train_loss)
     draft.train_accuracy = wire.train_accuracy
@@ -139,7 +139,7 @@ def read_epoch_completed(wire: EpochCompletedWire) -> EpochCompletedPayload:
 
 
 class RunFinishedWire(Struct, forbid_unknown_fields=True, gc=False, kw_only=True):
-    """A RunFinishedPayload on the wire."""
+    """RunFinishedPayload on the wire."""
 
     outcome: str
     epochs_completed: Annotated[int, Meta(ge=0, le=9223372036854775807)]
@@ -152,7 +152,7 @@ class RunFinishedWire(Struct, forbid_unknown_fields=True, gc=False, kw_only=True
 
 
 def write_run_finished(payload: RunFinishedPayload) -> RunFinishedWire:
-    """Put a RunFinishedPayload into the form of the wire."""
+    """Put RunFinishedPayload into the form of the wire."""
     return RunFinishedWire(
         outcome=payload.outcome._name_,
         epochs_completed=payload.epochs_completed,
@@ -166,7 +166,7 @@ def write_run_finished(payload: RunFinishedPayload) -> RunFinishedWire:
 
 
 def read_run_finished(wire: RunFinishedWire) -> RunFinishedPayload:
-    """Build a RunFinishedPayload from the wire, which has been checked."""
+    """Build RunFinishedPayload from the wire, whose types have been checked."""
     draft: Any = new_draft(RunFinishedDraft)
     draft.outcome = RUN_OUTCOME_BY_NAME[wire.outcome]
     draft.epochs_completed = wire.epochs_completed

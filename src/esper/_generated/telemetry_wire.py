@@ -10,7 +10,7 @@ from esper._generated.telemetry import TelemetryRejectedDraft, TelemetryRejected
 
 
 class TelemetryRejectedWire(Struct, forbid_unknown_fields=True, gc=False, kw_only=True):
-    """A TelemetryRejectedPayload on the wire."""
+    """TelemetryRejectedPayload on the wire."""
 
     event: Annotated[str, Meta(min_length=1, max_length=128)]
     field: Annotated[str, Meta(min_length=0, max_length=128)] | None
@@ -19,14 +19,14 @@ class TelemetryRejectedWire(Struct, forbid_unknown_fields=True, gc=False, kw_onl
 
 
 def write_telemetry_rejected(payload: TelemetryRejectedPayload) -> TelemetryRejectedWire:
-    """Put a TelemetryRejectedPayload into the form of the wire."""
+    """Put TelemetryRejectedPayload into the form of the wire."""
     return TelemetryRejectedWire(
         event=payload.event, field=payload.field, rule=payload.rule, got=payload.got
     )
 
 
 def read_telemetry_rejected(wire: TelemetryRejectedWire) -> TelemetryRejectedPayload:
-    """Build a TelemetryRejectedPayload from the wire, which has been checked."""
+    """Build TelemetryRejectedPayload from the wire, whose types have been checked."""
     draft: Any = new_draft(TelemetryRejectedDraft)
     draft.event = wire.event
     draft.field = wire.field

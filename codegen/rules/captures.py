@@ -1,0 +1,91 @@
+"""Rules about captures: where values come from."""
+
+from collections.abc import Iterator
+
+from codegen.model import Contract, Field, FromCaller, FromSource, Type
+from codegen.rules.rule import Breach
+from codegen.spec import ContractSpec
+
+
+def check_origin(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
+    """A field comes from one place."""
+    fields = [one for event in spec.events for one in event.fields]
+    fields += [one for group in spec.groups for one in group.fields]
+    for one in fields:
+        if one.from_ is None and not one.arg:
+            message = f'"{one.name}" does not say where it comes from'
+            yield Breach(one.span, message, "say from: ATTRIBUTE, or arg: true")
+        if one.from_ is not None and one.arg:
+            message = f'"{one.name}" comes from the source and from the caller'
+            yield Breach(one.span, message, "leave out from: or arg:")
+
+
+def check_source(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
+    """An event has a source exactly if something is captured from it."""
+    for event in contract.events:
+        captured = [one.name for one in event.fields if isinstance(one.capture, FromSource)]
+        if captured and event.source is None:
+            message = f"{event.name} captures {captured[0]} but has no source"
+            yield Breach(event.span, message, "say source: and the name of its protocol")
+        if event.source is not None and not captured:
+            message = f"{event.name} has a source but captures nothing from it"
+            yield Breach(event.at("source"), message, "remove source:")
+
+
+def check_groups(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
+    """A group's fields come from the source, and have defaults for when they are not captured."""
+    for group in spec.groups:
+        for one in group.fields:
+            if one.arg:
+                yield Breach(one.at("arg"), f'"{one.name}" of a group cannot come from the caller')
+            if one.default is None:
+                message = f'"{one.name}" has no default for when {group.when} is false'
+                yield Breach(one.span, message, "say default:")
+
+
+def check_attributes(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
+    """An attribute of a source has one type, whichever event asks for it."""
+    for family in contract.families:
+        for source, events in family.sources.items():
+            types: dict[str, tuple[Type | None, str]] = {}
+            for event in events:
+                for one in event.fields:
+                    yield from _check_attribute(source, event.name, one, types)
+
+
+def _check_attribute(
+    source: str, event: str, one: Field, types: dict[str, tuple[Type | None, str]]
+) -> Iterator[Breach]:
+    if not isinstance(one.capture, FromSource):
+        return
+    asked: list[tuple[str, Type | None]] = [(one.capture.attribute, one.type)]
+    if one.capture.guard:
+        asked.append((one.capture.guard, None))
+    for attribute, of in asked:
+        known, first = types.setdefault(attribute, (of, event))
+        if known != of:
+            # A guard is asked for its truth, which every other use of the attribute would overrule.
+            said = f"{known or 'a guard'} in {first} and {of or 'a guard'} in {event}"
+            yield Breach(
+                one.span, f"{source}.{attribute} is {said}", "capture them from two attributes"
+            )
+
+
+def check_context(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
+    """The context says what stands while nothing is bound, and is stamped where it is placed."""
+    in_payload = {one.name for one in contract.context if one.place == "payload"}
+    for value in contract.context:
+        if value.default is None:
+            message = f'"{value.name}" has no default for while nothing is bound'
+            yield Breach(value.span, message, "say default:")
+    on_envelope = {one.name for one in contract.context if one.place == "envelope"}
+    for written in spec.events:
+        for index, name in enumerate(written.context):
+            if name in on_envelope:
+                message = f'"{name}" is on the envelope of every event'
+                yield Breach(written.at(f"context[{index}]"), message, "remove it here")
+    for event in contract.events:
+        for one in event.fields:
+            if isinstance(one.capture, FromCaller) and one.name in in_payload:
+                message = f'"{one.name}" is bound by whoever loops, not given by the caller'
+                yield Breach(one.span, message, f"say context: [{one.name}]")

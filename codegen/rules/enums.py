@@ -1,0 +1,30 @@
+"""Rules about enums."""
+
+from collections.abc import Iterator
+
+from codegen.model import Contract
+from codegen.rules.rule import Breach
+from codegen.spec import ContractSpec
+
+MAX_NUMBER = 2**31 - 1
+
+
+def check_members(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
+    """An enum has members."""
+    for enum in contract.enums:
+        if not enum.members:
+            yield Breach(enum.span, f"{enum.name} has no members", "add one, or remove the enum")
+
+
+def check_numbers(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
+    """A number stands for one member, now and for ever, and fits 32 bits."""
+    for enum in contract.enums:
+        owners: dict[int, str] = {}
+        for member in (*enum.members, *enum.reserved):
+            if member.value in owners:
+                message = f"{member.value} already stands for {enum.name}.{owners[member.value]}"
+                yield Breach(member.span, message, "take a number that was never used")
+            if not 0 <= member.value <= MAX_NUMBER:
+                message = f"a member's number is in [0, {MAX_NUMBER}], got {member.value}"
+                yield Breach(member.span, message)
+            owners.setdefault(member.value, member.name)

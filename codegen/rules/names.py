@@ -1,0 +1,118 @@
+"""Rules about names: what Python or the generated modules have taken, what repeats, what looks alike."""
+
+import builtins
+import keyword
+from collections.abc import Iterable, Iterator
+
+from codegen.findings import Span
+from codegen.model import Contract, FromSource, Value
+from codegen.pycode.modules import STANDARD, STATIC, TAKEN_WORDS, names_of
+from codegen.rules.rule import Breach
+from codegen.spec import ContractSpec
+
+_KEYWORDS = frozenset([*keyword.kwlist, *keyword.softkwlist])
+_OF_PYTHON = _KEYWORDS | frozenset(dir(builtins))
+_OF_PACKAGE = frozenset([*STANDARD, *(name for names in STATIC.values() for name in names)])
+
+
+def check_words(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
+    """A field's name is a variable in the generated code, so it may mean nothing else there."""
+    for value in contract.values:
+        if value.name in _OF_PYTHON | TAKEN_WORDS:
+            whose = "Python" if value.name in _OF_PYTHON else "the generated code"
+            message = f'"{value.name}" already means something in {whose}'
+            hint = f"name it otherwise, and keep the key with wire: {value.name}"
+            yield Breach(value.span, message, hint)
+    for event in contract.events:
+        for one in event.fields:
+            if isinstance(one.capture, FromSource) and one.capture.attribute in _KEYWORDS:
+                message = f'"{one.capture.attribute}" is a keyword of Python and no attribute'
+                yield Breach(one.at("from"), message, "offer it under another name")
+    for group in contract.groups:
+        if group.when in _KEYWORDS:
+            yield Breach(group.span, f'"{group.when}" is a keyword of Python and no attribute')
+
+
+def check_classes(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
+    """Everything that the generated package defines has a name of its own."""
+    seen: dict[str, Span] = {}
+    for defined in names_of(contract):
+        if defined.name in _OF_PYTHON | _OF_PACKAGE:
+            whose = "Python" if defined.name in _OF_PYTHON else "the generated code"
+            message = f'"{defined.name}" already means something in {whose}'
+            yield Breach(defined.span, message, "name it otherwise")
+        elif defined.name in seen:
+            message = (
+                f'"{defined.name}" would be defined twice, first on line {seen[defined.name].line}'
+            )
+            yield Breach(defined.span, message, "name one of them otherwise")
+        seen.setdefault(defined.name, defined.span)
+    for source, families in _families_of_sources(contract).items():
+        if len(families) > 1:
+            message = f'source "{source}" is used in the families {", ".join(families)}'
+            yield Breach(contract.span, message, "a source belongs to one family; name them apart")
+
+
+def check_families(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
+    """A family is a module beside those that every package has."""
+    for family in contract.families:
+        if family.name in STATIC or family.name in _OF_PYTHON or family.name.endswith("_wire"):
+            message = f'the family "{family.name}" cannot be a module of that name'
+            yield Breach(family.span, message, "name it otherwise")
+
+
+def check_repeated_fields(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
+    """An event has each field once, whether its own, carried, of a group or of the context."""
+    for event in contract.events:
+        seen: set[str] = set()
+        for one in event.fields:
+            if one.name in seen:
+                message = f'{event.name} has the field "{one.name}" twice'
+                yield Breach(event.span, message, "leave one out, or rename it")
+            seen.add(one.name)
+
+
+def check_similar(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
+    """Names that differ only in case or in underscores are taken for one another."""
+    yield from _find_similar((one.name, one.span) for one in contract.enums)
+    yield from _find_similar((one.name, one.span) for one in contract.records)
+    yield from _find_similar((one.name, one.span) for one in contract.events)
+    yield from _find_similar((one.name, one.span) for one in contract.families)
+    for enum in contract.enums:
+        yield from _find_similar((one.name, one.span) for one in (*enum.members, *enum.reserved))
+    yield from _find_similar((one.name, one.span) for one in contract.envelope.fields)
+    for owner in contract.owners:
+        yield from _find_similar((one.name, one.span) for one in owner.fields)
+
+
+def check_wire_names(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
+    """A key on the wire stands for one field."""
+    yield from _find_shared_keys(contract.envelope.fields, ("payload",))
+    for owner in contract.owners:
+        yield from _find_shared_keys(owner.fields, ())
+
+
+def _find_shared_keys(fields: Iterable[Value], taken: Iterable[str]) -> Iterator[Breach]:
+    owners = dict.fromkeys(taken, "the payload")
+    for one in fields:
+        for key in (one.wire, *one.aliases):
+            if owners.get(key, one.name) != one.name:
+                yield Breach(one.at("wire"), f'the key "{key}" already stands for {owners[key]}')
+            owners.setdefault(key, one.name)
+
+
+def _find_similar(names: Iterable[tuple[str, Span]]) -> Iterator[Breach]:
+    seen: dict[str, str] = {}
+    for name, span in names:
+        core = name.lower().replace("_", "")
+        if seen.get(core, name) != name:
+            yield Breach(span, f'"{name}" is easily taken for "{seen[core]}"', "name one otherwise")
+        seen.setdefault(core, name)
+
+
+def _families_of_sources(contract: Contract) -> dict[str, list[str]]:
+    families: dict[str, list[str]] = {}
+    for family in contract.families:
+        for source in family.sources:
+            families.setdefault(source, []).append(family.name)
+    return families

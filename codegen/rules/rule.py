@@ -1,0 +1,29 @@
+"""What a rule is."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from codegen.findings import Level, Span
+from codegen.model import Contract
+from codegen.spec import ContractSpec
+
+
+class Breach(NamedTuple):
+    """A place where a rule is broken."""
+
+    span: Span
+    message: str
+    hint: str = ""
+
+
+Check = Callable[[Contract, ContractSpec], Iterator[Breach]]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule: its id, how much a breach matters, and the function that finds breaches."""
+
+    id: str
+    check: Check
+    level: Level = "error"

@@ -1,0 +1,40 @@
+"""The table of rules."""
+
+from codegen.findings import Findings
+from codegen.model import Contract
+from codegen.rules import captures, enums, names, retired, usage, values
+from codegen.rules.rule import Rule
+from codegen.spec import ContractSpec
+
+RULES: tuple[Rule, ...] = (
+    Rule("NAM001", names.check_words),
+    Rule("NAM002", names.check_classes),
+    Rule("NAM003", names.check_families),
+    Rule("NAM004", names.check_repeated_fields),
+    Rule("NAM005", names.check_similar),
+    Rule("NAM006", names.check_wire_names),
+    Rule("ENM001", enums.check_members),
+    Rule("ENM002", enums.check_numbers),
+    Rule("VAL001", values.check_constraints),
+    Rule("VAL002", values.check_bounds),
+    Rule("VAL003", values.check_patterns),
+    Rule("VAL004", values.check_nonfinite),
+    Rule("VAL005", values.check_defaults),
+    Rule("VAL006", values.check_units),
+    Rule("VAL007", values.check_depth),
+    Rule("CAP001", captures.check_origin),
+    Rule("CAP002", captures.check_source),
+    Rule("CAP003", captures.check_groups),
+    Rule("CAP004", captures.check_attributes),
+    Rule("CAP005", captures.check_context),
+    Rule("RET001", retired.check_reserved),
+    Rule("RET002", retired.check_versions),
+    Rule("USE001", usage.check_unused, level="warning"),
+)
+
+
+def judge(contract: Contract, spec: ContractSpec, findings: Findings) -> None:
+    """Hold a contract against every rule."""
+    for rule in RULES:
+        for breach in rule.check(contract, spec):
+            findings.add(breach.span, rule.id, breach.message, breach.hint, rule.level)

@@ -1,0 +1,22 @@
+"""Rules about what is declared but never used."""
+
+from collections.abc import Iterator
+
+from codegen.model import Contract
+from codegen.rules.rule import Breach
+from codegen.spec import ContractSpec
+
+
+def check_unused(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
+    """What is declared is used; enums and records may be there for Python alone."""
+    units = {one.unit for one in contract.values}
+    groups = {name for event in spec.events for name in event.include}
+    families = {event.family for event in contract.events}
+    for kind, nodes, used in (
+        ("unit", spec.units, units),
+        ("group", spec.groups, groups),
+        ("family", spec.families, families),
+    ):
+        for node in nodes:
+            if node.name not in used:
+                yield Breach(node.span, f'{kind} "{node.name}" is never used', "remove it")
