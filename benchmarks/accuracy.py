@@ -1,8 +1,8 @@
 """How much does growing gain? Accuracy of the grown network and of its host alone, on digits, by seed.
 
-    python benchmarks/accuracy.py            a table, then JSON
-    python benchmarks/accuracy.py --json     JSON alone, as the last line
-    python benchmarks/accuracy.py --seeds 0 1 2 3 4
+python benchmarks/accuracy.py            a table, then JSON
+python benchmarks/accuracy.py --json     JSON alone, as the last line
+python benchmarks/accuracy.py --seeds 0 1 2 3 4
 """
 
 import argparse

@@ -3,7 +3,7 @@
 import importlib
 from typing import TYPE_CHECKING
 
-from esper.version import VERSION as __version__
+from esper import version
 
 if TYPE_CHECKING:
     from esper.kasmina.graft import SlotSpec, find_slots, graft, ungraft
@@ -25,6 +25,8 @@ __all__ = [
     "load",
     "ungraft",
 ]
+
+__version__ = version.VERSION
 
 # Looked up on first use, so that reading telemetry never imports torch.
 _HOMES = {

@@ -68,7 +68,7 @@ def test_plants_nothing_while_the_host_improves():
     "changes",
     [
         {"may_germinate": False},
-        {"epochs": 20},
+        {"epochs": 19},
         {"slots": (seed(SeedStage.TRAINING),)},
         {"slots": (seed(SeedStage.PRUNED),)},
     ],
@@ -134,7 +134,7 @@ def test_waits_after_a_seed_was_pruned():
 
 
 def test_does_not_repeat_the_blueprint_that_just_failed():
-    policy, epoch = on_plateau(blueprint_ids=("norm", "depthwise"), skip_penalty=0.1)
+    policy, epoch = on_plateau(blueprint_ids=("norm", "depthwise"))
     policy.decide(signals(epoch, seed(SeedStage.TRAINING, epochs_in_stage=13)))
 
     planted = [

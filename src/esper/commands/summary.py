@@ -27,8 +27,16 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what every command needs that reads a run."""
-    parser.add_argument("which", metavar="RUN", help="a run's folder, its id, the start of its id, or: latest")
-    parser.add_argument("--run-dir", type=Path, default=Path("runs"), metavar="DIR", help="folder that holds the runs (default: %(default)s)")
+    parser.add_argument(
+        "which", metavar="RUN", help="a run's folder, its id, the start of its id, or: latest"
+    )
+    parser.add_argument(
+        "--run-dir",
+        type=Path,
+        default=Path("runs"),
+        metavar="DIR",
+        help="folder that holds the runs (default: %(default)s)",
+    )
 
 
 def run(options: argparse.Namespace) -> int:

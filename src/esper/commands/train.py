@@ -23,10 +23,24 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     parser.add_argument("--task", default="digits", help="what to learn (default: %(default)s)")
     parser.add_argument("--epochs", type=int, help="epochs to train (default: the task's own)")
-    parser.add_argument("--seed", type=int, default=0, help="seed of every random choice (default: %(default)s)")
-    parser.add_argument("--device", default="cpu", help="device to train on, such as cpu or cuda:0 (default: %(default)s)")
-    parser.add_argument("--run-dir", type=Path, default=Path("runs"), metavar="DIR", help="folder that gets the run's folder (default: %(default)s)")
-    parser.add_argument("--no-baseline", action="store_true", help="do not train the host alone for comparison")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="seed of every random choice (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--device",
+        default="cpu",
+        help="device to train on, such as cpu or cuda:0 (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--run-dir",
+        type=Path,
+        default=Path("runs"),
+        metavar="DIR",
+        help="folder that gets the run's folder (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--no-baseline", action="store_true", help="do not train the host alone for comparison"
+    )
     parser.add_argument(
         "--inject-fault",
         action="append",

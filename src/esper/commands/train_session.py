@@ -115,5 +115,7 @@ def _usable_device(name: str) -> str:
         torch.zeros(1, device=name)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
-        raise UsageError(f'--device must be usable here, got "{name}" ({reason}); try cpu') from None
+        raise UsageError(
+            f'--device must be usable here, got "{name}" ({reason}); try cpu'
+        ) from None
     return name

@@ -48,8 +48,8 @@ class HeuristicConfig:
     """Epochs without planting after a seed was pruned."""
     min_epochs_left: int = 15
     """Epochs that must be left for a seed to be planted, so that it can come to a decision."""
-    skip_penalty: float = 3.0
-    """Penalty from which a blueprint is left out: two pruned seeds in short order."""
+    skip_penalty: float = 1.0
+    """Penalty from which a blueprint is left out; after one pruned seed that is for 13 epochs."""
 
 
 class HeuristicPolicy:

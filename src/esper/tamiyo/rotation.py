@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-_DECAY = 0.5
+_DECAY = 0.95
 _FORGOTTEN_BELOW = 0.1
 _PENALTY = 2.0
 
@@ -10,7 +10,7 @@ _PENALTY = 2.0
 class BlueprintRotation:
     """Goes round the blueprints, leaving out those whose seeds were pruned lately.
 
-    Each pruned seed adds a penalty to its blueprint, which halves every epoch. When all are penalised the least
+    Each pruned seed adds a penalty to its blueprint, which fades by a twentieth each epoch. When all are penalised the least
     penalised one is next, and the rotation moves on all the same, so that no blueprint is repeated for ever.
     """
 
@@ -23,8 +23,8 @@ class BlueprintRotation:
 
     def decay(self) -> None:
         """Forget a part of every penalty; called once an epoch."""
-        halved = {name: penalty * _DECAY for name, penalty in self.penalties.items()}
-        self.penalties = {name: p for name, p in halved.items() if p >= _FORGOTTEN_BELOW}
+        faded = {name: penalty * _DECAY for name, penalty in self.penalties.items()}
+        self.penalties = {name: p for name, p in faded.items() if p >= _FORGOTTEN_BELOW}
 
     def penalise(self, blueprint_id: str) -> None:
         """Count a pruned seed against its blueprint."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn
-from torch.nn import functional as F
+from torch.nn.functional import cross_entropy
 
 from esper.kasmina.slot import SeedSlot
 from esper.tolaria.task import Samples
@@ -31,14 +31,12 @@ def evaluate(model: nn.Module, samples: Samples) -> Evaluation:
     correct = torch.zeros((), device=samples.targets.device)
     for batch in samples.batches(_BATCH_SIZE):
         logits = model(batch.inputs)
-        loss += F.cross_entropy(logits, batch.targets, reduction="sum")
+        loss += cross_entropy(logits, batch.targets, reduction="sum")
         correct += (logits.argmax(dim=1) == batch.targets).sum()
     model.train(was_training)
     # The host waits for the device here, once.
     total_loss, num_correct = torch.stack((loss, correct)).tolist()
-    return Evaluation(
-        loss=total_loss / len(samples), accuracy=100.0 * num_correct / len(samples)
-    )
+    return Evaluation(loss=total_loss / len(samples), accuracy=100.0 * num_correct / len(samples))
 
 
 def contribution(model: nn.Module, slot: SeedSlot, samples: Samples, accuracy: float) -> float:

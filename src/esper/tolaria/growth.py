@@ -49,9 +49,7 @@ def apply_actions(actions: Iterable[Action], slots: Mapping[str, SeedSlot]) -> N
         slot = slots[action.slot_id]
         match action:
             case Germinate():
-                slot.germinate(
-                    action.blueprint_id, blend_tempo_epochs=action.blend_tempo_epochs
-                )
+                slot.germinate(action.blueprint_id, blend_tempo_epochs=action.blend_tempo_epochs)
             case Advance():
                 slot.advance_stage()
             case Prune():

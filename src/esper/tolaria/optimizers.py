@@ -62,12 +62,15 @@ class GrowingOptimizer:
             for path, slot in self._slots.items()
         }
         wanted = {name: parameters for name, parameters in wanted.items() if parameters}
-        groups = self.torch.param_groups
-        for group in [group for group in groups if group["name"] not in (HOST_GROUP, *wanted)]:
-            groups.remove(group)
-            for parameter in group["params"]:
-                self.torch.state.pop(parameter, None)
-        present = {group["name"] for group in groups}
+        kept = []
+        for group in self.torch.param_groups:
+            if group["name"] in (HOST_GROUP, *wanted):
+                kept.append(group)
+            else:
+                for parameter in group["params"]:
+                    self.torch.state.pop(parameter, None)
+        self.torch.param_groups[:] = kept
+        present = {group["name"] for group in kept}
         for name, parameters in wanted.items():
             if name not in present:
                 self._add_group(name, parameters)

@@ -1,14 +1,16 @@
 """The training loop: train, validate, judge, score the seeds, grow."""
 
+import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn.functional import cross_entropy
 
 from esper._generated.enums import Severity
+from esper._generated.records import SeedStatus
 from esper._generated.run import emit_epoch_completed
 from esper.kasmina.gradients import capture_gradient_health
 from esper.kasmina.graft import find_slots
@@ -89,7 +91,7 @@ class Trainer:
             optimizers=[self._optimizer.torch],
             detector=SigmaDetector(
                 absolute_threshold=task.absolute_loss_threshold,
-                random_guess_loss=float(torch.log(torch.tensor(task.num_classes))),
+                random_guess_loss=math.log(task.num_classes),
             ),
             channel=channel,
         )
@@ -150,7 +152,7 @@ class Trainer:
             if self._should_stop():
                 return None
             logits = self.model(batch.inputs)
-            loss = F.cross_entropy(logits, batch.targets)
+            loss = cross_entropy(logits, batch.targets)
             if any(fault.damages_loss(epoch, step) for fault in self._config.faults):
                 loss = damaged(loss)
             self._optimizer.torch.zero_grad()
@@ -164,7 +166,9 @@ class Trainer:
             num_correct += (logits.detach().argmax(dim=1) == batch.targets).sum()
             num_steps += 1
         # The host waits for the device here, once an epoch.
-        total_loss, correct, total_norm = torch.stack((loss_sum, num_correct, grad_norm_sum)).tolist()
+        total_loss, correct, total_norm = torch.stack(
+            (loss_sum, num_correct, grad_norm_sum)
+        ).tolist()
         num_samples = len(self._train_samples)
         return _TrainingPass(
             loss=total_loss / num_samples,
@@ -242,5 +246,5 @@ class Trainer:
         )
         emit_epoch_completed(self._channel, report)
 
-    def _seed_statuses(self) -> Sequence:  # noqa
+    def _seed_statuses(self) -> tuple[SeedStatus, ...]:
         return tuple(slot_status(slot) for slot in self.slots.values() if not slot.is_empty)

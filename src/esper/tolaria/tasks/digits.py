@@ -42,7 +42,7 @@ def _load_samples() -> tuple[Samples, Samples]:
 def _build_host() -> nn.Module:
     """Return a host that is too small for the task, so that growing pays."""
     return CNNHost(
-        num_classes=_NUM_CLASSES, in_channels=1, base_channels=4, num_blocks=3, num_pools=2
+        num_classes=_NUM_CLASSES, in_channels=1, base_channels=2, num_blocks=3, num_pools=2
     )
 
 
@@ -55,7 +55,7 @@ DIGITS = Task(
     epochs=60,
     batch_size=64,
     host_learning_rate=0.05,
-    seed_learning_rate=0.05,
+    seed_learning_rate=0.03,
     weight_decay=5e-4,
     momentum=0.9,
     max_grad_norm=5.0,
