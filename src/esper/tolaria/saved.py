@@ -1,4 +1,4 @@
-"""The grown network on disk: plain types that load without running code from the file."""
+"""The grown network on disk: plain values that load without running code from the file."""
 
 from pathlib import Path
 
@@ -7,6 +7,7 @@ from torch import nn
 
 from esper.leyline.errors import CheckpointError
 from esper.tolaria.atomic import write_atomically
+from esper.tolaria.plain_file import expect_format, read_plain
 from esper.tolaria.tasks.registry import get_task
 
 FORMAT = 1
@@ -27,18 +28,16 @@ def load_model(folder: Path, *, device: str = "cpu") -> nn.Module:
     """
     path = folder / FILE_NAME
     try:
-        content = torch.load(path, map_location=device, weights_only=True)
-        if content["format"] != FORMAT:
-            raise CheckpointError(
-                f"a saved network has format {FORMAT}, got {content['format']} in {path};"
-                " load it with the version of Esper that wrote it"
-            )
-        model = get_task(content["task"]).build_host().to(device)
-        model.load_state_dict(content["state"])
+        content = read_plain(path, name=path, device=device)
     except FileNotFoundError as error:
         raise CheckpointError(
             f"a finished run holds {FILE_NAME}, got none in {folder}; train the run to its end"
         ) from error
-    except (OSError, RuntimeError, KeyError, TypeError, ValueError, EOFError) as error:
-        raise CheckpointError(f"{path} is damaged or no saved network: {error}") from error
+    expect_format(content, FORMAT, name=path)
+    try:
+        model = get_task(content["task"]).build_host().to(device)
+        model.load_state_dict(content["state"])
+    except (RuntimeError, KeyError, TypeError) as error:
+        reason = str(error).partition("\n")[0]
+        raise CheckpointError(f"{path} must fit the task's host, got another network ({reason})") from error
     return model.eval()
