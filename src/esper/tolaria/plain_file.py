@@ -26,7 +26,9 @@ def read_plain(file: Path | BinaryIO, *, name: object, device: str = "cpu") -> d
         ) from error
     except (OSError, RuntimeError, EOFError, KeyError, ValueError, TypeError) as error:
         reason = str(error).partition("\n")[0]
-        raise CheckpointError(f"{name} must be a whole file of ours, got a damaged one ({reason})") from error
+        raise CheckpointError(
+            f"{name} must be a whole file of ours, got a damaged one ({reason})"
+        ) from error
     if not isinstance(content, dict):
         raise CheckpointError(f"{name} must hold a mapping, got a {type(content).__name__}")
     return content

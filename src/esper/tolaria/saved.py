@@ -39,5 +39,7 @@ def load_model(folder: Path, *, device: str = "cpu") -> nn.Module:
         model.load_state_dict(content["state"])
     except (RuntimeError, KeyError, TypeError) as error:
         reason = str(error).partition("\n")[0]
-        raise CheckpointError(f"{path} must fit the task's host, got another network ({reason})") from error
+        raise CheckpointError(
+            f"{path} must fit the task's host, got another network ({reason})"
+        ) from error
     return model.eval()
