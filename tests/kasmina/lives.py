@@ -13,7 +13,9 @@ CHANNELS = 8
 LIVE_STAGES = [SeedStage.GERMINATED, SeedStage.TRAINING, SeedStage.BLENDING, SeedStage.HOLDING]
 
 
-def lead_to(slot: SeedSlot, stage: SeedStage, blueprint_id: str = "norm", **germination) -> SeedSlot:
+def lead_to(
+    slot: SeedSlot, stage: SeedStage, blueprint_id: str = "norm", **germination
+) -> SeedSlot:
     """Plant a seed and lead it to `stage`; in BLENDING it is half-way up a ramp of two epochs."""
     slot.germinate(
         blueprint_id, **{"blend_tempo_epochs": 2, "blend_algorithm_id": "linear"} | germination
@@ -39,7 +41,9 @@ def lead_to(slot: SeedSlot, stage: SeedStage, blueprint_id: str = "norm", **germ
     return slot
 
 
-def slot_in(stage: SeedStage, *, topology: Topology = "cnn", channel=None, **germination) -> SeedSlot:
+def slot_in(
+    stage: SeedStage, *, topology: Topology = "cnn", channel=None, **germination
+) -> SeedSlot:
     """Return a slot whose seed is in `stage`; its channel, if any, hears nothing of how it came there."""
     slot = SeedSlot("r0c0", CHANNELS, topology=topology, gates=PERMISSIVE)
     if stage is not SeedStage.DORMANT:

@@ -81,7 +81,7 @@ def test_a_ramp_under_way_takes_no_other_target():
     schedule.retarget(1.0, steps=3)
     schedule.step()
 
-    with pytest.raises(SlotError, match="must rest .*, got one with 2 steps left"):
+    with pytest.raises(SlotError, match=r"must rest .*, got one with 2 steps left"):
         schedule.retarget(0.0, steps=1)
     assert ramp(schedule)[-1] == 1.0
 

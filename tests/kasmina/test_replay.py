@@ -10,7 +10,8 @@ import pytest
 
 from tests.kasmina.replay import read_scenarios, replay
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "lifecycle.jsonl"
+ROOT = Path(__file__).parents[2]
+GOLDEN = ROOT / "tests" / "golden" / "lifecycle.jsonl"
 SCENARIOS = list(read_scenarios(str(GOLDEN)))
 
 
@@ -31,3 +32,63 @@ def test_a_recorded_life_is_lived_again(scenario):
 
     assert agree(result["results"], scenario["results"])
     assert agree(result["events"], scenario["events"])
+
+
+def test_the_command_replays_what_it_is_piped_compressed_or_not():
+    lines = GOLDEN.read_bytes().splitlines()[:2]
+    for content in (b"\n".join(lines), gzip.compress(b"\n".join(lines))):
+        command = [sys.executable, "-m", "tests.kasmina.replay", "-"]
+        done = subprocess.run(command, input=content, capture_output=True, check=True, cwd=ROOT)
+
+        replayed = [json.loads(line) for line in done.stdout.splitlines()]
+        assert replayed == [replay(scenario) for scenario in SCENARIOS[:2]]
+
+
+def life(*ops) -> dict:
+    """Return a scenario in which a seed that is there from the start is put through `ops`."""
+    slot = {"slot_id": "r0c0", "channels": 8, "permissive": True, "topology": "cnn"}
+    planting = ["germinate", {"blueprint_id": "norm", "seed_id": "s", "blend_tempo_epochs": 1}]
+    return {"name": "a life", "slot": slot, "ops": [planting, *ops], "note": "ignored"}
+
+
+@pytest.mark.parametrize(
+    "op",
+    [
+        ["advance_stage", {"target_stage": "EMBARGOED"}],
+        ["advance_stage", {"target_stage": "SHADOWING"}],
+        ["germinate", {"blueprint_id": "norm", "alpha_algorithm": "SUBTRACT"}],
+        ["germinate", {}],
+        ["schedule_prune", {"steps": 2, "curve": "ZIGZAG"}],
+        ["gradient_health", {"grad_ratio": -1, "has_vanishing": 0, "has_exploding": 0, "epoch": 1}],
+        ["record_accuracy", {"accuracy": None}],
+        ["fly", {}],
+    ],
+    ids=json.dumps,
+)
+def test_what_cannot_be_done_is_an_error_and_changes_nothing(op):
+    result = replay(life(op))
+
+    assert result["results"][1] == {"result": "error", "stage": "GERMINATED", "alpha": 0.0}
+    assert len(result["events"]) == 1
+
+
+def test_an_omitted_curve_is_the_last_one():
+    to_holding = [
+        ["advance_stage", {}],
+        ["record_accuracy", {"accuracy": 1}],
+        ["advance_stage", {"target_stage": "BLENDING"}],
+        ["step_epoch", {}],
+        ["advance_stage", {"target_stage": None}],
+    ]
+    result = replay(
+        life(
+            *to_holding,
+            ["set_alpha_target", {"alpha_target": 0, "steps": 1}],
+            ["schedule_prune", {"steps": 5}],
+            ["step_epoch", {}],
+        )
+    )
+
+    *_, refused, scheduled, stepped = result["results"]
+    assert (refused["result"], scheduled["result"]) == (False, True)
+    assert stepped["alpha"] == pytest.approx(0.9758, abs=5e-5)

@@ -139,7 +139,7 @@ class SeedBed(SeedLedger):
             self.seed = self._at_home(build_seed(self.topology, state.blueprint_id, self.channels))
         self._state = state
         self._fit_gate()
-        state.frozen = freeze(self) if state.frozen else ()
+        state.frozen = freeze(self) if state.frozen else []
         self._prepare_forward()
 
     def _at_home(self, module: nn.Module) -> nn.Module:
@@ -161,7 +161,7 @@ class SeedBed(SeedLedger):
             state.frozen = freeze(self)
         elif not state.schedule.is_falling and state.frozen:
             thaw(self, state.frozen)
-            state.frozen = ()
+            state.frozen = []
 
     def _prepare_forward(self) -> None:
         """Bring what `forward` looks at up to date; called after every change of stage or amplitude."""

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from torch import nn
 
 
-def freeze(module: nn.Module) -> tuple[str, ...]:
+def freeze(module: nn.Module) -> list[str]:
     """Stop every parameter that learns from learning, and return their names.
 
     Gradients still flow through the module to whatever feeds it. Gradients already collected are dropped: an optimizer
@@ -17,7 +17,7 @@ def freeze(module: nn.Module) -> tuple[str, ...]:
             parameter.requires_grad_(False)
             parameter.grad = None
             names.append(name)
-    return tuple(names)
+    return names
 
 
 def thaw(module: nn.Module, names: Iterable[str]) -> None:

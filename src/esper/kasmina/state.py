@@ -33,7 +33,7 @@ class SeedState:
     alpha: Amplitude = 0.0
     """The amplitude; it follows the schedule in `step_epoch`."""
     schedule: AlphaSchedule = field(default_factory=AlphaSchedule)
-    frozen: tuple[str, ...] = ()
+    frozen: list[str] = field(default_factory=list)
     """Parameters that do not learn while the seed is blended out."""
     prune_reason: str = ""
     prune_initiator: str = ""

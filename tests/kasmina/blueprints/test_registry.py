@@ -1,0 +1,77 @@
+"""Blueprints are found by name, and checked before a seed of theirs is planted."""
+
+import pytest
+import torch
+from torch import nn
+
+from esper.kasmina.blueprints import registry
+from esper.kasmina.blueprints.registry import blueprint_ids, build_seed, register_blueprint
+from esper.leyline.errors import SlotError
+
+ALL = [(topology, name) for topology in ("cnn", "transformer") for name in blueprint_ids(topology)]
+
+
+@pytest.fixture
+def own_blueprints(monkeypatch):
+    """Let a test register blueprints that are gone afterwards."""
+    copied = {topology: dict(names) for topology, names in registry._BLUEPRINTS.items()}
+    monkeypatch.setattr(registry, "_BLUEPRINTS", copied)
+
+
+@pytest.mark.parametrize(("topology", "name"), ALL)
+def test_building_a_seed_depends_on_pytorchs_generator_only(topology, name):
+    def build() -> list[torch.Tensor]:
+        torch.manual_seed(3)
+        return list(build_seed(topology, name, 8).parameters())
+
+    assert all(map(torch.equal, build(), build()))
+
+
+def test_a_blueprint_of_ones_own_is_found(own_blueprints):
+    register_blueprint("cnn", "pointwise", lambda channels: nn.Conv2d(channels, channels, 1))
+
+    assert blueprint_ids("cnn")[-1] == "pointwise"
+    assert isinstance(build_seed("cnn", "pointwise", 8), nn.Conv2d)
+
+
+@pytest.mark.parametrize(
+    ("topology", "name", "message"),
+    [
+        ("graph", "mine", "topology must be one of cnn, transformer, got 'graph'"),
+        ("cnn", "", "must have 1 to 64 characters, got ''"),
+        ("cnn", "n" * 65, "must have 1 to 64 characters, got 'nnn"),
+        ("cnn", "norm", "must not be taken, got 'norm'; choose another"),
+    ],
+)
+def test_a_blueprint_under_a_useless_name_is_refused(own_blueprints, topology, name, message):
+    with pytest.raises(ValueError, match=message):
+        register_blueprint(topology, name, nn.Identity)
+
+
+def test_an_unknown_blueprint_is_answered_with_those_there_are():
+    with pytest.raises(SlotError, match="no blueprint 'resnet' for cnn; there are: noop, norm, "):
+        build_seed("cnn", "resnet", 8)
+
+
+@pytest.mark.parametrize(
+    ("topology", "factory", "got"),
+    [
+        ("cnn", lambda channels: nn.Conv2d(channels, 1, 1), r"\(2, 1, 8, 8\) for \(2, 8, 8, 8\)"),
+        ("transformer", lambda channels: nn.LSTM(channels, channels), "tuple for"),
+    ],
+)
+def test_a_seed_that_changes_the_shape_is_refused(own_blueprints, topology, factory, got):
+    register_blueprint(topology, "odd", factory)
+
+    with pytest.raises(SlotError, match=f"must keep the shape of the features, got {got}"):
+        build_seed(topology, "odd", 8)
+
+
+def test_trying_the_shape_leaves_the_seed_in_training_mode_and_takes_no_random_numbers():
+    torch.manual_seed(0)
+    seed = build_seed("cnn", "noop", 8)
+    drawn = torch.rand(())
+
+    torch.manual_seed(0)
+    assert torch.equal(drawn, torch.rand(()))
+    assert seed.training

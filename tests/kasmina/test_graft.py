@@ -1,0 +1,214 @@
+"""Slots in networks that were written without them."""
+
+import copy
+import pickle
+
+import pytest
+import torch
+from torch import nn
+
+from esper._generated.enums import AlphaAlgorithm, SeedStage
+from esper.kasmina.gates import QualityGates
+from esper.kasmina.graft import SlotSpec, find_slots, graft, ungraft
+from esper.leyline.errors import SlotError
+from tests.kasmina.lives import CHANNELS, PERMISSIVE, lead_to
+from tests.kasmina.replay import Recorder
+
+SPEC = SlotSpec(channels=CHANNELS, gates=PERMISSIVE)
+IMAGES = torch.randn(4, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+
+
+def net() -> nn.Module:
+    """Return a network of a layer, a sequence that ends in a shared layer, that layer again, and a head."""
+    torch.manual_seed(0)
+    shared = nn.Tanh()
+    body = nn.Sequential(nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1), shared)
+    layers = {
+        "stem": nn.Conv2d(1, CHANNELS, 3),
+        "body": body,
+        "again": shared,
+        "flat": nn.Flatten(),
+    }
+    head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(CHANNELS, 3))
+    return nn.Sequential(nn.ModuleDict(layers)["stem"], layers["body"], layers["again"], head)
+
+
+@pytest.mark.parametrize("path", ["0", "1", "1.0", "3"])
+def test_an_empty_slot_changes_nothing_but_is_there(path):
+    plain, model = net(), net()
+    kind = type(model.get_submodule(path))
+
+    (slot,) = graft(model, {path: SPEC}).values()
+
+    assert torch.equal(model(IMAGES), plain(IMAGES))
+    assert isinstance(model.get_submodule(path), kind)
+    assert set(plain.state_dict()) < set(model.state_dict())
+    assert list(find_slots(model).values()) == [slot]
+    model.load_state_dict(plain.state_dict(), strict=False)
+
+
+@pytest.mark.parametrize("path", ["0", "1"])
+def test_the_seed_works_on_the_output_of_its_module(path):
+    plain, model = net(), net()
+    slot = graft(model, {path: SPEC})[path]
+    lead_to(slot, SeedStage.FOSSILIZED, "conv_light")
+
+    expected = IMAGES
+    for name, module in plain.named_children():
+        expected = module(expected)
+        if name == path:
+            expected = slot.seed(expected)
+
+    assert torch.equal(model(IMAGES), expected)
+
+
+def test_a_sequence_does_not_count_its_slot():
+    model = net()
+    body = model[1]
+    members = list(body)
+
+    graft(model, {"1": SPEC})
+
+    assert (len(body), list(body), body[-1]) == (2, members, members[-1])
+
+
+def test_a_slot_is_made_as_the_spec_says():
+    recorder, gates = Recorder(), QualityGates(min_contribution=3.0)
+    spec = SlotSpec(channels=CHANNELS, topology="transformer", slot_id="mine", gates=gates)
+    model = net().to(torch.float64)
+
+    slots = graft(model, {"0": spec, "1": SPEC}, channel=recorder)
+
+    assert (slots["0"].slot_id, slots["1"].slot_id) == ("mine", "1")
+    assert (slots["0"].topology, slots["0"].gates) == ("transformer", gates)
+    assert slots["0"].channel is recorder
+    slots["1"].germinate("norm")
+    assert slots["1"].seed.scale.dtype is torch.float64
+
+
+# PyTorch's compiler breaks PyTorch's own rule when it traces an autograd function.
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
+def test_compiled_before_the_seed_was_planted_it_follows_the_seeds_life():
+    model = net()
+    slot = graft(model, {"1": SPEC})["1"]
+    graphs = []
+    torch.compiler.reset()
+    compiled = torch.compile(model, backend=lambda graph, _: graphs.append(graph) or graph.forward)
+
+    def outcome(module) -> list[torch.Tensor]:
+        """Return output and gradients."""
+        model.zero_grad()
+        output = module(IMAGES)
+        output.square().sum().backward()
+        return [output, *(p.grad for p in model.parameters() if p.grad is not None)]
+
+    def agrees() -> bool:
+        pairs = zip(outcome(compiled), outcome(model), strict=True)
+        return all(torch.allclose(a, b, atol=1e-6) for a, b in pairs)
+
+    assert agrees()
+    slot.germinate("conv_light", blend_tempo_epochs=5)
+    slot.advance_stage()
+    slot.record_accuracy(1.0)
+    assert agrees()
+    slot.advance_stage()
+    slot.step_epoch()
+    assert agrees()
+    num_graphs = len(graphs)
+    for _ in range(3):
+        slot.step_epoch()
+        assert agrees()
+    assert len(graphs) == num_graphs
+    slot.prune()
+    assert agrees()
+
+
+@pytest.mark.parametrize(
+    "copied",
+    [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))],
+    ids=["copied", "pickled"],
+)
+def test_a_copy_of_a_grafted_network_computes_the_same(copied):
+    model = net()
+    slots = graft(model, {"0": SPEC, "1": SPEC})
+    lead_to(slots["1"], SeedStage.BLENDING, "conv_light")
+
+    twin = copied(model)
+
+    assert torch.equal(twin(IMAGES), model(IMAGES))
+    assert [slot.stage for slot in find_slots(twin).values()] == [
+        SeedStage.DORMANT,
+        SeedStage.BLENDING,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("9", r"must be in the model, got '9'; near it are: "),
+        ("1.1", "must be in one place only, got '1.1', which is shared; give it a copy"),
+        ("4", "must have a forward of its class, got '4', a ModuleList; graft a module in it"),
+        ("5", "must have a forward of its class, got '5', a Identity"),
+        ("0", "must have no slot yet, got '0'; leave it out"),
+        ("0.seed_slot", "must have no slot yet, got '0.seed_slot'; leave it out"),
+    ],
+)
+def test_a_place_that_cannot_be_grafted_is_refused_and_nothing_changes(path, message):
+    model = net()
+    model.append(nn.ModuleList([nn.Identity()]))
+    model.append(nn.Identity())
+    model[5].forward = lambda x: x
+    graft(model, {"0": SPEC})
+
+    with pytest.raises(SlotError, match=message):
+        graft(model, {"3": SPEC, path: SPEC})
+
+    assert len(find_slots(model)) == 1
+
+
+def test_a_module_that_returns_no_tensor_says_so_when_it_runs():
+    model = nn.Sequential(nn.LSTM(3, 3))
+    graft(model, {"0": SPEC})
+
+    with pytest.raises(SlotError, match="must return one tensor, got tuple from LSTM; graft a"):
+        model(torch.zeros(1, 2, 3))
+
+
+class TestUngraft:
+    def test_without_fossils_the_network_is_as_it_was(self):
+        plain, model = net(), net()
+        slots = graft(model, {"0": SPEC, "1": SPEC})
+        lead_to(slots["0"], SeedStage.PRUNED)
+
+        assert ungraft(model) is model
+
+        assert [type(m) for m in model.modules()] == [type(m) for m in plain.modules()]
+        assert str(model.state_dict()) == str(plain.state_dict())
+        assert len(model[1]) == 2
+
+    @pytest.mark.parametrize(
+        "algorithm", [AlphaAlgorithm.ADD, AlphaAlgorithm.MULTIPLY], ids=lambda a: a.name
+    )
+    def test_fossils_stay_as_ordinary_modules(self, algorithm):
+        model = net()
+        slot = graft(model, {"1": SPEC})["1"]
+        lead_to(slot, SeedStage.FOSSILIZED, "conv_light", alpha_algorithm=algorithm)
+        before, weights = model(IMAGES), {id(p) for p in model.parameters()}
+
+        ungraft(model)
+
+        assert torch.equal(model(IMAGES), before)
+        assert {id(p) for p in model.parameters()} == weights
+        assert find_slots(model) == {}
+        assert all(isinstance(value, torch.Tensor) for value in model.state_dict().values())
+        assert torch.equal(pickle.loads(pickle.dumps(model))(IMAGES), before)
+
+    def test_a_seed_whose_fate_is_open_keeps_every_slot_in_place(self):
+        model = net()
+        slots = graft(model, {"0": SPEC, "1": SPEC})
+        lead_to(slots["1"], SeedStage.HOLDING)
+
+        with pytest.raises(SlotError, match=r"got '1.seed_slot' in HOLDING; advance or prune it"):
+            ungraft(model)
+
+        assert len(find_slots(model)) == 2

@@ -1,0 +1,74 @@
+"""A germination is checked before anything is built."""
+
+import pytest
+
+from esper._generated.enums import AlphaAlgorithm, SeedStage
+from esper.kasmina.slot import SeedSlot
+from esper.leyline.errors import SlotError
+from tests.kasmina.lives import LIVE_STAGES, slot_in
+from tests.kasmina.replay import Recorder
+
+NOT_EMPTY = [*LIVE_STAGES, SeedStage.FOSSILIZED, SeedStage.PRUNED, SeedStage.EMBARGOED]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"alpha_target": 0.0}, r"alpha_target must be in \(0, 1\], got 0.0"),
+        ({"alpha_target": 1.1}, r"alpha_target must be in \(0, 1\], got 1.1"),
+        ({"alpha_target": float("nan")}, r"alpha_target must be in \(0, 1\], got nan"),
+        ({"blend_tempo_epochs": 0}, "blend_tempo_epochs must be at least 1, got 0"),
+        ({"blend_algorithm_id": "abrupt"}, "one of linear, sigmoid, gated, got 'abrupt'"),
+        (
+            {"blend_algorithm_id": "gated"},
+            "needs both .*, got 'gated' and ADD; set both or neither",
+        ),
+        ({"alpha_algorithm": AlphaAlgorithm.GATE}, "needs both .*, got 'sigmoid' and GATE"),
+        ({"seed_id": ""}, "must have an id and a blueprint, got seed id ''; blueprint 'norm'"),
+        ({"blueprint_id": ""}, "must have an id and a blueprint"),
+        ({"blueprint_id": "resnet"}, "no blueprint 'resnet' for cnn; there are: "),
+    ],
+)
+def test_a_germination_that_cannot_be_leaves_the_slot_empty_and_says_nothing(arguments, message):
+    recorder = Recorder()
+    slot = SeedSlot("r0c0", 8, channel=recorder)
+
+    with pytest.raises(SlotError, match=message):
+        slot.germinate(**{"blueprint_id": "norm"} | arguments)
+
+    assert slot.is_empty
+    assert slot.seed is slot.gate is None
+    assert recorder.events == []
+
+
+@pytest.mark.parametrize("stage", NOT_EMPTY, ids=lambda stage: stage.name)
+def test_a_slot_takes_no_seed_until_it_is_empty(stage):
+    slot = slot_in(stage)
+    before = slot.state_dict()
+
+    with pytest.raises(
+        SlotError, match=f"r0c0 must be empty to germinate, got one in {stage.name}"
+    ):
+        slot.germinate("conv_light")
+
+    assert str(slot.state_dict()) == str(before)
+
+
+def test_a_seed_is_named_after_slot_and_blueprint_unless_told_otherwise():
+    assert slot_in(SeedStage.GERMINATED).seed_id == "r0c0-norm"
+    assert slot_in(SeedStage.GERMINATED, seed_id="mine").seed_id == "mine"
+
+
+def test_all_parameters_exist_from_germination_on():
+    slot = slot_in(
+        SeedStage.GERMINATED, alpha_algorithm=AlphaAlgorithm.GATE, blend_algorithm_id="gated"
+    )
+    planted = list(slot.seed_parameters())
+
+    slot.advance_stage()
+    slot.record_accuracy(1.0)
+    slot.advance_stage()
+
+    assert slot.stage is SeedStage.BLENDING
+    assert [id(p) for p in slot.seed_parameters()] == [id(p) for p in planted]
+    assert slot.num_seed_params == 17 + 21

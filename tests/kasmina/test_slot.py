@@ -1,0 +1,373 @@
+"""The life of a seed, and that whatever happens a slot is never half-way."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from esper._generated.channel import Context
+from esper._generated.enums import AlphaAlgorithm, AlphaCurve, Gate, SeedStage
+from esper.kasmina.gates import QualityGates
+from esper.kasmina.slot import SeedSlot
+from esper.leyline.channel import TelemetryChannel
+from esper.leyline.errors import SlotError
+from esper.leyline.lifecycle import has_seed, is_failure, may_follow
+from tests.kasmina.lives import CHANNELS, PERMISSIVE, lead_to, slot_in
+from tests.kasmina.replay import Recorder
+
+EVERY_STAGE = [stage for stage in SeedStage if stage is not SeedStage.UNKNOWN]
+BELOW_FULL = {"alpha_target": 0.5, "steps": 2}
+
+
+class FailingChannel(Recorder):
+    """A channel that breaks at the n-th event."""
+
+    def __init__(self, n: int) -> None:
+        super().__init__()
+        self.n = n
+
+    def send(self, payload) -> None:
+        super().send(payload)
+        if len(self.events) == self.n:
+            raise OSError("broken")
+
+
+class Deaf(Recorder):
+    """A channel that nobody listens to, and that does not take being spoken to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.listening = False
+
+    def send(self, payload) -> None:
+        raise AssertionError("nobody listens")
+
+
+def told(slot: SeedSlot) -> list[str]:
+    """Return what the slot has told its recorder, in short."""
+    lines = []
+    for event in slot.channel.events:
+        payload = event["payload"]
+        name = event["event"].removeprefix("SEED_")
+        if name == "STAGE_CHANGED":
+            name = f"{payload['from_stage']} -> {payload['to_stage']}"
+        elif name == "GATE_EVALUATED":
+            name = f"{payload['gate']} {'open' if payload['passed'] else 'closed'}"
+        lines.append(name)
+    return lines
+
+
+def snapshot(slot: SeedSlot) -> tuple:
+    """Return all that a slot is: its state, its weights, which of them learn."""
+    return str(slot.state_dict()), {n: p.requires_grad for n, p in slot.named_parameters()}
+
+
+def test_a_good_life_is_told_in_order():
+    slot = lead_to(
+        SeedSlot("r0c0", CHANNELS, gates=PERMISSIVE, channel=Recorder()), SeedStage.FOSSILIZED
+    )
+
+    assert told(slot) == [
+        "GERMINATED",
+        *("G1 open", "GERMINATED -> TRAINING"),
+        *("G2 open", "TRAINING -> BLENDING"),
+        *("G3 open", "BLENDING -> HOLDING"),
+        *("G5 open", "HOLDING -> FOSSILIZED", "FOSSILIZED"),
+    ]
+
+
+def test_a_short_life_is_told_to_the_end():
+    slot = SeedSlot("r0c0", CHANNELS, channel=Recorder())
+    slot.germinate("norm")
+    slot.advance_stage()
+    slot.prune("low_contribution")
+    while not slot.is_empty:
+        slot.step_epoch()
+
+    assert told(slot) == [
+        *("GERMINATED", "G1 open", "GERMINATED -> TRAINING"),
+        *("TRAINING -> PRUNED", "PRUNED"),
+        *("PRUNED -> EMBARGOED", "EMBARGOED -> RESETTING", "RESETTING -> DORMANT"),
+    ]
+
+
+def test_an_event_carries_what_is_bound_to_the_channel():
+    sent = []
+
+    class Transport:
+        """Keeps what it is to carry."""
+
+        def connect(self, channel):
+            channel.listening = True
+
+        def deliver(self, context, payload):
+            sent.append((context.epoch, payload.env_id))
+
+    channel = TelemetryChannel(Transport(), Context(), strict=True).bind(env_id=3)
+    slot = slot_in(SeedStage.TRAINING, channel=channel)
+    channel.advance(epoch=7)
+
+    slot.prune()
+
+    assert sent == [(7, 3), (7, 3)]
+
+
+@pytest.mark.parametrize(
+    ("stage", "act"),
+    [
+        (SeedStage.DORMANT, lambda slot: slot.germinate("norm", "mine")),
+        (SeedStage.GERMINATED, lambda slot: slot.advance_stage()),
+        (SeedStage.TRAINING, lambda slot: slot.advance_stage()),
+        (SeedStage.HOLDING, lambda slot: slot.advance_stage()),
+        (SeedStage.BLENDING, lambda slot: slot.prune("why")),
+        (SeedStage.HOLDING, lambda slot: slot.schedule_prune(steps=2, reason="why")),
+        (SeedStage.HOLDING, lambda slot: slot.set_alpha_target(**BELOW_FULL)),
+        (SeedStage.PRUNED, lambda slot: slot.step_epoch()),
+        (SeedStage.RESETTING, lambda slot: slot.step_epoch()),
+    ],
+    ids=lambda value: getattr(value, "name", "-"),
+)
+def test_a_channel_that_breaks_finds_the_slot_before_or_behind_the_act_never_between(stage, act):
+    sound = slot_in(stage, channel=Recorder())
+    before = snapshot(sound)
+    act(sound)
+    after = snapshot(sound)
+
+    for n in range(1, len(sound.channel.events) + 1):
+        slot = slot_in(stage, channel=FailingChannel(n))
+        with pytest.raises(OSError, match="broken"):
+            act(slot)
+        assert snapshot(slot) in (before, after)
+
+
+def test_telemetry_that_nobody_reads_costs_nothing(monkeypatch):
+    def fail(_):
+        raise AssertionError("read for nobody")
+
+    for figure in ("num_seed_params", "has_gradient_health", "alpha", "contribution"):
+        monkeypatch.setattr(SeedSlot, figure, property(fail))
+
+    lead_to(SeedSlot("r0c0", CHANNELS, gates=PERMISSIVE, channel=Deaf()), SeedStage.FOSSILIZED)
+    lead_to(SeedSlot("r0c0", CHANNELS, gates=PERMISSIVE, channel=Deaf()), SeedStage.RESETTING)
+
+
+class TestAdvance:
+    @pytest.mark.parametrize("stage", [SeedStage.PRUNED, SeedStage.EMBARGOED, SeedStage.RESETTING])
+    def test_the_cool_down_cannot_be_asked_for(self, stage):
+        slot = slot_in(SeedStage.TRAINING, channel=Recorder())
+
+        with pytest.raises(SlotError, match=f"cool-down, got {stage.name}; use prune"):
+            slot.advance_stage(stage)
+
+        assert (slot.stage, told(slot)) == (SeedStage.TRAINING, [])
+
+    @pytest.mark.parametrize("target", [None, *EVERY_STAGE])
+    @pytest.mark.parametrize(
+        "stage", [SeedStage.DORMANT, SeedStage.FOSSILIZED, SeedStage.PRUNED], ids=lambda s: s.name
+    )
+    def test_without_a_way_on_the_answer_is_a_closed_g0_whatever_the_target(self, stage, target):
+        slot = slot_in(stage, channel=Recorder())
+
+        result = slot.advance_stage(target)
+
+        assert (result.gate, result.passed) == (Gate.G0, False)
+        assert result.message == f"no seed to lead on in {stage.name}"
+        assert told(slot) == []
+
+    @pytest.mark.parametrize(
+        ("stage", "target", "line"),
+        [
+            (SeedStage.TRAINING, SeedStage.GERMINATED, "G0 open"),
+            (SeedStage.TRAINING, SeedStage.DORMANT, "G0 open"),
+            (SeedStage.TRAINING, SeedStage.HOLDING, "G3 closed"),
+            (SeedStage.BLENDING, SeedStage.BLENDING, "G2 open"),
+        ],
+    )
+    def test_a_stage_out_of_order_is_not_entered_whatever_its_gate_says(self, stage, target, line):
+        slot = slot_in(stage, channel=Recorder())
+
+        result = slot.advance_stage(target)
+
+        assert not result.passed
+        assert (slot.stage, told(slot)) == (stage, [line])
+
+    def test_a_holding_seed_can_be_sent_back_to_blend(self):
+        slot = slot_in(SeedStage.HOLDING, channel=Recorder())
+        slot.record_accuracy(52.0)
+
+        assert slot.advance_stage(SeedStage.BLENDING).passed
+        assert (slot.stage, slot.alpha) == (SeedStage.BLENDING, 1.0)
+
+
+class TestPrune:
+    @pytest.mark.parametrize("stage", EVERY_STAGE, ids=lambda stage: stage.name)
+    def test_a_seed_is_gone_and_a_fossil_stays(self, stage):
+        slot = slot_in(stage, channel=Recorder())
+        can_go = has_seed(stage) and stage is not SeedStage.FOSSILIZED
+
+        assert slot.prune("why") is can_go
+
+        assert slot.stage is (SeedStage.PRUNED if can_go else stage)
+        assert (slot.seed is None) is (stage is not SeedStage.FOSSILIZED)
+        assert told(slot) == ([f"{stage.name} -> PRUNED", "PRUNED"] if can_go else [])
+
+    @pytest.mark.parametrize("reason", ["governor_nan", "governor_rollback"])
+    def test_only_the_governors_reasons_make_it_automatic(self, reason):
+        for given_reason, is_auto in ((reason, True), ("low_contribution", False)):
+            slot = slot_in(SeedStage.TRAINING, channel=Recorder())
+            slot.prune(given_reason, initiator="operator")
+
+            payload = slot.channel.events[-1]["payload"]
+            assert (payload["auto_pruned"], payload["initiator"]) == (is_auto, "operator")
+
+
+class TestBlendingOut:
+    def test_the_seed_stops_learning_at_once_and_goes_when_it_has_faded(self):
+        slot = slot_in(SeedStage.HOLDING, channel=Recorder())
+
+        assert slot.schedule_prune(steps=2, curve=AlphaCurve.LINEAR)
+        assert not any(p.requires_grad for p in slot.parameters())
+        alphas = []
+        while slot.seed is not None:
+            alphas.append(slot.alpha)
+            slot.step_epoch()
+
+        assert alphas == [1.0, 0.5]
+        assert slot.channel.events[-1]["payload"]["reason"] == "scheduled_prune"
+
+    def test_it_learns_again_in_the_epoch_after_a_partial_target(self):
+        slot = slot_in(SeedStage.HOLDING)
+        slot.set_alpha_target(alpha_target=0.5, steps=1)
+        learns = []
+        for _ in range(3):
+            learns.append(all(p.requires_grad for p in slot.parameters()))
+            slot.step_epoch()
+
+        assert learns == [False, False, True]
+
+    @pytest.mark.parametrize("steps", [0, -1])
+    def test_without_steps_it_goes_at_once(self, steps):
+        slot = slot_in(SeedStage.HOLDING)
+
+        assert slot.schedule_prune(steps=steps)
+        assert slot.stage is SeedStage.PRUNED
+
+    def test_a_ramp_under_way_is_not_disturbed(self):
+        slot = slot_in(SeedStage.BLENDING)
+        before = snapshot(slot)
+
+        assert not slot.schedule_prune(steps=2)
+        assert not slot.set_alpha_target(**BELOW_FULL)
+        assert snapshot(slot) == before
+
+    def test_the_last_curve_is_used_when_none_is_given(self):
+        slot = slot_in(SeedStage.HOLDING, blend_algorithm_id="sigmoid")
+        slot.schedule_prune(steps=3)
+        slot.step_epoch()
+
+        assert slot.alpha == pytest.approx(0.8827, abs=5e-5)
+
+    def test_one_that_fades_out_by_its_target_names_who_set_it(self):
+        slot = slot_in(SeedStage.HOLDING, channel=Recorder())
+        slot.set_alpha_target(alpha_target=1e-9, steps=1, initiator="operator")
+        slot.step_epoch()
+
+        payload = slot.channel.events[-1]["payload"]
+        assert (payload["reason"], payload["initiator"]) == ("scheduled_prune", "operator")
+
+
+class TestSetAlphaTarget:
+    @pytest.mark.parametrize("stage", EVERY_STAGE, ids=lambda stage: stage.name)
+    def test_only_a_seed_with_amplitude_takes_one(self, stage):
+        slot = slot_in(stage)
+        slot.step_epoch()
+        takes_one = slot.stage in (SeedStage.BLENDING, SeedStage.HOLDING)
+
+        assert slot.set_alpha_target(**BELOW_FULL) is takes_one
+
+    @pytest.mark.parametrize("target", [0.0, -1.0, float("nan")])
+    def test_a_target_that_is_not_positive_is_not_taken(self, target):
+        assert not slot_in(SeedStage.HOLDING).set_alpha_target(alpha_target=target, steps=1)
+
+    def test_below_full_amplitude_a_holding_seed_blends_again(self):
+        slot = slot_in(SeedStage.HOLDING, channel=Recorder())
+
+        slot.set_alpha_target(**BELOW_FULL)
+        slot.step_epoch()
+        slot.step_epoch()
+
+        assert told(slot) == ["HOLDING -> BLENDING"]
+        assert slot.alpha == 0.5
+        assert not slot.advance_stage().passed
+
+    @pytest.mark.parametrize("target", [1.0, 1.5, 1.0 - 1e-7])
+    def test_at_full_amplitude_it_goes_on_holding(self, target):
+        slot = slot_in(SeedStage.HOLDING)
+
+        assert slot.set_alpha_target(alpha_target=target, steps=2)
+        assert (slot.stage, slot.is_ready_to_hold) == (SeedStage.HOLDING, True)
+
+    def test_the_algorithm_can_be_changed_with_its_gate(self):
+        slot = slot_in(SeedStage.HOLDING)
+
+        slot.set_alpha_target(alpha_target=1.0, steps=1, alpha_algorithm=AlphaAlgorithm.GATE)
+        assert slot.gate is not None
+        slot.set_alpha_target(alpha_target=1.0, steps=1, alpha_algorithm=AlphaAlgorithm.MULTIPLY)
+        assert slot.gate is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("", 8), "slot_id must have 1 to 64 characters, got ''"),
+        (("r" * 65, 8), "slot_id must have 1 to 64 characters, got 'rrr"),
+        (("r0c0", 0), "channels must be positive, got 0"),
+        (("r0c0", 8, "graph"), "topology must be one of cnn, transformer, got 'graph'"),
+    ],
+)
+def test_a_slot_that_cannot_be_is_refused(arguments, message):
+    slot_id, channels, *topology = arguments
+
+    with pytest.raises(ValueError, match=message):
+        SeedSlot(slot_id, channels, **({"topology": topology[0]} if topology else {}))
+
+
+ACTS = st.sampled_from(
+    [
+        lambda slot: slot.germinate("norm", blend_tempo_epochs=1),
+        lambda slot: slot.germinate("norm", blend_tempo_epochs=0),
+        lambda slot: slot.advance_stage(),
+        lambda slot: slot.advance_stage(SeedStage.BLENDING),
+        lambda slot: slot.advance_stage(SeedStage.PRUNED),
+        lambda slot: slot.step_epoch(),
+        lambda slot: slot.record_accuracy(50.0),
+        lambda slot: slot.record_contribution(2.0),
+        lambda slot: slot.prune(),
+        lambda slot: slot.schedule_prune(steps=2),
+        lambda slot: slot.set_alpha_target(**BELOW_FULL),
+        lambda slot: slot.set_alpha_target(alpha_target=1.0, steps=0),
+    ]
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(ACTS, max_size=40), st.booleans())
+def test_no_walk_leads_a_slot_into_a_state_that_cannot_be(acts, permissive):
+    slot = SeedSlot("r0c0", CHANNELS, gates=QualityGates(permissive=permissive), channel=Recorder())
+    for act in acts:
+        stage, before = slot.stage, snapshot(slot)
+        try:
+            act(slot)
+        except SlotError:
+            assert snapshot(slot) == before
+        assert stage is slot.stage or may_follow(stage, slot.stage)
+        assert (slot.seed is not None) == has_seed(slot.stage)
+        assert 0.0 <= slot.alpha <= 1.0
+        assert slot.alpha == 0.0 or slot.stage >= SeedStage.BLENDING
+        if slot.is_empty or is_failure(slot.stage):
+            assert (slot.alpha, slot.num_seed_params) == (0.0, 0)
+
+    changes = [e["payload"] for e in slot.channel.events if e["event"] == "SEED_STAGE_CHANGED"]
+    assert all(
+        may_follow(SeedStage[change["from_stage"]], SeedStage[change["to_stage"]])
+        for change in changes
+    )

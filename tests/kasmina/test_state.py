@@ -1,0 +1,100 @@
+"""A seed's state survives in plain types, and nothing else is taken for one."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from esper._generated.enums import AlphaAlgorithm, AlphaCurve, SeedStage
+from esper.kasmina.alpha import AlphaSchedule
+from esper.kasmina.gradients import GradientHealth
+from esper.kasmina.state import SeedState
+from esper.leyline.errors import CheckpointError
+
+amplitudes = st.floats(0.0, 1.0)
+counts = st.integers(0, 1000)
+figures = st.none() | st.floats(-1000.0, 1000.0)
+states = st.builds(
+    SeedState,
+    seed_id=st.text(),
+    blueprint_id=st.text(),
+    stage=st.sampled_from(SeedStage),
+    algorithm=st.sampled_from(AlphaAlgorithm),
+    blend_algorithm_id=st.sampled_from(["linear", "sigmoid", "gated"]),
+    blend_tempo_epochs=counts,
+    blend_target=amplitudes,
+    alpha=amplitudes,
+    schedule=st.builds(
+        AlphaSchedule,
+        alpha=amplitudes,
+        start=amplitudes,
+        target=amplitudes,
+        curve=st.sampled_from(AlphaCurve),
+        num_steps=counts,
+        steps_done=counts,
+    ),
+    frozen=st.lists(st.text()),
+    prune_reason=st.text(),
+    prune_initiator=st.text(),
+    initial_accuracy=figures,
+    stage_accuracy=figures,
+    accuracy=figures,
+    epochs_total=counts,
+    epochs_in_stage=counts,
+    contribution=figures,
+    gradients=st.none()
+    | st.builds(
+        GradientHealth,
+        ratio=st.floats(0.0, 10.0),
+        has_vanishing=st.booleans(),
+        has_exploding=st.booleans(),
+        epoch=counts,
+    ),
+)
+
+
+@given(states)
+def test_a_state_comes_back_as_it_was(state):
+    assert SeedState.from_plain(json.loads(json.dumps(state.to_plain()))) == state
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"format": 0}, "must have format 1, got 0; load it with the version"),
+        ({"stage": 5}, "must be sound, got one whose Invalid enum value 5"),
+        ({"alpha": 1.5}, "must be sound, got one whose Expected `float` <= 1.0"),
+        ({"epochs_total": -1}, "must be sound"),
+        ({"blend_algorithm_id": "abrupt"}, "must be sound"),
+        ({"colour": "red"}, "exactly the fields of a seed's state, got others"),
+    ],
+)
+def test_what_is_no_state_is_refused(changes, message):
+    plain = SeedState(seed_id="s", blueprint_id="norm").to_plain() | changes
+
+    with pytest.raises(CheckpointError, match=message):
+        SeedState.from_plain(plain)
+
+
+@pytest.mark.parametrize("missing", ["alpha", "stage", "format"])
+def test_a_state_with_a_gap_is_refused(missing):
+    plain = SeedState().to_plain()
+    del plain[missing]
+
+    with pytest.raises(CheckpointError, match="a slot's state must have"):
+        SeedState.from_plain(plain)
+
+
+def test_improvement_counts_from_the_first_score():
+    state = SeedState()
+    state.enter(SeedStage.TRAINING)
+    assert (state.total_improvement, state.stage_improvement) == (0.0, 0.0)
+
+    state.score(40.0)
+    state.score(41.0)
+    state.enter(SeedStage.BLENDING)
+    state.score(43.0)
+
+    assert (state.total_improvement, state.stage_improvement) == (3.0, 2.0)
+    assert (state.epochs_total, state.epochs_in_stage) == (3, 1)
