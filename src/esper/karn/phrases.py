@@ -55,7 +55,7 @@ def describe_parameters(story: RunStory) -> str:
     grown, host, added = story.num_params, story.num_host_params, story.params_added
     if grown is None or host is None or added is None:
         return "not told"
-    share = f", {added / host:+.1%}" if host else ""
+    share = f", {100 * added / host:+.1f} %" if host else ""
     return f"grown {grown:,}, host alone {host:,} ({added:+,}{share})"
 
 
@@ -91,9 +91,9 @@ def describe_telemetry(story: RunStory) -> Iterator[str]:
         field = "" if rejected.field is None else f".{printable(rejected.field)}"
         yield f"  {printable(rejected.event)}{field} {printable(rejected.rule)}, got {printable(rejected.got)}"
     for torn in story.torn:
-        yield f"torn last line left out: {torn.path.name}, line {torn.line}, {count(torn.num_bytes, 'byte')}"
+        yield f"torn last line left out: {torn.path.name}:{torn.line}, {count(torn.num_bytes, 'byte')}"
     for gap in story.gaps[:_MAX_LISTED]:
-        yield f"gap: event {gap.got_seq} where {gap.expected_seq} should be, {gap.path.name}, line {gap.line}"
+        yield f"gap: event {gap.got_seq} where {gap.expected_seq} should be: {gap.path.name}:{gap.line}"
     if len(story.gaps) > _MAX_LISTED:
         yield f"and {count(len(story.gaps) - _MAX_LISTED, 'gap')} more"
     if story.num_superseded:
@@ -121,11 +121,16 @@ def describe_seed(seed: SeedStory) -> str:
 def describe_rollback(told: Told[GovernorRollbackPayload]) -> str:
     """Tell why the weights went back, and what came of it."""
     rollback = told.payload
-    loss = "" if rollback.loss_at_panic is None else f", loss {rollback.loss_at_panic:.4g}"
-    parts = [
-        f"{rollback.reason.name.lower()}{loss}, after {count(rollback.consecutive_panics, 'panic')}",
-        f"back from step {rollback.from_step} to snapshot {rollback.snapshot_id} of step {rollback.to_step}",
-    ]
+    panics, loss = rollback.consecutive_panics, rollback.loss_at_panic
+    why = rollback.reason.name
+    why += f" after {count(panics, 'panic')} in a row" if panics else ""
+    why += "" if loss is None else f", loss {loss:.4g}"
+    back = f"back from step {rollback.from_step} to snapshot {rollback.snapshot_id} of step {rollback.to_step}"
+    parts = [why, back]
+    if rollback.corrupt_snapshots:
+        parts.append(
+            f"passed over corrupt snapshots {', '.join(map(str, rollback.corrupt_snapshots))}"
+        )
     named = (
         ("pruned", rollback.pruned_slots),
         ("kept the fossils of", rollback.kept_fossils),

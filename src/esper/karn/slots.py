@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from esper._generated.channel import Payload
 from esper._generated.enums import SeedStage
@@ -26,10 +26,14 @@ class _Seed:
     contribution: float | None = None
     steps: list[Step] = field(default_factory=list)
 
-    def end(self, payload: SeedFossilizedPayload | SeedPrunedPayload) -> None:
+    def end(self, payload: SeedFossilizedPayload | SeedPrunedPayload, step: Step) -> None:
+        """Take in how it ended; the stage change that was told just before says less than `step`."""
         self.blueprint_id = payload.blueprint_id
         self.improvement = payload.improvement
         self.contribution = payload.counterfactual
+        if self.steps and self.steps[-1].stage is step.stage:
+            self.steps.pop()
+        self.steps.append(step)
 
     def story(self) -> SeedStory:
         return SeedStory(
@@ -64,11 +68,16 @@ class SlotsFold:
                 seed = self._newest(payload.env_id, payload.slot_id)
                 seed.steps.append(Step(epoch=epoch, stage=payload.to_stage))
             case SeedFossilizedPayload():
-                self._newest(payload.env_id, payload.slot_id).end(payload)
+                step = Step(epoch=epoch, stage=SeedStage.FOSSILIZED)
+                self._newest(payload.env_id, payload.slot_id).end(payload, step)
             case SeedPrunedPayload():
-                seed = self._newest(payload.env_id, payload.slot_id)
-                seed.end(payload)
-                _explain_pruning(seed, payload)
+                step = Step(
+                    epoch=epoch,
+                    stage=SeedStage.PRUNED,
+                    reason=payload.reason,
+                    initiator=payload.initiator,
+                )
+                self._newest(payload.env_id, payload.slot_id).end(payload, step)
 
     def stories(self) -> tuple[SlotStory, ...]:
         """Return what has been told."""
@@ -86,13 +95,3 @@ class SlotsFold:
         if not seeds:
             seeds.append(_Seed())
         return seeds[-1]
-
-
-def _explain_pruning(seed: _Seed, payload: SeedPrunedPayload) -> None:
-    """Add the reason to the stage change that came with it."""
-    for index in reversed(range(len(seed.steps))):
-        if seed.steps[index].stage is SeedStage.PRUNED:
-            seed.steps[index] = replace(
-                seed.steps[index], reason=payload.reason, initiator=payload.initiator
-            )
-            return

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from esper._generated.enums import RunOutcome, SeedStage
@@ -16,7 +16,12 @@ from esper.karn.story import RunStory, Told
 from esper.karn.timeline import draw_timeline
 from esper.leyline.text import printable
 
+_Entry = tuple[str, str, str]
+"""A label, a text and the style of the text."""
+
 _MAX_WIDTH = 120
+_MIN_COLUMN = 20
+_MAX_PATH = 4096
 _OUTCOMES = {
     RunOutcome.COMPLETED: ("completed", "bold green"),
     RunOutcome.INTERRUPTED: ("interrupted", "bold yellow"),
@@ -28,17 +33,16 @@ _OUTCOMES = {
 def render(story: RunStory, console: Console) -> None:
     """Print what came of a run: figures, a timeline, each slot's story, rollbacks, and what the log lacks."""
     width = min(console.width, _MAX_WIDTH)
-    blocks: list[Text | Table] = [
-        Text.assemble((printable(story.run_id), "bold"), "  ", _OUTCOMES[story.outcome]),
-        _facts(story),
-        *_headed("", draw_timeline(story, width=width, ascii_only=console.options.ascii_only)),
-        *_headed("Slots", _slots(story)),
-        *_headed("Rollbacks", _rollbacks(story)),
+    sections = [
+        [_title(story), *_hang(_facts(story), width)],
+        draw_timeline(story, width=width, ascii_only=console.options.ascii_only),
+        _headed("Slots", _hang(_seeds(story), width)),
+        _headed("Rollbacks", _hang(_rollbacks(story), width)),
+        [Text(printable(str(story.folder), _MAX_PATH))],
     ]
-    for block in blocks:
-        console.print(block, width=width, highlight=False)
-    # In one piece, so that it can be copied.
-    console.print(Text(f"\n{story.folder}"), soft_wrap=True, highlight=False)
+    # Without a wrap of its own, so that the path can be copied in one piece.
+    text = Text("\n\n").join(Text("\n").join(section) for section in sections if section)
+    console.print(text, highlight=False, soft_wrap=True)
 
 
 def as_dict(story: RunStory) -> dict[str, Any]:
@@ -99,48 +103,51 @@ def _curve_point(told: Told[EpochCompletedPayload]) -> dict[str, Any]:
     }
 
 
-def _headed(title: str, blocks: list[Text] | list[Table]) -> list[Text | Table]:
-    return [Text(f"\n{title}".rstrip(" "), "bold"), *blocks] if blocks else []
+def _title(story: RunStory) -> Text:
+    return Text.assemble((printable(story.run_id), "bold"), "  ", _OUTCOMES[story.outcome])
 
 
-def _facts(story: RunStory) -> Table:
+def _facts(story: RunStory) -> list[_Entry]:
     governor, *failures = phrases.describe_governor(story)
     telemetry, *lacks = phrases.describe_telemetry(story)
-    return _grid(
-        [
-            ("trained", Text(phrases.describe_task(story))),
-            ("accuracy", Text(phrases.describe_accuracy(story))),
-            ("parameters", Text(phrases.describe_parameters(story))),
-            ("seeds", Text(phrases.describe_seeds(story))),
-            ("governor", Text(governor)),
-            *(("", Text(failure, "red")) for failure in failures),
-            ("telemetry", Text(telemetry)),
-            *(("", Text(lack, "yellow")) for lack in lacks),
-        ]
-    )
+    return [
+        ("trained", phrases.describe_task(story), ""),
+        ("accuracy", phrases.describe_accuracy(story), ""),
+        ("parameters", phrases.describe_parameters(story), ""),
+        ("seeds", phrases.describe_seeds(story), ""),
+        ("governor", governor, ""),
+        *(("", failure, "red") for failure in failures),
+        ("telemetry", telemetry, ""),
+        *(("", lack, "yellow") for lack in lacks),
+    ]
 
 
-def _slots(story: RunStory) -> list[Table]:
-    rows = [
-        (phrases.slot_label(slot, story), Text(phrases.describe_seed(seed)))
+def _seeds(story: RunStory) -> list[_Entry]:
+    return [
+        (phrases.slot_label(slot, story), phrases.describe_seed(seed), "")
         for slot in story.slots
         for seed in slot.seeds
     ]
-    return [_grid(rows)] if rows else []
 
 
-def _rollbacks(story: RunStory) -> list[Table]:
-    rows = [
-        ("" if told.epoch is None else f"epoch {told.epoch}", Text(phrases.describe_rollback(told)))
+def _rollbacks(story: RunStory) -> list[_Entry]:
+    return [
+        ("" if told.epoch is None else f"epoch {told.epoch}", phrases.describe_rollback(told), "")
         for told in story.rollbacks
     ]
-    return [_grid(rows)] if rows else []
 
 
-def _grid(rows: list[tuple[str, Text]]) -> Table:
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(style="dim", no_wrap=True)
-    grid.add_column(overflow="fold")
-    for label, text in rows:
-        grid.add_row(Text(label), text)
-    return grid
+def _headed(title: str, lines: list[Text]) -> list[Text]:
+    return [Text(title, "bold"), *lines] if lines else []
+
+
+def _hang(entries: list[_Entry], width: int) -> list[Text]:
+    """Return the texts in one column and their labels before it."""
+    indent = max((len(label) for label, _, _ in entries), default=0) + 2
+    lines = []
+    for label, text, style in entries:
+        wrapped = textwrap.wrap(text, max(width - indent, _MIN_COLUMN)) or [""]
+        first, *rest = [Text(line, style) for line in wrapped]
+        lines.append(Text.assemble((f"{label:<{indent}}", "dim"), first))
+        lines += [Text.assemble(" " * indent, line) for line in rest]
+    return lines

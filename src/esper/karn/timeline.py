@@ -52,10 +52,10 @@ def draw_timeline(story: RunStory, *, width: int, ascii_only: bool) -> list[Text
     signs += [_slot_signs(slot, buckets) for slot in story.slots]
     rows = [_ticks(buckets), _accuracy_bars(story, buckets, ascii_only=ascii_only)]
     rows += [Text.assemble(*((sign.letter, sign.style) for sign in row)) for row in signs]
-    drawn = [
-        Text(f"{label:<{label_width}}").append(row) for label, row in zip(labels, rows, strict=True)
-    ]
-    return [*drawn, _legend(signs, buckets)]
+    drawn = [Text(f"{label:<{label_width}}") + row for label, row in zip(labels, rows, strict=True)]
+    for line in drawn:
+        line.rstrip()
+    return [*drawn, *_legend(signs, buckets, width)]
 
 
 def _buckets(num_epochs: int, max_buckets: int) -> list[range]:
@@ -113,14 +113,20 @@ def _slot_signs(slot: SlotStory, buckets: list[range]) -> list[_Sign]:
     return signs
 
 
-def _legend(signs: list[list[_Sign]], buckets: list[range]) -> Text:
+def _legend(signs: list[list[_Sign]], buckets: list[range], width: int) -> list[Text]:
     """Return the meaning of the letters in use."""
     used = {sign for row in signs for sign in row}
-    legend = Text("  ").join(
+    meanings = [
         Text.assemble((sign.letter, sign.style), " ", (sign.meaning, "dim"))
         for sign in dict.fromkeys([*_STAGES.values(), _PANIC, _ROLLBACK])
         if sign in used
-    )
+    ]
     if len(buckets[0]) > 1:
-        legend.append(f"  (a character is {len(buckets[0])} epochs)", style="dim")
-    return legend
+        meanings.append(Text(f"a character is {len(buckets[0])} epochs", "dim"))
+    lines: list[Text] = []
+    for meaning in meanings:
+        if lines and len(lines[-1]) + 2 + len(meaning) <= width:
+            lines[-1].append("  ").append(meaning)
+        else:
+            lines.append(meaning)
+    return lines

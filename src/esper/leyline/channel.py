@@ -7,6 +7,7 @@ the hub, carries them and keeps `listening` current.
 
 from __future__ import annotations
 
+import traceback
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -91,7 +92,9 @@ def _explain(error: Exception) -> tuple[str | None, str, str]:
     """Return field, rule and what was got; an error that is not the contract's came from the source."""
     if isinstance(error, ContractError):
         return error.field, error.rule, error.got
-    return None, "must be readable from its source", f"{type(error).__name__}: {error}"
+    # An exception whose own `__str__` raises is no reason to fail here.
+    got = "".join(traceback.format_exception_only(error)).strip()
+    return None, "must be readable from its source", got
 
 
 def _shorten(text: str, max_length: int) -> str:

@@ -1,9 +1,11 @@
 """Keeps the failures of a sink away from everybody else."""
 
+import traceback
 from collections.abc import Callable
 
 from esper._generated.channel import Payload
 from esper._generated.envelope import Envelope
+from esper.leyline.text import printable
 from esper.nissa.notice import say
 from esper.nissa.sink import Sink
 
@@ -41,8 +43,8 @@ class Guard:
         self._failures_in_a_row += 1
         if self._failures_in_a_row == self._max_failures:
             say(
-                f"{self.name} is closed after {self._max_failures} failures in a row, the last one"
-                f" {type(error).__name__}: {error}; training and the other sinks go on"
+                f"{self.name} is closed after {self._max_failures} failures in a row;"
+                f" training and the other sinks go on; the last failure: {_one_line(error)}"
             )
             self.close()
 
@@ -58,3 +60,7 @@ class Guard:
         except Exception as error:
             return error
         return None
+
+
+def _one_line(error: Exception) -> str:
+    return printable("".join(traceback.format_exception_only(error)).strip())

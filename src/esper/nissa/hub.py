@@ -72,10 +72,9 @@ class Hub:
         self.run_id = run_id
         self.rank = rank
         self.boot = secrets.token_hex(8)
-        self._stamper = Stamper(run=run_id, rank=rank, boot=self.boot)
+        self._stamper = Stamper(run=run_id, rank=rank, boot=self.boot, first_seq=first_seq)
         self._config = config or HubConfig()
         self._first_seq = first_seq
-        self._next_seq = first_seq
         self._num_lost = 0
         self._is_closed = False
         self._is_delivering = False
@@ -95,13 +94,13 @@ class Hub:
     @property
     def next_seq(self) -> int:
         """Number of the next event; a resumed run's hub takes it as `first_seq`."""
-        return self._next_seq
+        return self._stamper.next_seq
 
     @property
     def stats(self) -> HubStats:
         """What the hub has carried so far."""
         return HubStats(
-            num_sent=self._next_seq - self._first_seq,
+            num_sent=self._stamper.next_seq - self._first_seq,
             num_lost=self._num_lost,
             sinks=tuple(outlet.stats for outlet in self._outlets),
         )
@@ -198,8 +197,7 @@ class Hub:
         if self._is_closed:
             self._lose(payload)
             return
-        envelope = self._stamper.stamp(seq=self._next_seq, epoch=context.epoch, event=payload.EVENT)
-        self._next_seq += 1
+        envelope = self._stamper.stamp(epoch=context.epoch, event=payload.EVENT)
         for outlet in self._outlets:
             outlet.write(envelope, payload)
 

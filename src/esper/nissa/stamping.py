@@ -9,30 +9,37 @@ from esper._generated.registry import VERSION
 
 
 class Stamper:
-    """Makes the envelopes of one writer.
+    """Makes the envelopes of one writer, numbered without gaps.
 
     Constructing an envelope checks each of its fields, which costs several times what writing a line does. What
     stays the same is therefore checked once, here; the rest has been checked by the channel's context or is the
     stamper's own.
+
+    Attributes:
+        next_seq: number of the next envelope.
     """
 
-    def __init__(self, *, run: str, rank: int, boot: str) -> None:
+    def __init__(self, *, run: str, rank: int, boot: str, first_seq: int) -> None:
         """Prepare to stamp.
 
         Raises:
             ContractError: an argument breaks the contract.
         """
+        self.next_seq = first_seq
         self._run = run
         self._rank = rank
         self._boot = boot
-        self._construct(seq=0, epoch=None, event="RUN_STARTED")
+        self._construct(None, "RUN_STARTED")
 
-    def stamp(self, *, seq: int, epoch: int | None, event: str) -> Envelope:
+    def stamp(self, *, epoch: int | None, event: str) -> Envelope:
         """Return the envelope of an event that happens now."""
-        if not CAN_SWAP:
-            return self._construct(seq=seq, epoch=epoch, event=event)
+        envelope = self._fill(epoch, event) if CAN_SWAP else self._construct(epoch, event)
+        self.next_seq += 1
+        return envelope
+
+    def _fill(self, epoch: int | None, event: str) -> Envelope:
         draft: Any = new_draft(_EnvelopeDraft)
-        draft.seq = seq
+        draft.seq = self.next_seq
         draft.t_wall_ns = time.time_ns()
         draft.t_mono_ns = time.monotonic_ns()
         draft.run = self._run
@@ -45,9 +52,9 @@ class Stamper:
         envelope: Envelope = draft
         return envelope
 
-    def _construct(self, *, seq: int, epoch: int | None, event: str) -> Envelope:
+    def _construct(self, epoch: int | None, event: str) -> Envelope:
         return Envelope(
-            seq=seq,
+            seq=self.next_seq,
             t_wall_ns=time.time_ns(),
             t_mono_ns=time.monotonic_ns(),
             run=self._run,

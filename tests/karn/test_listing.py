@@ -1,0 +1,45 @@
+"""The list of runs."""
+
+import io
+
+from rich.console import Console
+
+from esper.karn.listing import render_runs
+from esper.nissa.hub import Hub
+from esper.nissa.log import RunLog
+from tests.nissa.teller import tell_start, tell_whole_run
+
+
+def make_run(folder, tell):
+    with Hub(folder.name) as hub:
+        hub.attach(RunLog(folder))
+        tell(hub.channel(env_id=0))
+    return folder
+
+
+def shown(folders):
+    file = io.StringIO()
+    render_runs(folders, Console(file=file, width=80))
+    return file.getvalue().splitlines()
+
+
+def test_each_run_has_a_line(tmp_path):
+    folders = [make_run(tmp_path / "new", tell_start), make_run(tmp_path / "old", tell_whole_run)]
+
+    _, new, old = shown(folders)
+
+    assert new.split() == ["new", "unfinished", "0", "0"]
+    assert old.split() == ["old", "completed", "8", "92.00", "%", "95.50", "%", "1"]
+
+
+def test_a_run_that_cannot_be_read_does_not_hide_the_others(tmp_path):
+    folders = [tmp_path / "gone", make_run(tmp_path / "old", tell_whole_run)]
+
+    text = " ".join(shown(folders))
+
+    assert "must have a" in text
+    assert "completed" in text
+
+
+def test_without_runs_the_way_to_one_is_shown():
+    assert shown([]) == ["no runs yet; start one: esper train"]

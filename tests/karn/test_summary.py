@@ -1,0 +1,210 @@
+"""What people and programs see of a run."""
+
+import io
+import json
+
+import pytest
+from rich.console import Console
+
+from esper._generated.enums import RunOutcome
+from esper.karn.run import read_story
+from esper.karn.summary import as_dict, render
+from esper.nissa.hub import Hub
+from esper.nissa.log import RunLog
+from tests.nissa.teller import (
+    Seed,
+    emit_seed_germinated,
+    emit_seed_pruned,
+    tell_end,
+    tell_epoch,
+    tell_germination,
+    tell_start,
+    tell_whole_run,
+)
+
+
+def story_of(folder, tell):
+    with Hub("run-1") as hub:
+        hub.attach(RunLog(folder))
+        tell(hub.channel(env_id=0))
+    return read_story(folder)
+
+
+def shown(story, **console):
+    file = io.StringIO()
+    render(story, Console(file=file, **{"width": 80, **console}))
+    return file.getvalue().replace(str(story.folder), "FOLDER")
+
+
+def test_a_whole_run_in_plain_text(tmp_path):
+    assert shown(story_of(tmp_path, tell_whole_run)) == """\
+run-1  completed
+trained     digits, seed 3, on cpu: 8 of 8 epochs in 12.5 s
+accuracy    grown 95.50 %, host alone 92.00 % (+3.50 pp)
+parameters  grown 1,148, host alone 1,000 (+148, +14.8 %)
+seeds       2 germinated, 1 fossilised, 1 pruned
+governor    1 snapshot, 1 panic, 1 rollback
+telemetry   24 events
+
+epoch     1
+accuracy  ▁▂▃▄▅▆▇█
+governor       R
+r0c0      gTTBBHHF
+r0c1      ..gTTx--
+. empty  g germinated  T training  B blending  H holding  F fossilised  x pruned
+- cooling down  R rollback
+
+Slots
+r0c0  conv_small (148 parameters): germinated 1, training 2, blending 4, holding
+      6, fossilised 8; +1.50 pp since germination, contributes +0.75 pp
+r0c1  conv_small (148 parameters): germinated 3, training 4, pruned 6 (rollback,
+      by governor); +1.50 pp since germination, contributes +0.75 pp
+
+Rollbacks
+epoch 6  NAN after 1 panic in a row, loss nan; back from step 6 to snapshot 4 of
+         step 5; pruned r0c1
+
+FOLDER
+"""
+
+
+def test_a_terminal_gets_colours_and_the_same_words(tmp_path):
+    story = story_of(tmp_path, tell_whole_run)
+    coloured = shown(story, force_terminal=True, color_system="standard")
+
+    assert "\x1b[1;32mcompleted" in coloured
+    assert "\x1b[30;42mF\x1b[0m" in coloured
+
+
+def test_a_console_without_unicode_gets_digits_for_bars(tmp_path):
+    file = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    render(story_of(tmp_path, tell_whole_run), Console(file=file, width=80))
+    file.flush()
+
+    assert b"accuracy  01234567\n" in file.buffer.getvalue()
+
+
+@pytest.mark.parametrize("width", [20, 40, 80, 200])
+def test_no_line_is_wider_than_the_console(tmp_path, width):
+    text = shown(story_of(tmp_path, tell_whole_run), width=width)
+
+    assert max(len(line) for line in text.splitlines()) <= max(width, 32)
+
+
+def test_many_epochs_share_characters(tmp_path):
+    def tell(channel):
+        tell_start(channel, epochs=300)
+        for epoch in range(1, 301):
+            channel.advance(epoch=epoch)
+            tell_epoch(channel)
+        tell_germination(channel, "r0c0")
+
+    text = shown(story_of(tmp_path, tell))
+
+    assert "epoch     1         51        101" in text
+    assert f"r0c0      {'.' * 59}g\n" in text
+    assert "a character is 5 epochs" in text
+
+
+@pytest.mark.parametrize("outcome", list(RunOutcome))
+def test_the_outcome_is_in_the_title(tmp_path, outcome):
+    story = story_of(tmp_path, lambda channel: tell_end(channel, outcome=outcome, baseline=None))
+
+    text = shown(story)
+
+    assert text.startswith(f"run-1  {outcome.name.lower()}\n")
+    assert "grown 95.50 %, host alone not measured" in text
+
+
+def test_a_run_without_an_end_says_so(tmp_path):
+    text = shown(story_of(tmp_path, tell_start))
+
+    assert text.startswith("run-1  still running, or ended without a word\n")
+    assert "accuracy    not measured" in text
+    assert "parameters  not told" in text
+
+
+def test_what_the_log_lacks_is_said(tmp_path):
+    def tell(channel):
+        for _ in range(4):
+            tell_germination(channel)
+        emit_seed_germinated(channel, Seed(alpha=2.0))
+
+    story_of(tmp_path, tell)
+    (file,) = (tmp_path / "log").iterdir()
+    whole = file.read_bytes().splitlines(True)
+    file.write_bytes(b"".join([whole[0], *whole[2:], b'{"seq":']))
+
+    lines = shown(read_story(tmp_path), width=120).replace(file.name, "FILE").splitlines()
+
+    start = lines.index("telemetry   4 events")
+    assert [line.strip() for line in lines[start + 1 : start + 5]] == [
+        "1 event rejected by the contract:",
+        "SEED_GERMINATED.alpha must be in [0.0, 1.0], got 2.0",
+        "torn last line left out: FILE:5, 7 bytes",
+        "gap: event 2 where 1 should be: FILE:2",
+    ]
+
+
+def test_names_from_the_log_are_no_commands_for_the_terminal(tmp_path):
+    def tell(channel):
+        seed = Seed(slot_id="\x1b[2J", blueprint_id="[red]x[/red]")
+        emit_seed_germinated(channel, seed)
+        emit_seed_pruned(channel, seed, reason="\x07\u202e", initiator="me", auto_pruned=False)
+
+    text = shown(story_of(tmp_path, tell), force_terminal=True, color_system=None)
+
+    assert text.replace("\n", "").isprintable()
+    assert r"\x1b[2J  [red]x[/red] (148 parameters): germinated, pruned (\x07\u202e, by me)" in text
+
+
+def test_programs_get_stable_keys_and_plain_values(tmp_path):
+    story = story_of(tmp_path, tell_whole_run)
+
+    plain = json.loads(json.dumps(as_dict(story), allow_nan=False))
+
+    assert list(plain) == [
+        "run",
+        "folder",
+        "outcome",
+        "task",
+        "seed",
+        "device",
+        "epochs_planned",
+        "epochs_completed",
+        "duration_s",
+        "val_accuracy",
+        "baseline_accuracy",
+        "num_params",
+        "num_host_params",
+        "params_added",
+        "num_germinated",
+        "num_fossilized",
+        "num_pruned",
+        "num_snapshots",
+        "num_skipped_steps",
+        "failed_snapshots",
+        "panics",
+        "rollbacks",
+        "escalations",
+        "stopped",
+        "slots",
+        "curve",
+        "telemetry",
+    ]
+    assert plain["outcome"] == "COMPLETED"
+    assert plain["rollbacks"][0]["loss_at_panic"] == "NaN"
+    assert plain["slots"][1]["seeds"][0]["steps"][2] == {
+        "epoch": 6,
+        "stage": "PRUNED",
+        "reason": "rollback",
+        "initiator": "governor",
+    }
+    assert [point["val_accuracy"] for point in plain["curve"]] == [82.0 + 2 * n for n in range(8)]
+
+
+def test_what_is_not_known_is_null(tmp_path):
+    plain = as_dict(story_of(tmp_path, tell_germination))
+
+    unknown = ("outcome", "task", "seed", "val_accuracy", "baseline_accuracy", "params_added")
+    assert [plain[key] for key in unknown] == [None] * 6

@@ -1,0 +1,79 @@
+"""What the console shows, and what it keeps from the terminal."""
+
+import io
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from esper._generated.registry import EVENTS
+from esper.nissa.hub import Hub
+from esper.nissa.sinks.console import _TELLERS, ConsoleSink
+from tests.nissa.teller import (
+    Seed,
+    emit_seed_germinated,
+    emit_seed_pruned,
+    tell_fossil,
+    tell_rollback,
+    tell_snapshot,
+    tell_whole_run,
+)
+
+
+def shown(tell, **console):
+    """Return the lines that a console shows of what is told."""
+    file = io.StringIO()
+    with Hub("run") as hub:
+        hub.attach(ConsoleSink(Console(file=file, width=60, **console)))
+        tell(hub.channel(env_id=0, epoch=12))
+    return file.getvalue().splitlines()
+
+
+def test_a_fossil_is_told_in_two_lines():
+    assert shown(tell_fossil) == [
+        "epoch 12   r0c0       HOLDING -> FOSSILIZED, alpha 0.50, +0.50 pp",
+        "epoch 12   r0c0       fossilised conv_small, 148 parameters, +1.50 pp",
+    ]
+
+
+def test_a_rollback_says_why_and_where_to():
+    assert shown(tell_rollback) == [
+        "epoch 12   governor   panic 1 in a row, NAN: loss nan, threshold 4.6",
+        "epoch 12   governor   rolled back to snapshot 4 of step 5, NAN, pruned r0c1",
+    ]
+
+
+def test_a_snapshot_is_told():
+    assert shown(tell_snapshot) == [
+        "epoch 12   governor   snapshot 0 of step 0: 12 tensors, 4,000 bytes"
+    ]
+
+
+def test_what_was_rejected_is_told():
+    (line,) = shown(lambda channel: emit_seed_germinated(channel, Seed(alpha=7.0)))
+
+    assert line == (
+        "epoch 12   telemetry  rejected SEED_GERMINATED.alpha: must be in [0.0, 1.0], got 7.0"
+    )
+
+
+def test_progress_is_left_to_others():
+    assert not any("accuracy" in line for line in shown(tell_whole_run))
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_names_are_no_commands_for_the_terminal(is_terminal):
+    def tell(channel):
+        seed = replace(Seed(), slot_id="[red]r[/red]", blueprint_id="\x1b]0;x\x07\nb\u202e")
+        emit_seed_pruned(channel, seed, reason="[bold]", initiator="me", auto_pruned=False)
+
+    (line,) = shown(tell, force_terminal=is_terminal, color_system=None)
+
+    assert line == (r"epoch 12   [red]r[/red] pruned \x1b]0;x\x07\nb\u202e ([bold], by me)")
+
+
+@pytest.mark.parametrize(
+    "event", [name for name in EVENTS if name.startswith(("SEED_", "GOVERNOR_", "TELEMETRY_"))]
+)
+def test_every_event_about_seeds_and_governor_has_its_line(event):
+    assert EVENTS[event] in _TELLERS

@@ -1,0 +1,194 @@
+"""Tells the events of small runs, without training any."""
+
+from dataclasses import dataclass
+
+from esper._generated.enums import (
+    EscalationAction,
+    LossSeries,
+    PanicReason,
+    RunOutcome,
+    SeedStage,
+    Severity,
+)
+from esper._generated.governor import (
+    emit_governor_panic,
+    emit_governor_rollback,
+    emit_governor_snapshot,
+)
+from esper._generated.lifecycle import (
+    emit_seed_fossilized,
+    emit_seed_germinated,
+    emit_seed_pruned,
+    emit_seed_stage_changed,
+)
+from esper._generated.records import GovernorReport, SnapshotInfo
+from esper._generated.run import emit_epoch_completed, emit_run_finished, emit_run_started
+from esper.tolaria.reports import EpochReport, RunDescription, RunResult
+
+
+@dataclass
+class Seed:
+    """A seed as telemetry sees it."""
+
+    slot_id: str = "r0c0"
+    blueprint_id: str = "conv_small"
+    num_seed_params: int = 148
+    alpha: float = 0.5
+    blend_tempo_epochs: int = 5
+    epochs_in_stage: int = 2
+    has_gradient_health: bool = False
+    gradient_ratio: float = 0.0
+    has_vanishing: bool = False
+    has_exploding: bool = False
+    total_improvement: float = 1.5
+    epochs_total: int = 9
+    contribution: float | None = 0.75
+
+
+@dataclass
+class Alarm:
+    """A verdict as telemetry sees it."""
+
+    severity: Severity = Severity.ROLLBACK
+    loss: float = float("nan")
+    loss_threshold: float | None = 4.6
+    statistic: float | None = None
+    consecutive_panics: int = 1
+
+
+def tell_germination(channel, slot_id="r0c0", blueprint_id="conv_small"):
+    emit_seed_germinated(channel, Seed(slot_id=slot_id, blueprint_id=blueprint_id))
+
+
+def tell_stage(channel, slot_id, from_stage, to_stage):
+    emit_seed_stage_changed(
+        channel,
+        Seed(slot_id=slot_id),
+        from_stage=SeedStage[from_stage],
+        to_stage=SeedStage[to_stage],
+        accuracy_delta=0.5,
+        epochs_in_stage=2,
+    )
+
+
+def tell_pruning(channel, slot_id="r0c0", reason="no gain", initiator="policy"):
+    tell_stage(channel, slot_id, "TRAINING", "PRUNED")
+    emit_seed_pruned(
+        channel, Seed(slot_id=slot_id), reason=reason, initiator=initiator, auto_pruned=False
+    )
+
+
+def tell_fossil(channel, slot_id="r0c0"):
+    tell_stage(channel, slot_id, "HOLDING", "FOSSILIZED")
+    emit_seed_fossilized(channel, Seed(slot_id=slot_id))
+
+
+def tell_start(channel, *, task="digits", epochs=8, slot_ids=("r0c0", "r0c1")):
+    description = RunDescription(
+        task=task,
+        seed=3,
+        epochs=epochs,
+        device="cpu",
+        num_host_params=1000,
+        slot_ids=slot_ids,
+        num_train=1437,
+        num_validation=360,
+        esper_version="0.1.0",
+        torch_version="2.13.0",
+    )
+    emit_run_started(channel, description)
+
+
+def tell_epoch(channel, *, accuracy=90.0, loss=0.3, num_params=1000, severity=Severity.OK):
+    report = EpochReport(
+        train_loss=loss,
+        train_accuracy=accuracy,
+        val_loss=loss,
+        val_accuracy=accuracy,
+        host_grad_norm=1.0,
+        learning_rate=0.1,
+        num_params=num_params,
+        severity=severity,
+        seeds=(),
+        duration_s=0.5,
+    )
+    emit_epoch_completed(channel, report)
+
+
+def tell_end(channel, *, outcome=RunOutcome.COMPLETED, epochs=8, baseline=92.0):
+    result = RunResult(
+        outcome=outcome,
+        epochs_completed=epochs,
+        val_accuracy=95.5,
+        baseline_accuracy=baseline,
+        num_host_params=1000,
+        num_params=1148,
+        duration_s=12.5,
+    )
+    emit_run_finished(channel, result)
+
+
+def tell_snapshot(channel, snapshot_id=0):
+    info = SnapshotInfo(
+        snapshot_id=snapshot_id,
+        step=snapshot_id,
+        num_keys=12,
+        keys=("stem.weight",),
+        excluded_seed_keys=0,
+        num_bytes=4000,
+        fossilized_seeds=(),
+        duration_s=0.001,
+        verify_s=0.0005,
+        checksum="0" * 16,
+        fingerprint="f" * 16,
+    )
+    emit_governor_snapshot(channel, info)
+
+
+def tell_rollback(channel, *, pruned_slots=("r0c1",)):
+    emit_governor_panic(channel, Alarm(), series=LossSeries.CHECKS, reason=PanicReason.NAN)
+    report = GovernorReport(
+        reason=PanicReason.NAN,
+        loss_at_panic=float("nan"),
+        loss_threshold=4.6,
+        consecutive_panics=1,
+        attempt=1,
+        actions=(EscalationAction.NEWEST_SNAPSHOT,),
+        snapshot_id=4,
+        from_step=6,
+        to_step=5,
+        num_keys=12,
+        pruned_slots=pruned_slots,
+        kept_fossils=(),
+        removed_fossils=(),
+        corrupt_snapshots=(),
+        duration_s=0.002,
+    )
+    emit_governor_rollback(channel, report)
+
+
+def tell_whole_run(channel):
+    """Tell of eight epochs: one seed becomes a fossil, one is pruned by a rollback."""
+    tell_start(channel)
+    tell_snapshot(channel)
+    for epoch in range(1, 9):
+        channel.advance(epoch=epoch)
+        if epoch == 6:
+            tell_rollback(channel)
+            tell_pruning(channel, "r0c1", reason="rollback", initiator="governor")
+        tell_epoch(channel, accuracy=80.0 + 2 * epoch, num_params=1000 if epoch < 8 else 1148)
+        if epoch == 1:
+            tell_germination(channel, "r0c0")
+        if epoch == 2:
+            tell_stage(channel, "r0c0", "GERMINATED", "TRAINING")
+        if epoch == 3:
+            tell_germination(channel, "r0c1", "norm")
+        if epoch == 4:
+            tell_stage(channel, "r0c0", "TRAINING", "BLENDING")
+            tell_stage(channel, "r0c1", "GERMINATED", "TRAINING")
+        if epoch == 6:
+            tell_stage(channel, "r0c0", "BLENDING", "HOLDING")
+            tell_stage(channel, "r0c1", "PRUNED", "EMBARGOED")
+        if epoch == 8:
+            tell_fossil(channel, "r0c0")
+    tell_end(channel)

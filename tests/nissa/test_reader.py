@@ -1,0 +1,311 @@
+"""What the reader takes, leaves out and refuses."""
+
+import contextlib
+import json
+import os
+import re
+import tracemalloc
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from esper.leyline.errors import LogError, RunNotFoundError
+from esper.nissa import lines
+from esper.nissa.hub import Hub
+from esper.nissa.log import RunLog, RunLogConfig
+from esper.nissa.reader import read_run
+from esper.nissa.sinks.memory import MemorySink
+from tests.nissa.teller import tell_epoch, tell_germination, tell_whole_run
+
+
+def write_log(folder, number=3, *, rank=0, first_seq=0, segment_bytes=10**9):
+    """Write a log of germinations and return the file that was written last."""
+    with Hub("run", rank=rank, first_seq=first_seq) as hub:
+        log = hub.attach(RunLog(folder, config=RunLogConfig(segment_bytes=segment_bytes)))
+        for _ in range(number):
+            tell_germination(hub.channel(env_id=0))
+        return folder / "log" / log.position.segment
+
+
+def seqs(records):
+    return [envelope.seq for envelope, _ in records]
+
+
+def rewrite(file, line_number, change):
+    """Change one line of a file, as bytes without the line end."""
+    content = file.read_bytes().splitlines()
+    content[line_number - 1] = change(content[line_number - 1])
+    file.write_bytes(b"\n".join(content) + b"\n")
+
+
+def changed(**changes):
+    return lambda line: json.dumps({**json.loads(line), **changes}).encode()
+
+
+def test_what_was_told_is_read(tmp_path):
+    with Hub("run") as hub:
+        hub.attach(RunLog(tmp_path))
+        memory = hub.attach(MemorySink())
+        tell_whole_run(hub.channel(env_id=0, strict=True))
+
+    # NaN differs from itself, and the losses of the panic and the rollback are NaN.
+    assert list(map(repr, read_run(tmp_path))) == list(map(repr, memory.records))
+
+
+def test_numbers_that_json_lacks_come_back(tmp_path):
+    with Hub("run") as hub:
+        hub.attach(RunLog(tmp_path))
+        tell_epoch(hub.channel(strict=True), loss=float("-inf"))
+
+    ((_, payload),) = read_run(tmp_path)
+    assert payload.val_loss == float("-inf")
+
+
+def test_segments_and_ranks_are_joined(tmp_path):
+    write_log(tmp_path, 10, rank=1, segment_bytes=900)
+    write_log(tmp_path, 5, rank=0, segment_bytes=900)
+
+    records = read_run(tmp_path)
+
+    assert seqs(records) == [*range(5), *range(10)]
+    assert records.gaps == records.torn == []
+
+
+def test_records_can_be_read_twice(tmp_path):
+    write_log(tmp_path).write_bytes(b"torn")
+    records = read_run(tmp_path)
+
+    assert seqs(records) == seqs(records) == []
+    assert len(records.torn) == 1
+
+
+@pytest.mark.parametrize("kept", [1, 40, -1])
+def test_a_torn_last_line_is_left_out_and_told(tmp_path, kept):
+    file = write_log(tmp_path)
+    whole = file.read_bytes().splitlines(True)
+    file.write_bytes(b"".join(whole[:-1]) + whole[-1][:kept])
+
+    records = read_run(tmp_path)
+
+    assert seqs(records) == [0, 1]
+    (torn,) = records.torn
+    assert (torn.path, torn.line) == (file, 3)
+    assert torn.num_bytes == len(whole[-1][:kept])
+
+
+def test_a_block_of_nul_bytes_at_the_end_is_torn(tmp_path):
+    file = write_log(tmp_path)
+    file.write_bytes(file.read_bytes() + b"\0" * 4096)
+
+    records = read_run(tmp_path)
+
+    assert seqs(records) == [0, 1, 2]
+    assert [torn.num_bytes for torn in records.torn] == [4096]
+
+
+def test_an_empty_segment_holds_nothing(tmp_path):
+    file = write_log(tmp_path)
+    file.with_name(file.name.replace("0000", "0001")).write_bytes(b"")
+
+    assert seqs(read_run(tmp_path)) == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda line: line[:50], "a line must be one JSON object, got .*malformed"),
+        (lambda line: b"", "a line must be one JSON object, got .*truncated"),
+        (lambda line: b"\0" * 64 + line, "a line must be one JSON object, got .*malformed"),
+        (lambda line: b"\xef\xbb\xbf" + line, "a line must be one JSON object, got .*malformed"),
+        (lambda line: line.replace(b"r0c0", b"r\xff\xfe0"), "a line must be one JSON object, got "),
+        (lambda line: line.replace(b"r0c0", b"r\\ud800"), "a line must be one JSON object, got "),
+        (lambda line: b"[" * 10_000, "a line must be one JSON object, got .*recursion"),
+        (lambda line: b"[1]", r"a line must be one JSON object, got \[1\]"),
+        (lambda line: line.replace(b'"alpha":0.5', b'"alpha":NaN'), "a line must be one JSON"),
+        (lambda line: line.replace(b'"alpha":0.5', b'"alpha":1e999'), "a line must be one JSON"),
+        (
+            lambda line: line.replace(b'"alpha":0.5', b'"alpha":1.5'),
+            r"alpha must be in \[0.0, 1.0\]",
+        ),
+        (
+            lambda line: line.replace(b'"alpha":0.5', b'"alpha":"x"'),
+            "alpha must be a float, got 'x'",
+        ),
+        (lambda line: line.replace(b'"alpha":0.5,', b""), "alpha must be there"),
+        (lambda line: line.replace(b'"alpha"', b'"beta":1,"alpha"'), "beta must be a field of the"),
+        (
+            lambda line: line.replace(b'"alpha":0.5', b'"alpha":0.25,"alpha":0.5'),
+            "a key must be there once, got alpha 2 times",
+        ),
+        (changed(seq=-1), r"seq must be in \[0, "),
+        (changed(seq=2**63), r"seq must be in \[0, "),
+        (changed(event="SEED_SOLD"), "event must be an event of the contract, got 'SEED_SOLD'"),
+        (changed(v="1"), "v must match"),
+        (changed(payload=None), "SEED_GERMINATED must be an object, got None"),
+    ],
+)
+def test_a_bad_line_is_refused_with_place_rule_and_remedy(tmp_path, change, message):
+    file = write_log(tmp_path)
+    rewrite(file, 2, change)
+
+    with pytest.raises(LogError) as raised:
+        seqs(read_run(tmp_path))
+
+    assert re.fullmatch(
+        f"{re.escape(str(file))}:2: {message}.*; remove the line to read the others",
+        str(raised.value),
+    )
+
+
+@pytest.mark.parametrize(
+    "changes", [{"v": "1.10.0"}, {"v": "9.0.0"}, {"v": "2.0.0", "event": "SEED_SOLD"}]
+)
+def test_a_newer_contract_asks_for_an_update(tmp_path, changes):
+    file = write_log(tmp_path)
+    rewrite(file, 2, changed(**changes))
+    message = (
+        f":2: .*it was written under contract {changes['v']} and this Esper knows .*: update it"
+    )
+
+    with pytest.raises(LogError, match=message):
+        seqs(read_run(tmp_path))
+
+
+def test_spaces_and_other_line_ends_do_no_harm(tmp_path):
+    file = write_log(tmp_path)
+    rewrite(file, 2, lambda line: json.dumps(json.loads(line), indent=None).encode() + b" \r")
+
+    assert seqs(read_run(tmp_path)) == [0, 1, 2]
+
+
+def test_a_line_without_end_does_not_fill_the_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(lines, "MAX_LINE_BYTES", 2**20)
+    file = write_log(tmp_path, 1)
+    with file.open("r+b") as sparse:
+        sparse.truncate(200 * 2**20)
+    tracemalloc.start()
+    try:
+        with pytest.raises(LogError, match=r":2: a line must be at most 1048576 bytes, got more; "):
+            seqs(read_run(tmp_path))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 8 * 2**20
+
+
+def test_memory_does_not_grow_with_the_log(tmp_path):
+    write_log(tmp_path, 20_000)
+    tracemalloc.start()
+    try:
+        num_events = sum(1 for _ in read_run(tmp_path))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert num_events == 20_000
+    assert peak < 2**20
+
+
+def test_missing_events_are_told(tmp_path):
+    file = write_log(tmp_path, 6)
+    content = file.read_bytes().splitlines(True)
+    file.write_bytes(b"".join([*content[1:3], *content[5:]]))
+
+    records = read_run(tmp_path)
+
+    assert seqs(records) == [1, 2, 5]
+    assert [(g.path, g.line, g.expected_seq, g.got_seq) for g in records.gaps] == [
+        (file, 1, 0, 1),
+        (file, 3, 3, 5),
+    ]
+
+
+def test_no_event_is_told_twice(tmp_path):
+    file = write_log(tmp_path, 3)
+    content = file.read_bytes().splitlines(True)
+    file.write_bytes(b"".join([*content, content[1]]))
+
+    records = read_run(tmp_path)
+
+    assert seqs(records) == [0, 1, 2]
+    assert [(g.line, g.expected_seq, g.got_seq) for g in records.gaps] == [(4, 3, 1)]
+
+
+def test_a_resumed_run_supersedes_what_came_after_its_checkpoint(tmp_path):
+    boots = [
+        write_log(tmp_path, number, first_seq=first).name.split("-")[1]
+        for number, first in [(6, 0), (4, 4), (5, 2)]
+    ]
+
+    records = read_run(tmp_path)
+
+    told = [(envelope.boot, envelope.seq) for envelope, _ in records]
+    assert told == [(boots[0], 0), (boots[0], 1), *((boots[2], seq) for seq in range(2, 7))]
+    assert records.num_superseded == 8
+    assert records.gaps == []
+
+
+def test_a_run_that_starts_over_supersedes_everything(tmp_path):
+    write_log(tmp_path, 6)
+    write_log(tmp_path, 2)
+
+    records = read_run(tmp_path)
+
+    assert seqs(records) == [0, 1]
+    assert records.num_superseded == 6
+
+
+@pytest.mark.parametrize("changes", [{"run": "other"}, {"rank": 1}, {"boot": "ffff"}])
+def test_a_line_of_another_log_is_refused(tmp_path, changes):
+    file = write_log(tmp_path)
+    rewrite(file, 2, changed(**changes))
+
+    with pytest.raises(LogError, match=r":2: run, rank and boot must be .*belongs to another log"):
+        seqs(read_run(tmp_path))
+
+
+def test_a_foreign_log_is_refused(tmp_path):
+    (tmp_path / "log").mkdir()
+    (tmp_path / "log" / "events.jsonl").write_text('{"msg": "hello"}\n')
+
+    with pytest.raises(LogError, match=r"events.jsonl: .* must be named RANK-BOOT-SEGMENT.jsonl"):
+        read_run(tmp_path)
+
+
+def test_a_foreign_log_under_our_name_is_refused(tmp_path):
+    (tmp_path / "log").mkdir()
+    (tmp_path / "log" / "0-ab-0000.jsonl").write_text('{"msg": "hello"}\n')
+
+    with pytest.raises(LogError, match=r"0-ab-0000.jsonl:1: payload must be there, got a line"):
+        seqs(read_run(tmp_path))
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_what_is_no_file_is_refused_without_waiting(tmp_path, make):
+    (tmp_path / "log").mkdir()
+    make(tmp_path / "log" / "0-ab-0000.jsonl")
+
+    with pytest.raises(LogError, match="must be a regular file; remove what is there"):
+        seqs(read_run(tmp_path))
+
+
+def test_a_folder_without_a_log_is_no_run(tmp_path):
+    with pytest.raises(RunNotFoundError, match=r"must have a folder named log, got .* without one"):
+        read_run(tmp_path)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
+@given(data=st.data())
+def test_damage_ends_in_events_or_in_a_log_error(tmp_path_factory, data):
+    folder = tmp_path_factory.mktemp("run")
+    file = write_log(folder, 2)
+    content = bytearray(file.read_bytes())
+    for _ in range(data.draw(st.integers(1, 3))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    file.write_bytes(content)
+
+    with contextlib.suppress(LogError):
+        told = seqs(read_run(folder))
+        assert told == sorted(set(told))

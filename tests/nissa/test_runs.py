@@ -1,0 +1,120 @@
+"""How runs are named, listed and found."""
+
+import re
+
+import pytest
+
+from esper.leyline.errors import RunNotFoundError
+from esper.nissa.runs import create_run, list_runs, resolve
+
+
+def make_runs(root, *names):
+    for name in names:
+        (root / name / "log").mkdir(parents=True)
+
+
+OLD = "20261120-080000-digits-s0-aaaa"
+NEW = "20261122-143000-digits-s1-3f2a"
+
+
+@pytest.fixture
+def root(tmp_path):
+    make_runs(tmp_path, NEW, OLD)
+    return tmp_path
+
+
+def test_an_id_says_when_what_and_which_seed(tmp_path):
+    folder = create_run(tmp_path / "runs", task="digits", seed=3)
+
+    assert folder.is_dir()
+    assert re.fullmatch(r"\d{8}-\d{6}-digits-s3-[0-9a-f]{4}", folder.name)
+
+
+@pytest.mark.parametrize(
+    ("task", "shown"), [("CIFAR 10/x", "cifar-10-x"), ("../../etc", "etc"), ("数字", "run")]
+)
+def test_a_task_of_any_name_makes_a_plain_id(tmp_path, task, shown):
+    folder = create_run(tmp_path, task=task, seed=0)
+
+    assert folder.parent == tmp_path
+    assert f"-{shown}-s0-" in folder.name
+
+
+def test_no_two_runs_share_a_folder(tmp_path, monkeypatch):
+    suffixes = iter(["aaaa", "aaaa", "bbbb"] * 9)
+    monkeypatch.setattr("secrets.token_hex", lambda _: next(suffixes))
+
+    first, second = (create_run(tmp_path, task="digits", seed=0) for _ in range(2))
+
+    assert first != second
+
+
+def test_a_root_that_cannot_be_written_is_an_os_error(tmp_path):
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(OSError, match="File exists"):
+        create_run(tmp_path / "file", task="digits", seed=0)
+
+
+def test_runs_are_listed_newest_first_and_nothing_else_is(root):
+    make_runs(root, "best")
+    (root / "notes").mkdir()
+    (root / "todo.txt").write_text("")
+
+    assert [folder.name for folder in list_runs(root)] == [NEW, OLD, "best"]
+
+
+def test_a_root_that_does_not_exist_holds_no_runs(tmp_path):
+    assert list_runs(tmp_path / "runs") == []
+
+
+@pytest.mark.parametrize("run", [NEW, "20261122", "latest"])
+def test_a_run_is_found_by_id_prefix_or_latest(root, run):
+    assert resolve(run, root) == root / NEW
+
+
+def test_a_run_is_found_by_its_path(root, tmp_path):
+    assert resolve(str(root / OLD), tmp_path / "elsewhere") == root / OLD
+
+
+def test_an_id_that_is_also_a_prefix_is_that_run(root):
+    make_runs(root, f"{NEW}-copy")
+
+    assert resolve(NEW, root) == root / NEW
+
+
+def test_a_prefix_of_several_runs_is_refused(root):
+    message = f'named without doubt, got "2026" for {NEW}, {OLD}; give more of the id'
+
+    with pytest.raises(RunNotFoundError, match=message):
+        resolve("2026", root)
+
+
+def test_a_misspelt_id_is_answered_with_what_resembles_it(root):
+    misspelt = NEW.replace("143000", "143001")
+
+    with pytest.raises(RunNotFoundError, match=f'no run "{misspelt}" in .*; there are: {NEW}'):
+        resolve(misspelt, root)
+
+
+@pytest.mark.parametrize("run", ["", "x", "../..", "\0", "latest\n"])
+def test_what_names_no_run_is_answered_with_the_runs_there_are(root, run):
+    with pytest.raises(RunNotFoundError, match=f"there are: {NEW}, {OLD}"):
+        resolve(run, root)
+
+
+def test_only_some_of_many_runs_are_named(tmp_path):
+    make_runs(tmp_path, *(f"20261122-{number:06d}-digits-s0-0000" for number in range(30)))
+
+    with pytest.raises(RunNotFoundError, match=r"000029-.* and 25 more$"):
+        resolve("x", tmp_path)
+
+
+@pytest.mark.parametrize("run", ["latest", "x"])
+def test_without_runs_the_way_to_one_is_shown(tmp_path, run):
+    message = (
+        f'no run "{run}"; there are no runs in .*: start one with esper train, or name another'
+    )
+
+    with pytest.raises(RunNotFoundError, match=message):
+        resolve(run, tmp_path)
