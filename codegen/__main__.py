@@ -1,41 +1,68 @@
-"""The command line: python -m codegen."""
+"""The command line: python -m codegen [COMMAND]."""
 
 import sys
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
 
-from codegen.compile import compile_contract
-from codegen.drift import find_drift, find_generated
-from codegen.findings import Findings
-from codegen.layout import our_layout
-from codegen.render import render
-from codegen.write import write
+from codegen.commands.command import INVALID
+from codegen.commands.table import COMMANDS, DEFAULT
+from codegen.errors import CodegenError, UsageError
+from codegen.layout import Layout, foreign_layout, our_layout
+from codegen.similar import suggest
+
+_EXIT_CODES = "exit codes: 0 clean, 1 findings, 2 invalid contract or usage, 3 drift"
 
 
 def main(argv: list[str]) -> int:
-    """Generate, or check what has been generated."""
-    layout = our_layout()
-    findings = Findings()
-    contract = compile_contract(layout.spec, layout.spec_name, findings)
-    for finding in findings:
-        print(f"{finding.span}: {finding.rule} {finding.message}. {finding.hint}", file=sys.stderr)
-    if contract is None or findings.has_errors:
-        return 2
-    files = list(render(contract, layout))
-    if argv == ["check"]:
-        drifts = list(find_drift(files, layout))
-        for drift in drifts:
-            print(f"{drift.kind}: {drift.path}\n{drift.diff}")
-        if drifts:
-            print(
-                f"{len(drifts)} generated files are not what the contract says; run: {layout.command}"
-            )
-        return 3 if drifts else 0
-    for file in files:
-        if write(file.path, file.text):
-            print(f"wrote {file.path}")
-    for path in set(find_generated(layout)) - {file.path for file in files}:
-        path.unlink()
-        print(f"removed {path}")
-    return 0
+    """Run the command that the arguments name, or generate; return its exit code."""
+    commands = {command.name: command for command in COMMANDS}
+    if argv and not argv[0].startswith("-"):
+        if argv[0] not in commands:
+            hint = suggest(argv[0], commands) or f"there are: {', '.join(commands)}"
+            return _complain(f'no command "{argv[0]}"; {hint}')
+        command, argv = commands[argv[0]], argv[1:]
+    else:
+        command = DEFAULT
+    parser = ArgumentParser(
+        prog=f"python -m codegen {command.name}",
+        description=f"{command.summary}. Commands: {', '.join(commands)}.",
+        epilog=_EXIT_CODES,
+        allow_abbrev=False,
+    )
+    _add_layout_options(parser)
+    command.add_options(parser)
+    options = parser.parse_args(argv)
+    try:
+        return command.run(options, _choose_layout(options))
+    except CodegenError as error:
+        return _complain(str(error))
+    except OSError as error:
+        return _complain(f"{error.filename}: {error.strerror}")
+
+
+def _add_layout_options(parser: ArgumentParser) -> None:
+    group = parser.add_argument_group("another contract than ours (all three together)")
+    group.add_argument("--spec", type=Path, metavar="FILE", help="the contract")
+    group.add_argument("--out", type=Path, metavar="DIR", help="where its package goes")
+    group.add_argument("--package", metavar="NAME", help="by what name the package is imported")
+
+
+def _choose_layout(options: Namespace) -> Layout:
+    given = (options.spec, options.out, options.package)
+    if not any(given):
+        return our_layout()
+    if not all(given):
+        raise UsageError("--spec, --out and --package belong together; give all three")
+    if not all(part.isidentifier() for part in options.package.split(".")):
+        raise UsageError(
+            f'--package must be a dotted name like audit.events, got "{options.package}"'
+        )
+    return foreign_layout(*given)
+
+
+def _complain(message: str) -> int:
+    print(f"codegen: {message}", file=sys.stderr)
+    return INVALID
 
 
 if __name__ == "__main__":

@@ -4,11 +4,8 @@ import re
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from codegen.errors import FormatterError
 from codegen.pycode.quoting import LINE_LENGTH
-
-
-class FormatterError(Exception):
-    """The formatter that the project pins is not the one at hand."""
 
 
 def installed_version() -> str:

@@ -172,6 +172,7 @@ class Reserved(Located):
 
     doc: str
     last: str | None
+    wire: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,10 +186,9 @@ class Record(Located):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Envelope:
+class Envelope(Located):
     """What every line says beside its payload: its own fields, the context's, `event` and `v`."""
 
-    span: Span = field(compare=False)
     doc: str
     fields: tuple[Value, ...]
 

@@ -11,7 +11,7 @@ Root = Literal["package", "docs", "tests"]
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A piece of a file; `key` says what of the contract it is about, and is empty for the head of the file."""
+    """A piece of a file; `key` names what of the contract it is about, and is empty for the head of a file."""
 
     key: str
     text: str
@@ -19,7 +19,10 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """A file: its path below the target's root, and what it is made of."""
+    """A file: its path below the target's root, and what it is made of.
+
+    Python is formatted chunk by chunk. In other languages the chunks are put together as they are.
+    """
 
     path: str
     chunks: tuple[Chunk, ...]
@@ -27,8 +30,14 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Something that is generated from the contract, and below which root."""
+    """Something that is generated from the contract: its files, the root that they cannot leave, its sources.
+
+    `outputs` is the table of its files, apart from `render`, so that a template cannot invent one. `sources`
+    names the folders of codegen, beside the target's own module and templates, that decide what it renders.
+    """
 
     name: str
     root: Root
+    outputs: Callable[[Contract], Iterable[str]]
     render: Callable[[Contract, str], Iterable[Output]]
+    sources: tuple[str, ...] = ()

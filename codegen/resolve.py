@@ -83,7 +83,7 @@ class _Resolver:
         order = [name for name in spec.order if name in found]
         rest = [name for name in found if name not in order]
         return model.Envelope(
-            span=spec.span, doc=spec.doc, fields=tuple(found[name] for name in (*order, *rest))
+            **places(spec), doc=spec.doc, fields=tuple(found[name] for name in (*order, *rest))
         )
 
     def _resolve_families(self) -> tuple[model.Family, ...]:

@@ -136,7 +136,10 @@ def places(spec: Node) -> dict[str, Any]:
 
 def to_reserved(specs: tuple[ReservedSpec, ...]) -> tuple[model.Reserved, ...]:
     """Turn names of the past into the model's."""
-    return tuple(model.Reserved(**places(one), doc=one.doc, last=one.last) for one in specs)
+    return tuple(
+        model.Reserved(**places(one), doc=one.doc, last=one.last, wire=one.wire or one.name)
+        for one in specs
+    )
 
 
 def _to_enum(spec: EnumSpec) -> model.Enum:

@@ -153,6 +153,9 @@ class ReservedSpec(Node):
 
     doc: Annotated[str, Key("What it was.", form=SENTENCE)]
     last: Annotated[str | None, Key("Last version that had it.", form=VERSION)] = None
+    wire: Annotated[
+        str | None, Key("Key that it had on the wire; the name unless said.", form=WIRE_NAME)
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)

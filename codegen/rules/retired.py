@@ -19,7 +19,7 @@ def check_reserved(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
             if member.name in names:
                 yield Breach(member.span, f"{enum.name}.{member.name} is reserved")
     for owner in contract.owners:
-        names = {one.name for one in owner.reserved}
+        names = {name for one in owner.reserved for name in (one.name, one.wire)}
         for value in owner.fields:
             if names & {value.name, value.wire}:
                 message = f'"{value.name}" of {owner.name} is reserved'

@@ -6,11 +6,13 @@ from codegen.model import Contract, Event, Family, Record, Value
 from codegen.output import Chunk, Output, Target
 from codegen.printable import environment
 from codegen.pycode.imports import import_block, import_order, names_used
-from codegen.pycode.modules import fields_name, find_homes
+from codegen.pycode.modules import STATIC, fields_name, find_homes
 from codegen.pycode.quoting import Python, code, doc, ident, join, lit
+from codegen.pycode.upcasting import UpcastView, view_reserved
 from codegen.pycode.views import EnumView, EventView, RecordView, SourceView, view_record
 from codegen.pycode.wire import view_wire
 from codegen.pycode.wire_views import EnumWireView, EventWireView, field_info, view_record_wire
+from codegen.versions import parse_version
 
 _TEMPLATES = environment("python", Python)
 _OFFERING = ("channel", "codec", "enums", "envelope", "fields", "records", "registry")
@@ -27,7 +29,17 @@ def render(contract: Contract, package: str) -> Iterator[Output]:
     yield _package(contract, package, homes)
 
 
-TARGET = Target(name="python", root="package", render=render)
+def outputs(contract: Contract) -> Iterator[str]:
+    """List the modules of the package."""
+    yield "__init__.py"
+    for name in STATIC:
+        yield f"{name}.py"
+    for family in contract.families:
+        yield f"{family.name}.py"
+        yield f"{family.name}_wire.py"
+
+
+TARGET = Target(name="python", root="package", outputs=outputs, render=render, sources=("pycode",))
 
 
 def _modules(contract: Contract) -> Iterator[tuple[str, str, Iterable[Chunk]]]:
@@ -50,6 +62,8 @@ def _modules(contract: Contract) -> Iterator[tuple[str, str, Iterable[Chunk]]]:
     yield "records_wire", "Enums and records on the wire.", _records_wire(contract)
     yield "fields", "What the contract says about every field.", _fields(contract)
     yield "registry", "Everything that the contract knows, by name.", _registry(contract)
+    yield "rewriting", "Moves, fills and converts values of plain JSON.", _static("rewriting")
+    yield "upcasters", "Gives what older versions wrote the form of this one.", _upcasters(contract)
     yield "strict", "Reads lines field by field, and says what is wrong with one.", _static(
         "strict"
     )
@@ -131,6 +145,15 @@ def _retired(contract: Contract) -> Iterator[tuple[str, str]]:
     for owner in contract.owners:
         for one in owner.reserved:
             yield f"{owner.name}.{one.name}", one.doc
+
+
+def _upcasters(contract: Contract) -> Iterator[Chunk]:
+    upcasts = [UpcastView(upcast) for upcast in contract.upcasts]
+    reserved = list(view_reserved(contract))
+    for function in (*(one for upcast in upcasts for one in upcast.events), *reserved):
+        yield _chunk(str(function.name), "upcaster.py.j2", function=function)
+    now = lit(tuple(parse_version(contract.version)))
+    yield _chunk("upcasters", "upcasters.py.j2", now=now, upcasts=upcasts, reserved=reserved)
 
 
 def _codec(contract: Contract) -> Iterator[Chunk]:

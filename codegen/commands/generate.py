@@ -1,0 +1,50 @@
+"""generate: write what the contract says, and remove what it no longer says."""
+
+import sys
+from argparse import ArgumentParser, Namespace
+
+from codegen.commands.command import CLEAN, INVALID, Command
+from codegen.commands.contract import read_contract
+from codegen.commands.options import add_render_options, render_files
+from codegen.drift import find_drift
+from codegen.layout import Layout
+from codegen.watch import watch
+from codegen.write import write_all
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """Add the options of this command."""
+    add_render_options(parser)
+    parser.add_argument("--dry-run", action="store_true", help="only list what would be done")
+    parser.add_argument(
+        "--diff", action="store_true", help="only print what would change, as a diff"
+    )
+    parser.add_argument(
+        "--watch", action="store_true", help="do it again whenever the contract changes"
+    )
+
+
+def run(options: Namespace, layout: Layout) -> int:
+    """Generate once, or until it is interrupted."""
+    if options.watch:
+        return watch(layout.spec, lambda: _generate(options, layout))
+    return _generate(options, layout)
+
+
+def _generate(options: Namespace, layout: Layout) -> int:
+    contract = read_contract(layout)
+    if contract is None:
+        return INVALID
+    files = list(render_files(contract, layout, options))
+    if options.diff or options.dry_run:
+        for drift in find_drift(files, layout):
+            sys.stdout.write(drift.diff if options.diff else f"would {drift.verb} {drift.path}\n")
+        return CLEAN
+    for verb, path in write_all(files, layout):
+        print(verb, path)
+    return CLEAN
+
+
+COMMAND = Command(
+    "generate", "write what the contract says, and remove what it no longer says", run, add_options
+)

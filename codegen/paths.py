@@ -1,0 +1,20 @@
+"""Keeps generated files below their roots."""
+
+from pathlib import Path
+
+from codegen.errors import PathError
+
+
+def resolve_below(root: Path, path: str) -> Path:
+    """Return the place of a file below a root; refuse whatever leads out of it, symbolic links included."""
+    place = root / path
+    if ".." in Path(path).parts or Path(path).is_absolute():
+        raise PathError(f"a generated file stays below {root}, got {path}")
+    for part in (place, *place.parents):
+        if part == root.parent:
+            break
+        if part.is_symlink():
+            raise PathError(
+                f"{part} is a symbolic link, which generated files do not follow; remove it"
+            )
+    return place
