@@ -1,0 +1,172 @@
+"""The normalised form of a contract: JSON that says all the model says, and nothing of the file it was in.
+
+It is written and read by the model's own classes, so a new attribute there needs no line here. What is None,
+false or empty is left out, which keeps the files short and lets a newer model read older ones.
+"""
+
+import types
+from dataclasses import fields, is_dataclass
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from codegen import model
+from codegen.findings import Span
+from codegen.spec import Bounds, Given
+
+_CAPTURES: dict[str, model.Capture] = {"caller": model.FromCaller(), "context": model.FromContext()}
+_TYPES = (
+    model.Primitive,
+    model.EnumType,
+    model.RecordType,
+    model.ListType,
+    model.MapType,
+)
+
+
+# Looking annotations up takes longer than everything else here, and there are a dozen classes.
+_FIELDS: dict[type[Any], tuple[tuple[str, Any], ...]] = {}
+
+
+class NormalFormError(ValueError):
+    """What was read is no contract in the normalised form."""
+
+
+def to_plain(contract: model.Contract) -> dict[str, Any]:
+    """Turn a contract into its normalised form."""
+    return _dump_node(contract)
+
+
+def from_plain(plain: object, path: str) -> model.Contract:
+    """Read the normalised form; everything in it is then placed at the start of the file `path`.
+
+    Raises:
+        NormalFormError: it is not of that form; the error says where.
+    """
+    contract: model.Contract = _Reader(path).read_node(model.Contract, plain, "contract")
+    return contract
+
+
+def _dump(value: Any) -> Any:
+    if isinstance(value, _TYPES):
+        return str(value)
+    if isinstance(value, Given):
+        return {"value": value.value}
+    if isinstance(value, Bounds):
+        return [value.low, value.high]
+    if isinstance(value, model.FromCaller):
+        return "caller"
+    if isinstance(value, model.FromContext):
+        return "context"
+    if isinstance(value, tuple):
+        return [_dump(item) for item in value]
+    return _dump_node(value) if is_dataclass(value) else value
+
+
+def _dump_node(node: Any) -> dict[str, Any]:
+    plain = {name: _dump(getattr(node, name)) for name, _ in _fields_of(type(node))}
+    return {name: value for name, value in plain.items() if not _is_neutral(value)}
+
+
+def _is_neutral(plain: object) -> bool:
+    return plain is None or plain is False or plain in ([], {})
+
+
+def _fields_of(cls: type[Any]) -> tuple[tuple[str, Any], ...]:
+    """List the names and annotations of what a node says; where it was is left out, as in comparisons."""
+    if cls not in _FIELDS:
+        hints = get_type_hints(cls)
+        said = [one.name for one in fields(cls) if one.compare]
+        said = [name for name in said if (cls, name) != (model.Contract, "path")]
+        _FIELDS[cls] = tuple((name, hints[name]) for name in said)
+    return _FIELDS[cls]
+
+
+class _Reader:
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._span = Span(path, 1, 1)
+        self._types: dict[str, model.Type] = {
+            name: model.Primitive(name) for name in get_args(model.PrimitiveName)
+        }
+
+    def read_node(self, cls: type[Any], plain: object, where: str) -> Any:
+        if not isinstance(plain, dict):
+            raise NormalFormError(f"{where} must be an object")
+        known = dict(_fields_of(cls))
+        for name in plain:
+            if name not in known:
+                raise NormalFormError(
+                    f'{where} has no attribute "{name}"; another codegen wrote it'
+                )
+        # Types are read by name, and each record comes after those that it holds.
+        names = sorted(known, key=lambda name: name not in ("enums", "records"))
+        parts = {
+            name: self._read(known[name], plain.get(name), f"{where}.{name}") for name in names
+        }
+        if any(one.name == "span" for one in fields(cls)):
+            parts["span"] = self._span
+        if cls is model.Contract:
+            parts["path"] = self._path
+        node = cls(**parts)
+        if cls is model.Enum:
+            self._types[node.name] = model.EnumType(node)
+        if cls is model.Record:
+            self._types[node.name] = model.RecordType(node)
+        return node
+
+    def _read(self, hint: Any, plain: Any, where: str) -> Any:
+        if hint == model.Type:
+            return self._read_type(plain, where)
+        if hint == model.Capture:
+            if isinstance(plain, str) and plain in _CAPTURES:
+                return _CAPTURES[plain]
+            return self.read_node(model.FromSource, plain, where)
+        if get_origin(hint) in (types.UnionType, Union):
+            rest = [one for one in get_args(hint) if one is not types.NoneType]
+            return None if plain is None else self._read(rest[0], plain, where)
+        if get_origin(hint) is tuple:
+            return self._read_items(get_args(hint)[0], plain, where)
+        return self._read_one(hint, plain, where)
+
+    def _read_one(self, hint: Any, plain: Any, where: str) -> Any:
+        if hint is Given:
+            if not isinstance(plain, dict) or list(plain) != ["value"]:
+                raise NormalFormError(f'{where} must be an object with "value" alone')
+            return Given(plain["value"])
+        if hint is Bounds:
+            return self._read_bounds(plain, where)
+        if is_dataclass(hint):
+            assert isinstance(hint, type)
+            return self.read_node(hint, {} if plain is None else plain, where)
+        if get_origin(hint) is Literal:
+            if plain not in get_args(hint):
+                raise NormalFormError(f"{where} must be one of {', '.join(get_args(hint))}")
+            return plain
+        if hint is bool and plain is None:
+            return False
+        if hint is float and type(plain) is int:
+            return float(plain)
+        if type(plain) is not hint:
+            raise NormalFormError(f"{where} must be a {hint.__name__}")
+        return plain
+
+    def _read_items(self, hint: Any, plain: Any, where: str) -> tuple[Any, ...]:
+        if plain is not None and not isinstance(plain, list):
+            raise NormalFormError(f"{where} must be a list")
+        return tuple(
+            self._read(hint, one, f"{where}[{index}]") for index, one in enumerate(plain or ())
+        )
+
+    def _read_bounds(self, plain: Any, where: str) -> Bounds:
+        is_pair = isinstance(plain, list) and len(plain) == 2
+        if not is_pair or any(type(one) not in (int, float, types.NoneType) for one in plain):
+            raise NormalFormError(f"{where} must be a list of two numbers")
+        return Bounds(*plain)
+
+    def _read_type(self, plain: Any, where: str) -> model.Type:
+        name = plain.rstrip("[]{}") if isinstance(plain, str) else ""
+        if name not in self._types:
+            raise NormalFormError(f"{where} must be a type, got {str(plain)[:40]}")
+        of = self._types[name]
+        for wrapper in plain[len(name) :: 2]:
+            of = model.ListType(of) if wrapper == "[" else model.MapType(of)
+        return of
