@@ -2,7 +2,7 @@
 
 import pytest
 
-from esper.tolaria.atomic import write_atomically
+from esper.leyline.atomic import write_atomically
 
 
 def test_replaces_the_content(tmp_path):
