@@ -276,19 +276,26 @@ class TestCheckpoint:
         torch.manual_seed(0)
         assert torch.equal(drawn, torch.rand(()))
 
-    def test_a_checkpoint_that_is_none_leaves_the_slot_as_it_was(self):
-        slot, h = slot_in(SeedStage.HOLDING), features()
-        before = slot(h)
+    @pytest.mark.parametrize(
+        ("changes", "error", "message"),
+        [
+            ({"stage": 5}, CheckpointError, "must be sound, got one whose Invalid enum value"),
+            ({"blueprint_id": "resnet"}, SlotError, "no blueprint 'resnet' for cnn"),
+        ],
+    )
+    def test_a_checkpoint_that_cannot_be_loaded_changes_nothing(self, changes, error, message):
+        slot = slot_in(SeedStage.HOLDING)
+        slot.schedule_prune(steps=3)
+        before, planted = str(slot.state_dict()), list(slot.parameters())
         broken = slot_in(SeedStage.TRAINING).state_dict()
-        broken["_extra_state"]["stage"] = 5
+        broken["_extra_state"] |= changes
 
-        with pytest.raises(
-            CheckpointError, match="must be sound, got one whose Invalid enum value"
-        ):
+        with pytest.raises(error, match=message):
             slot.load_state_dict(broken)
 
-        assert slot.stage is SeedStage.HOLDING
-        assert torch.equal(slot(h), before)
+        assert str(slot.state_dict()) == before
+        assert [id(p) for p in slot.parameters()] == [id(p) for p in planted]
+        assert not any(p.requires_grad for p in planted)
 
     @pytest.mark.parametrize(
         "copied",
@@ -307,25 +314,3 @@ class TestCheckpoint:
         assert recorder.events == []
         assert slot.channel is recorder
         assert torch.equal(slot(h), copied(slot)(h))
-
-
-class TestFossil:
-    @pytest.mark.parametrize(
-        "germination",
-        [{}, {"alpha_algorithm": AlphaAlgorithm.MULTIPLY}, GATED],
-        ids=["add", "multiply", "gate"],
-    )
-    def test_it_computes_what_its_slot_did(self, germination):
-        slot = slot_in(SeedStage.FOSSILIZED, blueprint_id="conv_light", **germination)
-        h = features()
-
-        fossil = slot.to_fossil()
-
-        assert torch.equal(fossil(h), slot(h))
-        assert [id(p) for p in fossil.parameters()] == [id(p) for p in slot.parameters()]
-
-    def test_a_live_seed_cannot_leave(self):
-        with pytest.raises(
-            SlotError, match="only a fossilised seed can leave its slot, got HOLDING"
-        ):
-            slot_in(SeedStage.HOLDING).to_fossil()

@@ -131,12 +131,14 @@ class SeedBed(SeedLedger):
 
     def _take(self, state: SeedState) -> None:
         """Become what `state` says: its seed in place, its gate, its freeze, its way through forward."""
-        thaw(self, self._state.frozen)
         names = (state.seed_id, state.blueprint_id)
+        seed = self.seed if names == (self.seed_id, self.blueprint_id) else None
         if not has_seed(state.stage):
-            self.seed = None
-        elif self.seed is None or names != (self.seed_id, self.blueprint_id):
-            self.seed = self._at_home(build_seed(self.topology, state.blueprint_id, self.channels))
+            seed = None
+        elif seed is None:
+            seed = self._at_home(build_seed(self.topology, state.blueprint_id, self.channels))
+        thaw(self, self._state.frozen)
+        self.seed = seed
         self._state = state
         self._fit_gate()
         state.frozen = freeze(self) if state.frozen else []
