@@ -1,6 +1,6 @@
 """The table of commands."""
 
-from codegen.commands import check, generate, schema, validate
+from codegen.commands import check, coverage, generate, schema, validate
 from codegen.commands.command import Command
 
 DEFAULT = generate.COMMAND
@@ -10,4 +10,5 @@ COMMANDS: tuple[Command, ...] = (
     check.COMMAND,
     validate.COMMAND,
     schema.COMMAND,
+    coverage.COMMAND,
 )

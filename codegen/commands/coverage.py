@@ -1,0 +1,111 @@
+"""coverage: compare what the contract declares with what the code does, or with what a log holds."""
+
+import sys
+from argparse import ArgumentParser, Namespace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from codegen.commands.command import CLEAN, FINDINGS, INVALID, Command
+from codegen.commands.contract import read_contract
+from codegen.coverage.judge import judge
+from codegen.coverage.point import Point
+from codegen.coverage.recorded import measure_log
+from codegen.coverage.settings import SettingsSpec, load_settings
+from codegen.coverage.table import to_json, to_text
+from codegen.errors import UsageError
+from codegen.findings import Findings
+from codegen.layout import Layout
+from codegen.model import Contract
+from codegen.report import FORMATS, report
+
+_SETTINGS = "coverage.yaml"
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """Add the options of this command."""
+    parser.add_argument(
+        "--log",
+        type=Path,
+        metavar="RUN",
+        help="judge this run's folder or log file instead of the code",
+    )
+    parser.add_argument(
+        "--source",
+        type=Path,
+        metavar="DIR",
+        help="root of the code; that of the package unless said",
+    )
+    parser.add_argument(
+        "--format", choices=list(FORMATS), default="text", help="how to print findings"
+    )
+
+
+def run(options: Namespace, layout: Layout) -> int:
+    """Measure the code or the log, and judge it."""
+    contract = read_contract(layout)
+    settings = _read_settings(layout)
+    if contract is None or settings is None:
+        return INVALID
+    findings = Findings()
+    if options.log is None:
+        points = _measure_code(contract, layout, options.source, findings)
+    else:
+        points = measure_log(contract, layout.package, options.log)
+    today = datetime.now(UTC).date()
+    shares = judge(points, settings, today, findings)
+    if options.format == "text":
+        name = _settings_name(layout)
+        sys.stdout.write(to_text(points, shares, findings, settings_name=name, today=today))
+    elif options.format == "json":
+        sys.stdout.write(to_json(points, shares, findings))
+    else:
+        sys.stdout.write(report(findings, options.format))
+    return FINDINGS if len(findings) else CLEAN
+
+
+COMMAND = Command(
+    "coverage",
+    "find what is declared but not emitted, not read, always the same, or (--log) not seen in a run",
+    run,
+    add_options,
+)
+
+
+def _read_settings(layout: Layout) -> SettingsSpec | None:
+    findings = Findings()
+    settings = load_settings(layout.spec.with_name(_SETTINGS), _settings_name(layout), findings)
+    sys.stderr.write(report(findings, "text"))
+    return settings
+
+
+def _settings_name(layout: Layout) -> str:
+    return Path(layout.spec_name).with_name(_SETTINGS).as_posix()
+
+
+def _measure_code(
+    contract: Contract, layout: Layout, source: Path | None, findings: Findings
+) -> list[Point]:
+    try:
+        # Importing mypy takes longer than everything else that `--log` does.
+        from codegen.coverage.static import measure_code
+    except ImportError as error:
+        raise UsageError(f"the code is scanned with mypy, got: {error}; install it") from None
+    return measure_code(contract, layout.package, _near(source or _root_of(layout)), findings)
+
+
+def _root_of(layout: Layout) -> Path:
+    """Return the folder from which the package is imported."""
+    folder = layout.roots["package"].resolve()
+    parts = layout.package.split(".")
+    if list(folder.parts[-len(parts) :]) != parts:
+        raise UsageError(
+            f"the folders of the package must be named {layout.package}, got {folder};"
+            " name the root of the code with --source"
+        )
+    return folder.parents[len(parts) - 1]
+
+
+def _near(path: Path) -> Path:
+    """Return a path as findings show it: from the folder we are in, if it is below."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path

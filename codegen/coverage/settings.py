@@ -1,0 +1,62 @@
+"""What coverage must reach, and which gaps are excused: a file beside the contract.
+
+It is a file of its own because the contract says what leaves the process, not how far our code has come in using it:
+an excuse must not change the contract's hash, its version, or what is generated from it.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from codegen.bind import Binder
+from codegen.findings import Findings
+from codegen.forms import DATE, EXEMPTED, SENTENCE
+from codegen.load import load
+from codegen.spec import Key, Node
+
+
+@dataclass(frozen=True, kw_only=True)
+class FloorsSpec(Node):
+    """Percentages below which coverage fails, of what is declared and not excused."""
+
+    emitted: Annotated[int, Key("Events that the code emits.")] = 100
+    noticed: Annotated[int, Key("Events of which the code reads any field.")] = 100
+    read: Annotated[int, Key("Fields that the code reads.")] = 100
+    varied: Annotated[int, Key("Fields that the code gives more than one constant.")] = 100
+    seen: Annotated[int, Key("Events that occur in the log.")] = 100
+    moved: Annotated[int, Key("Fields that leave their default, null or emptiness in the log.")] = (
+        100
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SuppressionSpec(Node):
+    """A gap that is excused for a while; its name is the rule and what it is about."""
+
+    until: Annotated[str, Key('Last day, like "2026-01-31".', form=DATE)]
+    why: Annotated[str, Key("Why it may be.", form=SENTENCE)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SettingsSpec(Node):
+    """The settings of coverage."""
+
+    floors: Annotated[FloorsSpec, Key("What coverage must reach.")] = FloorsSpec()
+    suppressions: Annotated[
+        tuple[SuppressionSpec, ...],
+        Key("Gaps that are excused, by rule and what they are about.", names=EXEMPTED),
+    ] = ()
+
+
+def load_settings(path: Path, name: str, findings: Findings) -> SettingsSpec | None:
+    """Read the settings at `path`, which findings call `name`; None when there is something wrong with them.
+
+    Without a file every floor is 100 and nothing is excused.
+    """
+    if not path.exists():
+        return SettingsSpec()
+    document = load(path, name, findings)
+    if document is None:
+        return None
+    settings = Binder(findings).bind(SettingsSpec, document)
+    return None if findings.has_errors else settings

@@ -1,0 +1,156 @@
+"""The half of coverage that the code tells: what is emitted, what is read, what is given more than one constant."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from codegen.coverage.point import Point, live_events, nested_records, own_fields
+from codegen.coverage.scan import scan
+from codegen.coverage.uses import Call, Uses
+from codegen.findings import Findings, Span
+from codegen.model import Contract, Event, Field, FromCaller, FromSource, Record, Value
+from codegen.pycode.modules import helper_name
+
+HAND_BUILT = "COV010"
+
+
+def measure_code(contract: Contract, package: str, root: Path, findings: Findings) -> list[Point]:
+    """Scan the code below `root`, generated code aside, and return what it covers of the contract.
+
+    Payloads that are built by hand are added to `findings`: they by-pass the emission helpers.
+
+    Raises:
+        ScanError: the code cannot be scanned.
+    """
+    names = _Names(package)
+    events = live_events(contract)
+    records = nested_records(contract)
+    owners: list[Event | Record] = [*events, *records]
+    uses = scan(
+        root,
+        package,
+        helpers={names.helper(event) for event in events},
+        fields={names.field(owner, value) for owner in owners for value in owner.fields},
+    )
+    _find_hand_built(contract, names, uses, findings)
+    return [
+        *_emitted(events, names, uses),
+        *_noticed(events, names, uses),
+        *_read(owners, names, uses),
+        *_context_read(contract, names, uses),
+        *_varied_events(events, names, uses),
+        *_varied_records(records, names, uses),
+    ]
+
+
+class _Names:
+    """The dotted names under which Python knows what the contract declares."""
+
+    def __init__(self, package: str) -> None:
+        self._package = package
+
+    def helper(self, event: Event) -> str:
+        """Name the function that emits an event."""
+        return f"{self._package}.{event.family}.{helper_name(event)}"
+
+    def owner(self, owner: Event | Record) -> str:
+        """Name the class of a payload or record."""
+        if isinstance(owner, Event):
+            return f"{self._package}.{owner.family}.{owner.payload}"
+        return f"{self._package}.records.{owner.name}"
+
+    def field(self, owner: Event | Record, value: Value) -> str:
+        """Name a field of a payload or record."""
+        return f"{self.owner(owner)}.{value.name}"
+
+
+def _find_hand_built(contract: Contract, names: _Names, uses: Uses, findings: Findings) -> None:
+    for event in contract.events:
+        for place in uses.constructions.get(names.owner(event), ()):
+            message = f"{event.payload} is built by hand"
+            findings.add(place, HAND_BUILT, message, f"call {helper_name(event)} instead")
+
+
+def _emitted(events: Iterable[Event], names: _Names, uses: Uses) -> Iterator[Point]:
+    for event in events:
+        places = tuple(sorted(uses.emissions.get(names.helper(event), {})))
+        yield Point(
+            measure="emitted",
+            name=event.name,
+            span=event.span,
+            is_covered=bool(places),
+            places=places,
+        )
+
+
+def _noticed(events: Iterable[Event], names: _Names, uses: Uses) -> Iterator[Point]:
+    for event in events:
+        is_noticed = any(names.field(event, value) in uses.reads for value in event.fields)
+        yield Point(measure="noticed", name=event.name, span=event.span, is_covered=is_noticed)
+
+
+def _read(owners: Iterable[Event | Record], names: _Names, uses: Uses) -> Iterator[Point]:
+    for owner in owners:
+        for value in own_fields(owner):
+            places = tuple(sorted(uses.reads.get(names.field(owner, value), ())))
+            yield _read_point(f"{owner.name}.{value.name}", value.span, places)
+
+
+def _context_read(contract: Contract, names: _Names, uses: Uses) -> Iterator[Point]:
+    for value in contract.context:
+        if value.place == "payload" and not value.deprecated:
+            reads = [uses.reads.get(names.field(one, value), set()) for one in contract.events]
+            places = tuple(sorted(set().union(*reads)))
+            yield _read_point(f"context.{value.name}", value.span, places)
+
+
+def _read_point(name: str, span: Span, places: tuple[Span, ...]) -> Point:
+    return Point(measure="read", name=name, span=span, is_covered=bool(places), places=places)
+
+
+def _varied_events(events: Iterable[Event], names: _Names, uses: Uses) -> Iterator[Point]:
+    """Judge the fields of what is emitted; the others are told of once, by their event."""
+    for event in events:
+        calls = uses.emissions.get(names.helper(event), {}).values()
+        for value in own_fields(event) if calls else ():
+            assert isinstance(value, Field)
+            yield _varied_point(event.name, value, _values_of(value, calls, uses))
+
+
+def _varied_records(records: Iterable[Record], names: _Names, uses: Uses) -> Iterator[Point]:
+    for record in records:
+        calls = uses.constructions.get(names.owner(record), {}).values()
+        for value in own_fields(record) if calls else ():
+            yield _varied_point(
+                record.name, value, {call.arguments.get(value.name) for call in calls}
+            )
+
+
+def _values_of(field: Field, calls: Iterable[Call], uses: Uses) -> set[str | None]:
+    """Return what a field is given: constants, and None for anything else."""
+    match field.capture:
+        case FromCaller():
+            return {call.arguments.get(field.name) for call in calls}
+        case FromSource(attribute):
+            return {value for call in calls for value in _held_by(call.sources, attribute, uses)}
+        case _:
+            return {None}
+
+
+def _held_by(classes: tuple[str, ...], attribute: str, uses: Uses) -> set[str | None]:
+    """Return what an attribute of a source is given when the source is built."""
+    held: set[str | None] = set()
+    for name in classes:
+        calls = uses.constructions.get(name, {}).values()
+        held |= {call.arguments.get(attribute) for call in calls} or {None}
+    return held or {None}
+
+
+def _varied_point(owner: str, value: Value, given: set[str | None]) -> Point:
+    is_constant = len(given) == 1 and None not in given
+    return Point(
+        measure="varied",
+        name=f"{owner}.{value.name}",
+        span=value.span,
+        is_covered=not is_constant,
+        instead=" ".join(text for text in given if text),
+    )
