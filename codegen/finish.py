@@ -13,6 +13,7 @@ from codegen.output import Chunk, Output
 from codegen.provenance import Header, Part, hash_part, print_file, split_file
 
 UNFORMATTED = "none"
+UNRELATED = "none"
 
 
 class Finisher:
@@ -55,6 +56,8 @@ class Finisher:
 
     def _hash_spec(self, output: Output) -> str:
         """Hash the parts of the contract that the chunks of a file are about; of all, when they name none."""
+        if not output.says_contract:
+            return UNRELATED
         keys = [chunk.key for chunk in output.chunks if chunk.key in self._meanings]
         nodes = [self._meanings[key] for key in keys] or [self._contract]
         return hash_text("".join(hash_meaning(node) for node in nodes))

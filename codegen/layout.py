@@ -29,6 +29,7 @@ def our_layout() -> Layout:
             "package": PROJECT / "src" / "esper" / "_generated",
             "docs": PROJECT / "docs",
             "tests": PROJECT / "tests" / "_generated",
+            "specs": PROJECT / "specs",
         },
         command="make codegen",
     )

@@ -6,7 +6,7 @@ from typing import Literal
 
 from codegen.model import Contract
 
-Root = Literal["package", "docs", "tests"]
+Root = Literal["package", "docs", "tests", "specs"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +22,12 @@ class Output:
     """A file: its path below the target's root, and what it is made of.
 
     Python is formatted chunk by chunk. In other languages the chunks are put together as they are.
+    What `says_contract` is false for comes from codegen alone, whatever the contract says.
     """
 
     path: str
     chunks: tuple[Chunk, ...]
+    says_contract: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,8 @@ class Target:
     """Something that is generated from the contract: its files, the root that they cannot leave, its sources.
 
     `outputs` is the table of its files, apart from `render`, so that a template cannot invent one. `sources`
-    names the folders of codegen, beside the target's own module and templates, that decide what it renders.
+    names the files and folders of codegen, beside the target's own module and templates, that decide what it
+    renders.
     """
 
     name: str

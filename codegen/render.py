@@ -49,12 +49,11 @@ def render(
 
 def generator_hash(target: Target) -> str:
     """Hash everything that decides what a target renders."""
-    module = _HERE / "targets" / f"{target.name}.py"
-    folders = [_HERE / "templates" / target.name, *(_HERE / name for name in target.sources)]
-    files = [
-        path for folder in folders for path in folder.rglob("*") if path.suffix in (".py", ".j2")
-    ]
-    return hash_files([module, *files])
+    own = [_HERE / "targets" / f"{target.name}.py", _HERE / "templates" / target.name]
+    found = []
+    for place in (*own, *(_HERE / name for name in target.sources)):
+        found += [place] if place.is_file() else place.rglob("*")
+    return hash_files(path for path in found if path.suffix in (".py", ".j2"))
 
 
 def _check_outputs(target: Target, contract: Contract, layout: Layout) -> Iterator[Output]:

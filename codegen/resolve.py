@@ -23,7 +23,11 @@ from codegen.spec import (
 _EVERY_LINE = (
     ValueSpec(name="event", type="str", doc="The event.", length=Bounds(1, 128)),
     ValueSpec(
-        name="v", type="str", doc="Version of the contract.", pattern=r"[0-9]+\.[0-9]+\.[0-9]+"
+        name="v",
+        type="str",
+        doc="Version of the contract.",
+        pattern=r"[0-9]+\.[0-9]+\.[0-9]+",
+        length=Bounds(5, 32),
     ),
 )
 

@@ -1,6 +1,6 @@
 """The table of targets."""
 
 from codegen.output import Target
-from codegen.targets import python
+from codegen.targets import contract_schema, python
 
-TARGETS: tuple[Target, ...] = (python.TARGET,)
+TARGETS: tuple[Target, ...] = (python.TARGET, contract_schema.TARGET)

@@ -1,0 +1,30 @@
+"""Target contract schema: the JSON Schema by which editors complete and check contracts."""
+
+import json
+from collections.abc import Iterator
+
+from codegen.model import Contract
+from codegen.output import Chunk, Output, Target
+from codegen.schema import contract_schema
+
+_FILE = "contract.schema.json"
+
+
+def outputs(contract: Contract) -> Iterator[str]:
+    """List the one file."""
+    yield _FILE
+
+
+def render(contract: Contract, package: str) -> Iterator[Output]:
+    """Render the schema, which is that of every contract."""
+    text = json.dumps(contract_schema(), indent=2) + "\n"
+    yield Output(_FILE, (Chunk("", text),), says_contract=False)
+
+
+TARGET = Target(
+    name="contract_schema",
+    root="specs",
+    outputs=outputs,
+    render=render,
+    sources=("schema.py", "spec.py", "forms.py"),
+)
