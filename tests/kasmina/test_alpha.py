@@ -30,7 +30,7 @@ def ramp(schedule: AlphaSchedule) -> list[float]:
         (AlphaCurve.SIGMOID, [0.0242, 0.2301, 0.7699, 0.9758, 1.0]),
     ],
 )
-def test_curves_have_the_values_of_the_reference(curve, alphas):
+def test_curves_have_the_values_of_esper_lite(curve, alphas):
     schedule = AlphaSchedule()
     schedule.retarget(1.0, steps=5, curve=curve)
 

@@ -1,4 +1,4 @@
-"""Slots tell of themselves exactly as recorded, and as the reference behaviour did."""
+"""Slots tell of themselves exactly as esper-lite did when it was recorded."""
 
 import gzip
 import json

@@ -31,7 +31,7 @@ TOLERANCE: Final = 1e-6
 """How far an amplitude may be from its target and still count as there."""
 
 STEEPNESS: Final = 12.0
-"""Slope of the SIGMOID curve in the middle (reference behaviour: 12, so that its ends are nearly flat)."""
+"""Slope of the SIGMOID curve in the middle (as in esper-lite; it makes the ends nearly flat)."""
 
 
 def is_full(alpha: float) -> bool:

@@ -23,12 +23,12 @@ GATES: Final[Mapping[SeedStage, Gate]] = MappingProxyType(
 
 FULL_SCORE_IMPROVEMENT: Final = 5.0
 FULL_SCORE_CONTRIBUTION: Final = 10.0
-"""Percentage points that earn a score of 1 at G2 and at G5 (reference behaviour)."""
+"""Percentage points that earn a score of 1 at G2 and at G5, as in esper-lite."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QualityGates:
-    """How strict the gates are. The numbers are those of the reference behaviour."""
+    """How strict the gates are. The numbers are those of esper-lite."""
 
     min_training_improvement: float = 0.5
     """G2: percentage points of accuracy gained in TRAINING."""

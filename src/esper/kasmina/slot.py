@@ -37,7 +37,7 @@ MAX_SLOT_ID_LENGTH: Final = 64
 """What the telemetry contract allows."""
 
 COOL_DOWN_TICKS: Final = {SeedStage.PRUNED: 0, SeedStage.EMBARGOED: 5, SeedStage.RESETTING: 1}
-"""Ticks of `step_epoch` that must be counted in a stage of the cool-down before it is left (reference behaviour)."""
+"""Ticks of `step_epoch` that must be counted in a stage of the cool-down before it is left, as in esper-lite."""
 
 AUTO_PRUNE_REASONS: Final = frozenset(
     {"governor_nan", "governor_lobotomy", "governor_divergence", "governor_rollback"}

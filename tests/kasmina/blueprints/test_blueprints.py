@@ -60,7 +60,7 @@ def unmoved(before, after) -> list[str]:
 
 
 @every_blueprint(ALL)
-def test_it_has_as_many_parameters_as_the_reference(topology, name):
+def test_it_has_as_many_parameters_as_in_esper_lite(topology, name):
     counts = [
         sum(p.numel() for p in build_seed(topology, name, channels).parameters())
         for channels in (8, 32, 128)

@@ -41,7 +41,7 @@ EVERY_HOST = pytest.mark.parametrize(("build", "loss_of"), HOSTS, ids=["cnn", "t
 
 
 @pytest.mark.parametrize(("build", "count"), [(CNNHost, 94_762), (TransformerHost, 30_044_544)])
-def test_by_default_it_has_the_parameters_of_the_reference(build, count):
+def test_by_default_it_has_the_parameters_of_esper_lite(build, count):
     with torch.device("meta"):
         host = build()
 
