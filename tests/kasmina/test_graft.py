@@ -75,7 +75,7 @@ def test_a_sequence_does_not_count_its_slot():
 def test_a_slot_is_made_as_the_spec_says():
     recorder, gates = Recorder(), QualityGates(min_contribution=3.0)
     spec = SlotSpec(channels=CHANNELS, topology="transformer", slot_id="mine", gates=gates)
-    model = net().to(torch.float64)
+    model = net().to(torch.float64).eval()
 
     slots = graft(model, {"0": spec, "1": SPEC}, channel=recorder)
 
@@ -84,6 +84,7 @@ def test_a_slot_is_made_as_the_spec_says():
     assert slots["0"].channel is recorder
     slots["1"].germinate("norm")
     assert slots["1"].seed.scale.dtype is torch.float64
+    assert not slots["1"].seed.training
 
 
 # PyTorch's compiler breaks PyTorch's own rule when it traces an autograd function.

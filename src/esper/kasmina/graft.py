@@ -73,7 +73,7 @@ def graft(
             if parameter.is_floating_point():
                 slots[path].to(parameter)
                 break
-        module.register_module(SLOT_NAME, slots[path])
+        module.register_module(SLOT_NAME, slots[path].train(module.training))
     return slots
 
 
