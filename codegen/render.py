@@ -50,7 +50,7 @@ def render(
 def generator_hash(target: Target) -> str:
     """Hash everything that decides what a target renders."""
     own = [_HERE / "targets" / f"{target.name}.py", _HERE / "templates" / target.name]
-    found = []
+    found: list[Path] = []
     for place in (*own, *(_HERE / name for name in target.sources)):
         found += [place] if place.is_file() else place.rglob("*")
     return hash_files(path for path in found if path.suffix in (".py", ".j2"))
