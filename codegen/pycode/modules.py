@@ -65,7 +65,7 @@ STATIC = {
     "envelope": ("Envelope", "LineWire"),
     "records_wire": ("NonFinite", "spell"),
     "fields": ("ENVELOPE_FIELDS", "EVENT_FIELDS", "FieldInfo", "RECORD_FIELDS"),
-    "registry": ("ENUMS", "EVENTS", "OPEN_ENUMS", "RECORDS", "RETIRED", "VERSION"),
+    "registry": ("DEPRECATED", "ENUMS", "EVENTS", "OPEN_ENUMS", "RECORDS", "RETIRED", "VERSION"),
     "rewriting": ("clamp", "each", "fill", "put", "rename", "scale", "take", "to_integer"),
     "upcasters": ("check_version", "reads_as_is", "upcast"),
     "strict": ("read_line", "read_payload"),

@@ -58,7 +58,7 @@ class EnumWireView:
 
 def field_info(value: Value) -> Python:
     """Write the arguments with which the registry describes a field, leaving defaults out."""
-    bounds = value.range
+    bounds, length = value.range, value.length
     parts: dict[str, object] = {
         "name": value.name,
         "type": str(value.type),
@@ -66,6 +66,9 @@ def field_info(value: Value) -> Python:
         "unit": value.unit,
         "low": bounds.low if bounds else None,
         "high": bounds.high if bounds else None,
+        "min_length": (length.low or None) if length else None,
+        "max_length": length.high if length else None,
+        "pattern": value.pattern,
         "nullable": value.nullable or None,
         "nonfinite": value.nonfinite if value.nonfinite != "error" else None,
         "wire": value.wire if value.wire != value.name else None,

@@ -133,6 +133,7 @@ def _registry(contract: Contract) -> Iterator[Chunk]:
         enums=[{"literal": lit(one.name), "name": ident(one.name)} for one in contract.enums],
         open_enums=lit([one.name for one in contract.enums if one.open]),
         retired=[(lit(name), lit(text)) for name, text in _retired(contract)],
+        deprecated=[(lit(name), lit(why)) for name, why in _deprecated(contract)],
     )
 
 
@@ -145,6 +146,20 @@ def _retired(contract: Contract) -> Iterator[tuple[str, str]]:
     for owner in contract.owners:
         for one in owner.reserved:
             yield f"{owner.name}.{one.name}", one.doc
+
+
+def _deprecated(contract: Contract) -> Iterator[tuple[str, str]]:
+    for enum in contract.enums:
+        for member in enum.members:
+            if member.deprecated:
+                yield f"{enum.name}.{member.name}", member.deprecated
+    for event in contract.events:
+        if event.deprecated:
+            yield event.name, event.deprecated
+    for owner in contract.owners:
+        for field in owner.fields:
+            if field.deprecated:
+                yield f"{owner.name}.{field.name}", field.deprecated
 
 
 def _upcasters(contract: Contract) -> Iterator[Chunk]:
