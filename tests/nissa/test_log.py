@@ -10,6 +10,7 @@ from esper._generated.codec import decode_line
 from esper.leyline.errors import LogError
 from esper.nissa.hub import Hub
 from esper.nissa.log import LogPosition, RunLog, RunLogConfig
+from esper.nissa.sinks.memory import MemorySink
 from tests.nissa.teller import tell_germination, tell_snapshot
 
 
@@ -107,16 +108,37 @@ def test_ranks_write_files_of_their_own(tmp_path):
     assert sorted(file.name.split("-")[0] for file in log_files(tmp_path)) == ["0", "1"]
 
 
-def test_a_log_serves_one_hub(tmp_path, capsys):
-    log = RunLog(tmp_path)
-    with Hub("run") as first, Hub("run") as second:
-        first.attach(log)
-        second.attach(log)
-        tell_germination(first.channel())
-        tell_germination(second.channel())
-        assert second.stats.sinks[0].num_failed == 1
+def records(number=1):
+    """Return records as a hub passes them to its sinks."""
+    with Hub("run") as hub:
+        memory = hub.attach(MemorySink())
+        for _ in range(number):
+            tell_germination(hub.channel(env_id=0))
+    return memory.records
 
-    assert len(log_lines(tmp_path)) == 1
+
+def test_a_log_serves_one_hub(tmp_path):
+    log = RunLog(tmp_path)
+    log.write(*records()[0])
+
+    with pytest.raises(ValueError, match=r"a log must have one hub, got .*; make a log for each"):
+        log.write(*records()[0])
+
+
+def test_a_closed_log_takes_nothing(tmp_path):
+    log = RunLog(tmp_path)
+    log.close()
+    log.close()
+
+    with pytest.raises(ValueError, match="written to an open log, got a closed one; make another"):
+        log.write(*records()[0])
+
+
+def test_a_line_that_no_reader_would_take_is_not_written(tmp_path, monkeypatch):
+    monkeypatch.setattr("esper.nissa.log.MAX_LINE_BYTES", 100)
+
+    with pytest.raises(ValueError, match="a log line must be at most 100 bytes, got "):
+        RunLog(tmp_path).write(*records()[0])
 
 
 def test_sync_and_close_may_come_from_elsewhere(tmp_path):

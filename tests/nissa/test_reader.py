@@ -1,10 +1,12 @@
 """What the reader takes, leaves out and refuses."""
 
 import contextlib
+import errno
 import json
 import os
 import re
 import tracemalloc
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -141,7 +143,7 @@ def test_an_empty_segment_holds_nothing(tmp_path):
         (changed(seq=-1), r"seq must be in \[0, "),
         (changed(seq=2**63), r"seq must be in \[0, "),
         (changed(event="SEED_SOLD"), "event must be an event of the contract, got 'SEED_SOLD'"),
-        (changed(v="1"), "v must match"),
+        (changed(v="one.2"), "v must match"),
         (changed(payload=None), "SEED_GERMINATED must be an object, got None"),
     ],
 )
@@ -289,6 +291,29 @@ def test_what_is_no_file_is_refused_without_waiting(tmp_path, make):
 
     with pytest.raises(LogError, match="must be a regular file; remove what is there"):
         seqs(read_run(tmp_path))
+
+
+def test_a_file_that_the_disk_does_not_give_back_is_refused(tmp_path):
+    (tmp_path / "log").mkdir()
+    # A regular file whose first bytes are never mapped, so that reading them fails as a bad disk does.
+    (tmp_path / "log" / "0-ab-0000.jsonl").symlink_to("/proc/self/mem")
+
+    with pytest.raises(
+        LogError, match=r"jsonl: a log file must be readable, got Input/output error; "
+    ):
+        seqs(read_run(tmp_path))
+
+
+def test_a_log_that_may_not_be_listed_is_refused(tmp_path, monkeypatch):
+    (tmp_path / "log").mkdir()
+    monkeypatch.setattr(Path, "iterdir", refuse)
+
+    with pytest.raises(LogError, match="log: a run log must be readable, got Permission denied; "):
+        read_run(tmp_path)
+
+
+def refuse(path):
+    raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
 
 def test_a_folder_without_a_log_is_no_run(tmp_path):

@@ -1,6 +1,8 @@
 """How runs are named, listed and found."""
 
+import errno
 import re
+from pathlib import Path
 
 import pytest
 
@@ -64,6 +66,16 @@ def test_runs_are_listed_newest_first_and_nothing_else_is(root):
     assert [folder.name for folder in list_runs(root)] == [NEW, OLD, "best"]
 
 
+def test_a_root_that_may_not_be_listed_is_refused(tmp_path, monkeypatch):
+    def refuse(path):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+
+    with pytest.raises(RunNotFoundError, match=r"must be readable, got .* \(Permission denied\); "):
+        list_runs(tmp_path)
+
+
 def test_a_root_that_does_not_exist_holds_no_runs(tmp_path):
     assert list_runs(tmp_path / "runs") == []
 
@@ -101,6 +113,14 @@ def test_a_misspelt_id_is_answered_with_what_resembles_it(root):
 def test_what_names_no_run_is_answered_with_the_runs_there_are(root, run):
     with pytest.raises(RunNotFoundError, match=f"there are: {NEW}, {OLD}"):
         resolve(run, root)
+
+
+@pytest.mark.parametrize("run", ["\n", "\x1b[2J"])
+def test_a_name_is_no_command_for_the_terminal(root, run):
+    with pytest.raises(RunNotFoundError) as raised:
+        resolve(run, root)
+
+    assert str(raised.value).isprintable()
 
 
 def test_only_some_of_many_runs_are_named(tmp_path):

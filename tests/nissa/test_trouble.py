@@ -4,8 +4,11 @@ import json
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 from esper.nissa.reader import read_run
+
+ROOT = Path(__file__).parents[2]
 
 PRELUDE = """
 import json, resource, sys
@@ -24,7 +27,9 @@ folder = Path(sys.argv[1])
 
 def start(script, folder):
     command = [sys.executable, "-c", PRELUDE + script, str(folder)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
 
 
 def run(script, folder):

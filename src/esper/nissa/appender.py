@@ -64,7 +64,7 @@ class Appender:
         assert self.boot is not None
         segment = next_segment(self._folder, rank=self.rank, boot=self.boot)
         # O_EXCL: a file that exists belongs to another writer, whoever that is.
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
         self._descriptor = os.open(segment.path, flags, 0o666)
         self.segment = segment
         self.num_bytes = 0

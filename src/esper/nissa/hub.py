@@ -125,7 +125,7 @@ class Hub:
                 )
             if any(outlet.guard.sink is sink for outlet in self._outlets):
                 raise ValueError(
-                    f"a sink must be attached once, got this {type(sink).__name__} again"
+                    f"a sink must be attached once, got this {type(sink).__name__} again; make another"
                 )
             outlets = (*self._outlets, self._outlet(sink))
             # False sorts before True: immediate sinks first, each kind in the order of attachment.
@@ -143,7 +143,7 @@ class Hub:
             found = [outlet for outlet in self._outlets if outlet.guard.sink is sink]
             if not found:
                 raise ValueError(
-                    f"a sink must be attached to be detached, got this {type(sink).__name__}"
+                    f"a sink must be attached to be detached, got this {type(sink).__name__}; attach it first"
                 )
             self._outlets = tuple(outlet for outlet in self._outlets if outlet not in found)
             self._tell_channels()
@@ -159,8 +159,8 @@ class Hub:
         """Number one event and pass it to the sinks."""
         with self._lock:
             if self._is_delivering:
-                # This very thread is at it, and a sink or a signal handler has emitted: numbers stay in order when
-                # the loop below comes to it.
+                # A sink or a signal handler has emitted while this very thread delivers. The loop below comes to
+                # it, so that numbers stay in order.
                 self._backlog.append((context, payload))
                 return
             self._is_delivering = True

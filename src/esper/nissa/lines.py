@@ -51,4 +51,6 @@ def read_lines(path: Path) -> Iterator[Line]:
                     )
                 yield line
     except OSError as error:
-        raise LogError(f"{path}: a log file must be readable, got {error.strerror}") from error
+        raise LogError(
+            f"{path}: a log file must be readable, got {error.strerror}; copy the run to a sound disk"
+        ) from error

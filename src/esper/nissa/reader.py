@@ -122,8 +122,14 @@ def _find_segments(folder: Path) -> list[Segment]:
         raise RunNotFoundError(
             f"a run must have a folder named {LOG_FOLDER}, got {folder} without one; see: esper runs"
         )
+    try:
+        paths = [path for path in log_folder.iterdir() if path.suffix == ".jsonl"]
+    except OSError as error:
+        raise LogError(
+            f"{log_folder}: a run log must be readable, got {error.strerror}; copy the run to a sound disk"
+        ) from error
     segments = []
-    for path in log_folder.glob("*.jsonl"):
+    for path in paths:
         segment = Segment.parse(path)
         if segment is None:
             raise LogError(

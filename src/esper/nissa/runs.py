@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from esper.leyline.errors import RunNotFoundError
+from esper.leyline.text import printable
 from esper.nissa.segments import LOG_FOLDER
 
 LATEST = "latest"
@@ -41,7 +42,7 @@ def list_runs(root: Path) -> list[Path]:
     if not root.is_dir():
         return []
     try:
-        return sorted(filter(is_run, root.iterdir()), key=_age_key, reverse=True)
+        return sorted(filter(_is_run, root.iterdir()), key=_age_key, reverse=True)
     except OSError as error:
         raise RunNotFoundError(
             f"the folder of runs must be readable, got {root} ({error.strerror}); name another --run-dir"
@@ -63,30 +64,34 @@ def resolve(run: str, root: Path) -> Path:
         return named[0]
     if len(named) > 1:
         raise RunNotFoundError(
-            f'a run must be named without doubt, got "{run}" for {_listed(named)}; give more of the id'
+            f'a run must be named without doubt, got "{printable(run)}" for {_listed(named)}; give more of the id'
         )
-    if run and is_run(Path(run)):
+    if run and _is_run(Path(run)):
         return Path(run)
     raise RunNotFoundError(_what_there_is(run, root, folders))
 
 
-def is_run(folder: Path) -> bool:
+def _is_run(folder: Path) -> bool:
     """Return whether `folder` holds a run log."""
     return (folder / LOG_FOLDER).is_dir()
 
 
 def _what_there_is(run: str, root: Path, folders: list[Path]) -> str:
     """Return a message about a run that is not there, with those that resemble it or else the newest."""
+    shown_run = printable(run)
     if not folders:
-        return f'no run "{run}"; there are no runs in {root}: start one with esper train, or name another --run-dir'
+        return (
+            f'no run "{shown_run}"; there are no runs in {root}: start one with esper train, or name'
+            " another --run-dir"
+        )
     names = [folder.name for folder in folders]
     close = set(difflib.get_close_matches(run, names, n=_MAX_LISTED))
     shown = [folder for folder in folders if folder.name in close] or folders
-    return f'no run "{run}" in {root}; there are: {_listed(shown)}'
+    return f'no run "{shown_run}" in {root}; there are: {_listed(shown)}'
 
 
 def _listed(folders: list[Path]) -> str:
-    names = [folder.name for folder in folders[:_MAX_LISTED]]
+    names = [printable(folder.name) for folder in folders[:_MAX_LISTED]]
     more = len(folders) - len(names)
     return ", ".join(names) + (f" and {more} more" if more else "")
 
