@@ -34,9 +34,9 @@ def describe_task(story: RunStory) -> str:
     """Say what was trained and for how long."""
     epochs = count(story.epochs_completed, "epoch")
     if story.started is not None:
-        task, seed, device = story.started.task, story.started.seed, story.started.device
-        planned = story.started.epochs
-        epochs = f"{printable(task)}, seed {seed}, on {printable(device)}: {story.epochs_completed} of {count(planned, 'epoch')}"
+        started = story.started
+        what = f"{printable(started.task)}, seed {started.seed}, on {printable(started.device)}"
+        epochs = f"{what}: {story.epochs_completed} of {count(started.epochs, 'epoch')}"
     return epochs if story.finished is None else f"{epochs} in {story.finished.duration_s:.1f} s"
 
 
@@ -88,12 +88,14 @@ def describe_telemetry(story: RunStory) -> Iterator[str]:
         yield f"{count(len(story.rejected), 'event')} rejected by the contract:"
     for told in story.rejected[:_MAX_LISTED]:
         rejected = told.payload
-        field = "" if rejected.field is None else f".{printable(rejected.field)}"
-        yield f"  {printable(rejected.event)}{field} {printable(rejected.rule)}, got {printable(rejected.got)}"
+        field = "" if rejected.field is None else f".{rejected.field}"
+        yield printable(f"{rejected.event}{field} {rejected.rule}, got {rejected.got}")
     for torn in story.torn:
-        yield f"torn last line left out: {torn.path.name}:{torn.line}, {count(torn.num_bytes, 'byte')}"
+        size = count(torn.num_bytes, "byte")
+        yield f"torn last line left out: {torn.path.name}:{torn.line}, {size}"
     for gap in story.gaps[:_MAX_LISTED]:
-        yield f"gap: event {gap.got_seq} where {gap.expected_seq} should be: {gap.path.name}:{gap.line}"
+        place = f"{gap.path.name}:{gap.line}"
+        yield f"gap: event {gap.got_seq} where {gap.expected_seq} should be: {place}"
     if len(story.gaps) > _MAX_LISTED:
         yield f"and {count(len(story.gaps) - _MAX_LISTED, 'gap')} more"
     if story.num_superseded:
@@ -125,18 +127,15 @@ def describe_rollback(told: Told[GovernorRollbackPayload]) -> str:
     why = rollback.reason.name
     why += f" after {count(panics, 'panic')} in a row" if panics else ""
     why += "" if loss is None else f", loss {loss:.4g}"
-    back = f"back from step {rollback.from_step} to snapshot {rollback.snapshot_id} of step {rollback.to_step}"
-    parts = [why, back]
-    if rollback.corrupt_snapshots:
-        parts.append(
-            f"passed over corrupt snapshots {', '.join(map(str, rollback.corrupt_snapshots))}"
-        )
+    snapshot = f"snapshot {rollback.snapshot_id} of step {rollback.to_step}"
+    parts = [why, f"back from step {rollback.from_step} to {snapshot}"]
     named = (
+        ("passed over corrupt snapshots", tuple(map(str, rollback.corrupt_snapshots))),
         ("pruned", rollback.pruned_slots),
         ("kept the fossils of", rollback.kept_fossils),
         ("removed the fossils of", rollback.removed_fossils),
     )
-    parts += [f"{what} {printable(', '.join(slots))}" for what, slots in named if slots]
+    parts += [f"{what} {printable(', '.join(names))}" for what, names in named if names]
     return "; ".join(parts)
 
 

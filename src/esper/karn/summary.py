@@ -146,7 +146,8 @@ def _hang(entries: list[_Entry], width: int) -> list[Text]:
     indent = max((len(label) for label, _, _ in entries), default=0) + 2
     lines = []
     for label, text, style in entries:
-        wrapped = textwrap.wrap(text, max(width - indent, _MIN_COLUMN)) or [""]
+        column = max(width - indent, _MIN_COLUMN)
+        wrapped = textwrap.wrap(text, column, break_on_hyphens=False) or [""]
         first, *rest = [Text(line, style) for line in wrapped]
         lines.append(Text.assemble((f"{label:<{indent}}", "dim"), first))
         lines += [Text.assemble(" " * indent, line) for line in rest]

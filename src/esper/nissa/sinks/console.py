@@ -79,7 +79,8 @@ def _gate_evaluated(gate: SeedGateEvaluatedPayload) -> _Told:
 
 
 def _fossilized(seed: SeedFossilizedPayload) -> _Told:
-    what = f"fossilised {seed.blueprint_id}, {seed.params_added:,} parameters, {seed.improvement:+.2f} pp"
+    size = f"{seed.params_added:,} parameters"
+    what = f"fossilised {seed.blueprint_id}, {size}, {seed.improvement:+.2f} pp"
     return seed.slot_id, what, _SUCCESS
 
 
@@ -98,8 +99,8 @@ def _snapshot_failed(failure: GovernorSnapshotFailedPayload) -> _Told:
 
 def _panic(panic: GovernorPanicPayload) -> _Told:
     threshold = "" if panic.loss_threshold is None else f", threshold {panic.loss_threshold:.4g}"
-    what = f"panic {panic.consecutive_panics} in a row, {panic.reason.name}: loss {panic.loss:.4g}{threshold}"
-    return "governor", what, _LOSS
+    count = f"panic {panic.consecutive_panics} in a row"
+    return "governor", f"{count}, {panic.reason.name}: loss {panic.loss:.4g}{threshold}", _LOSS
 
 
 def _step_skipped(skip: GovernorStepSkippedPayload) -> _Told:
@@ -107,9 +108,9 @@ def _step_skipped(skip: GovernorStepSkippedPayload) -> _Told:
 
 
 def _rollback(rollback: GovernorRollbackPayload) -> _Told:
-    what = f"rolled back to snapshot {rollback.snapshot_id} of step {rollback.to_step}, {rollback.reason.name}"
+    where = f"snapshot {rollback.snapshot_id} of step {rollback.to_step}"
     pruned = f", pruned {', '.join(rollback.pruned_slots)}" if rollback.pruned_slots else ""
-    return "governor", what + pruned, _ALARM
+    return "governor", f"rolled back to {where}, {rollback.reason.name}{pruned}", _ALARM
 
 
 def _escalated(escalation: GovernorEscalatedPayload) -> _Told:
