@@ -10,6 +10,8 @@ from codegen.pycode.quoting import Python, code, ident, join
 
 LINES_BETWEEN_SECTIONS = "\n\n"
 
+_THIRD_PARTY = frozenset(["hypothesis", "msgspec", "pyarrow"])
+
 
 def names_used(source: str) -> set[str]:
     """List the names that a piece of source mentions."""
@@ -55,4 +57,4 @@ def _section(module: str) -> int:
     top = module.partition(".")[0]
     if top in sys.stdlib_module_names:
         return 0
-    return 1 if top == "msgspec" else 2
+    return 1 if top in _THIRD_PARTY else 2

@@ -9,10 +9,13 @@ from codegen.model import Contract, FromSource, Value
 from codegen.pycode.modules import STANDARD, STATIC, TAKEN_WORDS, names_of
 from codegen.rules.rule import Breach
 from codegen.spec import ContractSpec
+from codegen.targets import typescript
 
 _KEYWORDS = frozenset([*keyword.kwlist, *keyword.softkwlist])
 _OF_PYTHON = _KEYWORDS | frozenset(dir(builtins))
-_OF_PACKAGE = frozenset([*STANDARD, *(name for names in STATIC.values() for name in names)])
+_OF_PACKAGE = frozenset(
+    [*STANDARD, *(name for names in STATIC.values() for name in names), *typescript.NAMES]
+)
 
 
 def check_words(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:

@@ -1,0 +1,1 @@
+"""Quoting: how text becomes source in the output languages beside Python, proved when it is made."""

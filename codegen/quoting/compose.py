@@ -1,0 +1,32 @@
+"""Puts pieces of source together that are printable already."""
+
+import re
+from collections.abc import Iterable
+from typing import TypeVar
+
+from codegen.printable import Printable
+
+_PrintableType = TypeVar("_PrintableType", bound=Printable)
+_SLOT = re.compile(r"\$([a-z]+)")
+
+
+def fill(language: type[_PrintableType], template: str, **parts: Printable) -> _PrintableType:
+    """Put printable parts where `template`, a piece of source of ours, says $name."""
+
+    def find(match: re.Match[str]) -> str:
+        return _require(language, parts[match.group(1)])
+
+    return language(_SLOT.sub(find, template))
+
+
+def join(
+    language: type[_PrintableType], separator: str, parts: Iterable[Printable]
+) -> _PrintableType:
+    """Join printable parts with a separator of ours."""
+    return language(separator.join(_require(language, part) for part in parts))
+
+
+def _require(language: type[Printable], part: Printable) -> str:
+    if type(part) is not language:
+        raise TypeError(f"a part of {language.__name__} must be it, got {type(part).__name__}")
+    return part

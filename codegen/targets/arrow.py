@@ -1,0 +1,90 @@
+"""Target Arrow: the schema of a table of each event, with the columns of its SQL view."""
+
+from collections.abc import Iterable, Iterator
+
+from codegen.model import (
+    Contract,
+    EnumType,
+    ListType,
+    MapType,
+    Primitive,
+    RecordType,
+    Type,
+    Value,
+)
+from codegen.output import Chunk, Output, Target
+from codegen.printable import environment
+from codegen.pycode.imports import import_block, names_used
+from codegen.pycode.modules import fields_name
+from codegen.pycode.quoting import Python, code, doc, ident, join, lit
+from codegen.quoting.columns import name_columns
+
+_PATH = "arrow_schemas.py"
+_TEMPLATES = environment("arrow", Python)
+_PRIMITIVES = {"int": "int64()", "float": "float64()", "bool": "bool_()", "str": "string()"}
+_PYARROW = (
+    *("bool_", "dictionary", "field", "float64", "int32", "int64", "list_", "map_", "schema"),
+    *("string", "struct", "Schema", "StructType"),
+)
+_HOMES = dict.fromkeys(_PYARROW, "pyarrow") | {"Mapping": "collections.abc"}
+
+
+def render(contract: Contract, package: str) -> Iterator[Output]:
+    """Render the module of schemas."""
+    chunks = list(_chunks(contract))
+    used = {name for chunk in chunks for name in names_used(chunk.text)}
+    head = join("\n\n", [doc("Arrow schemas of tables of events."), import_block(used, _HOMES)])
+    yield Output(_PATH, (Chunk("", head), *chunks))
+
+
+TARGET = Target(
+    name="arrow",
+    root="tests",
+    outputs=lambda contract: [_PATH],
+    render=render,
+    sources=("pycode", "quoting"),
+)
+
+
+def _chunks(contract: Contract) -> Iterator[Chunk]:
+    for record in contract.records:
+        columns = _declare((one.name, one) for one in record.fields)
+        yield _chunk(record.name, "record.py.j2", name=ident(fields_name(record)), columns=columns)
+    envelope = _declare((one.name, one) for one in contract.envelope.fields)
+    yield _chunk("Envelope", "envelope.py.j2", columns=envelope)
+    for event in contract.events:
+        columns = _declare(name_columns(contract.envelope, event.fields))
+        yield _chunk(event.name, "event.py.j2", name=ident(fields_name(event)), columns=columns)
+    events = [(lit(event.name), ident(fields_name(event))) for event in contract.events]
+    yield _chunk("tables", "tables.py.j2", events=events)
+
+
+def _chunk(key: str, template: str, **values: object) -> Chunk:
+    return Chunk(key, _TEMPLATES.get_template(template).render(**values).strip("\n"))
+
+
+def _declare(columns: Iterable[tuple[str, Value]]) -> list[Python]:
+    declared = []
+    for column, value in columns:
+        parts = [lit(column), _spell(value.type)]
+        if not value.nullable:
+            parts.append(Python("nullable=False"))
+        if value.unit not in (None, "1"):
+            parts.append(code('metadata={"unit": {unit}}', unit=lit(value.unit)))
+        declared.append(code("field({parts})", parts=join(", ", parts)))
+    return declared
+
+
+def _spell(of: Type) -> Python:
+    match of:
+        case Primitive(primitive):
+            return Python(_PRIMITIVES[primitive])
+        case EnumType():
+            return Python("dictionary(int32(), string())")
+        case RecordType(record):
+            return ident(fields_name(record))
+        case ListType(item):
+            # What a list holds is never null.
+            return code('list_(field("item", {item}, nullable=False))', item=_spell(item))
+        case MapType(item):
+            return code('map_(string(), field("value", {item}, nullable=False))', item=_spell(item))

@@ -1,0 +1,165 @@
+"""Target JSON Schema: what a line of the log may be, as strictly as it is read."""
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from codegen.model import (
+    Contract,
+    Enum,
+    EnumType,
+    ListType,
+    MapType,
+    Primitive,
+    RecordType,
+    Type,
+    Value,
+)
+from codegen.output import Chunk, Output, Target
+from codegen.spec import Bounds
+
+Schema = dict[str, Any]
+
+_PATH = "telemetry.schema.json"
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+_NONFINITE: Schema = {"enum": ["NaN", "Infinity", "-Infinity"]}
+_UNKNOWN_MEMBER: Schema = {"type": "string", "pattern": "^[A-Z][A-Z0-9_]{0,63}$"}
+_OPEN = Bounds(None, None)
+_INT64 = Bounds(-(2**63), 2**63 - 1)
+_WIDTH = 100
+
+
+def render(contract: Contract, package: str) -> Iterator[Output]:
+    """Render the schema of a line; a document is written and read back, never laid out by a template."""
+    schema = line_schema(contract)
+    text = _print(schema)
+    if json.loads(text) != schema:
+        raise ValueError("the schema does not read back as what it is")
+    yield Output(_PATH, (Chunk("", f"{text}\n"),))
+
+
+TARGET = Target(name="json_schema", root="package", outputs=lambda contract: [_PATH], render=render)
+
+
+def line_schema(contract: Contract) -> Schema:
+    """Return the schema of a line."""
+    line = _object(contract.envelope.doc, contract.envelope.fields)
+    line["properties"] |= {"payload": {"type": "object"}}
+    line["required"] += ["payload"]
+    events = list(contract.events)
+    line["properties"]["event"] = {
+        "description": line["properties"]["event"]["description"],
+        "enum": [event.name for event in events],
+    }
+    line["allOf"] = line.pop("allOf", []) + [
+        {
+            "if": {"properties": {"event": {"const": event.name}}},
+            "then": {"properties": {"payload": _refer(event.payload)}},
+        }
+        for event in events
+    ]
+    definitions = {enum.name: _enum(enum) for enum in contract.enums}
+    definitions |= {one.name: _object(one.doc, one.fields) for one in contract.records}
+    definitions |= {one.payload: _object(one.doc, one.fields) for one in events}
+    title = f"A line of a log, by version {contract.version} of the contract"
+    return {"$schema": _DIALECT, "title": title, **line, "$defs": definitions}
+
+
+def _object(doc: str, fields: Iterable[Value]) -> Schema:
+    values = tuple(fields)
+    schema = {
+        "description": doc,
+        "type": "object",
+        "properties": {key: _value(one) for one in values for key in (one.wire, *one.aliases)},
+        "required": [one.wire for one in values if one.missing is None and not one.aliases],
+        "additionalProperties": False,
+    }
+    choices = [_one_key(one) for one in values if one.aliases]
+    return schema | ({"allOf": choices} if choices else {})
+
+
+def _one_key(value: Value) -> Schema:
+    """Return the schema of an object that holds a value under one of its keys, or may do without it."""
+    keys: list[Schema] = [{"required": [key]} for key in (value.wire, *value.aliases)]
+    return {"oneOf": keys if value.missing is None else [*keys, {"not": {"anyOf": keys}}]}
+
+
+def _value(value: Value) -> Schema:
+    schema = _type(value, value.type, value.length or _OPEN)
+    if value.nullable:
+        schema = _or_null(schema)
+    doc = f"{value.doc} [{value.unit}]" if value.unit not in (None, "1") else value.doc
+    schema = {"description": doc, **schema}
+    if value.deprecated:
+        schema["deprecated"] = True
+    if value.missing is not None:
+        schema["default"] = value.missing.value
+    return schema
+
+
+def _or_null(schema: Schema) -> Schema:
+    if isinstance(schema.get("type"), str) and "enum" not in schema:
+        return schema | {"type": [schema["type"], "null"]}
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def _type(value: Value, of: Type, length: Bounds) -> Schema:
+    match of:
+        case Primitive("int"):
+            bounds = value.range or _OPEN
+            return {"type": "integer", **_bound("imum", _within_int64(bounds))}
+        case Primitive("float"):
+            number = {"type": "number", **_bound("imum", value.range or _OPEN)}
+            return {"anyOf": [number, _NONFINITE]} if value.nonfinite == "string" else number
+        case Primitive("bool"):
+            return {"type": "boolean"}
+        case Primitive():
+            # Only whole texts match, but anchors bind tighter than the pattern's own alternatives.
+            pattern = {} if value.pattern is None else {"pattern": f"^(?:{value.pattern})$"}
+            return {"type": "string", **_bound("Length", length), **pattern}
+        case EnumType(enum) | RecordType(enum):
+            return _refer(enum.name)
+        case ListType(item):
+            items = _type(value, item, _OPEN)
+            return {"type": "array", "items": items, **_bound("Items", length)}
+        case MapType(item):
+            items = _type(value, item, _OPEN)
+            return {
+                "type": "object",
+                "additionalProperties": items,
+                **_bound("Properties", length),
+            }
+
+
+def _bound(what: str, bounds: Bounds) -> Schema:
+    limits = {f"min{what}": bounds.low, f"max{what}": bounds.high}
+    return {keyword: limit for keyword, limit in limits.items() if limit is not None}
+
+
+def _within_int64(bounds: Bounds) -> Bounds:
+    low = _INT64.low if bounds.low is None else bounds.low
+    return Bounds(low, _INT64.high if bounds.high is None else bounds.high)
+
+
+def _enum(enum: Enum) -> Schema:
+    known: Schema = {"enum": [member.name for member in enum.members]}
+    return {"description": enum.doc} | ({"anyOf": [known, _UNKNOWN_MEMBER]} if enum.open else known)
+
+
+def _refer(name: str) -> Schema:
+    return {"$ref": f"#/$defs/{name}"}
+
+
+def _print(value: object, indent: int = 0, lead: int = 0) -> str:
+    """Print a JSON value: on the line under way if it fits there behind `lead` characters, else over several."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    is_split = isinstance(value, dict | list) and len(text) + indent + lead >= _WIDTH
+    if not value or not (is_split or indent == 0):
+        return text
+    inner, outer = "\n" + " " * (indent + 2), "\n" + " " * indent
+    if isinstance(value, dict):
+        keys = ((f"{json.dumps(key)}: ", item) for key, item in value.items())
+        parts = [key + _print(item, indent + 2, len(key)) for key, item in keys]
+        return "{" + inner + f",{inner}".join(parts) + outer + "}"
+    assert isinstance(value, list)
+    return "[" + inner + f",{inner}".join(_print(one, indent + 2) for one in value) + outer + "]"

@@ -1,0 +1,111 @@
+"""Target TypeScript: the types of a log's lines, told apart by their event."""
+
+from collections.abc import Iterable, Iterator
+
+from codegen.model import (
+    Contract,
+    EnumType,
+    ListType,
+    MapType,
+    Primitive,
+    RecordType,
+    Type,
+    Value,
+)
+from codegen.output import Chunk, Output, Target
+from codegen.printable import environment
+from codegen.quoting.typescript import TypeScript, code, doc, key, lit, name
+
+NAMES = ("VERSION", "NonFinite", "Envelope", "Line")
+"""Types that the module has whatever the contract says."""
+
+_PATH = "telemetry.ts"
+_TEMPLATES = environment("typescript", TypeScript)
+_PRIMITIVES = {"int": "number", "float": "number", "bool": "boolean", "str": "string"}
+
+
+def render(contract: Contract, package: str) -> Iterator[Output]:
+    """Render the module of types."""
+    yield Output(_PATH, tuple(_chunks(contract)))
+
+
+TARGET = Target(
+    name="typescript",
+    root="package",
+    outputs=lambda contract: [_PATH],
+    render=render,
+    sources=("quoting",),
+)
+
+
+def _chunks(contract: Contract) -> Iterator[Chunk]:
+    yield _chunk("", "head.ts.j2", version=lit(contract.version))
+    for enum in contract.enums:
+        members = [lit(member.name) for member in enum.members]
+        # An editor that is told of any text besides still proposes the known ones.
+        members += [TypeScript("(string & {})")] if enum.open else []
+        yield _chunk(
+            enum.name, "enum.ts.j2", name=name(enum.name), doc=doc(enum.doc), members=members
+        )
+    for record in contract.records:
+        yield _interface(record.name, record.doc, record.fields)
+    for event in contract.events:
+        yield _interface(event.payload, event.doc, event.fields)
+    yield _chunk(
+        "lines",
+        "lines.ts.j2",
+        doc=doc(contract.envelope.doc),
+        fields=[
+            one if one["key"] != "event" else one | {"type": TypeScript("TEvent")}
+            for one in _properties(contract.envelope.fields)
+        ],
+        lines=[
+            code("Envelope<$event, $payload>", event=lit(one.name), payload=name(one.payload))
+            for one in contract.events
+        ],
+    )
+
+
+def _chunk(of: str, template: str, **values: object) -> Chunk:
+    text = _TEMPLATES.get_template(template).render(**values).strip("\n")
+    return Chunk(of, f"\n{text}\n")
+
+
+def _interface(of: str, text: str, fields: Iterable[Value]) -> Chunk:
+    properties = list(_properties(fields))
+    return _chunk(of, "interface.ts.j2", name=name(of), doc=doc(text), fields=properties)
+
+
+def _properties(fields: Iterable[Value]) -> Iterator[dict[str, TypeScript]]:
+    """Declare the properties that hold values: one for each key, optional where the key may be missing."""
+    for value in fields:
+        of = _spell(value, value.type)
+        is_certain = value.missing is None and not value.aliases
+        for one in (value.wire, *value.aliases):
+            yield {
+                "doc": doc(_describe(value)),
+                "key": key(one) if is_certain else code("$key?", key=key(one)),
+                "type": code("$of | null", of=of) if value.nullable else of,
+            }
+
+
+def _describe(value: Value) -> str:
+    text = f"{value.doc} [{value.unit}]" if value.unit not in (None, "1") else value.doc
+    return f"{text} @deprecated {value.deprecated}" if value.deprecated else text
+
+
+def _spell(value: Value, of: Type) -> TypeScript:
+    match of:
+        case Primitive("float") if value.nonfinite == "string":
+            return TypeScript("number | NonFinite")
+        case Primitive(primitive):
+            return TypeScript(_PRIMITIVES[primitive])
+        case EnumType(named):
+            return name(named.name)
+        case RecordType(named):
+            return name(named.name)
+        case ListType(item):
+            inner = _spell(value, item)
+            return code("readonly ($item)[]" if " " in inner else "readonly $item[]", item=inner)
+        case MapType(item):
+            return code("{ readonly [key: string]: $item }", item=_spell(value, item))
