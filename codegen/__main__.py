@@ -1,5 +1,6 @@
 """The command line: python -m codegen [COMMAND]."""
 
+import os
 import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
@@ -36,6 +37,10 @@ def main(argv: list[str]) -> int:
         return command.run(options, _choose_layout(options))
     except CodegenError as error:
         return _complain(str(error))
+    except BrokenPipeError:
+        # Whoever read the output has seen enough; Python would complain once more while it exits.
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - it stays open until the end
+        return INVALID
     except OSError as error:
         return _complain(f"{error.filename}: {error.strerror}")
 

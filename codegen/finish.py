@@ -68,11 +68,12 @@ class Finisher:
             return {}
         parts = {}
         lines = body.splitlines(keepends=True)
+        start = 0
         for part in header.parts:
-            while lines and lines[0] == "\n":
-                lines.pop(0)
-            parts[part.hash] = "".join(lines[: part.num_lines])
-            del lines[: part.num_lines]
+            while lines[start : start + 1] == ["\n"]:
+                start += 1
+            parts[part.hash] = "".join(lines[start : start + part.num_lines])
+            start += part.num_lines
         return parts
 
     def _format(self, chunk: Chunk, path: Path, known: dict[str, str]) -> str:

@@ -265,6 +265,7 @@ class Contract:
 
     path: str
     span: Span = field(compare=False)
+    spans: Mapping[str, Span] = field(compare=False, repr=False)
     version: str
     enums: tuple[Enum, ...]
     envelope: Envelope

@@ -54,6 +54,7 @@ class _Resolver:
         return model.Contract(
             path=self._spec.span.path,
             span=self._spec.span,
+            spans=self._spec.spans,
             version=self._spec.version,
             enums=self._scope.enums,
             envelope=self._resolve_envelope(self._spec.envelope),

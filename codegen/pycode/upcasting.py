@@ -5,10 +5,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
-from codegen.model import Contract, ListType, MapType, RecordType, Reserved, Type, Value
+from codegen.model import Contract, Event
 from codegen.promises import EventUpcast, Step, Upcast
 from codegen.pycode.quoting import Python, code, doc, ident, join, lit
 from codegen.versions import parse_version
+from codegen.wire_paths import walk_records
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class UpcastView:
 def view_reserved(contract: Contract) -> Iterator[FunctionView]:
     """Prepare the functions that remove what old records have and the contract no longer knows."""
     for event in contract.events:
-        lines = tuple(_drop("", event.reserved, event.fields))
+        lines = tuple(_clean(event))
         if lines:
             name = ident(f"_clean_{event.name.lower()}")
             text = doc("Remove the fields of the past.", indent=4)
@@ -50,26 +51,15 @@ def _view_function(upcast: Upcast, event: EventUpcast) -> FunctionView:
     )
 
 
-def _drop(prefix: str, reserved: Iterable[Reserved], fields: Iterable[Value]) -> Iterator[Python]:
-    keys = sorted(one.wire for one in reserved)
-    if keys:
-        listing = join(", ", [lit(key) for key in keys])
-        call = code("take({subject}, {keys})", subject=_subject(prefix), keys=listing)
-        yield from _inside(prefix, [call])
-    for value in fields:
-        inner = value.innermost
-        if isinstance(inner, RecordType):
-            path = ".".join(part for part in (prefix, value.wire + _brackets(value.type)) if part)
-            yield from _drop(path, inner.record.reserved, inner.record.fields)
-
-
-def _brackets(of: Type) -> str:
-    # From the outside in: an int[]{} is a map, each item of which is a list.
-    text = ""
-    while isinstance(of, ListType | MapType):
-        text += "[]" if isinstance(of, ListType) else "{}"
-        of = of.item
-    return text
+def _clean(event: Event) -> Iterator[Python]:
+    """Write the statements that remove the fields of the past, wherever an event holds them."""
+    owners = [("", event.reserved)]
+    owners += [(path, record.reserved) for path, record in walk_records(event.fields)]
+    for path, reserved in owners:
+        if reserved:
+            keys = join(", ", [lit(one.wire) for one in reserved])
+            call = code("take({subject}, {keys})", subject=_subject(path), keys=keys)
+            yield from _inside(path, [call])
 
 
 def _rewrite(steps: Iterable[Step]) -> Iterator[Python]:

@@ -5,10 +5,8 @@ from dataclasses import dataclass
 
 from codegen.model import Enum, Event, Field, FromSource, MapType, Record, Value
 from codegen.pycode.annotations import annotate, default_of
-from codegen.pycode.checks import check_call, check_expression, quick_condition
-from codegen.pycode.imports import natural_order
-from codegen.pycode.modules import draft_name, helper_name
-from codegen.pycode.quoting import Python, code, comment, doc, ident, join, lit
+from codegen.pycode.checks import check_call, check_expression
+from codegen.pycode.quoting import Python, code, comment, doc, ident, lit
 from codegen.spec import Bounds
 
 
@@ -21,14 +19,6 @@ class FieldView:
     doc: Python
     attribute: Python | None
     default: Python | None
-
-
-@dataclass(frozen=True, slots=True)
-class GuardView:
-    """Fields that are captured while an attribute of the source is true."""
-
-    attribute: Python
-    fields: tuple[FieldView, ...]
 
 
 def view_field(value: Value) -> FieldView:
@@ -138,76 +128,6 @@ def _describe_capture(one: Field) -> str:
     return f"{text} Reduced: {one.reduce}." if one.reduce else text
 
 
-class EventView:
-    """An event: its payload, its draft and its emission helper."""
-
-    def __init__(self, event: Event) -> None:
-        views = {one.name: view_field(one) for one in event.fields}
-        names = [views[one.name].name for one in event.fields]
-        self.literal = lit(event.name)
-        self.doc = doc(_describe_event(event), indent=4)
-        self.payload = ident(event.payload)
-        self.draft = ident(draft_name(event))
-        self.draft_doc = doc(f"The {event.payload} while it is being filled.", indent=4)
-        self.helper = ident(helper_name(event))
-        self.helper_doc = doc(f"Emit {event.name}. {event.doc}", indent=4)
-        self.fields = list(views.values())
-        self.checks = list(check_lines(event.fields))
-        self.slots = lit(tuple(sorted((one.name for one in event.fields), key=natural_order)))
-        self.parameters = _parameters(event)
-        guards = event.guards
-        self.captured = [views[one.name] for one in guards.pop(None, ())]
-        self.guards = [
-            GuardView(ident(str(guard)), tuple(views[one.name] for one in fields))
-            for guard, fields in guards.items()
-        ]
-        self.stamped = [views[one.name] for one in event.stamped]
-        self.normalized = list(_normalize(event))
-        self.condition = _condition(event)
-        self.keywords = join(", ", [code("{name}={name}", name=name) for name in names])
-
-
 def view_record(record: Record) -> RecordView:
     """Prepare a record."""
     return RecordView(record.name, record.doc, record.fields)
-
-
-def _describe_event(event: Event) -> str:
-    return f"{event.doc} Deprecated: {event.deprecated}" if event.deprecated else event.doc
-
-
-def _parameters(event: Event) -> Python:
-    parameters = [Python("channel: Channel")]
-    if event.source is not None:
-        parameters.append(code("source: {source}", source=ident(event.source)))
-    if event.arguments:
-        parameters.append(Python("*"))
-    for one in event.arguments:
-        declaration = code("{name}: {annotation}", name=ident(one.name), annotation=annotate(one))
-        default = default_of(one)
-        if default is not None and not isinstance(one.type, MapType):
-            declaration = code(
-                "{declaration} = {default}", declaration=declaration, default=default
-            )
-        parameters.append(declaration)
-    return join(", ", parameters)
-
-
-def _normalize(event: Event) -> Iterator[Python]:
-    """Check beforehand what no quick condition can tell; the context has checked itself."""
-    for one in event.fields:
-        name = ident(one.name)
-        if one in event.stamped or quick_condition(one, name) is not None:
-            continue
-        line = code("{name} = {check}", name=name, check=check_expression(one, name))
-        if one.nullable:
-            yield code("if {name} is not None:", name=name)
-            line = code("    {line}", line=line)
-        yield line
-
-
-def _condition(event: Event) -> Python:
-    unstamped = [one for one in event.fields if one not in event.stamped]
-    conditions = [quick_condition(one, ident(one.name)) for one in unstamped]
-    quick = [condition for condition in conditions if condition is not None]
-    return join(" and ", [Python("CAN_SWAP"), *quick])

@@ -5,11 +5,12 @@ from collections.abc import Iterable, Iterator
 from codegen.model import Contract, Event, Family, Record, Value
 from codegen.output import Chunk, Output, Target
 from codegen.printable import environment
+from codegen.pycode.event_views import EnvelopeView, EventView
 from codegen.pycode.imports import import_block, import_order, names_used
 from codegen.pycode.modules import STATIC, fields_name, find_homes
 from codegen.pycode.quoting import Python, code, doc, ident, join, lit
 from codegen.pycode.upcasting import UpcastView, view_reserved
-from codegen.pycode.views import EnumView, EventView, RecordView, SourceView, view_record
+from codegen.pycode.views import EnumView, RecordView, SourceView, view_record
 from codegen.pycode.wire import view_wire
 from codegen.pycode.wire_views import EnumWireView, EventWireView, field_info, view_record_wire
 from codegen.versions import parse_version
@@ -59,6 +60,9 @@ def _modules(contract: Contract) -> Iterator[tuple[str, str, Iterable[Chunk]]]:
             _chunk(event.name, "wire.py.j2", wire=EventWireView(event)) for event in family.events
         ]
     yield "envelope", "What every line says beside its payload.", _envelope(contract)
+    yield "envelope_wire", "A line of the log, before its payload is read.", _envelope_wire(
+        contract
+    )
     yield "records_wire", "Enums and records on the wire.", _records_wire(contract)
     yield "fields", "What the contract says about every field.", _fields(contract)
     yield "registry", "Everything that the contract knows, by name.", _registry(contract)
@@ -88,10 +92,13 @@ def _family(family: Family) -> Iterator[Chunk]:
 
 
 def _envelope(contract: Contract) -> Iterator[Chunk]:
-    envelope = contract.envelope
-    record = RecordView("Envelope", envelope.doc, envelope.fields)
-    yield _chunk("Envelope", "record.py.j2", record=record)
-    fields = [view_wire(one, "envelope") for one in envelope.fields]
+    envelope = EnvelopeView(contract.envelope)
+    yield _chunk("Envelope", "record.py.j2", record=envelope)
+    yield _chunk("make_envelope", "make.py.j2", envelope=envelope)
+
+
+def _envelope_wire(contract: Contract) -> Iterator[Chunk]:
+    fields = [view_wire(one, "envelope") for one in contract.envelope.fields]
     yield _chunk("LineWire", "line.py.j2", fields=fields)
 
 
@@ -178,7 +185,6 @@ def _codec(contract: Contract) -> Iterator[Chunk]:
         "codec.py.j2",
         events=[EventWireView(event) for event in contract.events],
         writing=join(", ", [code("{name}={v}", name=one.name, v=one.write) for one in fields]),
-        reading=join(", ", [code("{name}={v}", name=one.name, v=one.read) for one in fields]),
     )
 
 
