@@ -6,11 +6,11 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from esper.commands import runs, summary, train
+from esper.commands import lint_log, runs, summary, train
 from esper.leyline.errors import EsperError
 from esper.version import VERSION
 
-_COMMANDS = (train, summary, runs)
+_COMMANDS = (train, summary, runs, lint_log)
 _USAGE_EXIT_CODE = 2
 
 
