@@ -7,10 +7,8 @@ from pathlib import Path
 from typing import Literal
 
 from codegen.fingerprint import hash_text
-from codegen.layout import Layout
 from codegen.provenance import Header, split_file
 from codegen.render import Rendered
-from codegen.write import find_generated
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +21,9 @@ class Drift:
     verb: Literal["write", "remove"] = "write"
 
 
-def find_drift(files: Iterable[Rendered], layout: Layout) -> Iterator[Drift]:
-    """Compare the rendered files with the roots of the layout."""
-    expected = {file.path: file.text for file in files}
-    for path, text in expected.items():
+def find_drift(files: Iterable[Rendered], extras: Iterable[Path]) -> Iterator[Drift]:
+    """Compare the rendered files with what is on disk, where `extras` should not be."""
+    for path, text in ((file.path, file.text) for file in files):
         if not path.exists():
             yield Drift(
                 path, ("missing: it was never generated, or was removed",), _diff(path, "", text)
@@ -36,11 +33,10 @@ def find_drift(files: Iterable[Rendered], layout: Layout) -> Iterator[Drift]:
         reasons = tuple(_find_reasons(path, found, text))
         if reasons:
             yield Drift(path, reasons, _diff(path, found, text))
-    for path in find_generated(layout):
-        if path not in expected:
-            reason = "extra: nothing in the contract asks for it any more"
-            diff = _diff(path, path.read_text(encoding="utf-8"), "")
-            yield Drift(path, (reason,), diff, verb="remove")
+    for path in extras:
+        reason = "extra: nothing in the contract asks for it any more"
+        diff = _diff(path, path.read_text(encoding="utf-8"), "")
+        yield Drift(path, (reason,), diff, verb="remove")
 
 
 def _find_reasons(path: Path, found: str, expected: str) -> Iterator[str]:
@@ -52,6 +48,9 @@ def _find_reasons(path: Path, found: str, expected: str) -> Iterator[str]:
         yield "foreign: it bears no header of codegen"
         return
     (old, body), (new, _) = on_disk, wanted
+    if found.replace(old.generator, new.generator) == expected:
+        # A generator that has changed, and still makes the same of this contract, is no reason to complain.
+        return
     if old.text != hash_text(body):
         yield "hand edit: its text is not what codegen wrote"
     elif replace(old, generator=new.generator) == new:
@@ -64,7 +63,7 @@ def _find_reasons(path: Path, found: str, expected: str) -> Iterator[str]:
         if old.generator != new.generator:
             yield "generator: changed since"
         elif old.spec == new.spec:
-            yield "contract: another part changed, on which this file depends"
+            yield "contract: changed elsewhere, which this file tells as well"
 
 
 def _name_changes(old: Header, new: Header) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 
-from codegen.model import EnumType, RecordType
+from codegen.model import Contract, EnumType, RecordType
 
 LENGTH = 12
 
@@ -20,9 +20,19 @@ def hash_files(paths: Iterable[Path]) -> str:
     return hash_text("".join(hash_text(path.read_text(encoding="utf-8")) for path in sorted(paths)))
 
 
-def hash_meaning(node: object) -> str:
-    """Hash what a part of a contract means; where it stands in the file does not count."""
-    return hash_text(_spell(node))
+class Meanings:
+    """Hashes of what the parts of a contract mean; where they stand in the file does not count."""
+
+    def __init__(self, contract: Contract) -> None:
+        nodes = (*contract.enums, *contract.owners, *contract.families)
+        named: dict[str, object] = {one.name: one for one in nodes}
+        named |= {"Context": contract.context, "Envelope": contract.envelope}
+        self._hashes = {name: hash_text(_spell(node)) for name, node in named.items()}
+
+    def hash_of(self, names: Iterable[str]) -> str:
+        """Hash what those parts mean that are called so; "none" when there is none."""
+        hashes = [self._hashes[name] for name in names if name in self._hashes]
+        return hash_text("".join(hashes)) if hashes else "none"
 
 
 def _spell(node: object) -> str:

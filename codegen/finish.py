@@ -1,41 +1,34 @@
 """From what a target rendered to the text of a file: formatted, and with a header that certifies it."""
 
 import ast
-from dataclasses import replace
 from pathlib import Path
 
 from codegen.errors import FormatterError
-from codegen.fingerprint import hash_meaning, hash_text
+from codegen.fingerprint import Meanings, hash_text
 from codegen.formatting import format_source, installed_version
 from codegen.layout import Layout
-from codegen.model import Contract
 from codegen.output import Chunk, Output
 from codegen.provenance import Header, Part, hash_part, print_file, split_file
+from codegen.settings import Settings
 
 UNFORMATTED = "none"
-UNRELATED = "none"
 
 
 class Finisher:
     """Finishes the files of one target; what is certified on disk is taken from there, not formatted again."""
 
     def __init__(
-        self, contract: Contract, layout: Layout, generator: str, is_formatted: bool
+        self, meanings: Meanings, layout: Layout, generator: str, settings: Settings
     ) -> None:
-        self._contract = contract
+        self._meanings = meanings
         self._origin = f"{layout.spec_name}; edit that instead, then: {layout.command}"
         self._generator = generator
-        self._formatter = installed_version() if is_formatted else UNFORMATTED
-        nodes = (*contract.enums, *contract.owners, *contract.families)
-        self._meanings: dict[str, object] = {one.name: one for one in nodes}
-        self._meanings |= {"Context": contract.context, "Envelope": contract.envelope}
+        self._formatter = installed_version() if settings.is_formatted else UNFORMATTED
+        self._is_trusting = not settings.is_fresh
 
     def finish(self, output: Output, path: Path) -> str:
         """Return the text of the file that is to stand at `path`."""
-        old, known = None, {}
-        found = split_file(path, path.read_text(encoding="utf-8")) if path.is_file() else None
-        if found is not None and hash_text(found[1]) == found[0].text:
-            old, known = found[0], self._split_parts(*found)
+        known = self._find_formatted(path) if path.suffix == ".py" else {}
         texts = [self._format(chunk, path, known) for chunk in output.chunks]
         body = _join(texts) if path.suffix == ".py" else "".join(texts)
         parts = (
@@ -43,28 +36,21 @@ class Finisher:
             for chunk, text in zip(output.chunks, texts, strict=True)
         )
         header = Header(
-            spec=self._hash_spec(output),
+            spec=self._meanings.hash_of(chunk.key for chunk in output.chunks),
             generator=self._generator,
             formatter=self._formatter if path.suffix == ".py" else UNFORMATTED,
             text=hash_text(body),
             parts=tuple(parts),
         )
-        if old is not None and replace(old, generator=self._generator) == header:
-            # The generator has changed, but not what it makes of this contract.
-            header = old
         return print_file(path, self._origin, header, body)
 
-    def _hash_spec(self, output: Output) -> str:
-        """Hash the parts of the contract that the chunks of a file are about; of all, when they name none."""
-        if not output.says_contract:
-            return UNRELATED
-        keys = [chunk.key for chunk in output.chunks if chunk.key in self._meanings]
-        nodes = [self._meanings[key] for key in keys] or [self._contract]
-        return hash_text("".join(hash_meaning(node) for node in nodes))
-
-    def _split_parts(self, header: Header, body: str) -> dict[str, str]:
-        """List the formatted parts of a certified file by the hash of what each comes from."""
-        if header.formatter != self._formatter:
+    def _find_formatted(self, path: Path) -> dict[str, str]:
+        """List the parts of the file on disk that are certified, by the hash of what each comes from."""
+        found = split_file(path, path.read_text(encoding="utf-8")) if path.is_file() else None
+        if found is None or not self._is_trusting:
+            return {}
+        header, body = found
+        if header.formatter != self._formatter or header.text != hash_text(body):
             return {}
         parts = {}
         lines = body.splitlines(keepends=True)
@@ -81,12 +67,15 @@ class Finisher:
             return chunk.text
         if self._formatter == UNFORMATTED:
             return chunk.text.rstrip("\n") + "\n"
-        text = known.get(hash_part(chunk.text))
-        if text is None:
-            text = format_source(chunk.text)
-        if not _means_the_same(chunk.text, text):
-            raise FormatterError(f"formatting changed {chunk.key or 'the head'} of {path.name}")
-        return text
+        found = known.get(hash_part(chunk.text))
+        return found if found is not None else _format_safely(chunk, path)
+
+
+def _format_safely(chunk: Chunk, path: Path) -> str:
+    text = format_source(chunk.text)
+    if _dump(chunk.text) != _dump(text):
+        raise FormatterError(f"formatting changed {chunk.key or 'the head'} of {path.name}")
+    return text
 
 
 def _join(texts: list[str]) -> str:
@@ -98,12 +87,8 @@ def _join(texts: list[str]) -> str:
     return head + gap + body if body else head
 
 
-def _means_the_same(raw: str, formatted: str) -> bool:
-    """Compare syntax trees; black may strip the white space around docstrings, and nothing else."""
-    return _dump(raw) == _dump(formatted)
-
-
 def _dump(source: str) -> str:
+    """Spell a syntax tree; black may change the white space of docstrings, and nothing else."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):

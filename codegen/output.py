@@ -22,12 +22,10 @@ class Output:
     """A file: its path below the target's root, and what it is made of.
 
     Python is formatted chunk by chunk. In other languages the chunks are put together as they are.
-    What `says_contract` is false for comes from codegen alone, whatever the contract says.
     """
 
     path: str
     chunks: tuple[Chunk, ...]
-    says_contract: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,17 +1,18 @@
 """From a contract to the text of every file; nothing is written here."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from codegen.errors import OutputError
-from codegen.fingerprint import hash_files
+from codegen.fingerprint import Meanings, hash_files
 from codegen.finish import Finisher
 from codegen.gate import check_module
 from codegen.layout import Layout
 from codegen.model import Contract
 from codegen.output import Output, Target
 from codegen.paths import resolve_below
+from codegen.settings import Settings
 from codegen.targets.table import TARGETS
 
 _HERE = Path(__file__).parent
@@ -26,19 +27,17 @@ class Rendered:
     text: str
 
 
-def render(
-    contract: Contract, layout: Layout, *, names: Iterable[str] = (), is_formatted: bool = True
-) -> Iterator[Rendered]:
-    """Render the files of every target that has a root in this layout, or of those named.
+def render(contract: Contract, layout: Layout, settings: Settings) -> Iterator[Rendered]:
+    """Render the files of the targets that are wanted and have a root in this layout.
 
     Reads what is on disk, because what is known to be right there is not formatted again.
     """
-    wanted = set(names)
+    meanings = Meanings(contract)
     for target in TARGETS:
         root = layout.roots.get(target.root)
-        if root is None or (wanted and target.name not in wanted):
+        if root is None or (settings.targets and target.name not in settings.targets):
             continue
-        finisher = Finisher(contract, layout, generator_hash(target), is_formatted)
+        finisher = Finisher(meanings, layout, generator_hash(target), settings)
         for output in _check_outputs(target, contract, layout):
             path = resolve_below(root, output.path)
             if path.suffix == ".py" and target.root == "package":

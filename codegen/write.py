@@ -7,44 +7,44 @@ from pathlib import Path
 
 from codegen.errors import PathError
 from codegen.layout import Layout
-from codegen.provenance import MARK, split_file
+from codegen.provenance import MARK
 from codegen.render import Rendered
+from codegen.settings import Settings
 
 
-def write_all(files: Iterable[Rendered], layout: Layout) -> Iterator[tuple[str, Path]]:
-    """Bring the roots to what `files` say; go through what was done, as a verb and a path.
+def write_all(files: Iterable[Rendered]) -> Iterator[Path]:
+    """Bring the files on disk to what they should be; go through those that were written.
 
     Raises:
         PathError: a file of somebody else is in the way; nothing has been written.
     """
     files = list(files)
     for file in files:
-        if (
-            file.path.exists()
-            and split_file(file.path, file.path.read_text(encoding="utf-8")) is None
-        ):
+        if file.path.exists() and not bears_header(file.path):
             raise PathError(
                 f"{file.path} is in the way, and was not written by codegen; move or remove it"
             )
     for file in files:
         if _write(file.path, file.text):
-            yield "wrote", file.path
+            yield file.path
+
+
+def find_extras(files: Iterable[Rendered], layout: Layout, settings: Settings) -> list[Path]:
+    """List the files below the roots that bear our header and that nothing asks for any more."""
+    if settings.targets:
+        # The other targets' files are not ours to judge.
+        return []
     expected = {file.path for file in files}
-    for path in find_generated(layout):
-        if path not in expected:
-            path.unlink()
-            yield "removed", path
+    return [
+        path
+        for root in layout.roots.values()
+        for path in sorted(root.rglob("*"))
+        if path not in expected and path.is_file() and not path.is_symlink() and bears_header(path)
+    ]
 
 
-def find_generated(layout: Layout) -> Iterator[Path]:
-    """List the files below the roots that bear our header."""
-    for root in layout.roots.values():
-        for path in sorted(root.rglob("*")):
-            if path.is_file() and not path.is_symlink() and _bears_mark(path):
-                yield path
-
-
-def _bears_mark(path: Path) -> bool:
+def bears_header(path: Path) -> bool:
+    """Tell whether codegen wrote a file."""
     with path.open("rb") as file:
         return MARK.encode() in file.read(200)
 

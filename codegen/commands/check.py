@@ -4,9 +4,11 @@ from argparse import Namespace
 
 from codegen.commands.command import CLEAN, DRIFT, INVALID, Command
 from codegen.commands.contract import read_contract
-from codegen.commands.options import add_render_options, render_files
+from codegen.commands.options import add_render_options, read_settings
 from codegen.drift import find_drift
 from codegen.layout import Layout
+from codegen.render import render
+from codegen.write import find_extras
 
 
 def run(options: Namespace, layout: Layout) -> int:
@@ -14,14 +16,16 @@ def run(options: Namespace, layout: Layout) -> int:
     contract = read_contract(layout)
     if contract is None:
         return INVALID
-    drifts = list(find_drift(render_files(contract, layout, options), layout))
+    settings = read_settings(options)
+    files = list(render(contract, layout, settings))
+    drifts = list(find_drift(files, find_extras(files, layout, settings)))
     for drift in drifts:
         print(drift.diff, end="")
     for drift in drifts:
         print(f"{drift.path}: {'; '.join(drift.reasons)}")
     if drifts:
-        files = "file is" if len(drifts) == 1 else "files are"
-        print(f"{len(drifts)} generated {files} not what the contract says; run: {layout.command}")
+        what = "file is" if len(drifts) == 1 else "files are"
+        print(f"{len(drifts)} generated {what} not what the contract says; run: {layout.command}")
     return DRIFT if drifts else CLEAN
 
 

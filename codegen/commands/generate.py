@@ -5,11 +5,12 @@ from argparse import ArgumentParser, Namespace
 
 from codegen.commands.command import CLEAN, INVALID, Command
 from codegen.commands.contract import read_contract
-from codegen.commands.options import add_render_options, render_files
+from codegen.commands.options import add_render_options, read_settings
 from codegen.drift import find_drift
 from codegen.layout import Layout
+from codegen.render import render
 from codegen.watch import watch
-from codegen.write import write_all
+from codegen.write import find_extras, write_all
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -35,13 +36,18 @@ def _generate(options: Namespace, layout: Layout) -> int:
     contract = read_contract(layout)
     if contract is None:
         return INVALID
-    files = list(render_files(contract, layout, options))
+    settings = read_settings(options)
+    files = list(render(contract, layout, settings))
+    extras = find_extras(files, layout, settings)
     if options.diff or options.dry_run:
-        for drift in find_drift(files, layout):
+        for drift in find_drift(files, extras):
             sys.stdout.write(drift.diff if options.diff else f"would {drift.verb} {drift.path}\n")
         return CLEAN
-    for verb, path in write_all(files, layout):
-        print(verb, path)
+    for path in write_all(files):
+        print("wrote", path)
+    for path in extras:
+        path.unlink()
+        print("removed", path)
     return CLEAN
 
 

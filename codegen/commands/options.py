@@ -1,12 +1,10 @@
 """Options that several commands share."""
 
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterable
 
 from codegen.formatting import check_version, pinned_version
-from codegen.layout import PROJECT, Layout
-from codegen.model import Contract
-from codegen.render import Rendered, render
+from codegen.layout import PROJECT
+from codegen.settings import Settings
 from codegen.targets.table import TARGETS
 
 
@@ -17,10 +15,17 @@ def add_render_options(parser: ArgumentParser) -> None:
         "--target", action="append", choices=names, default=[], help="only this; may be repeated"
     )
     parser.add_argument("--no-format", action="store_true", help="leave Python as it was rendered")
+    parser.add_argument(
+        "--fresh", action="store_true", help="format also what is certified on disk"
+    )
 
 
-def render_files(contract: Contract, layout: Layout, options: Namespace) -> Iterable[Rendered]:
-    """Render as the options say; the formatter at hand must be the pinned one."""
+def read_settings(options: Namespace) -> Settings:
+    """Return what the options say; the formatter at hand must be the pinned one."""
     if not options.no_format:
         check_version(pinned_version(PROJECT / "pyproject.toml"))
-    return render(contract, layout, names=options.target, is_formatted=not options.no_format)
+    return Settings(
+        targets=frozenset(options.target),
+        is_formatted=not options.no_format,
+        is_fresh=options.fresh,
+    )

@@ -18,7 +18,7 @@ def outputs(contract: Contract) -> Iterator[str]:
 def render(contract: Contract, package: str) -> Iterator[Output]:
     """Render the schema, which is that of every contract."""
     text = json.dumps(contract_schema(), indent=2) + "\n"
-    yield Output(_FILE, (Chunk("", text),), says_contract=False)
+    yield Output(_FILE, (Chunk("", text),))
 
 
 TARGET = Target(
