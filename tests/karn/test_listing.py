@@ -35,10 +35,11 @@ def test_each_run_has_a_line(tmp_path):
 def test_a_run_that_cannot_be_read_does_not_hide_the_others(tmp_path):
     folders = [tmp_path / "gone", make_run(tmp_path / "old", tell_whole_run)]
 
-    text = " ".join(shown(folders))
+    _, gone, old, complaint = shown(folders)
 
-    assert "must have a" in text
-    assert "completed" in text
+    assert gone.split() == ["gone", "unreadable"]
+    assert old.split()[:2] == ["old", "completed"]
+    assert complaint.startswith("gone: a run must have a folder named log, got ")
 
 
 def test_without_runs_the_way_to_one_is_shown():

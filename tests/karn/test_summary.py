@@ -7,6 +7,7 @@ import pytest
 from rich.console import Console
 
 from esper._generated.enums import RunOutcome
+from esper._generated.run import emit_run_resumed
 from esper.karn.run import read_story
 from esper.karn.summary import as_dict, render
 from esper.nissa.hub import Hub
@@ -112,8 +113,20 @@ def test_the_outcome_is_in_the_title(tmp_path, outcome):
 
     text = shown(story)
 
-    assert text.startswith(f"run-1  {outcome.name.lower()}\n")
+    assert text.startswith(f"run-1  {outcome.name.lower()}")
     assert "grown 95.50 %, host alone not measured" in text
+
+
+def test_a_resumed_run_says_so(tmp_path):
+    def tell(channel):
+        tell_start(channel, epochs=8)
+        tell_end(channel)
+        emit_run_resumed(channel, epochs_completed=8, epochs=20, superseded_events=0)
+
+    text = shown(story_of(tmp_path, tell))
+
+    assert text.startswith("run-1  still running")
+    assert "trained     digits, seed 3, on cpu: 0 of 20 epochs, resumed 1 time\n" in text
 
 
 def test_a_run_without_an_end_says_so(tmp_path):
@@ -172,6 +185,7 @@ def test_programs_get_stable_keys_and_plain_values(tmp_path):
         "device",
         "epochs_planned",
         "epochs_completed",
+        "resumptions",
         "duration_s",
         "val_accuracy",
         "baseline_accuracy",

@@ -109,7 +109,12 @@ def test_a_misspelt_id_is_answered_with_what_resembles_it(root):
         resolve(misspelt, root)
 
 
-@pytest.mark.parametrize("run", ["", "x", "../..", "\0", "latest\n"])
+def test_latest_resembles_a_name_too(root):
+    with pytest.raises(RunNotFoundError, match=r'no run "lates" in .*; there are: latest$'):
+        resolve("lates", root)
+
+
+@pytest.mark.parametrize("run", ["", "x", "../..", "\0"])
 def test_what_names_no_run_is_answered_with_the_runs_there_are(root, run):
     with pytest.raises(RunNotFoundError, match=f"there are: {NEW}, {OLD}"):
         resolve(run, root)

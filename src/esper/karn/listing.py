@@ -15,22 +15,26 @@ from esper.leyline.text import printable
 
 
 def render_runs(folders: Iterable[Path], console: Console) -> None:
-    """Print a line for each run; one whose log cannot be read says why and does not hide the others."""
+    """Print a line for each run, and below them why some cannot be read."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("run", no_wrap=True)
-    table.add_column("outcome", overflow="fold")
+    for title in ("run", "outcome"):
+        table.add_column(title, no_wrap=True)
     for title in ("epochs", "host", "grown", "fossils"):
         table.add_column(title, justify="right", no_wrap=True)
+    complaints = []
     for folder in folders:
         name = printable(folder.name)
         try:
             table.add_row(name, *_cells(read_story(folder)))
         except EsperError as error:
-            table.add_row(name, Text(printable(str(error)), "red"))
-    if table.row_count:
-        console.print(table, highlight=False)
-    else:
+            table.add_row(name, "unreadable")
+            complaints.append(Text(f"{name}: {error}", "yellow"))
+    if not table.row_count:
         console.print("no runs yet; start one: esper train", highlight=False)
+        return
+    console.print(table, highlight=False)
+    for complaint in complaints:
+        console.print(complaint, highlight=False, soft_wrap=True)
 
 
 def _cells(story: RunStory) -> list[str]:

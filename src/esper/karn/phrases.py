@@ -33,10 +33,14 @@ def count(number: int, noun: str) -> str:
 def describe_task(story: RunStory) -> str:
     """Say what was trained and for how long."""
     epochs = count(story.epochs_completed, "epoch")
+    if story.epochs_planned is not None:
+        epochs = f"{story.epochs_completed} of {count(story.epochs_planned, 'epoch')}"
     if story.started is not None:
         started = story.started
         what = f"{printable(started.task)}, seed {started.seed}, on {printable(started.device)}"
-        epochs = f"{what}: {story.epochs_completed} of {count(started.epochs, 'epoch')}"
+        epochs = f"{what}: {epochs}"
+    if story.resumptions:
+        epochs += f", resumed {count(len(story.resumptions), 'time')}"
     return epochs if story.finished is None else f"{epochs} in {story.finished.duration_s:.1f} s"
 
 

@@ -17,7 +17,12 @@ from esper._generated.governor import (
     GovernorStepSkippedPayload,
     GovernorStoppedPayload,
 )
-from esper._generated.run import EpochCompletedPayload, RunFinishedPayload, RunStartedPayload
+from esper._generated.run import (
+    EpochCompletedPayload,
+    RunFinishedPayload,
+    RunResumedPayload,
+    RunStartedPayload,
+)
 from esper._generated.telemetry import TelemetryRejectedPayload
 from esper.karn.slots import SlotsFold
 from esper.karn.story import RunStory, Told
@@ -34,6 +39,7 @@ _KEPT = {
     GovernorSnapshotFailedPayload,
     GovernorStoppedPayload,
     RunFinishedPayload,
+    RunResumedPayload,
     RunStartedPayload,
     TelemetryRejectedPayload,
 }
@@ -69,7 +75,7 @@ class _RunFold:
         self._run_id = envelope.run
         self._last_epoch = max(self._last_epoch, envelope.epoch or 0)
         self._counts[type(payload)] += 1
-        if isinstance(payload, RunStartedPayload | EpochCompletedPayload):
+        if isinstance(payload, RunStartedPayload | RunResumedPayload | EpochCompletedPayload):
             # A run that had ended has been taken up again.
             self._told[RunFinishedPayload].clear()
         if type(payload) in _KEPT:
@@ -96,6 +102,7 @@ class _RunFold:
             run_id=self._run_id,
             num_events=self._counts.total(),
             started=None if started is None else started.payload,
+            resumptions=self._all(RunResumedPayload),
             finished=None if finished is None else finished.payload,
             epochs=self._all(EpochCompletedPayload),
             last_epoch=self._last_epoch,

@@ -15,7 +15,12 @@ from esper._generated.governor import (
     GovernorSnapshotFailedPayload,
     GovernorStoppedPayload,
 )
-from esper._generated.run import EpochCompletedPayload, RunFinishedPayload, RunStartedPayload
+from esper._generated.run import (
+    EpochCompletedPayload,
+    RunFinishedPayload,
+    RunResumedPayload,
+    RunStartedPayload,
+)
 from esper._generated.telemetry import TelemetryRejectedPayload
 from esper.nissa.reader import Gap, TornLine
 
@@ -91,6 +96,7 @@ class RunStory:
     num_events: int
     started: RunStartedPayload | None
     """None when the log does not hold the start."""
+    resumptions: tuple[Told[RunResumedPayload], ...]
     finished: RunFinishedPayload | None
     """None while the run goes on, or when it was killed."""
     epochs: tuple[Told[EpochCompletedPayload], ...]
@@ -115,6 +121,13 @@ class RunStory:
     def outcome(self) -> RunOutcome | None:
         """How the run ended; None while it goes on, or when it was killed."""
         return None if self.finished is None else self.finished.outcome
+
+    @property
+    def epochs_planned(self) -> int | None:
+        """Epochs that were asked for last."""
+        if self.resumptions:
+            return self.resumptions[-1].payload.epochs
+        return None if self.started is None else self.started.epochs
 
     @property
     def host_accuracy(self) -> float | None:

@@ -26,6 +26,7 @@ _OUTCOMES = {
     RunOutcome.COMPLETED: ("completed", "bold green"),
     RunOutcome.INTERRUPTED: ("interrupted", "bold yellow"),
     RunOutcome.FAILED: ("failed", "bold red"),
+    RunOutcome.STOPPED: ("stopped by the governor", "bold red"),
     None: ("still running, or ended without a word", "bold yellow"),
 }
 
@@ -55,8 +56,9 @@ def as_dict(story: RunStory) -> dict[str, Any]:
         "task": None if started is None else started.task,
         "seed": None if started is None else started.seed,
         "device": None if started is None else started.device,
-        "epochs_planned": None if started is None else started.epochs,
+        "epochs_planned": story.epochs_planned,
         "epochs_completed": story.epochs_completed,
+        "resumptions": [_told(told) for told in story.resumptions],
         "duration_s": None if finished is None else finished.duration_s,
         "val_accuracy": story.grown_accuracy,
         "baseline_accuracy": story.host_accuracy,

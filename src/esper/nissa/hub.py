@@ -16,12 +16,12 @@ from typing import Any, Self, TypeVar
 from weakref import WeakSet
 
 from esper._generated.channel import Context, Payload
+from esper._generated.envelope import Envelope, make_envelope
 from esper.leyline.channel import TelemetryChannel
 from esper.nissa.guard import Guard
 from esper.nissa.notice import say
 from esper.nissa.outlet import DirectOutlet, Outlet, QueuedOutlet, SinkStats
 from esper.nissa.sink import Immediate, Sink
-from esper.nissa.stamping import Stamper
 
 _SinkT = TypeVar("_SinkT", bound=Sink)
 
@@ -72,9 +72,9 @@ class Hub:
         self.run_id = run_id
         self.rank = rank
         self.boot = secrets.token_hex(8)
-        self._stamper = Stamper(run=run_id, rank=rank, boot=self.boot, first_seq=first_seq)
         self._config = config or HubConfig()
         self._first_seq = first_seq
+        self._next_seq = first_seq
         self._num_lost = 0
         self._is_closed = False
         self._is_delivering = False
@@ -83,6 +83,8 @@ class Hub:
         self._channels: WeakSet[TelemetryChannel] = WeakSet()
         # Reentrant, because a signal handler may emit while its own thread is delivering.
         self._lock = threading.RLock()
+        # An envelope that breaks the contract is refused here, rather than in the middle of training.
+        self._envelope(None, "RUN_STARTED")
         _HUBS.add(self)
 
     def __enter__(self) -> Self:
@@ -94,13 +96,13 @@ class Hub:
     @property
     def next_seq(self) -> int:
         """Number of the next event; a resumed run's hub takes it as `first_seq`."""
-        return self._stamper.next_seq
+        return self._next_seq
 
     @property
     def stats(self) -> HubStats:
         """What the hub has carried so far."""
         return HubStats(
-            num_sent=self._stamper.next_seq - self._first_seq,
+            num_sent=self._next_seq - self._first_seq,
             num_lost=self._num_lost,
             sinks=tuple(outlet.stats for outlet in self._outlets),
         )
@@ -197,9 +199,22 @@ class Hub:
         if self._is_closed:
             self._lose(payload)
             return
-        envelope = self._stamper.stamp(epoch=context.epoch, event=payload.EVENT)
+        envelope = self._envelope(context.epoch, payload.EVENT)
+        self._next_seq += 1
         for outlet in self._outlets:
             outlet.write(envelope, payload)
+
+    def _envelope(self, epoch: int | None, event: str) -> Envelope:
+        return make_envelope(
+            seq=self._next_seq,
+            t_wall_ns=time.time_ns(),
+            t_mono_ns=time.monotonic_ns(),
+            run=self.run_id,
+            rank=self.rank,
+            boot=self.boot,
+            epoch=epoch,
+            event=event,
+        )
 
     def _lose(self, payload: Payload) -> None:
         self._num_lost += 1

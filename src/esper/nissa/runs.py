@@ -63,8 +63,9 @@ def resolve(run: str, root: Path) -> Path:
     if len(named) == 1:
         return named[0]
     if len(named) > 1:
+        names = _listed([folder.name for folder in named])
         raise RunNotFoundError(
-            f'a run must be named without doubt, got "{printable(run)}" for {_listed(named)}; give more of the id'
+            f'a run must be named without doubt, got "{printable(run)}" for {names}; give more of the id'
         )
     if run and _is_run(Path(run)):
         return Path(run)
@@ -77,7 +78,7 @@ def _is_run(folder: Path) -> bool:
 
 
 def _what_there_is(run: str, root: Path, folders: list[Path]) -> str:
-    """Return a message about a run that is not there, with those that resemble it or else the newest."""
+    """Return a message about a run that is not there, with the names that resemble it or else the newest."""
     shown_run = printable(run)
     if not folders:
         return (
@@ -85,15 +86,14 @@ def _what_there_is(run: str, root: Path, folders: list[Path]) -> str:
             " another --run-dir"
         )
     names = [folder.name for folder in folders]
-    close = set(difflib.get_close_matches(run, names, n=_MAX_LISTED))
-    shown = [folder for folder in folders if folder.name in close] or folders
-    return f'no run "{shown_run}" in {root}; there are: {_listed(shown)}'
+    close = difflib.get_close_matches(run, [LATEST, *names], n=_MAX_LISTED)
+    return f'no run "{shown_run}" in {root}; there are: {_listed(close or names)}'
 
 
-def _listed(folders: list[Path]) -> str:
-    names = [printable(folder.name) for folder in folders[:_MAX_LISTED]]
-    more = len(folders) - len(names)
-    return ", ".join(names) + (f" and {more} more" if more else "")
+def _listed(names: list[str]) -> str:
+    more = len(names) - _MAX_LISTED
+    listed = ", ".join(printable(name) for name in names[:_MAX_LISTED])
+    return f"{listed} and {more} more" if more > 0 else listed
 
 
 def _age_key(folder: Path) -> tuple[str, int]:
