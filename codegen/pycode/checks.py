@@ -22,7 +22,7 @@ def check_call(value: Value, of: Type | None = None) -> Call:
     """Choose the function that checks a value, or the part of it that has the type `of`."""
     match of or value.type:
         case Primitive("int"):
-            return Call("check_int", _bounds(value.range))
+            return Call("check_int", _bounds(value.range, ident("INT64_MIN")))
         case Primitive("float"):
             names = {
                 "error": "check_float",
@@ -34,7 +34,8 @@ def check_call(value: Value, of: Type | None = None) -> Call:
             return Call("check_bool")
         case Primitive():
             pattern = () if value.pattern is None else (lit(value.pattern),)
-            bounds = () if isinstance(value.type, ListType | MapType) else _bounds(value.length)
+            is_item = isinstance(value.type, ListType | MapType)
+            bounds = () if is_item else _bounds(value.length, lit(0))
             return Call("check_pattern" if pattern else "check_str", (*pattern, *bounds))
         case EnumType(enum):
             return Call("check_open_enum" if enum.open else "check_enum", (ident(enum.name),))
@@ -53,21 +54,19 @@ def _check_each(value: Value, function: str, item: Type, is_outer: bool) -> Call
     return Call(function, (low, high, ident(inner.function), *inner.arguments), converts=True)
 
 
-def _bounds(bounds: Bounds | None) -> tuple[Python, ...]:
+def _bounds(bounds: Bounds | None, lowest: Python) -> tuple[Python, ...]:
+    """Return the bounds as arguments; by place, since a check of many passes them on by place."""
     if bounds is None or bounds == _OPEN:
         return ()
-    if bounds.high is None:
-        return (lit(bounds.low),)
-    if bounds.low is None:
-        return (code("high={high}", high=lit(bounds.high)),)
-    return (lit(bounds.low), lit(bounds.high))
+    low = lowest if bounds.low is None else lit(bounds.low)
+    return (low,) if bounds.high is None else (low, lit(bounds.high))
 
 
 def _float_bounds(bounds: Bounds | None) -> tuple[Python, ...]:
     if bounds is None:
         return ()
     low, high = (None if bound is None else float(bound) for bound in (bounds.low, bounds.high))
-    return _bounds(Bounds(low, high))
+    return _bounds(Bounds(low, high), Python("-inf"))
 
 
 def check_expression(value: Value, subject: Python) -> Python:

@@ -78,9 +78,10 @@ def _draw_all(values: Iterable[Value]) -> list[tuple[Python, Python]]:
 
 
 def _draw_envelope(contract: Contract) -> list[tuple[Python, Python]]:
-    """Return the strategies of an envelope, which is about the event that `envelopes` is asked for."""
+    """Return the strategies of an envelope: of the event that is asked for, as this version writes it."""
     drawn = dict(_draw_all(contract.envelope.fields))
-    return list((drawn | {ident("event"): Python("just(event)")}).items())
+    drawn |= {ident("event"): Python("just(event)"), ident("v"): Python("just(VERSION)")}
+    return list(drawn.items())
 
 
 def _draw(value: Value) -> Python:
