@@ -88,21 +88,9 @@ def _shares(points: Iterable[Point], settings: SettingsSpec, today: date) -> Ite
                 num_covered=len(taken) - len(gaps),
                 num_declared=len(taken) - len(gaps) + len(left),
                 num_excused=len(gaps) - len(left),
-                floor=_floor(settings.floors, measure),
+                floor=settings.floors.of(measure),
                 gaps=left,
             )
-
-
-def _floor(floors: FloorsSpec, measure: Measure) -> int:
-    table: Mapping[Measure, int] = {
-        "emitted": floors.emitted,
-        "noticed": floors.noticed,
-        "read": floors.read,
-        "varied": floors.varied,
-        "seen": floors.seen,
-        "moved": floors.moved,
-    }
-    return table[measure]
 
 
 def _blame(share: Share, floors: FloorsSpec, findings: Findings) -> None:

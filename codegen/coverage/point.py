@@ -30,8 +30,8 @@ class Point:
 
 
 def live_events(contract: Contract) -> list[Event]:
-    """Return the events that should be in use: all that are not deprecated."""
-    return [event for event in contract.events if not event.deprecated]
+    """Return the events that should be in use: all that are neither deprecated nor retired."""
+    return [event for event in contract.events if not event.deprecated and not event.retired]
 
 
 def own_fields(owner: Event | Record) -> Iterator[Value]:

@@ -13,6 +13,7 @@ of every attribute and every call together with their types. What follows from t
 
 import time
 from collections.abc import Callable, Collection, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -30,6 +31,7 @@ from codegen.errors import CodegenError
 from codegen.findings import Span
 
 _HookContext = TypeVar("_HookContext")
+_REPLACE = "dataclasses.replace"
 _CACHE = Path(".mypy_cache") / "coverage"
 
 
@@ -112,7 +114,7 @@ class _Watcher(Plugin):
         """Have calls of helpers and of our classes noted."""
         if fullname in self._helpers:
             return partial(self._note_emission, fullname)
-        if fullname.rpartition(".")[0] in self._scanned:
+        if fullname.rpartition(".")[0] in self._scanned or fullname == _REPLACE:
             return partial(self._note_construction, fullname)
         return None
 
@@ -129,18 +131,25 @@ class _Watcher(Plugin):
         return ctx.default_return_type
 
     def _note_construction(self, name: str, ctx: FunctionContext) -> Type:
-        if ctx.api.path in self._paths and _is_frozen(ctx.default_return_type, name):
+        built = _frozen_class(ctx.default_return_type)
+        if ctx.api.path in self._paths and built is not None and name in (built, _REPLACE):
             call = _read_call(ctx)
-            self.uses.constructions.setdefault(name, {})[call.place] = call
+            if name == _REPLACE:
+                # What is not given stays what it was.
+                call = replace(
+                    call, arguments={k: v for k, v in call.arguments.items() if v != DEFAULT}
+                )
+            self.uses.constructions.setdefault(built, {})[call.place] = call
         return ctx.default_return_type
 
 
-def _is_frozen(type_: Type, name: str) -> bool:
-    """Tell whether a call has built a frozen dataclass of that name, which stays what it was built from."""
+def _frozen_class(type_: Type) -> str | None:
+    """Return the name of a frozen dataclass, which stays what it was built from; None for other types."""
     built = get_proper_type(type_)
-    if not isinstance(built, Instance) or built.type.fullname != name:
-        return False
-    return bool(built.type.metadata.get("dataclass", {}).get("frozen"))
+    if not isinstance(built, Instance):
+        return None
+    is_frozen = built.type.metadata.get("dataclass", {}).get("frozen")
+    return built.type.fullname if is_frozen else None
 
 
 def _read_call(ctx: FunctionContext) -> Call:
@@ -181,7 +190,7 @@ def _constant(expression: Expression, type_: Type) -> str | None:
 
 
 def _classes(type_: Type) -> Iterator[str]:
-    """Go through the classes that a value may have; nothing when one of them is not known."""
+    """Go through the classes that a value is known to have."""
     proper = get_proper_type(type_)
     if isinstance(proper, UnionType):
         for item in proper.items:

@@ -4,15 +4,20 @@ It is a file of its own because the contract says what leaves the process, not h
 an excuse must not change the contract's hash, its version, or what is generated from it.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 from codegen.bind import Binder
+from codegen.coverage.point import Measure
 from codegen.findings import Findings
 from codegen.forms import DATE, EXEMPTED, SENTENCE
 from codegen.load import load
 from codegen.spec import Key, Node
+
+PERCENTAGE, CALENDAR = "COV016", "COV017"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +32,18 @@ class FloorsSpec(Node):
     moved: Annotated[int, Key("Fields that leave their default, null or emptiness in the log.")] = (
         100
     )
+
+    def of(self, measure: Measure) -> int:
+        """Return the floor of a measure."""
+        floors: dict[Measure, int] = {
+            "emitted": self.emitted,
+            "noticed": self.noticed,
+            "read": self.read,
+            "varied": self.varied,
+            "seen": self.seen,
+            "moved": self.moved,
+        }
+        return floors[measure]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,4 +76,24 @@ def load_settings(path: Path, name: str, findings: Findings) -> SettingsSpec | N
     if document is None:
         return None
     settings = Binder(findings).bind(SettingsSpec, document)
+    if settings is not None:
+        _check_floors(settings.floors, findings)
+        _check_days(settings.suppressions, findings)
     return None if findings.has_errors else settings
+
+
+def _check_floors(floors: FloorsSpec, findings: Findings) -> None:
+    for measure in get_args(Measure):
+        floor = floors.of(measure)
+        if not 0 <= floor <= 100:
+            message = f"a floor must be in [0, 100], got {floor}"
+            findings.add(floors.at(measure), PERCENTAGE, message)
+
+
+def _check_days(suppressions: Iterable[SuppressionSpec], findings: Findings) -> None:
+    for one in suppressions:
+        try:
+            date.fromisoformat(one.until)
+        except ValueError:
+            message = f'a day must be in the calendar, got "{one.until}"'
+            findings.add(one.at("until"), CALENDAR, message)

@@ -120,16 +120,14 @@ def _varied_records(records: Iterable[Record], names: _Names, uses: Uses) -> Ite
     for record in records:
         calls = uses.constructions.get(names.owner(record), {}).values()
         for value in own_fields(record) if calls else ():
-            yield _varied_point(
-                record.name, value, {call.arguments.get(value.name) for call in calls}
-            )
+            yield _varied_point(record.name, value, _given(value.name, calls))
 
 
 def _values_of(field: Field, calls: Iterable[Call], uses: Uses) -> set[str | None]:
     """Return what a field is given: constants, and None for anything else."""
     match field.capture:
         case FromCaller():
-            return {call.arguments.get(field.name) for call in calls}
+            return _given(field.name, calls)
         case FromSource(attribute):
             return {value for call in calls for value in _held_by(call.sources, attribute, uses)}
         case _:
@@ -137,12 +135,15 @@ def _values_of(field: Field, calls: Iterable[Call], uses: Uses) -> set[str | Non
 
 
 def _held_by(classes: tuple[str, ...], attribute: str, uses: Uses) -> set[str | None]:
-    """Return what an attribute of a source is given when the source is built."""
+    """Return what an attribute of a source is given when the source is built; anything for a property."""
     held: set[str | None] = set()
     for name in classes:
-        calls = uses.constructions.get(name, {}).values()
-        held |= {call.arguments.get(attribute) for call in calls} or {None}
+        held |= _given(attribute, uses.constructions.get(name, {}).values()) or {None}
     return held or {None}
+
+
+def _given(parameter: str, calls: Iterable[Call]) -> set[str | None]:
+    return {call.arguments[parameter] for call in calls if parameter in call.arguments}
 
 
 def _varied_point(owner: str, value: Value, given: set[str | None]) -> Point:

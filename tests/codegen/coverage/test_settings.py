@@ -1,0 +1,167 @@
+"""What settings excuse, and what is wrong with them."""
+
+import json
+import shutil
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+TODAY = datetime.now(UTC).date()
+LOW = "floors: {emitted: 70, noticed: 50, read: 40, varied: 80}\n"
+
+
+@pytest.fixture
+def cover(shop, tmp_path):
+    """Return a function that measures the shop's code under settings."""
+
+    def run(settings, *arguments):
+        spec = shutil.copy(shop.folder / "shop.yaml", tmp_path)
+        (tmp_path / "coverage.yaml").write_text(settings)
+        return shop.codegen("coverage", *arguments, spec=spec)
+
+    return run
+
+
+def excuse(name, until: date = TODAY, why="Not yet."):
+    """Return the lines of a suppression."""
+    return f'  {name}: {{until: "{until}", why: "{why}"}}\n'
+
+
+def rules(result):
+    """Return rule and message of every finding but that of the payload that is built by hand."""
+    found = json.loads(result[1])["findings"]
+    return [(one["rule"], one["message"]) for one in found if one["rule"] != "COV010"]
+
+
+def test_gaps_above_the_floor_are_shown_and_do_not_fail(cover):
+    code, out, _ = cover(LOW)
+
+    assert code == 1
+    assert out.count("error") == out.count("error COV010") == 1
+    assert "not emitted, which the floor allows:\n  ORDER_LOST\n" in out
+    assert "\n  Item number, hint\n" in out
+    assert "under suppressions" not in out
+
+
+def test_a_share_below_its_floor_blames_every_gap(cover):
+    result = cover(LOW.replace("varied: 80", "varied: 90"), "--format", "json")
+
+    found = rules(result)
+
+    assert [rule for rule, _ in found].count("COV004") == 5
+    floor = next(message for rule, message in found if rule == "COV011")
+    assert floor == "at least 90 % must be varied, got 83.3 % (25 of 30)"
+
+
+def test_an_excused_gap_is_no_finding_and_does_not_count(cover):
+    gaps = ("ORDER_PLACED.way", "ORDER_PLACED.discount", "ORDER_PLACED.currency", "Item.number")
+    wrapping = "COV004 ORDER_PLACED.wrapping"
+    excuses = [excuse(f"COV004 {name}") for name in gaps]
+    settings = LOW.replace(", varied: 80", "") + "suppressions:\n" + "".join(excuses)
+
+    assert rules(cover(settings, "--format", "json")) == [
+        ("COV004", "ORDER_PLACED.wrapping is given nothing but its default")
+    ]
+    result = cover(settings + excuse(wrapping), "--format", "json")
+    assert rules(result) == []
+    (share,) = [one for one in json.loads(result[1])["shares"] if one["measure"] == "varied"]
+    assert share == {
+        "measure": "varied",
+        "covered": 25,
+        "declared": 25,
+        "excused": 5,
+        "percent": 100.0,
+        "floor": 100,
+    }
+
+
+def test_the_excuses_that_are_offered_are_accepted_once_they_say_why(cover):
+    _, out, _ = cover("floors: {emitted: 0}\n")
+    offered = out.partition("under suppressions, and say why:\n")[2]
+
+    refused = cover(f"suppressions:\n{offered}")
+    accepted = cover("suppressions:\n" + offered.replace('why: ""', "why: Not yet."))
+
+    assert offered.count("\n") > 20
+    assert refused[0] == 2
+    assert "why must be one paragraph of text" in refused[2]
+    assert accepted[1].count("error COV0") == accepted[1].count("error COV001") + 1
+
+
+@pytest.mark.parametrize(
+    ("name", "until", "rule", "message"),
+    [
+        ("COV001 ORDER_LOST", TODAY + timedelta(days=180), None, ""),
+        (
+            "COV001 ORDER_LOST",
+            TODAY - timedelta(days=1),
+            "COV014",
+            f"the excuse for COV001 ORDER_LOST ended on {TODAY - timedelta(days=1)}",
+        ),
+        (
+            "COV001 ORDER_LOST",
+            TODAY + timedelta(days=181),
+            "COV015",
+            f"a gap is excused for at most 180 days, got {TODAY + timedelta(days=181)}",
+        ),
+        ("COV001 PARCEL_SENT", TODAY, "COV013", "nothing is excused by COV001 PARCEL_SENT"),
+        ("COV001 ORDER_LSOT", TODAY, "COV013", "nothing is excused by COV001 ORDER_LSOT"),
+        ("COV010 OrderLostPayload", TODAY, "COV012", "COV010 is no rule that can be excused"),
+        ("COV005 PARCEL_SENT", TODAY, None, ""),
+    ],
+)
+def test_excuses_are_judged(cover, name, until, rule, message):
+    settings = LOW + "suppressions:\n" + excuse(name, until)
+
+    found = rules(cover(settings, "--format", "json"))
+
+    assert found == ([] if rule is None else [(rule, message)])
+
+
+def test_an_excuse_that_has_ended_excuses_nothing(cover):
+    settings = LOW.replace("emitted: 70, ", "") + "suppressions:\n"
+    late = settings + excuse("COV001 ORDER_LOST", TODAY - timedelta(days=1))
+
+    assert [rule for rule, _ in rules(cover(late, "--format", "json"))] == ["COV014", "COV001"]
+
+
+def test_findings_about_settings_have_places(cover, tmp_path):
+    _, out, _ = cover(LOW + "suppressions:\n" + excuse("COV001 PARCEL_SENT"))
+
+    assert f"{tmp_path}/coverage.yaml:3:3: error COV013 nothing is excused by" in out
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            "floor: {read: 1}\n",
+            'coverage.yaml:1:1: error FORM002 unknown key "floor"; did you mean',
+        ),
+        ("floors: {raed: 1}\n", 'did you mean "read"?'),
+        ("floors: {read: many}\n", 'read must be an integer, got "many"'),
+        ("suppressions:\n  ORDER_LOST: {}\n", "a rule and what it is about"),
+        ('suppressions:\n  COV001 A: {until: "soon", why: b}\n', 'a day like "2026-01-31"'),
+        ("floors: [\n", "not YAML"),
+    ],
+)
+def test_settings_that_cannot_be_read(cover, settings, message):
+    code, out, err = cover(settings)
+
+    assert (code, out) == (2, "")
+    assert message in err
+
+
+@pytest.mark.parametrize("percent", [-1, 101])
+def test_a_floor_is_a_percentage(cover, percent):
+    code, _, err = cover(f"floors: {{read: {percent}}}\n")
+
+    assert code == 2
+    assert f"coverage.yaml:1:16: error COV016 a floor must be in [0, 100], got {percent}" in err
+
+
+def test_a_day_that_does_not_exist(cover):
+    code, _, err = cover('suppressions:\n  COV001 A: {until: "2026-02-30", why: b}\n')
+
+    assert code == 2
+    assert 'error COV017 a day must be in the calendar, got "2026-02-30"' in err
