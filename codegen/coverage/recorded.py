@@ -7,9 +7,21 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from codegen.bind import quote
 from codegen.coverage.point import Point, live_events, nested_records, own_fields
 from codegen.errors import CodegenError
-from codegen.model import Contract, Event, ListType, MapType, Record, RecordType, Type, Value
+from codegen.model import (
+    Contract,
+    Event,
+    Field,
+    FromContext,
+    ListType,
+    MapType,
+    Record,
+    RecordType,
+    Type,
+    Value,
+)
 
 _Decode = Callable[[bytes], tuple[Any, Any]]
 
@@ -71,6 +83,8 @@ class _Witness:
         self.counts: Counter[str] = Counter()
         self.moved: set[str] = set()
         self._events = {event.name: event for event in contract.events}
+        # A payload's field has no default of its own where the context stamps it.
+        self._context = {value.name: value for value in contract.context}
 
     def see(self, payload: Any) -> None:
         """Take in one event."""
@@ -87,10 +101,14 @@ class _Witness:
         for field in owner.fields:
             name = f"{owner.name}.{field.name}"
             held = getattr(value, field.name)
-            if name not in self.moved and _plain(held) not in rests_of(field):
+            if name not in self.moved and _plain(held) not in rests_of(self._declared(field)):
                 self.moved.add(name)
             for record, item in _records_in(field.type, held):
                 self._look(record, item)
+
+    def _declared(self, value: Value) -> Value:
+        is_stamped = isinstance(value, Field) and isinstance(value.capture, FromContext)
+        return self._context[value.name] if is_stamped else value
 
 
 def rests_of(value: Value) -> list[object]:
@@ -155,6 +173,4 @@ def _moved_point(name: str, value: Value, is_moved: bool) -> Point:
 
 
 def _describe(rest: object) -> str:
-    if rest is None:
-        return "null"
-    return "empty" if rest in ([], {}) else str(rest)
+    return "empty" if rest in ([], {}) else quote(rest)
