@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 from esper._generated.checks import ContractError, show
 from esper._generated.codec import decode_line, encode_line
+from esper._generated.envelope import Envelope
 from esper._generated.fields import ENVELOPE_FIELDS, EVENT_FIELDS
 from esper._generated.registry import DEPRECATED
 from esper._generated.upcasters import check_version, upcast
@@ -35,10 +36,7 @@ def lint_line(data: bytes) -> tuple[Header | None, list[Complaint]]:
     try:
         envelope, payload = decode_line(data)
         if not DEPRECATED and encode_line(envelope, payload) == data:
-            header = Header(
-                seq=envelope.seq, run=envelope.run, rank=envelope.rank, boot=envelope.boot
-            )
-            return header, []
+            return _header_of(envelope), []
     except ContractError as error:
         refusal = error
     repeated: list[Complaint] = []
@@ -85,6 +83,10 @@ def _parse(data: bytes, repeated: list[Complaint]) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"a bare {name}")
+
+
+def _header_of(envelope: Envelope) -> Header:
+    return Header(seq=envelope.seq, run=envelope.run, rank=envelope.rank, boot=envelope.boot)
 
 
 def _read_header(plain: dict[str, Any]) -> Header | None:
