@@ -34,7 +34,10 @@ def refused(capsys, *arguments: str) -> str:
         ),
         (["train", "--inject-fault", "flood@3"], 'got "flood@3"'),
         (["train", "--inject-fault", "nan@0"], 'got "nan@0"'),
-        (["train", "--inject-fault", "nan@9", "--epochs", "5"], "which lies beyond the 5 epochs; try --epochs 9"),
+        (
+            ["train", "--inject-fault", "nan@9", "--epochs", "5"],
+            "which lies beyond the 5 epochs; try --epochs 9",
+        ),
     ],
 )
 def test_bad_arguments(capsys, tmp_path, monkeypatch, arguments, message):

@@ -113,7 +113,16 @@ def test_the_grown_network_comes_back(tmp_path):
 
 
 def test_ctrl_c_ends_the_run_in_order(tmp_path):
-    command = [sys.executable, "-m", "esper", "train", "--run-dir", str(tmp_path), "--epochs", "500"]
+    command = [
+        sys.executable,
+        "-m",
+        "esper",
+        "train",
+        "--run-dir",
+        str(tmp_path),
+        "--epochs",
+        "500",
+    ]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
     while not told(log_of(tmp_path), "EPOCH_COMPLETED") and time.monotonic() < deadline:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -40,13 +41,14 @@ def run_task(
     emit_run_started(channel, _describe(task, config, samples, trainer))
     outcome, accuracy, baseline = RunOutcome.FAILED, None, None
     try:
-        is_complete = trainer.fit()
+        fitted = trainer.fit()
         accuracy = trainer.validate().accuracy
         save_model(trainer.model, folder, task=task.name)
-        if is_complete and baseline_channel is not None:
+        if fitted is RunOutcome.COMPLETED and baseline_channel is not None:
             baseline = _train_host_alone(task, config, samples, baseline_channel, should_stop)
-            is_complete = baseline is not None
-        outcome = RunOutcome.COMPLETED if is_complete else RunOutcome.INTERRUPTED
+            if baseline is None:
+                fitted = RunOutcome.INTERRUPTED
+        outcome = fitted
     finally:
         result = RunResult(
             outcome=outcome,
@@ -68,12 +70,13 @@ def _train_host_alone(
     channel: TelemetryChannel,
     should_stop: Callable[[], bool],
 ) -> float | None:
-    """Return the accuracy of the host without growth or faults, in percent; None when stopped."""
-    undisturbed = TrainConfig(epochs=config.epochs, seed=config.seed, device=config.device)
+    """Return the accuracy of the host without growth or faults, in percent; None when it did not get to its end."""
+    undisturbed = replace(config, faults=())
     trainer = Trainer(
         task, undisturbed, samples, policy=None, channel=channel, should_stop=should_stop
     )
-    return trainer.validate().accuracy if trainer.fit() else None
+    is_complete = trainer.fit() is RunOutcome.COMPLETED
+    return trainer.validate().accuracy if is_complete else None
 
 
 def _describe(
@@ -89,5 +92,5 @@ def _describe(
         num_train=len(samples[0]),
         num_validation=len(samples[1]),
         esper_version=VERSION,
-        torch_version=torch.__version__,
+        torch_version=str(torch.__version__),
     )

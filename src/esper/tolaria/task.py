@@ -59,5 +59,7 @@ class Task:
     seed_learning_rate: float
     weight_decay: float
     momentum: float
+    num_threads: int
+    """Threads that share an operation on a CPU; small tensors are quicker, and repeatable, on one."""
     max_grad_norm: float
     """Host and seeds are each clipped to this norm, apart, so that a seed cannot starve the host."""

@@ -3,28 +3,33 @@
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import cross_entropy
+from torch.nn.utils import clip_grad_norm_
 
-from esper._generated.enums import Severity
-from esper._generated.records import SeedStatus
+from esper._generated.enums import RunOutcome, Severity
 from esper._generated.run import emit_epoch_completed
 from esper.kasmina.gradients import capture_gradient_health
 from esper.kasmina.graft import find_slots
+from esper.leyline.actions import Germinate
 from esper.leyline.channel import TelemetryChannel
 from esper.leyline.policy import GrowthPolicy
 from esper.leyline.signals import TrainingSignals
-from esper.tolaria.detector import SigmaDetector
+from esper.tolaria.detector import Detector, SigmaDetector
 from esper.tolaria.evaluate import Evaluation, contribution, evaluate
 from esper.tolaria.faults import Fault, damaged
 from esper.tolaria.governor import TolariaGovernor
 from esper.tolaria.growth import apply_actions, fossils, slot_signals, slot_status
 from esper.tolaria.optimizers import GrowingOptimizer, cosine_factor
 from esper.tolaria.reports import EpochReport
+from esper.tolaria.robust import EPOCH_LIMITS, RobustConfig, RobustDetector
 from esper.tolaria.task import Samples, Task
+
+DetectorName = Literal["robust", "sigma"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +39,8 @@ class TrainConfig:
     epochs: int
     seed: int = 0
     device: str = "cpu"
+    detector: DetectorName = "robust"
+    """The rule by which the governor judges losses."""
     faults: tuple[Fault, ...] = ()
 
 
@@ -45,12 +52,19 @@ class _TrainingPass:
     accuracy: float
     grad_norm: float
     severity: Severity
+    """The worst verdict on a step."""
 
 
 class Trainer:
     """One network in training.
 
     Without a policy the host trains alone: its slots stay empty and cost nothing.
+
+    Attributes:
+        model: the network, seeds included.
+        slots: its slots, by id.
+        num_host_params: parameters of the host alone.
+        epochs_completed: epochs behind it.
     """
 
     def __init__(
@@ -63,9 +77,13 @@ class Trainer:
         channel: TelemetryChannel,
         should_stop: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Build host, optimizer and governor; everything random follows from `config.seed`."""
+        """Build host, optimizer and governor for training and validation `samples`.
+
+        Everything random follows from `config.seed`. `should_stop` is asked before every step.
+        """
         device = torch.device(config.device)
         torch.manual_seed(config.seed)
+        torch.set_num_threads(task.num_threads)
         self._task = task
         self._config = config
         self._train_samples, self._val_samples = (part.to(device) for part in samples)
@@ -74,9 +92,9 @@ class Trainer:
         self._should_stop = should_stop
         self.model = task.build_host().to(device)
         self.slots = {slot.slot_id: slot for slot in find_slots(self.model).values()}
-        self._host_parameters = list(self.model.parameters())
         for slot in self.slots.values():
             slot.channel = channel
+        self._host_parameters = list(self.model.parameters())
         self.num_host_params = self.num_params
         self._optimizer = GrowingOptimizer(
             self._host_parameters,
@@ -89,10 +107,8 @@ class Trainer:
         self._governor = TolariaGovernor(
             self.model,
             optimizers=[self._optimizer.torch],
-            detector=SigmaDetector(
-                absolute_threshold=task.absolute_loss_threshold,
-                random_guess_loss=math.log(task.num_classes),
-            ),
+            detector=_detector(task, config.detector, EPOCH_LIMITS),
+            step_detector=_detector(task, config.detector, RobustConfig()),
             channel=channel,
         )
         self.epochs_completed = 0
@@ -106,10 +122,8 @@ class Trainer:
         """Score the network on the validation samples."""
         return evaluate(self.model, self._val_samples)
 
-    def fit(self) -> bool:
-        """Train the remaining epochs; return False when asked to stop before the last one's end."""
-        if self._config.epochs > self.epochs_completed:
-            self._governor.snapshot()
+    def fit(self) -> RunOutcome:
+        """Train the remaining epochs; return whether they were completed, interrupted, or ended by the governor."""
         for epoch in range(self.epochs_completed + 1, self._config.epochs + 1):
             started = time.monotonic()
             self._channel.advance(epoch=epoch)
@@ -117,19 +131,22 @@ class Trainer:
 
             training = self._train_epoch(epoch)
             if training is None:
-                return False
+                return RunOutcome.INTERRUPTED
             validation = self.validate()
-            severity = self._judge(validation)
-            if severity is Severity.OK:
+            severity = max(training.severity, self._judge(validation))
+            is_healthy = severity is Severity.OK
+            if is_healthy:
                 self._score_seeds(validation.accuracy)
             self._tell(training, validation, severity, time.monotonic() - started)
-            if severity is Severity.OK:
+            if severity is Severity.STOP:
+                return RunOutcome.STOPPED
+            if is_healthy:
                 self._grow(epoch, validation)
             for slot in self.slots.values():
                 slot.step_epoch()
             self._optimizer.follow_seeds()
             self.epochs_completed = epoch
-        return True
+        return RunOutcome.COMPLETED
 
     def _learning_rate_factor(self, epoch: int) -> float:
         factor = cosine_factor(epoch, self._config.epochs)
@@ -138,13 +155,10 @@ class Trainer:
         return factor
 
     def _train_epoch(self, epoch: int) -> _TrainingPass | None:
-        """Take a step on every batch; return None when asked to stop."""
+        """Take a step on every batch, governed; return None when asked to stop."""
         self.model.train()
-        device = self._train_samples.targets.device
-        loss_sum = torch.zeros((), device=device)
-        num_correct = torch.zeros((), device=device)
-        grad_norm_sum = torch.zeros((), device=device)
-        num_steps = 0
+        means = _RunningMeans(self._train_samples.targets.device)
+        severity = Severity.OK
         batches = self._train_samples.shuffled_batches(
             self._task.batch_size, seed=self._config.seed, epoch=epoch
         )
@@ -159,23 +173,20 @@ class Trainer:
             loss.backward()
             if step == 0:
                 self._record_gradients(epoch)
-            grad_norm_sum += self._clip_gradients()
-            self._optimizer.torch.step()
+            grad_norm = self._clip_gradients()
 
-            loss_sum += loss.detach() * len(batch)
-            num_correct += (logits.detach().argmax(dim=1) == batch.targets).sum()
-            num_steps += 1
-        # The host waits for the device here, once an epoch.
-        total_loss, correct, total_norm = torch.stack(
-            (loss_sum, num_correct, grad_norm_sum)
-        ).tolist()
-        num_samples = len(self._train_samples)
-        return _TrainingPass(
-            loss=total_loss / num_samples,
-            accuracy=100.0 * correct / num_samples,
-            grad_norm=total_norm / num_steps,
-            severity=Severity.OK,
-        )
+            verdict = self._governor.before_step(loss, grad_norm)
+            if verdict.may_step:
+                self._optimizer.torch.step()
+            verdict = self._governor.after_step()
+            severity = max(severity, verdict.severity)
+            if verdict:
+                # Seeds were pruned in the rollback.
+                self._optimizer.follow_seeds()
+            means.add(loss, logits, batch.targets, grad_norm)
+            if verdict.severity is Severity.STOP:
+                break
+        return means.result(severity)
 
     def _clip_gradients(self) -> Tensor:
         """Clip host and seeds apart and return the host's norm before clipping, a 0-dim tensor.
@@ -184,8 +195,8 @@ class Trainer:
         """
         for slot in self.slots.values():
             if seed_parameters := list(slot.seed_parameters()):
-                nn.utils.clip_grad_norm_(seed_parameters, self._task.max_grad_norm)
-        return nn.utils.clip_grad_norm_(self._host_parameters, self._task.max_grad_norm)
+                clip_grad_norm_(seed_parameters, self._task.max_grad_norm)
+        return clip_grad_norm_(self._host_parameters, self._task.max_grad_norm)
 
     def _record_gradients(self, epoch: int) -> None:
         for slot in self.slots.values():
@@ -204,8 +215,6 @@ class Trainer:
 
     def _score_seeds(self, accuracy: float) -> None:
         for slot in self.slots.values():
-            if slot.is_empty:
-                continue
             slot.record_accuracy(accuracy)
             if slot.is_live and slot.alpha > 0.0:
                 slot.record_contribution(
@@ -221,11 +230,14 @@ class Trainer:
             epochs=self._config.epochs,
             val_loss=validation.loss,
             val_accuracy=validation.accuracy,
-            may_germinate=True,
+            may_germinate=self._governor.may_germinate,
             slots=tuple(slot_signals(slot) for slot in self.slots.values()),
         )
         fossils_before = fossils(self.slots)
-        apply_actions(self._policy.decide(signals), self.slots)
+        actions = self._policy.decide(signals)
+        apply_actions(actions, self.slots)
+        if any(isinstance(action, Germinate) for action in actions):
+            self._governor.expect_shift()
         if fossils(self.slots) != fossils_before:
             self._governor.snapshot()
 
@@ -241,10 +253,42 @@ class Trainer:
             learning_rate=self._optimizer.learning_rate,
             num_params=self.num_params,
             severity=severity,
-            seeds=self._seed_statuses(),
+            seeds=tuple(slot_status(slot) for slot in self.slots.values() if not slot.is_empty),
             duration_s=duration_s,
         )
         emit_epoch_completed(self._channel, report)
 
-    def _seed_statuses(self) -> tuple[SeedStatus, ...]:
-        return tuple(slot_status(slot) for slot in self.slots.values() if not slot.is_empty)
+
+class _RunningMeans:
+    """Sums of an epoch, kept on the device so that the host need not wait for it."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._sums = torch.zeros(3, dtype=torch.float64, device=device)
+        self._num_samples = 0
+        self._num_steps = 0
+
+    def add(self, loss: Tensor, logits: Tensor, targets: Tensor, grad_norm: Tensor) -> None:
+        """Take in one step: a mean loss, logits (B, classes), targets (B,), the host's gradient norm."""
+        num_correct = (logits.detach().argmax(dim=1) == targets).sum()
+        self._sums += torch.stack((loss.detach() * len(targets), num_correct, grad_norm))
+        self._num_samples += len(targets)
+        self._num_steps += 1
+
+    def result(self, severity: Severity) -> _TrainingPass:
+        """Return the means; the host waits for the device here."""
+        total_loss, num_correct, total_norm = self._sums.tolist()
+        return _TrainingPass(
+            loss=total_loss / self._num_samples,
+            accuracy=100.0 * num_correct / self._num_samples,
+            grad_norm=total_norm / self._num_steps,
+            severity=severity,
+        )
+
+
+def _detector(task: Task, name: DetectorName, limits: RobustConfig) -> Detector:
+    random_guess_loss = math.log(task.num_classes)
+    if name == "robust":
+        return RobustDetector(replace(limits, random_guess_loss=random_guess_loss))
+    return SigmaDetector(
+        absolute_threshold=task.absolute_loss_threshold, random_guess_loss=random_guess_loss
+    )

@@ -58,5 +58,6 @@ DIGITS = Task(
     seed_learning_rate=0.03,
     weight_decay=5e-4,
     momentum=0.9,
+    num_threads=1,
     max_grad_norm=5.0,
 )
