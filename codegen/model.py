@@ -210,6 +210,7 @@ class Event(Located):
     renamed_from: str | None
     owner: str
     promise: Promise
+    retired: str | None
     cadence: str | None
     revision: int
     note: str | None
@@ -254,7 +255,7 @@ class Family(Located):
         """The events that are read from each source."""
         sources: dict[str, tuple[Event, ...]] = {}
         for event in self.events:
-            if event.source is not None:
+            if event.source is not None and event.retired is None:
                 sources[event.source] = (*sources.get(event.source, ()), event)
         return sources
 

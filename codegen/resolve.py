@@ -123,6 +123,7 @@ class _Resolver:
             renamed_from=spec.renamed_from,
             owner=spec.owner or self._spec.owner,
             promise=to_promise(spec.promise),
+            retired=spec.retired,
             cadence=spec.cadence,
             revision=spec.revision,
             note=spec.note,

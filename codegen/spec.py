@@ -236,6 +236,9 @@ class EventSpec(Node):
     renamed_from: Annotated[str | None, Key("Name it had before.", form=CONSTANT)] = None
     owner: Annotated[str | None, Key("Who answers for it.", form=SENTENCE)] = None
     promise: Annotated[PromiseSpec | None, Key("How far it may change.")] = None
+    retired: Annotated[
+        str | None, Key("Version that ceased to tell it; readers stay.", form=VERSION)
+    ] = None
     cadence: Annotated[str | None, Key("How often it is told.", form=SENTENCE)] = None
     revision: Annotated[int, Key("Raised when its numbers come to mean something else.")] = 1
     note: Annotated[str | None, Key("What its newest revision changed.", form=SENTENCE)] = None

@@ -1,6 +1,6 @@
 """The table of commands."""
 
-from codegen.commands import check, coverage, generate, schema, validate
+from codegen.commands import check, compat, coverage, generate, schema, validate
 from codegen.commands.command import Command
 
 DEFAULT = generate.COMMAND
@@ -8,6 +8,7 @@ DEFAULT = generate.COMMAND
 COMMANDS: tuple[Command, ...] = (
     generate.COMMAND,
     check.COMMAND,
+    compat.COMMAND,
     validate.COMMAND,
     schema.COMMAND,
     coverage.COMMAND,

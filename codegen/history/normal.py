@@ -105,7 +105,7 @@ class _Reader:
         if any(one.name == "span" for one in fields(cls)):
             parts["span"] = self._span
         if cls is model.Contract:
-            parts["path"] = self._path
+            parts |= {"path": self._path, "spans": {}}
         node = cls(**parts)
         if cls is model.Enum:
             self._types[node.name] = model.EnumType(node)

@@ -30,6 +30,7 @@ class EventView:
         self.payload = ident(event.payload)
         self.draft = ident(draft_name(event))
         self.draft_doc = doc(f"The {event.payload} while it is being filled.", indent=4)
+        self.is_told = event.retired is None
         self.helper = ident(helper_name(event))
         self.helper_doc = doc(f"Emit {event.name}. {event.doc}", indent=4)
         self.fields = list(views.values())

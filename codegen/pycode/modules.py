@@ -119,8 +119,10 @@ def names_of(contract: Contract) -> Iterator[Defined]:
         for name, events in family.sources.items():
             yield Defined(name, family.name, events[0].span)
         for event in family.events:
-            for name in (event.payload, draft_name(event), helper_name(event)):
+            for name in (event.payload, draft_name(event)):
                 yield Defined(name, family.name, event.span)
+            if event.retired is None:
+                yield Defined(helper_name(event), family.name, event.span)
             for name in wire_names(event):
                 yield Defined(name, f"{family.name}_wire", event.span)
 

@@ -33,8 +33,9 @@ def check_versions(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
         if value.since and _parse(value.since) > current:
             yield Breach(value.at("since"), f"{value.since} is after version {contract.version}")
     for event in contract.events:
-        if event.since and _parse(event.since) > current:
-            yield Breach(event.at("since"), f"{event.since} is after version {contract.version}")
+        for key, version in (("since", event.since), ("retired", event.retired)):
+            if version and _parse(version) > current:
+                yield Breach(event.at(key), f"{version} is after version {contract.version}")
     for owner in contract.owners:
         for one in owner.reserved:
             if one.last and _parse(one.last) >= current:

@@ -2,7 +2,7 @@
 
 from codegen.findings import Findings
 from codegen.model import Contract
-from codegen.rules import captures, enums, names, retired, usage, values
+from codegen.rules import captures, enums, names, promises, retired, usage, values
 from codegen.rules.rule import Rule
 from codegen.spec import ContractSpec
 
@@ -13,8 +13,8 @@ RULES: tuple[Rule, ...] = (
     Rule("NAM004", names.check_repeated_fields),
     Rule("NAM005", names.check_similar),
     Rule("NAM006", names.check_wire_names),
-    Rule("ENM001", enums.check_members),
-    Rule("ENM002", enums.check_numbers),
+    Rule("MEM001", enums.check_members),
+    Rule("MEM002", enums.check_numbers),
     Rule("VAL001", values.check_constraints),
     Rule("VAL002", values.check_bounds),
     Rule("VAL003", values.check_patterns),
@@ -29,6 +29,11 @@ RULES: tuple[Rule, ...] = (
     Rule("CAP005", captures.check_context),
     Rule("RET001", retired.check_reserved),
     Rule("RET002", retired.check_versions),
+    Rule("UPC001", promises.check_steps),
+    Rule("UPC002", promises.check_paths),
+    Rule("UPC003", promises.check_upcasts),
+    Rule("REV001", promises.check_revisions),
+    Rule("EXM001", promises.check_exemptions),
     Rule("USE001", usage.check_unused, level="warning"),
 )
 

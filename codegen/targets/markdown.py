@@ -143,13 +143,15 @@ def _event_facts(event: Event, module: str, contract: Contract) -> Iterator[Mark
     helper = span(f"{helper_name(event)}({', '.join(given)})")
     if event.source:
         helper = code("$helper, from a $source", helper=helper, source=span(event.source))
-    yield _fact("Emitted by", helper)
+    if event.retired is None:
+        yield _fact("Emitted by", helper)
     yield _fact("Payload", code("$name in $module", name=span(event.payload), module=span(module)))
     said = {
         "How often": event.cadence,
         "Since": event.since,
         "Renamed from": event.renamed_from,
         "Deprecated": event.deprecated,
+        "Not told since": event.retired,
         "Stability": event.stability if event.stability != "stable" else None,
         "Changed meaning": event.note,
         "Owner": event.owner if len({one.owner for one in contract.events}) > 1 else None,

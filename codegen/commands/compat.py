@@ -1,0 +1,50 @@
+"""compat: tell what a change of the contract breaks, and which ways forward are legal."""
+
+import sys
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from codegen.commands.command import CLEAN, FINDINGS, INVALID, Command
+from codegen.commands.comparing import add_today, compare_files, compare_with_archive
+from codegen.compat.report import print_report
+from codegen.errors import UsageError
+from codegen.findings import Findings
+from codegen.layout import Layout
+from codegen.report import FORMATS, report
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """Add the options of this command."""
+    parser.add_argument(
+        "contracts",
+        nargs="*",
+        type=Path,
+        metavar="OLD NEW",
+        help="contracts or baselines (.json); the newest release and our contract unless said",
+    )
+    parser.add_argument(
+        "--format", choices=list(FORMATS), default="text", help="how to print findings"
+    )
+    add_today(parser)
+
+
+def run(options: Namespace, layout: Layout) -> int:
+    """Compare and print."""
+    findings = Findings()
+    if not options.contracts:
+        found = compare_with_archive(layout, options.today, findings)
+    elif len(options.contracts) == 2:
+        old, new = options.contracts
+        found = compare_files(old, new, options.today, findings)
+    else:
+        raise UsageError("compat takes two contracts, OLD and NEW, or none at all")
+    sys.stderr.write(report(findings, "text"))
+    if found is None:
+        return INVALID
+    sys.stdout.write(print_report(found, options.format))
+    return FINDINGS if found.has_errors else CLEAN
+
+
+COMMAND = Command(
+    "compat", "tell whom a change of the contract breaks, and the ways forward", run, add_options
+)

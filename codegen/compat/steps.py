@@ -1,0 +1,25 @@
+"""The upcasts that lead from an old contract to a new one."""
+
+from collections.abc import Iterable
+
+from codegen.promises import Step, Upcast
+from codegen.versions import parse_version
+
+
+class Steps:
+    """What upcasts do to the records of one version."""
+
+    def __init__(self, version: str, upcasts: Iterable[Upcast]) -> None:
+        written = parse_version(version)
+        self._upcasts = [one for one in upcasts if parse_version(one.version) > written]
+
+    def follow(self, event: str) -> tuple[str, dict[str, Step]]:
+        """Return the name that an event gets in the end, and the steps of its upcasts by path."""
+        steps: dict[str, Step] = {}
+        for upcast in self._upcasts:
+            for one in upcast.events:
+                if one.event == event:
+                    steps |= {step.path: step for step in one.steps}
+                    event = one.becomes or event
+                    break
+        return event, steps

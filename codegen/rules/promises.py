@@ -1,0 +1,86 @@
+"""Rules about what a contract says about change: upcasts, revisions, exemptions."""
+
+import re
+from collections.abc import Iterator
+from datetime import date
+
+from codegen.model import Contract
+from codegen.promises import Step
+from codegen.rules.rule import Breach
+from codegen.spec import ContractSpec
+from codegen.versions import parse_version
+
+
+def check_steps(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
+    """A step of an upcast does one thing."""
+    for step in _steps(contract):
+        ways = [name for name in ("move", "fill", "convert") if getattr(step, name) is not None]
+        if len(ways) != 1:
+            got = " and ".join(ways) or "none"
+            yield Breach(step.span, f"a step is one of move, fill and convert, got {got}")
+        changes = [
+            name
+            for name in ("factor", "offset", "clamp", "values")
+            if getattr(step, name) is not None
+        ]
+        changes += ["round"] if step.round else []
+        if step.convert is not None and not changes:
+            hint = "say factor, offset, round, clamp or values"
+            yield Breach(step.span, "convert must say how", hint)
+        if step.convert is None and changes:
+            yield Breach(step.span, f"{' and '.join(changes)} belong to convert")
+        if step.values is not None and not isinstance(step.values.value, dict):
+            yield Breach(step.span, "values must be a mapping of old texts to new values")
+
+
+def check_paths(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
+    """A step stays within one item of a list or map: there is no telling which item another would be."""
+    for step in _steps(contract):
+        old = step.move or step.convert
+        if old is not None and _objects(old) != _objects(step.path):
+            message = f"{old} and {step.path} must lie in the same lists and maps"
+            yield Breach(step.span, message, "write both as they are in the new record")
+
+
+def check_upcasts(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
+    """Upcasts lead to versions that there are, and to events that somebody reads."""
+    current = parse_version(contract.version)
+    known = {event.name for event in contract.events}
+    for upcast in reversed(contract.upcasts):
+        if parse_version(upcast.version) > current:
+            yield Breach(upcast.span, f"{upcast.version} is after version {contract.version}")
+        known |= {event.event for event in upcast.events}
+        for event in upcast.events:
+            if event.becomes is not None and event.becomes not in known:
+                message = f"nobody reads {event.becomes}, which {event.event} becomes"
+                yield Breach(event.span, message, "name an event of the contract")
+
+
+def check_revisions(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
+    """Who raises the revision of an event says why."""
+    for event in contract.events:
+        if event.revision < 1:
+            yield Breach(event.at("revision"), f"revisions count from 1, got {event.revision}")
+        if event.revision > 1 and event.note is None:
+            message = f"revision {event.revision} of {event.name} says not what it changed"
+            yield Breach(event.at("revision"), message, "add note:")
+
+
+def check_exemptions(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
+    """An exemption ends on a day of the calendar."""
+    for exemption in contract.exemptions:
+        try:
+            date.fromisoformat(exemption.until)
+        except ValueError:
+            yield Breach(exemption.span, f"there is no day {exemption.until}")
+
+
+def _steps(contract: Contract) -> Iterator[Step]:
+    for upcast in contract.upcasts:
+        for event in upcast.events:
+            yield from event.steps
+
+
+def _objects(path: str) -> str:
+    """Return the part of a path that ends with its last bracket."""
+    return re.sub(r"[^\]}]*$", "", path)
