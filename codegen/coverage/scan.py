@@ -16,7 +16,6 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 from mypy.build import build
 from mypy.errors import CompileError
@@ -30,7 +29,6 @@ from codegen.coverage.uses import DEFAULT, Arguments, Call, Uses
 from codegen.errors import CodegenError
 from codegen.findings import Span
 
-_HookContext = TypeVar("_HookContext")
 _REPLACE = "dataclasses.replace"
 _CACHE = Path(".mypy_cache") / "coverage"
 
@@ -63,8 +61,10 @@ def scan(root: Path, package: str, *, helpers: Collection[str], fields: Collecti
 
 def _find_sources(root: Path) -> Iterator[BuildSource]:
     for path in sorted(root.rglob("*.py")):
-        module = ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
-        yield BuildSource(str(path), module)
+        parts = path.relative_to(root).with_suffix("").parts
+        # An environment, such as .venv, may stand beside the code.
+        if not any(part.startswith(".") for part in parts):
+            yield BuildSource(str(path), ".".join(parts).removesuffix(".__init__"))
 
 
 def _options(root: Path) -> Options:

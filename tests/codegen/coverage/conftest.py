@@ -39,6 +39,9 @@ def shop(tmp_path_factory):
     folder = tmp_path_factory.mktemp("project")
     shutil.copytree(HERE / "shop", folder / "shop")
     shutil.copy(HERE / "shop.yaml", folder)
+    # Not the shop's own code.
+    (folder / ".venv").mkdir()
+    (folder / ".venv" / "library.py").write_text("def broken(:")
     shop = Shop(folder)
     code, _, err = shop.codegen("generate", "--target", "python", "--no-format")
     assert code == 0, err
