@@ -2,13 +2,12 @@
 
 import os
 import sys
-from argparse import ArgumentParser, Namespace
-from pathlib import Path
+from argparse import ArgumentParser
 
 from codegen.commands.command import INVALID
+from codegen.commands.options import add_layout_options, choose_layout
 from codegen.commands.table import COMMANDS, DEFAULT
-from codegen.errors import CodegenError, UsageError
-from codegen.layout import Layout, foreign_layout, our_layout
+from codegen.errors import CodegenError
 from codegen.similar import suggest
 
 _EXIT_CODES = "exit codes: 0 clean, 1 findings, 2 invalid contract or usage, 3 drift"
@@ -30,11 +29,11 @@ def main(argv: list[str]) -> int:
         epilog=_EXIT_CODES,
         allow_abbrev=False,
     )
-    _add_layout_options(parser)
+    add_layout_options(parser)
     command.add_options(parser)
     options = parser.parse_args(argv)
     try:
-        return command.run(options, _choose_layout(options))
+        return command.run(options, choose_layout(options))
     except CodegenError as error:
         return _complain(str(error))
     except BrokenPipeError:
@@ -43,26 +42,6 @@ def main(argv: list[str]) -> int:
         return INVALID
     except OSError as error:
         return _complain(f"{error.filename}: {error.strerror}")
-
-
-def _add_layout_options(parser: ArgumentParser) -> None:
-    group = parser.add_argument_group("another contract than ours (all three together)")
-    group.add_argument("--spec", type=Path, metavar="FILE", help="the contract")
-    group.add_argument("--out", type=Path, metavar="DIR", help="where its package goes")
-    group.add_argument("--package", metavar="NAME", help="by what name the package is imported")
-
-
-def _choose_layout(options: Namespace) -> Layout:
-    given = (options.spec, options.out, options.package)
-    if not any(given):
-        return our_layout()
-    if not all(given):
-        raise UsageError("--spec, --out and --package belong together; give all three")
-    if not all(part.isidentifier() for part in options.package.split(".")):
-        raise UsageError(
-            f'--package must be a dotted name like audit.events, got "{options.package}"'
-        )
-    return foreign_layout(*given)
 
 
 def _complain(message: str) -> int:

@@ -88,25 +88,24 @@ class Binder:
             item = self._read(key, entry)
             if item is not _ABSENT:
                 bound[key.attribute] = item
-        is_whole = self._check_required(keys, value, bound, name)
-        spans = dict(_places(value))
-        if not is_whole:
+        place = span or value.span
+        self._find_missing(keys, value, name, place)
+        if any(key.is_required and key.attribute not in bound for key in keys.values()):
             return None
-        return cls(name=name, span=span or value.span, spans=spans, **bound)
+        return cls(name=name, span=place, spans=dict(_places(value)), **bound)
 
     def _refuse_key(self, entry: Entry, keys: Names[str, BoundKey]) -> None:
         hint = suggest(entry.key, keys) or f"the keys here are: {', '.join(keys)}"
         self._findings.add(entry.span, "FORM002", f'unknown key "{entry.key}"', hint)
 
-    def _check_required(
-        self, keys: Names[str, BoundKey], value: Mapping, bound: dict[str, Any], name: str
-    ) -> bool:
+    def _find_missing(
+        self, keys: Names[str, BoundKey], value: Mapping, name: str, place: Span
+    ) -> None:
         given = {entry.key for entry in value.entries}
         for key in keys.values():
             if key.is_required and key.name not in given:
                 owner = f"{name} lacks" if name else "the contract lacks"
-                self._findings.add(value.span, "FORM003", f'{owner} "{key.name}": {key.says.doc}')
-        return all(key.attribute in bound for key in keys.values() if key.is_required)
+                self._findings.add(place, "FORM003", f'{owner} "{key.name}": {key.says.doc}')
 
     def _read(self, key: BoundKey, entry: Entry) -> Any:
         annotation, value = key.annotation, entry.value

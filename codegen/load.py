@@ -91,7 +91,8 @@ def parse(text: str, name: str, findings: Findings) -> Mapping | None:
     try:
         root = reader.read_document(yaml.parse(text, Loader=_LOADER))
     except yaml.YAMLError as error:
-        findings.add(_locate(error, name), "YAML001", f"not YAML: {_explain(error)}")
+        hint = "a text with any of , : [ ] { } # in it is quoted"
+        findings.add(_locate(error, name), "YAML001", f"not YAML: {_explain(error)}", hint)
         return None
     except _RefusedError:
         return None

@@ -1,11 +1,44 @@
 """Options that several commands share."""
 
+import re
 from argparse import ArgumentParser, Namespace
+from pathlib import Path
 
+from codegen.errors import UsageError
 from codegen.formatting import check_version, pinned_version
-from codegen.layout import PROJECT
+from codegen.layout import PROJECT, Layout, foreign_layout, our_layout
+from codegen.pycode.quoting import ident
 from codegen.settings import Settings
 from codegen.targets.table import TARGETS
+
+# Paths are printed in the headers of generated files, in comments and texts of several languages.
+_PLAIN_PATH = re.compile(r"[^\x00-\x1f\x7f\"'`\\<>*|?]+")
+
+
+def add_layout_options(parser: ArgumentParser) -> None:
+    """Add the options that say which contract it is and where its files go."""
+    group = parser.add_argument_group("another contract than ours (all three together)")
+    group.add_argument("--spec", type=Path, metavar="FILE", help="the contract")
+    group.add_argument("--out", type=Path, metavar="DIR", help="where its package goes")
+    group.add_argument("--package", metavar="NAME", help="by what name the package is imported")
+
+
+def choose_layout(options: Namespace) -> Layout:
+    """Return the layout that the options describe, ours when they say nothing."""
+    given = (options.spec, options.out, options.package)
+    if not any(given):
+        return our_layout()
+    if not all(given):
+        raise UsageError("--spec, --out and --package belong together; give all three")
+    try:
+        ident(options.package)
+    except ValueError:
+        message = f"--package must be a dotted name like audit.events, got {options.package!r}"
+        raise UsageError(message) from None
+    for name, path in (("--spec", options.spec), ("--out", options.out)):
+        if not _PLAIN_PATH.fullmatch(str(path)):
+            raise UsageError(f"{name} must be a path of plain characters, got {str(path)!r}")
+    return foreign_layout(*given)
 
 
 def add_render_options(parser: ArgumentParser) -> None:

@@ -1,0 +1,75 @@
+"""A folder with a contract of somebody else, in which the command line is run."""
+
+import importlib
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from codegen.__main__ import main
+from tests.codegen.tiny import tiny
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command did: its exit code, what it printed, and what it complained of."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Project:
+    """A folder with tiny.yaml, from which the package `pings` is generated."""
+
+    def __init__(self, folder, capsys):
+        self.folder = folder
+        self.spec = folder / "tiny.yaml"
+        self.package = folder / "pings"
+        self.spec.write_text(tiny(), encoding="utf-8")
+        self._capsys = capsys
+
+    def codegen(
+        self, *arguments, layout=("--spec", "tiny.yaml", "--out", "pings", "--package", "pings")
+    ):
+        """Run a command on the contract."""
+        self._capsys.readouterr()
+        command = [one for one in arguments[:1] if not one.startswith("-")]
+        try:
+            code = main([*command, *layout, *arguments[len(command) :]])
+        except SystemExit as error:
+            code = error.code
+        return Ran(code, *self._capsys.readouterr())
+
+    def generate(self, text=None, *arguments):
+        """Generate from a contract, and import what came out."""
+        if text is not None:
+            self.spec.write_text(text, encoding="utf-8")
+        ran = self.codegen(*arguments)
+        assert ran.code == 0, ran.err
+        return self
+
+    def load(self, module):
+        """Import a module of the generated package, as it is now."""
+        importlib.invalidate_caches()
+        return importlib.import_module(f"pings.{module}")
+
+    def edit(self, old, new):
+        """Change the contract."""
+        text = self.spec.read_text(encoding="utf-8")
+        assert old in text
+        self.spec.write_text(text.replace(old, new), encoding="utf-8")
+
+    def files(self):
+        """List the generated files with what they say."""
+        return {path.name: path.read_text(encoding="utf-8") for path in self.package.iterdir()}
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield Project(tmp_path, capsys)
+    for name in [name for name in sys.modules if name == "pings" or name.startswith("pings.")]:
+        del sys.modules[name]

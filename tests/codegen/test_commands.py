@@ -1,0 +1,127 @@
+"""The command line: what it writes, what it refuses, and with which exit code."""
+
+import subprocess
+import sys
+
+import pytest
+
+from codegen import formatting
+from codegen.layout import PROJECT
+from tests.codegen.tiny import tiny
+
+
+def test_generating_writes_the_package_and_then_has_nothing_to_do(project):
+    first = project.codegen()
+    assert first.code == 0
+    assert "wrote pings/main.py\n" in first.out
+    assert project.codegen().out == ""
+
+
+def test_the_same_contract_gives_the_same_bytes_whatever_the_hash_seed(project):
+    texts = set()
+    for seed in ("0", "1", "random"):
+        command = [sys.executable, "-m", "codegen", "--no-format"]
+        layout = ["--spec", str(project.spec), "--out", str(project.package), "--package", "pings"]
+        environment = {"PYTHONHASHSEED": seed, "LC_ALL": "C", "TZ": "Asia/Tokyo", "PATH": ""}
+        subprocess.run(
+            [*command, *layout], cwd=PROJECT, env=environment, check=True, capture_output=True
+        )
+        texts.add("".join(project.files().values()))
+    assert len(texts) == 1
+
+
+def test_only_what_changed_is_written(project):
+    two = "{main: {doc: Everything.}, rest: {doc: The rest.}}"
+    text = tiny().replace("{main: {doc: Everything.}}", two)
+    pong = "  PONG: {doc: A pong., family: rest, payload: PongPayload}\n"
+    project.generate(text + pong)
+    project.edit("A pong.", "An answer.")
+    assert set(project.codegen().out.split()) == {
+        "wrote",
+        "pings/rest.py",
+        "pings/rest_wire.py",
+        "pings/fields.py",
+        "pings/telemetry.schema.json",
+        "pings/telemetry.ts",
+        "pings/views.sql",
+    }
+
+
+def test_what_the_contract_no_longer_says_is_removed(project):
+    two = "{main: {doc: Everything.}, rest: {doc: The rest.}}"
+    pong = "  PONG: {doc: A pong., family: rest, payload: PongPayload}\n"
+    project.generate(tiny().replace("{main: {doc: Everything.}}", two) + pong)
+    stranger = project.package / "notes.py"
+    stranger.write_text("# mine\n", encoding="utf-8")
+    project.spec.write_text(tiny(), encoding="utf-8")
+    out = project.codegen().out
+    assert "removed pings/rest.py\n" in out
+    assert stranger.exists()
+
+
+def test_a_dry_run_and_a_diff_say_what_would_be_done_and_do_nothing(project):
+    assert "would write pings/main.py\n" in project.codegen("--dry-run").out
+    assert "+class PingPayload(Payload):\n" in project.codegen("--diff").out
+    assert not project.package.exists()
+
+
+def test_a_contract_with_errors_writes_nothing(project):
+    project.edit("type: str", "type: strr")
+    ran = project.codegen()
+    assert ran.code == 2
+    assert ran.err.startswith(
+        'tiny.yaml:13:20: error REF001 unknown type "strr"; did you mean "str"?'
+    )
+    assert not project.package.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["chek"], 'no command "chek"; did you mean "check"?'),
+        (["--spec", "tiny.yaml"], "--spec, --out and --package belong together; give all three"),
+        (["--package", "a b", "--spec", "x", "--out", "y"], "--package must be a dotted name like audit.events"),
+        (["--package", "class", "--spec", "x", "--out", "y"], "--package must be a dotted name"),
+        (["--package", "p", "--spec", "a\nb", "--out", "y"], "--spec must be a path of plain characters"),
+        (["--target", "nothing"], "invalid choice: 'nothing'"),
+        (["--nonsense"], "unrecognized arguments: --nonsense"),
+    ],
+)  # fmt: skip
+def test_a_wrong_command_line_is_explained(project, arguments, complaint):
+    ran = project.codegen(*arguments, layout=())
+    assert ran.code == 2
+    assert complaint in ran.err
+    assert "Traceback" not in ran.err
+
+
+def test_another_black_than_the_pinned_one_is_refused(project, monkeypatch):
+    monkeypatch.setattr(formatting, "installed_version", lambda: "25.1.0")
+    ran = project.codegen()
+    assert ran.code == 2
+    assert "generated code is formatted by black 26.10.1, found 25.1.0; run: pip install" in ran.err
+    assert project.codegen("--no-format").code == 0
+
+
+def test_one_target_leaves_the_files_of_the_others_alone(project):
+    project.generate()
+    project.edit("A note.", "A word.")
+    assert set(project.codegen("--target", "sql").out.split()) <= {"wrote", "pings/views.sql"}
+    assert "A note." in project.files()["main.py"]
+    assert "telemetry.ts" in project.files()
+
+
+def test_a_watcher_generates_again_after_a_change(project):
+    command = [sys.executable, "-m", "codegen", "--watch", "--no-format", "--target", "python"]
+    layout = ["--spec", str(project.spec), "--out", str(project.package), "--package", "pings"]
+    with subprocess.Popen(
+        [*command, *layout], cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as watcher:
+        try:
+            said = iter(watcher.stdout.readline, "")
+            assert any("watching" in line for line in said)
+            project.edit("A note.", "A word.")
+            assert any(line.endswith("main.py\n") for line in said)
+            project.edit("type: str", "type: strr")
+            assert "REF001" in watcher.stderr.readline()
+        finally:
+            watcher.terminate()

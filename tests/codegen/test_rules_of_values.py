@@ -1,0 +1,130 @@
+"""What is said about a value applies to it, makes sense, and is kept to by what is put in for it."""
+
+import pytest
+
+from tests.codegen.tiny import complaints_of, rules_of, tiny
+
+COLOR = (
+    "enums:\n  Color:\n    doc: A color.\n    members: {RED: {value: 1, doc: Red.}}\n"
+    "    reserved: {BLUE: {value: 2, doc: Was blue.}}\n"
+    "units:\n  ms: {doc: Milliseconds.}\n"
+    "records:\n  Point: {doc: A point., fields: {x: {type: int, unit: ms, doc: A.}}}\n"
+)
+
+
+def complaints(said, more=COLOR):
+    return complaints_of(tiny(f"value: {{arg: true, doc: A value., {said}}}", more=more))
+
+
+@pytest.mark.parametrize(
+    ("said", "complaint"),
+    [
+        ("type: str, range: [0, 1]", "VAL001 range says nothing about str"),
+        ("type: bool, unit: ms", "VAL001 unit says nothing about bool"),
+        ("type: Color, unit: ms", "VAL001 unit says nothing about Color"),
+        ("type: int, unit: ms, nonfinite: string", "VAL001 nonfinite says nothing about int"),
+        ("type: int, unit: ms, pattern: a", "VAL001 pattern says nothing about int"),
+        ("type: int, unit: ms, length: [0, 1]", "VAL001 length says nothing about int"),
+        ("type: Point, length: [0, 1]", "VAL001 length says nothing about Point"),
+        ("type: int, unit: ms, range: [2, 1]", "VAL002 range must not end before it begins, got [2, 1]"),
+        ("type: int, unit: ms, range: [0.5, 1]", "VAL002 range must be integers here, got [0.5, 1]"),
+        ("type: str, length: [-1, 1]", "VAL002 length must be 0 or more, got -1"),
+        ("type: str, length: [0.0, 1]", "VAL002 length must be integers here"),
+        ("type: float, unit: ms, nonfinite: 'null'", "VAL004 value cannot become null; say nullable: true"),
+        ("type: 'float[]', unit: ms, nullable: true, nonfinite: 'null'",
+         "VAL004 the items of float[] cannot become null; say string or error"),
+        ("type: int", 'VAL006 value has no unit; say unit: "1" for a bare count'),
+        ("type: 'float[]'", "VAL006 value has no unit"),
+        ("type: int, unit: mss", 'VAL006 unknown unit "mss"; did you mean "ms"?'),
+        ("type: int, unit: parsecs", 'VAL006 unknown unit "parsecs"; list it under units: 1, ms'),
+        ("type: 'str[]{}[]'", "VAL007 lists and maps are nested at most 2 deep, got str[]{}[]"),
+    ],
+)  # fmt: skip
+def test_a_constraint_that_makes_no_sense_is_refused(said, complaint):
+    assert complaint in complaints(said)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "type: int, unit: ms, range: [-5, 5], default: 5",
+        "type: float, unit: '1', range: [0, null], default: 0",
+        "type: float, unit: '1', default: -0.0",
+        "type: 'float[]', unit: ms, range: [0, 1], length: [0, 3], default: [0, 0.5]",
+        "type: str, length: [1, 3], default: abc, missing: x",
+        "type: str, pattern: '[a-z]+', default: abc",
+        "type: str, nullable: true, default: null",
+        "type: Color, default: RED",
+        "type: 'Color[]', default: [RED, RED]",
+        "type: 'int{}', unit: ms, default: {}",
+        "type: bool, default: false",
+        "type: Point, nullable: true, default: null",
+    ],
+)
+def test_a_default_that_fits_is_accepted(said):
+    assert complaints(said) == ""
+
+
+@pytest.mark.parametrize("key", ["default", "missing"])
+@pytest.mark.parametrize(
+    ("said", "plain", "complaint"),
+    [
+        ("type: int, unit: ms", "abc", "must be int, got abc"),
+        ("type: int, unit: ms", "1.0", "must be int, got 1.0"),
+        ("type: int, unit: ms", "true", "must be int, got True"),
+        ("type: int, unit: ms", "INJECTED()", "must be int, got INJECTED()"),
+        ("type: int, unit: ms, range: [0, 9]", "-1", "must have a value of at least 0, got -1"),
+        ("type: float, unit: ms, range: [0, 9]", "9.5", "must have a value of at most 9, got 9.5"),
+        ("type: str", "3", "must be str, got 3"),
+        ("type: str, length: [2, 3]", "a", "must have a length of at least 2, got 1"),
+        ("type: str, pattern: '[a-z]+'", "A", "must match [a-z]+, got A"),
+        ("type: bool", "'no'", "must be true or false, got no"),
+        ("type: str", "null", "must not be null; say nullable: true"),
+        ("type: Color", "GREEN", "must be one of RED, got GREEN"),
+        ("type: Color", "BLUE", "must be one of RED, got BLUE"),
+        ("type: 'str[]'", "abc", "must be a list, got abc"),
+        ("type: 'str[]'", "[a, 1]", "must be str, got 1"),
+        ("type: 'str{}'", "{a: b}", "must be {}, got {'a': 'b'}"),
+        ("type: Point", "{x: a}", "cannot be written here, got {'x': 'a'}"),
+    ],
+)
+def test_a_default_that_does_not_fit_is_refused(said, key, plain, complaint):
+    assert f"VAL005 {key} of value {complaint}" in complaints(f"{said}, {key}: {plain}")
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["[a-z]+", "[0-9a-f]{16}", "a|bc|", r"v[0-9]{1,3}\.[0-9]+", r"[^\[\]]*", "x{2,}", "-?[0-9]+"],
+)
+def test_a_plain_pattern_is_accepted(pattern):
+    assert complaints(f"type: str, pattern: '{pattern}'") == ""
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "(a+)+",
+        r"\d+",
+        r"\w",
+        "[a",
+        "a{2",
+        "*",
+        "a**",
+        "^a$",
+        "a.b",
+        "(?i)a",
+        r"\1",
+        "[b-a]",
+        "a{5,2}",
+    ]
+    + [r"\u0041", "[[:alpha:]]", "a{99999}"],
+)
+def test_a_pattern_that_could_run_away_or_differ_is_refused(pattern):
+    found = complaints(f"type: str, pattern: '{pattern}'")
+    assert "VAL003" in found
+    assert "use characters, classes like [a-z0-9]" in found
+
+
+def test_what_is_listed_and_never_used_is_a_warning():
+    more = "units: {ms: {doc: A.}}\ngroups: {extra: {doc: A., when: is_new, fields: {}}}"
+    assert rules_of(tiny(more=more)) == ["USE001", "USE001"]

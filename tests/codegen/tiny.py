@@ -1,0 +1,50 @@
+"""The smallest contract, with places for what a test is about, and what the compiler says of it."""
+
+from textwrap import indent
+
+from codegen.bind import Binder
+from codegen.findings import Findings
+from codegen.load import parse
+from codegen.resolve import resolve
+from codegen.rules.table import judge
+from codegen.spec import ContractSpec
+
+_TOP = """\
+version: 1.2.0
+owner: tests
+envelope: {doc: What a line says., fields: {seq: {type: int, unit: "1", doc: Number of the line.}}}
+families: {main: {doc: Everything.}}
+"""
+
+
+def tiny(fields: str = "", *, event: str = "", more: str = "") -> str:
+    """Write a contract of one event, PING, with these fields, keys of the event, and sections."""
+    fields = fields or "note: {type: str, arg: true, doc: A note.}"
+    ping = f"doc: A ping.\nfamily: main\npayload: PingPayload\n{event}\nfields:\n{indent(fields, '  ')}\n"
+    return f"{_TOP}{more}\nevents:\n  PING:\n{indent(ping, '    ')}"
+
+
+def findings_of(text: str) -> Findings:
+    """Compile a contract as far as it goes."""
+    findings = Findings()
+    document = parse(text, "tiny.yaml", findings)
+    if document is None:
+        return findings
+    binder = Binder(findings)
+    spec = binder.bind(ContractSpec, document)
+    if spec is not None:
+        judge(resolve(spec, binder.broken, findings), spec, findings)
+    return findings
+
+
+def rules_of(text: str) -> list[str]:
+    """List the rules that a contract breaks, in the order of the file."""
+    return [finding.rule for finding in findings_of(text)]
+
+
+def complaints_of(text: str) -> str:
+    """Say what is wrong with a contract, a line a finding."""
+    return "\n".join(
+        f"{one.span.line}:{one.span.column} {one.rule} {one.message}; {one.hint}"
+        for one in findings_of(text)
+    )
