@@ -8,6 +8,8 @@ from codegen.pycode.quoting import Python, code, ident, join, lit
 from codegen.spec import Bounds
 
 _OPEN = Bounds(None, None)
+# What the name of a member looks like, as check_open_enum has it.
+_MEMBER = "[A-Z][A-Z0-9_]{0,63}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +88,10 @@ def _annotate(value: Value, of: Type, is_outer: bool) -> Python:
             return _constrain(
                 Python("str"), length or _OPEN, "min_length", "max_length", value.pattern
             )
-        case EnumType():
+        case EnumType(enum):
             # Reading looks the name up, and the strict reader says what is wrong with one that is not there.
-            return Python("str")
+            pattern = _MEMBER if enum.open else None
+            return _constrain(Python("str"), _OPEN, "min_length", "max_length", pattern)
         case RecordType(record):
             return ident(wire_names(record)[0])
         case ListType(item):

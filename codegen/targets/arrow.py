@@ -23,8 +23,8 @@ _PATH = "arrow_schemas.py"
 _TEMPLATES = environment("arrow", Python)
 _PRIMITIVES = {"int": "int64()", "float": "float64()", "bool": "bool_()", "str": "string()"}
 _PYARROW = (
-    *("bool_", "dictionary", "field", "float64", "int32", "int64", "list_", "map_", "schema"),
-    *("string", "struct", "Schema", "StructType"),
+    *("Schema", "StructType", "bool_", "field", "float64", "int64", "list_", "map_", "schema"),
+    *("string", "struct"),
 )
 _HOMES = dict.fromkeys(_PYARROW, "pyarrow") | {"Mapping": "collections.abc"}
 
@@ -80,7 +80,8 @@ def _spell(of: Type) -> Python:
         case Primitive(primitive):
             return Python(_PRIMITIVES[primitive])
         case EnumType():
-            return Python("dictionary(int32(), string())")
+            # Not a dictionary: pyarrow cannot build one inside a struct that is null.
+            return Python("string()")
         case RecordType(record):
             return ident(fields_name(record))
         case ListType(item):

@@ -167,7 +167,8 @@ def _convert(of: Type, json: Sql, depth: int) -> Sql:
     """Return the expression that turns a piece of JSON into a value."""
     item = name(f"item_{depth}")
     match of:
-        case Primitive("str"):
+        case _ if _spell(of) == "VARCHAR":
+            # A cast would keep the quotes of the JSON.
             return code("$json ->> '$'", json=json)
         case RecordType(record) if _holds_loose(of):
             fields = [

@@ -1,0 +1,104 @@
+"""Two contracts with all that is generated from them: our own, and one that uses everything there is."""
+
+import importlib
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pyarrow
+import pytest
+
+from codegen.compile import compile_contract
+from codegen.findings import Findings
+from codegen.layout import Layout, our_layout
+from codegen.model import Contract
+from codegen.render import render
+from codegen.settings import Settings
+
+EVERYTHING = Path(__file__).parent / "everything.yaml"
+
+
+@dataclass(frozen=True)
+class Generated:
+    """A contract and where what was generated from it can be imported and read."""
+
+    layout: Layout
+    tests_package: str
+
+    @cached_property
+    def contract(self) -> Contract:
+        findings = Findings()
+        contract = compile_contract(self.layout.spec, self.layout.spec_name, findings)
+        assert contract is not None, list(findings)
+        assert not findings.has_errors, list(findings)
+        return contract
+
+    @cached_property
+    def codec(self) -> ModuleType:
+        return importlib.import_module(f"{self.layout.package}.codec")
+
+    @cached_property
+    def error(self) -> type[Exception]:
+        module = importlib.import_module(f"{self.layout.package}.checks")
+        error: type[Exception] = module.ContractError
+        return error
+
+    @cached_property
+    def strategies(self) -> ModuleType:
+        return importlib.import_module(f"{self.tests_package}.strategies")
+
+    def schema_of(self, event: str) -> pyarrow.Schema:
+        """Return the Arrow schema of an event's table."""
+        module = importlib.import_module(f"{self.tests_package}.arrow_schemas")
+        return module.EVENT_SCHEMAS[event]
+
+    @cached_property
+    def schema(self) -> dict[str, Any]:
+        return dict(json.loads(self.read("telemetry.schema.json")))
+
+    def read(self, name: str) -> str:
+        return (self.layout.roots["package"] / name).read_text(encoding="utf-8")
+
+    @cached_property
+    def reference(self) -> str:
+        return (self.layout.roots["docs"] / "telemetry.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def ours() -> Generated:
+    return Generated(our_layout(), "tests._generated")
+
+
+@pytest.fixture(scope="session")
+def everything(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Generated]:
+    folder = tmp_path_factory.mktemp("everything")
+    layout = Layout(
+        spec=EVERYTHING,
+        spec_name=EVERYTHING.name,
+        package="everything",
+        roots={
+            "package": folder / "everything",
+            "docs": folder / "docs",
+            "tests": folder / "everything_tests",
+        },
+        command="make codegen",
+    )
+    generated = Generated(layout, "everything_tests")
+    for file in render(generated.contract, layout, Settings(is_formatted=False)):
+        file.path.parent.mkdir(exist_ok=True)
+        file.path.write_text(file.text, encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "path", [str(folder), *sys.path])
+        yield generated
+
+
+@pytest.fixture(scope="session", params=["ours", "everything"])
+def generated(request: pytest.FixtureRequest) -> Generated:
+    found = request.getfixturevalue(request.param)
+    assert isinstance(found, Generated)
+    return found
