@@ -175,15 +175,11 @@ class SeedSlot(SeedBed):
         """Remove the seed and begin the cool-down; return False when there is none, or it is a fossil."""
         if self.seed is None or is_terminal(self.stage):
             return False
-        self._transition(SeedStage.PRUNED)
-        emit_seed_pruned(
-            self.channel,
-            self,
-            reason=reason,
-            initiator=initiator,
-            auto_pruned=reason in AUTO_PRUNE_REASONS,
-        )
-        return True
+        return self._remove(reason, initiator)
+
+    def remove_fossil(self, reason: str, *, initiator: str) -> bool:
+        """Remove a fossil that a rollback finds no sound weights of; return False when there is none."""
+        return self.stage is SeedStage.FOSSILIZED and self._remove(reason, initiator)
 
     def schedule_prune(
         self,
@@ -242,6 +238,18 @@ class SeedSlot(SeedBed):
     def __getstate__(self) -> dict[str, Any]:
         """Leave the channel behind when copied or pickled: two slots of one name must not both tell of themselves."""
         return {**self.__dict__, "channel": SILENT}
+
+    def _remove(self, reason: str, initiator: str) -> bool:
+        """Take the seed out and begin the cool-down."""
+        self._transition(SeedStage.PRUNED)
+        emit_seed_pruned(
+            self.channel,
+            self,
+            reason=reason,
+            initiator=initiator,
+            auto_pruned=reason in AUTO_PRUNE_REASONS,
+        )
+        return True
 
     def _transition(self, stage: SeedStage) -> None:
         """Enter `stage`, with all that this means for the slot, and tell of it.

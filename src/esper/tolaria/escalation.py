@@ -1,0 +1,215 @@
+"""What a rollback is accompanied by when rollbacks repeat.
+
+The attempts are counted here, outside of every snapshot: a governor whose memory went back together with the weights
+would try the same thing for ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from esper._generated.enums import EscalationAction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EscalationConfig:
+    """How patient the governor is. The numbers are ours, set on the fault campaign of `benchmarks/faults.py`."""
+
+    budget: int = 8
+    """Rollbacks that a window allows: one for each thing that can be tried, and then as many batches passed over
+    (16, 32, 64, ... in all about 500) as a fault of a few epochs needs to be over."""
+    window_steps: int = 500
+    """Steps in a window, in a loop that reports its steps."""
+    window_checks: int = 20
+    """Checks in a window, in a loop that reports none."""
+    learning_rate_factor: float = 0.5
+    """What learning rates are multiplied by, each time."""
+    warm_back_steps: int = 200
+    """Steps in which they return to full."""
+    skip_batches: int = 16
+    """Batches passed over the first time, and twice as many each further time."""
+    hold_epochs: int = 5
+    """Checks in which no seed may be planted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measures:
+    """What is done about one alarm; the source of GOVERNOR_ESCALATED."""
+
+    attempt: int
+    budget: int
+    actions: tuple[EscalationAction, ...]
+    learning_rate_factor: float
+    batches_to_skip: int
+    epochs_to_hold: int
+
+
+@dataclass(slots=True)
+class _Memory:
+    """Everything that changes, in plain types, so that a checkpoint can hold it."""
+
+    clock: int = 0
+    """Steps, or checks where no steps are reported, that have been seen."""
+    attempts: list[int] = field(default_factory=list)
+    """The clock at each rollback in the window."""
+    tried: list[int] = field(default_factory=list)
+    """Values of all actions since the window was last empty."""
+    snapshot_ids: list[int] = field(default_factory=list)
+    """The snapshots gone back to since then."""
+    factor: float = 1.0
+    """What learning rates were last multiplied by."""
+    factor_clock: int = 0
+    """The clock at that time."""
+    num_skips: int = 0
+    """How often batches have been passed over since the window was last empty."""
+    batches_to_skip: int = 0
+    epochs_to_hold: int = 0
+
+
+class Escalation:
+    """Counts rollbacks, and decides what is done beside going back."""
+
+    def __init__(
+        self, config: EscalationConfig, *, can_slow_down: bool, can_hold_germination: bool
+    ) -> None:
+        """Start with nothing tried; whether there are learning rates to lower and slots to hold is told here."""
+        self._config = config
+        self._can_slow_down = can_slow_down
+        self._can_hold = can_hold_germination
+        self._is_stepping = False
+        self._memory = _Memory()
+
+    @property
+    def budget(self) -> int:
+        """Rollbacks that a window allows."""
+        return self._config.budget
+
+    @property
+    def window(self) -> int:
+        """Steps, or checks where no steps are reported, in a window."""
+        config = self._config
+        return config.window_steps if self._is_stepping else config.window_checks
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether the next rollback would be one too many."""
+        return len(self._memory.attempts) >= self._config.budget
+
+    @property
+    def is_repeated(self) -> bool:
+        """Whether the next rollback would not be the first in the window."""
+        return bool(self._memory.attempts)
+
+    @property
+    def snapshot_ids(self) -> tuple[int, ...]:
+        """The snapshots gone back to since the window was last empty."""
+        return tuple(self._memory.snapshot_ids)
+
+    @property
+    def tried(self) -> tuple[EscalationAction, ...]:
+        """Everything that has been tried since the window was last empty."""
+        return tuple(EscalationAction(value) for value in self._memory.tried)
+
+    @property
+    def learning_rate_factor(self) -> float:
+        """What learning rates are multiplied by now; it returns to 1 by and by."""
+        memory = self._memory
+        progress = (memory.clock - memory.factor_clock) / self._config.warm_back_steps
+        return float(memory.factor ** max(0.0, 1.0 - progress))
+
+    @property
+    def may_germinate(self) -> bool:
+        """Whether seeds may be planted."""
+        return self._memory.epochs_to_hold == 0
+
+    def count_steps(self) -> None:
+        """Measure windows in steps from now on."""
+        self._is_stepping = True
+
+    def advance(self) -> int:
+        """Let a step, or a check, go by; return how many attempts it took when a whole window has gone without one."""
+        memory = self._memory
+        memory.clock += 1
+        if not memory.attempts:
+            return 0
+        memory.attempts = [at for at in memory.attempts if memory.clock - at < self.window]
+        if memory.attempts:
+            return 0
+        num_attempts = len(memory.snapshot_ids)
+        memory.tried, memory.snapshot_ids = [], []
+        memory.num_skips = memory.epochs_to_hold = 0
+        return num_attempts
+
+    def end_epoch(self) -> None:
+        """Let an epoch go by in which no seed was planted if none might be."""
+        self._memory.epochs_to_hold = max(0, self._memory.epochs_to_hold - 1)
+
+    def skip_batch(self) -> bool:
+        """Return whether the next batch is passed over."""
+        if not self._memory.batches_to_skip:
+            return False
+        self._memory.batches_to_skip -= 1
+        return True
+
+    def respond(self, *, snapshot_id: int, has_older: bool) -> Measures:
+        """Count a rollback to a snapshot, and decide what is done beside it; that is in force from now on.
+
+        `has_older` says whether it could go back further than the last time.
+        """
+        memory, config = self._memory, self._config
+        memory.attempts.append(memory.clock)
+        memory.snapshot_ids.append(snapshot_id)
+        attempt = len(memory.attempts)
+        actions = self._actions(attempt, has_older=has_older)
+        memory.tried += map(int, actions)
+        if EscalationAction.LOWER_LEARNING_RATE in actions:
+            memory.factor = self.learning_rate_factor * config.learning_rate_factor
+            memory.factor_clock = memory.clock
+        if EscalationAction.SKIP_BATCHES in actions:
+            memory.batches_to_skip = config.skip_batches << memory.num_skips
+            memory.num_skips += 1
+        if EscalationAction.HOLD_GERMINATION in actions:
+            memory.epochs_to_hold = config.hold_epochs
+        return self._measures(attempt, actions)
+
+    def carry_out_order(self) -> Measures:
+        """Return what is done about a rollback that the caller has ordered: nothing more, and it counts for nothing."""
+        return self._measures(1, (EscalationAction.NEWEST_SNAPSHOT,))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything remembered, in plain types."""
+        return {"is_stepping": self._is_stepping, **asdict(self._memory)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Remember what `state_dict` returned."""
+        memory = dict(state)
+        self._is_stepping = memory.pop("is_stepping")
+        self._memory = _Memory(**memory)
+
+    def _measures(self, attempt: int, actions: tuple[EscalationAction, ...]) -> Measures:
+        return Measures(
+            attempt=attempt,
+            budget=self._config.budget,
+            actions=actions,
+            learning_rate_factor=self.learning_rate_factor,
+            batches_to_skip=self._memory.batches_to_skip,
+            epochs_to_hold=self._memory.epochs_to_hold,
+        )
+
+    def _actions(self, attempt: int, *, has_older: bool) -> tuple[EscalationAction, ...]:
+        """Return what is done at the given attempt: one thing more than at the one before."""
+        if attempt == 1:
+            return (EscalationAction.NEWEST_SNAPSHOT,)
+        rungs = []
+        if self._is_stepping and self._can_slow_down:
+            rungs.append(EscalationAction.LOWER_LEARNING_RATE)
+        if self._is_stepping:
+            rungs.append(EscalationAction.SKIP_BATCHES)
+        if self._can_hold:
+            rungs.append(EscalationAction.HOLD_GERMINATION)
+        further = EscalationAction.OLDER_SNAPSHOT if has_older else EscalationAction.NEWEST_SNAPSHOT
+        if attempt > self._config.budget:
+            return (further, EscalationAction.STOP)
+        return (further, *rungs[: attempt - 2])

@@ -1,0 +1,154 @@
+"""The snapshots that are kept, and which of them to go back to.
+
+A snapshot is on probation until enough healthy steps have followed it: damage shows only some steps after it is done.
+One that was taken right behind a healthy check of the same weights needs none, nor does any in a loop that reports no
+steps, because nothing could be waited for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from esper._generated.enums import SeedStage
+from esper.leyline.errors import SnapshotError
+from esper.tolaria.restoration import CorruptSnapshotError, Restoration
+from esper.tolaria.ring import Ring
+from esper.tolaria.snapshot import Snapshot, SnapshotStore
+
+
+class SnapshotKeeper:
+    """Takes, keeps and finds snapshots.
+
+    Attributes:
+        next_id: number of the next snapshot.
+    """
+
+    def __init__(self, store: SnapshotStore, *, ages: Sequence[int], probation_steps: int) -> None:
+        """Keep what `store` takes in a ring of `ages`."""
+        self.next_id = 0
+        self._store = store
+        self._ring = Ring(ages)
+        self._probation_steps = probation_steps
+        self._num_healthy_steps = 0
+        self._is_stepping = False
+
+    @property
+    def newest(self) -> Snapshot | None:
+        """The newest snapshot; None before the first."""
+        return next(iter(self._ring.newest_first), None)
+
+    @property
+    def lacks_fossil(self) -> bool:
+        """Whether a seed has fossilised that no snapshot knows."""
+        newest = self.newest
+        return newest is not None and any(
+            slot.stage is SeedStage.FOSSILIZED and path not in newest.inventory.fossils
+            for path, slot in newest.inventory.slots.items()
+        )
+
+    @property
+    def has_older(self) -> bool:
+        """Whether it is possible to go further back than to the first choice."""
+        return self._start(True) > self._start(False)
+
+    def count_healthy_step(self) -> None:
+        """Note that a step was taken and nothing was wrong with it."""
+        self._is_stepping = True
+        self._num_healthy_steps += 1
+
+    def has_proved(self, snapshot: Snapshot) -> bool:
+        """Return whether `snapshot` is off probation."""
+        age = self._num_healthy_steps - snapshot.num_healthy_steps
+        return snapshot.is_vouched or not self._is_stepping or age >= self._probation_steps
+
+    def take(
+        self, *, step: int, detectors: tuple[Mapping[str, Any], ...], is_vouched: bool
+    ) -> Snapshot:
+        """Take a snapshot and keep it.
+
+        Raises:
+            NotFiniteError: something is not finite.
+            SnapshotError: it cannot be copied. Either way the ones that are kept stay.
+        """
+        snapshot = self._store.take(
+            snapshot_id=self.next_id,
+            step=step,
+            num_healthy_steps=self._num_healthy_steps,
+            detectors=detectors,
+            is_vouched=is_vouched,
+        )
+        self.next_id += 1
+        before = self._ring.newest_first
+        self._ring.add(snapshot, has_proved=self.has_proved)
+        self._release(before)
+        return snapshot
+
+    def retake(self, *, step: int, detectors: tuple[Mapping[str, Any], ...]) -> Snapshot:
+        """Take the last snapshot of an earlier life again, under its number.
+
+        Raises:
+            SnapshotError: it cannot be taken.
+        """
+        self.next_id = max(0, self.next_id - 1)
+        return self.take(step=step, detectors=detectors, is_vouched=True)
+
+    def find_way_back(self, *, goes_further: bool) -> tuple[Restoration, list[int]]:
+        """Return a validated way back, and the numbers of corrupt snapshots that were given up on the way to it.
+
+        It leads to the newest snapshot that has proved itself, or if it `goes_further`, to the next older one. A corrupt
+        one is given up for the next older, and if there is none, for the next newer.
+
+        Raises:
+            SnapshotError: there is no sound snapshot, or the host has been rebuilt; the model is untouched.
+        """
+        corrupt: list[int] = []
+        while kept := self._ring.newest_first:
+            snapshot = kept[self._start(goes_further)]
+            try:
+                way = Restoration(snapshot, self._store.inventory(), others=self._ring.newest_first)
+            except CorruptSnapshotError:
+                corrupt.append(snapshot.info.snapshot_id)
+                self._ring.drop(snapshot)
+                self._store.release(snapshot)
+            else:
+                return way, corrupt
+        raise SnapshotError(
+            f"there must be a sound snapshot to go back to, got {len(corrupt)} corrupt and no other;"
+            " take one while the network is healthy"
+        )
+
+    def settle(self, snapshot: Snapshot) -> None:
+        """Note that the run has gone back to `snapshot`; those taken after it are given up."""
+        before = self._ring.newest_first
+        self._ring.drop_newer(snapshot)
+        self._release(before)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the counters, in plain types; the snapshots themselves are not in it."""
+        return {
+            "next_id": self.next_id,
+            "num_healthy_steps": self._num_healthy_steps,
+            "is_stepping": self._is_stepping,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over the counters that `state_dict` returned."""
+        self.next_id = state["next_id"]
+        self._num_healthy_steps = state["num_healthy_steps"]
+        self._is_stepping = state["is_stepping"]
+
+    def _start(self, goes_further: bool) -> int:
+        """Return the place of the snapshot to go back to, counted from the newest."""
+        places = [
+            place for place, kept in enumerate(self._ring.newest_first) if self.has_proved(kept)
+        ]
+        # When none has proved itself, the oldest is the least likely to be damaged.
+        last = len(self._ring) - 1
+        return min(places[0] + goes_further, last) if places else last
+
+    def _release(self, before: Sequence[Snapshot]) -> None:
+        """Give back the memory of the snapshots that were kept `before` and no longer are."""
+        for snapshot in before:
+            if all(kept is not snapshot for kept in self._ring.newest_first):
+                self._store.release(snapshot)

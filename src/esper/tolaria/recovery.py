@@ -1,0 +1,231 @@
+"""The acting half of the governor: takes snapshots, goes back to them, escalates, ends the run, and tells of it all."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+from torch.optim import Optimizer
+
+from esper._generated.channel import Channel
+from esper._generated.enums import LossSeries, PanicReason, SnapshotFault
+from esper._generated.governor import (
+    emit_governor_escalated,
+    emit_governor_panic,
+    emit_governor_recovered,
+    emit_governor_rollback,
+    emit_governor_snapshot,
+    emit_governor_snapshot_failed,
+    emit_governor_step_skipped,
+    emit_governor_stopped,
+)
+from esper._generated.records import GovernorReport, SnapshotInfo, StopReport
+from esper.kasmina.graft import find_slots
+from esper.leyline.errors import SnapshotError
+from esper.tolaria.companions import Companions
+from esper.tolaria.escalation import Escalation
+from esper.tolaria.finite import NotFiniteError
+from esper.tolaria.governor_config import GovernorConfig
+from esper.tolaria.keeper import SnapshotKeeper
+from esper.tolaria.rollback import carry_out
+from esper.tolaria.snapshot import SnapshotStore
+from esper.tolaria.step_judge import StepJudge
+from esper.tolaria.verdict import Verdict
+
+_MAX_MESSAGE = 1024
+"""Characters that the telemetry contract allows a message."""
+
+DetectorStates = tuple[Mapping[str, Any], ...]
+
+
+class Recovery:
+    """Does what the governor has decided.
+
+    Attributes:
+        channel: where to tell of it; may be replaced at any time.
+        keeper: the snapshots.
+        escalation: what accompanies repeated rollbacks.
+        optimizers: the optimizers, by name.
+        companions: what else is saved.
+        last_snapshot_step: step of the newest attempt at a snapshot.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        optimizers: Mapping[str, Optimizer],
+        companions: Companions,
+        config: GovernorConfig,
+        channel: Channel,
+    ) -> None:
+        """Be ready to remember `model`; nothing is copied yet."""
+        self.channel = channel
+        self.optimizers = optimizers
+        self.companions = companions
+        self.last_snapshot_step = 0
+        self._model = model
+        self._restores_optimizers = config.optimizer_state == "restore"
+        store = SnapshotStore(
+            model,
+            optimizers=optimizers if self._restores_optimizers else {},
+            companions=companions,
+            covers_random_state=config.random_state,
+        )
+        self.keeper = SnapshotKeeper(
+            store, ages=config.ring_ages, probation_steps=config.probation_steps
+        )
+        self.escalation = Escalation(
+            config.escalation,
+            can_slow_down=bool(optimizers),
+            can_hold_germination=bool(find_slots(model)),
+        )
+
+    def snapshot(self, step: int, detectors: DetectorStates, *, is_vouched: bool) -> SnapshotInfo:
+        """Take a snapshot, keep it and tell of it.
+
+        Raises:
+            SnapshotError: it cannot be taken, which has been told of.
+        """
+        self.last_snapshot_step = step
+        try:
+            taken = self.keeper.take(step=step, detectors=detectors, is_vouched=is_vouched)
+        except SnapshotError as error:
+            is_finite = not isinstance(error, NotFiniteError)
+            fault = SnapshotFault.NOT_COPIED if is_finite else SnapshotFault.NOT_FINITE
+            self._tell_of_fault(fault, self.keeper.next_id, step, str(error))
+            raise
+        emit_governor_snapshot(self.channel, taken.info)
+        return taken.info
+
+    def try_snapshot(self, step: int, detectors: DetectorStates) -> bool:
+        """Take a snapshot that nobody has asked for; return False when something is not finite.
+
+        One that cannot be copied has been told of; the next will be tried when it is due.
+        """
+        try:
+            self.snapshot(step, detectors, is_vouched=False)
+        except NotFiniteError:
+            return False
+        except SnapshotError:
+            return True
+        return True
+
+    def roll_back(self, alarm: Verdict | None, step: int) -> tuple[GovernorReport, DetectorStates]:
+        """Go back, and return the report and what the detectors remembered at that time.
+
+        Raises:
+            SnapshotError: there is nothing to go back to, or the host has been rebuilt; nothing has been changed.
+        """
+        started = time.perf_counter()
+        reason = alarm.reason if alarm is not None and alarm.reason else PanicReason.ORDERED
+        has_older = self.keeper.has_older
+        way, corrupt = self.keeper.find_way_back(
+            goes_further=alarm is not None and self.escalation.is_repeated
+        )
+        for number in corrupt:
+            message = f"the bytes of snapshot {number} are no longer what was saved"
+            self._tell_of_fault(SnapshotFault.CORRUPT, number, step, message)
+        result = carry_out(
+            way,
+            reason=reason,
+            optimizers=self.optimizers,
+            companions=self.companions,
+            clears_optimizers=not self._restores_optimizers,
+        )
+        self.keeper.settle(way.snapshot)
+        snapshot_id = way.snapshot.info.snapshot_id
+        measures = (
+            self.escalation.carry_out_order()
+            if alarm is None
+            else self.escalation.respond(snapshot_id=snapshot_id, has_older=has_older)
+        )
+        report = GovernorReport(
+            reason=reason,
+            loss_at_panic=None if alarm is None else alarm.loss,
+            loss_threshold=None if alarm is None else alarm.loss_threshold,
+            consecutive_panics=0 if alarm is None else alarm.consecutive_panics,
+            attempt=measures.attempt,
+            actions=measures.actions,
+            snapshot_id=snapshot_id,
+            from_step=step,
+            to_step=way.snapshot.info.step,
+            num_keys=way.snapshot.info.num_keys,
+            pruned_slots=result.pruned_slots,
+            kept_fossils=result.kept_fossils,
+            removed_fossils=result.removed_fossils,
+            corrupt_snapshots=tuple(corrupt),
+            duration_s=time.perf_counter() - started,
+        )
+        self.drop_gradients()
+        emit_governor_rollback(self.channel, report)
+        if measures.attempt > 1:
+            emit_governor_escalated(self.channel, measures)
+        return report, way.snapshot.detectors
+
+    def stop(self, reason: PanicReason, step: int, message: str = "") -> StopReport:
+        """End the run, and return the report of what was tried; `message` says why if the budget does not."""
+        escalation = self.escalation
+        actions = ", ".join(action.name.lower().replace("_", " ") for action in escalation.tried)
+        report = StopReport(
+            reason=reason,
+            step=step,
+            budget=escalation.budget,
+            window=escalation.window,
+            tried=escalation.tried,
+            snapshot_ids=escalation.snapshot_ids,
+            message=_shorten(
+                message
+                or f"{reason.name} at step {step}, after {escalation.budget} rollbacks within"
+                f" {escalation.window}; tried: {actions}"
+            ),
+        )
+        emit_governor_stopped(self.channel, report)
+        return report
+
+    def drop_gradients(self) -> None:
+        """Forget gradients of a step that is not taken, so that they are not added to those of the next."""
+        self._model.zero_grad(set_to_none=True)
+        for optimizer in self.optimizers.values():
+            optimizer.zero_grad(set_to_none=True)
+
+    def tell_of_panic(self, verdict: Verdict, series: LossSeries) -> None:
+        """Tell of an anomalous check."""
+        assert verdict.reason is not None
+        emit_governor_panic(self.channel, verdict, series=series, reason=verdict.reason)
+
+    def tell_of_skip(self, verdict: Verdict, judge: StepJudge, step: int) -> None:
+        """Tell of the step that `judge` has just refused."""
+        assert judge.cause is not None
+        emit_governor_step_skipped(
+            self.channel,
+            cause=judge.cause,
+            step=step,
+            loss=verdict.loss,
+            grad_norm=judge.grad_norm,
+            skips_in_a_row=judge.skips_in_a_row,
+        )
+
+    def advance(self, step: int) -> None:
+        """Let a step, or a check, go by."""
+        attempts = self.escalation.advance()
+        if attempts:
+            emit_governor_recovered(self.channel, step=step, attempts=attempts)
+
+    def _tell_of_fault(
+        self, fault: SnapshotFault, snapshot_id: int, step: int, message: str
+    ) -> None:
+        emit_governor_snapshot_failed(
+            self.channel,
+            fault=fault,
+            snapshot_id=snapshot_id,
+            step=step,
+            message=_shorten(message),
+        )
+
+
+def _shorten(text: str) -> str:
+    """Return what the contract allows of a message."""
+    return text if len(text) <= _MAX_MESSAGE else f"{text[: _MAX_MESSAGE - 3]}..."

@@ -1,0 +1,70 @@
+"""The newest values of a series, kept in order, so that their median and spread cost a bisection."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections import deque
+from collections.abc import Callable, Iterable
+
+
+class SortedWindow:
+    """The newest `size` values, by age and by size.
+
+    Values come and go one at a time, so a sorted list with `bisect` is the whole data structure: at the sizes used
+    here moving the tail is one small memmove.
+    """
+
+    __slots__ = ("_by_age", "_by_size")
+
+    def __init__(self, size: int, values: Iterable[float] = ()) -> None:
+        """Hold the last `size` of `values`."""
+        self._by_age: deque[float] = deque(values, maxlen=size)
+        self._by_size = sorted(self._by_age)
+
+    def __len__(self) -> int:
+        """Return the number of values held."""
+        return len(self._by_size)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the next value drives out the oldest."""
+        return len(self._by_age) == self._by_age.maxlen
+
+    def values(self) -> list[float]:
+        """Return the values, oldest first."""
+        return list(self._by_age)
+
+    def push(self, value: float) -> None:
+        """Take in a number, which must not be NaN, and drop the oldest one if the window is full."""
+        by_age, by_size = self._by_age, self._by_size
+        if len(by_age) == by_age.maxlen:
+            del by_size[bisect_left(by_size, by_age[0])]
+        by_age.append(value)
+        insort(by_size, value)
+
+    def clear(self) -> None:
+        """Drop every value."""
+        self._by_age.clear()
+        self._by_size.clear()
+
+    def median(self) -> float:
+        """Return the upper median; the window must not be empty."""
+        return self._by_size[len(self._by_size) // 2]
+
+    def median_deviation(self, scale: Callable[[float], float]) -> float:
+        """Return the upper median of |scale(value) - scale(median)|, `scale` being increasing.
+
+        The nearer half of the values lies side by side around the median; where it begins is bisected, so that
+        `scale` is called a few times only.
+        """
+        values = self._by_size
+        half = len(values) // 2
+        middle = scale(values[half])
+        low, high = 0, len(values) - 1 - half
+        while low < high:
+            start = (low + high) // 2
+            if middle - scale(values[start]) > scale(values[start + half + 1]) - middle:
+                low = start + 1
+            else:
+                high = start
+        return max(middle - scale(values[low]), scale(values[low + half]) - middle)

@@ -1,0 +1,49 @@
+"""Replay recorded loss curves: `python -m tests.tolaria.replay FILE`, with `-` for standard input.
+
+Each line of the file is a scenario: a `name`, a detector's `config` and the `losses` given to it; whatever else it holds is
+ignored. Files may be compressed with gzip. For each, one line is written: the name and a verdict for every loss.
+"""
+
+import json
+import math
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+from torch import nn
+
+from esper.tolaria.detector import SigmaDetector
+from esper.tolaria.escalation import EscalationConfig
+from esper.tolaria.governor import TolariaGovernor
+from esper.tolaria.governor_config import GovernorConfig
+from tests.kasmina.replay import read_scenarios
+
+PATIENT = GovernorConfig(escalation=EscalationConfig(budget=1_000_000))
+"""Never ends a run: a recorded curve goes on whatever happens."""
+
+
+def replay(scenario: dict[str, Any]) -> dict[str, Any]:
+    """Give a scenario's losses to a fresh governor, rolling back whenever it asks to; return name and verdicts."""
+    config = {"random_guess_loss": math.log(10), **scenario["config"]}
+    governor = TolariaGovernor(
+        nn.Linear(1, 1, bias=False), detector=SigmaDetector(**config), config=PATIENT
+    )
+    governor.snapshot()
+    verdicts = []
+    for loss in scenario["losses"]:
+        verdict = governor.check_vital_signs(float(loss))
+        reason = f"governor_{verdict.reason.name.lower()}" if verdict and verdict.reason else None
+        verdicts.append({"panic": bool(verdict), "reason": reason})
+        if verdict:
+            governor.execute_rollback()
+    return {"name": scenario["name"], "verdicts": verdicts}
+
+
+def main(arguments: Iterable[str]) -> None:
+    (path,) = arguments
+    for scenario in read_scenarios(path):
+        print(json.dumps(replay(scenario)))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
