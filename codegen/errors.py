@@ -21,5 +21,13 @@ class OutputError(CodegenError):
     """A target rendered files other than those in its table; the generator has a fault."""
 
 
+class QuotingError(CodegenError, ValueError):
+    """Something cannot be printed as what it should be; the generator has a fault."""
+
+
+class UnprintableError(CodegenError, TypeError):
+    """A template tried to print text that no quoting function has seen; the generator has a fault."""
+
+
 class PathError(CodegenError):
     """A file would be written where generated files do not belong."""

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from codegen.errors import UnprintableError
+
 TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -15,10 +17,6 @@ class Printable(str):
     """Text in one output language that means what was meant; subclassed for each language."""
 
     __slots__ = ()
-
-
-class UnprintableError(TypeError):
-    """A template tried to print text that no quoting function has seen."""
 
 
 def environment(target: str, printable: type[Printable]) -> Environment:

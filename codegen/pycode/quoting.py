@@ -9,6 +9,7 @@ import re
 import textwrap
 from collections.abc import Iterable
 
+from codegen.errors import QuotingError
 from codegen.printable import Printable
 
 LINE_LENGTH = 100
@@ -26,37 +27,40 @@ class Python(Printable):
 def ident(name: str) -> Python:
     """Print a name, dotted or not."""
     if not _NAME.fullmatch(name) or any(keyword.iskeyword(part) for part in name.split(".")):
-        raise ValueError(f"not a Python name: {name!r}")
+        raise QuotingError(f"not a Python name: {name!r}")
     return Python(name)
 
 
 def lit(value: object) -> Python:
     """Print a literal: None, a bool, a number, a text, or a tuple of those."""
     text = repr(value)
-    read = ast.literal_eval(text)
+    try:
+        read = ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        raise QuotingError(f"not a literal: {text}") from None
     if read != value or type(read) is not type(value):
-        raise ValueError(f"not a literal: {text}")
+        raise QuotingError(f"not a literal: {text}")
     return Python(text)
 
 
 def doc(text: str, indent: int = 0) -> Python:
     """Print a docstring, wrapped to fit behind `indent` columns."""
-    quoted = text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
-    if quoted.endswith('"'):
-        quoted = quoted[:-1] + '\\"'
+    core = text.rstrip('"')
+    quoted = core.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
+    quoted += '\\"' * (len(text) - len(core))
     lines = _wrap(quoted, LINE_LENGTH - indent - 3)
     if len(lines[-1]) > LINE_LENGTH - indent - 6:
         lines = _wrap(quoted, LINE_LENGTH - indent - 6)
     token = '"""' + f"\n{' ' * indent}".join(lines) + '"""'
     if ast.literal_eval(token).split() != text.split():
-        raise ValueError(f"not a docstring: {token}")
+        raise QuotingError(f"not a docstring: {token}")
     return Python(token)
 
 
 def comment(text: str) -> Python:
     """Print a comment of one line."""
     if not text.isprintable():
-        raise ValueError(f"not a comment: {text!r}")
+        raise QuotingError(f"not a comment: {text!r}")
     return Python(f"# {text}")
 
 

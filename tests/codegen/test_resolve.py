@@ -1,5 +1,7 @@
 """Names mean something, and each record is complete before it is used."""
 
+from itertools import pairwise
+
 import pytest
 
 from codegen.scope import MAX_RECORD_DEPTH
@@ -67,7 +69,7 @@ def test_a_record_that_holds_itself_is_refused(records, path):
 
 def test_records_are_not_nested_without_end():
     names = [f"Level{'ABCDEFGHIJ'[number]}" for number in range(MAX_RECORD_DEPTH + 2)]
-    records = "".join(record(one, other) for one, other in zip(names, names[1:], strict=False))
+    records = "".join(record(one, other) for one, other in pairwise(names))
     text = tiny(more=f"records:\n{records}{record(names[-1], 'str')}")
     assert "REF004 records are nested at most 8 levels deep" in complaints_of(text)
 

@@ -16,9 +16,33 @@ def enum(name, *members):
 
 @pytest.mark.parametrize(
     "name",
-    ["class", "from", "match", "type", "int", "str", "list", "print", "id", "hash", "property"]
-    + ["self", "channel", "source", "draft", "payload", "error", "wire"]
-    + ["dataclass", "json", "inf", "re", "check_str", "set_field", "show"],
+    [
+        "class",
+        "from",
+        "match",
+        "type",
+        "int",
+        "str",
+        "list",
+        "print",
+        "id",
+        "hash",
+        "property",
+        "self",
+        "channel",
+        "source",
+        "draft",
+        "payload",
+        "error",
+        "wire",
+        "dataclass",
+        "json",
+        "inf",
+        "re",
+        "check_str",
+        "set_field",
+        "show",
+    ],
 )
 def test_a_field_cannot_have_a_name_that_means_something(name):
     complaint = f'"{name}" already means something in'
@@ -43,8 +67,24 @@ def test_a_captured_attribute_is_no_keyword(attribute):
 
 @pytest.mark.parametrize(
     "name",
-    ["None", "True", "ValueError", "Exception", "Any", "Protocol", "IntEnum", "Struct", "Payload"]
-    + ["Channel", "Context", "Envelope", "ContractError", "FieldInfo", "LineWire", "NonFinite"],
+    [
+        "None",
+        "True",
+        "ValueError",
+        "Exception",
+        "Any",
+        "Protocol",
+        "IntEnum",
+        "Struct",
+        "Payload",
+        "Channel",
+        "Context",
+        "Envelope",
+        "ContractError",
+        "FieldInfo",
+        "LineWire",
+        "NonFinite",
+    ],
 )
 @pytest.mark.parametrize("kind", ["enum", "payload", "source"])
 def test_a_class_cannot_have_a_name_that_means_something(kind, name):

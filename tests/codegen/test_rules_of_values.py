@@ -116,8 +116,10 @@ def test_a_plain_pattern_is_accepted(pattern):
         r"\1",
         "[b-a]",
         "a{5,2}",
-    ]
-    + [r"\u0041", "[[:alpha:]]", "a{99999}"],
+        r"\u0041",
+        "[[:alpha:]]",
+        "a{99999}",
+    ],
 )
 def test_a_pattern_that_could_run_away_or_differ_is_refused(pattern):
     found = complaints(f"type: str, pattern: '{pattern}'")
