@@ -74,7 +74,9 @@ def _compare(
         passage, seen = judge(contract, new, baseline.shapes if baseline else {})
         verdicts += seen
     standing, excused = excuse(verdicts, new.exemptions, today, is_release=is_release)
-    return Report(passage=passage, verdicts=tuple(standing), excused=tuple(excused), today=today)
+    return Report(
+        contract=new, passage=passage, verdicts=tuple(standing), excused=tuple(excused), today=today
+    )
 
 
 def _read(path: Path, findings: Findings) -> Contract | Release | None:

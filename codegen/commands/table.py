@@ -1,6 +1,6 @@
 """The table of commands."""
 
-from codegen.commands import check, compat, coverage, generate, schema, validate
+from codegen.commands import check, compat, coverage, generate, release, schema, validate
 from codegen.commands.command import Command
 
 DEFAULT = generate.COMMAND
@@ -12,4 +12,5 @@ COMMANDS: tuple[Command, ...] = (
     validate.COMMAND,
     schema.COMMAND,
     coverage.COMMAND,
+    release.COMMAND,
 )

@@ -175,7 +175,6 @@ RULES: tuple[Rule[FieldPair], ...] = (
         breaks=EVERYBODY,
         why="one value is not many, and many are not one",
         ways=_NEW_FIELD,
-        by_upcast=Break.WIRE_B,
         is_structural=True,
     ),
 )

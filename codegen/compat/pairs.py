@@ -97,6 +97,11 @@ class OwnerPair:
         kept = {pair.new.name for pair in self.matched}
         return tuple(value for value in self.new.fields if value.name not in kept)
 
+    def mode_of(self, value: Value) -> Mode:
+        """Return how far a field may change, which may be promised less firmly than its owner."""
+        stabilities = (self.old.stability, self.new.stability)
+        return self.mode if value.stability in stabilities else self.mode.at(value.stability)
+
     @property
     def reserved(self) -> set[str]:
         """The names that the new contract keeps from being used again."""
@@ -177,7 +182,7 @@ class FieldPair:
             breaks=breaks,
             key=self.new.wire,
             step=step,
-            mode=self.owner.mode.at(self.old.stability),
+            mode=self.owner.mode_of(self.old),
             is_element=is_element,
         )
 

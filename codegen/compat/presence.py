@@ -80,7 +80,7 @@ def _is_reserved(owner: OwnerPair, value: Value) -> bool:
 
 
 def _see_gone(owner: OwnerPair, value: Value, what: str, settled: Break) -> Sighting:
-    mode = owner.mode.at(value.stability)
+    mode = owner.mode_of(value)
     return owner.see(value.name, owner.new.span, what, settled=settled, mode=mode)
 
 
@@ -92,7 +92,7 @@ def _see_come(owner: OwnerPair, value: Value, what: str, breaks: Break) -> Sight
         breaks=breaks,
         key=value.wire,
         step="{fill: ...}",
-        mode=owner.mode.at(value.stability),
+        mode=owner.mode_of(value),
     )
 
 

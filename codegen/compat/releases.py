@@ -50,17 +50,18 @@ def _strip(contract: Contract) -> Contract:
 def _find_not_bumped(passage: Passage) -> Iterator[Sighting]:
     old, new = passage.scene.old.version, passage.scene.new.version
     if old == new and passage.needed != "none":
-        what = (
-            f"it has changed, and still says {old}; what has changed needs {passage.needed_version}"
-        )
-        yield _see(passage, "version", passage.scene.at("version"), what)
+        yield _see_version(passage, f"it has changed, and still says {old}")
 
 
 def _find_too_small(passage: Passage) -> Iterator[Sighting]:
     old, new = passage.scene.old.version, passage.scene.new.version
     if old != new and parse_version(new) < passage.needed_version:
-        what = f"{old} -> {new}; what has changed needs {passage.needed_version}"
-        yield _see(passage, "version", passage.scene.at("version"), what)
+        yield _see_version(passage, f"{old} -> {new} is too small a step for what has changed")
+
+
+def _see_version(passage: Passage, what: str) -> Sighting:
+    way = f"say version: {passage.needed_version}"
+    return _see("version", passage.scene.at("version"), what, way)
 
 
 def _find_missing_upcasts(passage: Passage) -> Iterator[Sighting]:
@@ -70,21 +71,17 @@ def _find_missing_upcasts(passage: Passage) -> Iterator[Sighting]:
             for one in verdict.sighting.upcasts:
                 if not one.is_given:
                     steps.setdefault(one.event, set()).add(one.step)
+    places = {pair.old.name: pair.new.span for pair in passage.scene.event_pairs}
     for event, wanted in sorted(steps.items()):
-        what = f"old records cannot be read; give them their new form:\n{_stub(passage, event, wanted)}"
-        yield _see(passage, event, passage.scene.at("upcasts"), what)
+        span = places.get(event, passage.scene.at("events"))
+        yield _see(event, span, "old records cannot be read", _stub(passage, event, wanted))
 
 
 def _stub(passage: Passage, event: str, steps: set[str]) -> str:
     """Spell the upcast that is missing, as far as it can be known."""
     becomes = sorted(step for step in steps if step.startswith("becomes: "))
-    lines = [
-        "upcasts:",
-        f"  {passage.target_version}:",
-        "    doc: ...",
-        "    events:",
-        f"      {event}:",
-    ]
+    lines = ["give them their new form:", "upcasts:", f"  {passage.target_version}:"]
+    lines += ["    doc: ...", "    events:", f"      {event}:"]
     lines += [f"        {step}" for step in becomes]
     fields = sorted(steps - set(becomes))
     lines += ["        fields:"] if fields else []
@@ -99,7 +96,7 @@ def _find_edited_upcasts(passage: Passage) -> Iterator[Sighting]:
         if parse_version(version) <= released and old.get(version) != new.get(version):
             span = new[version].span if version in new else passage.scene.at("upcasts")
             what = "added" if version not in old else "removed" if version not in new else "edited"
-            yield _see(passage, f"upcasts.{version}", span, f"{what} after it was released")
+            yield _see(f"upcasts.{version}", span, f"{what} after it was released")
 
 
 def _find_other_shapes(passage: Passage) -> Iterator[Sighting]:
@@ -114,11 +111,11 @@ def _find_other_shapes(passage: Passage) -> Iterator[Sighting]:
         for name in same:
             if name in before and before[name] != shapes.get(name):
                 what = f"{target} shows it otherwise, though the contract says the same"
-                yield _see(passage, name, new[name].span, what)
+                yield _see(name, new[name].span, what)
 
 
-def _see(passage: Passage, subject: str, span: Span, what: str) -> Sighting:
-    return Sighting(subject=subject, span=span, what=what, mode=MODES["stable"])
+def _see(subject: str, span: Span, what: str, *ways: str) -> Sighting:
+    return Sighting(subject=subject, span=span, what=what, mode=MODES["stable"], ways=ways)
 
 
 RULES: tuple[Rule[Passage], ...] = (
@@ -128,7 +125,6 @@ RULES: tuple[Rule[Passage], ...] = (
         find=_find_not_bumped,
         breaks=Break.POLICY,
         why="two contracts with the same version cannot be told apart on the wire",
-        ways=("say a new version:",),
         is_exemptable=False,
     ),
     Rule(
@@ -137,7 +133,6 @@ RULES: tuple[Rule[Passage], ...] = (
         find=_find_too_small,
         breaks=Break.POLICY,
         why="the version promises more than the change keeps",
-        ways=("say that version:",),
         is_exemptable=False,
     ),
     Rule(

@@ -11,6 +11,7 @@ from codegen.compat.releases import Passage
 from codegen.compat.verdict import Verdict
 from codegen.compat.ways import ways_of
 from codegen.findings import Finding
+from codegen.model import Contract
 from codegen.report import report as report_findings
 
 
@@ -18,6 +19,8 @@ from codegen.report import report as report_findings
 class Report:
     """What came of a comparison."""
 
+    contract: Contract
+    """The new contract."""
     passage: Passage | None
     """From which contract to which; None when nothing has been released that could be compared with."""
     verdicts: tuple[Verdict, ...]
@@ -50,7 +53,7 @@ def _to_text(verdict: Verdict, report: Report) -> str:
         return f"{head}\n"
     first, *rest = head.splitlines()
     lines = [first + since, *rest, f"why: {verdict.rule.name}: {verdict.rule.why}"]
-    lines += [f"way: {way}" for way in ways_of(verdict, report.passage)]
+    lines += [indent(f"way: {way}", "     ").lstrip() for way in ways_of(verdict, report.passage)]
     if verdict.rule.is_exemptable:
         lines += ["or, for a while:", indent(spell_exemption(verdict.key, report.today), "  ")]
     return indent("\n".join(lines), "    ").lstrip() + "\n"

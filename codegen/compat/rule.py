@@ -38,6 +38,8 @@ class Sighting:
     """Who is not, because the contract took a legal way."""
     upcasts: tuple[Upcastable, ...] = ()
     """What would let new readers read old records; empty when nothing would."""
+    ways: tuple[str, ...] = ()
+    """Ways forward that only this change has."""
     is_revised: bool = False
     """Whether the event has a new revision, with a note that says what has changed."""
     is_element: bool = False

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from codegen.compat.breaks import NOTHING, Break
+from codegen.compat.kinds import compare_types
 from codegen.compat.pairs import FieldPair
 from codegen.compat.rule import Rule, Sighting
 from codegen.model import Field, FromCaller, FromContext, FromSource
@@ -26,7 +27,7 @@ def _find_missing(pair: FieldPair) -> Iterator[Sighting]:
 
 def _find_unit(pair: FieldPair) -> Iterator[Sighting]:
     old, new = pair.old.unit, pair.new.unit
-    if old != new:
+    if old != new and _is_comparable(pair):
         step = f"{{convert: {pair.old.wire}, factor: ...}}"
         yield pair.see("unit", f"{old or 'none'} -> {new or 'none'}", step=step)
 
@@ -47,6 +48,8 @@ def _find_capture(pair: FieldPair) -> Iterator[Sighting]:
 
 
 def _find_tightened(pair: FieldPair) -> Iterator[Sighting]:
+    if not _is_comparable(pair):
+        return
     for key, old, new in _limits(pair):
         if not _is_within(old, new):
             step = f"{{convert: {pair.old.wire}, clamp: ...}}"
@@ -57,6 +60,8 @@ def _find_tightened(pair: FieldPair) -> Iterator[Sighting]:
 
 
 def _find_loosened(pair: FieldPair) -> Iterator[Sighting]:
+    if not _is_comparable(pair):
+        return
     for key, old, new in _limits(pair):
         if not _is_within(new, old):
             yield pair.see(key, f"{key}: {_spell(old)} -> {_spell(new)}")
@@ -66,7 +71,7 @@ def _find_loosened(pair: FieldPair) -> Iterator[Sighting]:
 
 def _find_nonfinite(pair: FieldPair) -> Iterator[Sighting]:
     old, new = pair.old.nonfinite, pair.new.nonfinite
-    if old != new:
+    if old != new and _is_comparable(pair):
         breaks = NOTHING
         if old != "error":
             breaks |= Break.WIRE_B
@@ -74,6 +79,11 @@ def _find_nonfinite(pair: FieldPair) -> Iterator[Sighting]:
             breaks |= Break.WIRE_F
         step = f"{{convert: {pair.old.wire}, values: ...}}"
         yield pair.see("nonfinite", f"{old} -> {new}", breaks=breaks, step=step)
+
+
+def _is_comparable(pair: FieldPair) -> bool:
+    """Tell whether old and new values are of one kind; if not, the rules about types say all there is."""
+    return compare_types(pair.old.type, pair.new.type) not in ("changed", "cardinality")
 
 
 def _limits(pair: FieldPair) -> Iterator[tuple[str, Bounds, Bounds]]:

@@ -9,7 +9,8 @@ from codegen.versions import parse_version
 
 def ways_of(verdict: Verdict, passage: Passage | None) -> list[str]:
     """List the ways in which what a verdict is about would be allowed; `passage` is None outside of one."""
-    return [*verdict.rule.ways, *(_derive(verdict, passage) if passage else ())]
+    own = [*verdict.sighting.ways, *verdict.rule.ways]
+    return [*own, *_derive(verdict, passage)] if passage else own
 
 
 def _derive(verdict: Verdict, passage: Passage) -> Iterator[str]:

@@ -24,6 +24,11 @@ class Release:
     """What findings call the baseline file."""
     baseline: Baseline
 
+    @property
+    def golden_name(self) -> str:
+        """What findings call the file of the golden records."""
+        return self.name.removesuffix(".json") + ".jsonl"
+
     @cached_property
     def golden(self) -> str | None:
         """The golden records; None when they are gone."""

@@ -6,10 +6,12 @@ false or empty is left out, which keeps the files short and lets a newer model r
 
 import types
 from dataclasses import fields, is_dataclass
+from datetime import date
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from codegen import model
 from codegen.findings import Span
+from codegen.forms import VERSION
 from codegen.spec import Bounds, Given
 
 _CAPTURES: dict[str, model.Capture] = {"caller": model.FromCaller(), "context": model.FromContext()}
@@ -42,7 +44,20 @@ def from_plain(plain: object, path: str) -> model.Contract:
         NormalFormError: it is not of that form; the error says where.
     """
     contract: model.Contract = _Reader(path).read_node(model.Contract, plain, "contract")
+    _check_texts(contract)
     return contract
+
+
+def _check_texts(contract: model.Contract) -> None:
+    """Refuse the texts that are read further: versions and days."""
+    for version in (contract.version, *(upcast.version for upcast in contract.upcasts)):
+        if not VERSION.fits(version):
+            raise NormalFormError(f"a version must be {VERSION.words}, got {version[:40]}")
+    for exemption in contract.exemptions:
+        try:
+            date.fromisoformat(exemption.until)
+        except ValueError:
+            raise NormalFormError(f"there is no day {exemption.until[:40]}") from None
 
 
 def _dump(value: Any) -> Any:

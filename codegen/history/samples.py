@@ -1,8 +1,10 @@
 """Values on the wire that a declared value may have: its bounds, every member, null, the empty and the full."""
 
 from collections.abc import Iterable, Iterator
+from functools import cache
 from typing import Any
 
+from codegen.errors import CodegenError
 from codegen.model import EnumType, ListType, MapType, Primitive, RecordType, Type, Value
 from codegen.spec import Bounds
 
@@ -10,6 +12,10 @@ _INT64 = Bounds(-(2**63), 2**63 - 1)
 _FLOATS = Bounds(-1.5e300, 1.5e300)
 _LONG = 100
 _UNHEARD_OF = "HEARD_OF_LATER"
+
+
+class SampleError(CodegenError):
+    """No golden record can be made up for a value."""
 
 
 def sample(value: Value) -> list[Any]:
@@ -73,14 +79,29 @@ def _sample_texts(value: Value, length: Bounds) -> Iterator[str]:
     yield from dict.fromkeys((ordinary, "x" * low, "y" * high))
 
 
+@cache
 def _match(pattern: str, low: int, high: int) -> str:
-    """Return the simplest text that all of a pattern matches; the same each time."""
+    """Return a text that all of a pattern matches, the same each time."""
     # Importing hypothesis takes longer than everything else, and few contracts have patterns.
-    from hypothesis import find, settings
-    from hypothesis.strategies import from_regex
-
-    texts = from_regex(pattern, fullmatch=True).filter(lambda text: low <= len(text) <= high)
-    return find(texts, lambda _: True, settings=settings(database=None, derandomize=True))
+    try:
+        from hypothesis import Phase, find, settings
+        from hypothesis.errors import HypothesisException
+        from hypothesis.strategies import characters, from_regex
+    except ImportError:
+        raise SampleError(
+            "texts that match a pattern are made up by hypothesis; pip install hypothesis"
+        ) from None
+    # Looking for an even simpler text takes a hundred times as long; so does the whole of Unicode.
+    quick = settings(database=None, derandomize=True, phases=[Phase.generate])
+    for letters in (characters(min_codepoint=0x20, max_codepoint=0x24F), characters()):
+        texts = from_regex(pattern, fullmatch=True, alphabet=letters)
+        try:
+            return find(
+                texts.filter(lambda text: low <= len(text) <= high), lambda _: True, settings=quick
+            )
+        except HypothesisException:
+            continue
+    raise SampleError(f"no text of {low} to {high} characters matches {pattern}")
 
 
 def _sample_items(value: Value, item: Type, length: Bounds) -> Iterator[tuple[int, list[Any]]]:

@@ -4,105 +4,164 @@ import pytest
 
 from tests.codegen.compat.zoo import compare, levels, spell
 
+EVERYBODY = "WIRE-B, WIRE-F, SOURCE"
+NUMBER = "type: int, unit: epochs, arg: true"
+REAL = "type: float, unit: s, arg: true"
+TEXT = "type: str, arg: true"
+WILD = "WILD: {value: 2, doc: Wild.}"
+FLED = """\
+FLED:
+  doc: It has fled.
+  family: zoo
+  payload: FledPayload
+  fields:
+    name: {type: str, arg: true, doc: Who.}
+    at: {type: float, unit: s, arg: true, doc: When.}
+"""
+ESCAPED = FLED.replace("FLED:", "ESCAPED:")
+DAY = 'day: {type: int, unit: "1", doc: Day.}'
+A, B = "a: {type: str, doc: A.}\n", "b: {type: str, doc: B.}\n"
+
 
 def x(text):
     """Spell a field called x."""
     return f"x: {{{text}, doc: X.}}"
 
 
-NUMBER = "type: int, unit: epochs, arg: true"
-EVENT = "FLED: {doc: It has fled., family: zoo, payload: FledPayload%s, fields: {name: {type: str, arg: true, doc: Who.}, at: {type: float, unit: s, arg: true, doc: When.}}}"
-OLD_EVENT = EVENT % ""
-RETIRED = "retired: {FLED: {doc: It has fled.}}"
-MOODS = "WILD: {value: 2, doc: Wild.}"
-EVERYBODY = "WIRE-B, WIRE-F, SOURCE"
-
 CHANGES = [
-    ("EVT001", "WIRE-B, SOURCE", "events", OLD_EVENT, ""),
-    ("EVT002", EVERYBODY, "events", OLD_EVENT, OLD_EVENT.replace("FLED", "ESCAPED")),
-    (
-        "EVT003",
-        EVERYBODY,
-        "events",
-        OLD_EVENT,
-        (EVENT % ", renamed_from: FLED").replace("FLED:", "ESCAPED:"),
-    ),
-    ("EVT004", "WIRE-B, SEM", "top", RETIRED, ""),
+    ("EVT001", "WIRE-B, SOURCE", "events", FLED, ""),
+    ("EVT002", EVERYBODY, "events", FLED, ESCAPED),
+    ("EVT003", EVERYBODY, "events", FLED, f"{ESCAPED}  renamed_from: FLED\n"),
     ("EVT006", "SEM", "event", "cadence: once a day", "cadence: once a meal"),
-    ("EVT008", "WIRE-B, SEM", "envelope", "day: {type: int, unit: \"1\", doc: Day.}", ""),
-    ("EVT008", "WIRE-B, SEM", "envelope", "", "day: {type: int, unit: \"1\", doc: Day.}"),
-    ("EVT009", "SOURCE", "events", OLD_EVENT, OLD_EVENT.replace("FledPayload", "GonePayload")),
-    ("EVT010", "info", "events", "", OLD_EVENT),
+    ("EVT008", "WIRE-B, SEM", "envelope", DAY, ""),
+    ("EVT008", "WIRE-B, SEM", "envelope", "", DAY),
+    ("EVT009", "SOURCE", "events", FLED, FLED.replace("FledPayload", "GonePayload")),
+    ("EVT010", "info", "events", "", FLED),
     ("EVT011", "SOURCE", "event", "", "retired: 1.0.0"),
     ("FLD001", "WIRE-F, SOURCE", "fields", x(NUMBER), ""),
     ("FLD002", "WIRE-B", "fields", x(NUMBER), ""),
-    ("FLD003", "WIRE-B, SEM", "event", "reserved: {x: {doc: X.}}", ""),
     ("FLD004", "WIRE-B", "event", "reserved: {x: {doc: X.}}", ""),
     ("FLD004", "WIRE-B", "mood", "reserved: {WILD: {value: 2, doc: Wild.}}", ""),
-    ("FLD004", "WIRE-B", "top", RETIRED, ""),
+    ("FLD004", "WIRE-B", "top", "retired: {FLED: {doc: It has fled.}}", ""),
     ("FLD005", EVERYBODY, "fields", x(NUMBER), f"w: {{{NUMBER}, doc: W.}}"),
     ("FLD006", "WIRE-B, WIRE-F", "fields", x(NUMBER), x(f"{NUMBER}, wire: z")),
     ("FLD006", "WIRE-F", "fields", x(NUMBER), x(f"{NUMBER}, wire: z, aliases: [x]")),
     ("FLD006", "WIRE-B", "fields", x(f"{NUMBER}, aliases: [z]"), x(NUMBER)),
-    (
-        "FLD007",
-        "SOURCE",
-        "fields",
-        x(NUMBER),
-        f"w: {{{NUMBER}, wire: x, renamed_from: x, doc: W.}}",
-    ),
+    ("FLD007", "SOURCE", "fields", x(NUMBER), f"w: {{{NUMBER}, wire: x, renamed_from: x, doc: W.}}"),
     ("FLD010", "WIRE-B, SOURCE", "fields", "", x(NUMBER)),
     ("FLD010", "SOURCE", "fields", "", x(f"{NUMBER}, missing: 0")),
     ("FLD010", "WIRE-B", "fields", "", x(f"{NUMBER}, default: 0")),
-    ("FLD010", "WIRE-B", "fields", "", x("type: int, unit: epochs, from: x")),
+    ("FLD010", "WIRE-B", "fields", "", x("type: str, from: x")),
     ("FLD011", "info", "fields", "", x(f"{NUMBER}, default: 0, missing: 0")),
     ("FLD012", "WIRE-B, SOURCE", "fields", x(f"{NUMBER}, default: 0, missing: 0"), x(NUMBER)),
     ("FLD013", "info", "fields", x(NUMBER), x(f"{NUMBER}, missing: 0")),
     ("FLD014", "WIRE-F, SOURCE", "fields", x(NUMBER), x(f"{NUMBER}, nullable: true")),
     ("FLD015", "WIRE-B", "fields", x(f"{NUMBER}, nullable: true"), x(NUMBER)),
     ("FLD020", "WIRE-F, SOURCE", "fields", x(NUMBER), x(NUMBER.replace("int", "float"))),
-    ("FLD020", "WIRE-F, SOURCE", "fields", x("type: Mood, arg: true"), x("type: str, arg: true")),
-    ("FLD021", "WIRE-B", "fields", x(NUMBER.replace("int", "float")), x(NUMBER)),
-    ("FLD021", "WIRE-B", "fields", x("type: str, arg: true"), x("type: Mood, arg: true")),
-    ("FLD022", EVERYBODY, "fields", x("type: str, arg: true"), x("type: bool, arg: true")),
-    ("FLD023", EVERYBODY, "fields", x("type: str, arg: true"), x('type: "str[]", arg: true')),
+    ("FLD020", "WIRE-F, SOURCE", "fields", x("type: Mood, arg: true"), x(TEXT)),
+    ("FLD021", "WIRE-B", "fields", x(REAL), x(REAL.replace("float", "int"))),
+    ("FLD021", "WIRE-B", "fields", x(TEXT), x("type: Mood, arg: true")),
+    ("FLD022", EVERYBODY, "fields", x(TEXT), x("type: bool, arg: true")),
+    ("FLD022", EVERYBODY, "fields", x("type: bool, arg: true"), x(NUMBER)),
+    ("FLD023", EVERYBODY, "fields", x(TEXT), x('type: "str[]", arg: true')),
     ("FLD024", "WIRE-F, SOURCE", "fields", x('type: "Mood[]", arg: true'), x('type: "str[]", arg: true')),
-    ("FLD024", "WIRE-B", "meal", x('type: "str", nullable: true'), x('type: "str"')),
+    ("FLD024", "WIRE-B", "meal", x("type: str, nullable: true"), x("type: str")),
     ("FLD030", "SEM", "fields", x(f"{NUMBER}, default: 0"), x(f"{NUMBER}, default: 1")),
     ("FLD031", "WIRE-B, SEM", "fields", x(f"{NUMBER}, missing: 0"), x(f"{NUMBER}, missing: 1")),
     ("FLD032", "SEM", "fields", x(NUMBER), x(NUMBER.replace("epochs", "steps"))),
     ("FLD033", "SEM", "fields", x("type: str, from: x"), x("type: str, from: w")),
-    ("FLD033", "SOURCE, SEM", "fields", x("type: str, from: x"), x("type: str, arg: true")),
+    ("FLD033", "SOURCE, SEM", "fields", x("type: str, from: x"), x(TEXT)),
     ("FLD033", "SEM", "fields", x("type: str, from: x"), x("type: str, from: x, phase: after")),
+    ("FLD033", "SEM", "fields", x("type: str, from: x"), x("type: str, from: x, reduce: longest")),
     ("FLD034", "WIRE-B, SOURCE", "fields", x(NUMBER), x(f"{NUMBER}, range: [0, null]")),
-    ("FLD034", "WIRE-B, SOURCE", "fields", x("type: str, arg: true"), x("type: str, pattern: a+, arg: true")),
+    ("FLD034", "WIRE-B, SOURCE", "fields", x(TEXT), x(f"{TEXT}, length: [0, 9]")),
+    ("FLD034", "WIRE-B, SOURCE", "fields", x(TEXT), x(f"{TEXT}, pattern: a+")),
     ("FLD035", "WIRE-F", "fields", x(f"{NUMBER}, range: [0, 1]"), x(f"{NUMBER}, range: [0, 2]")),
-    ("FLD036", "WIRE-F", "fields", x("type: float, unit: s, arg: true"), x("type: float, unit: s, arg: true, nonfinite: string")),
-    ("FLD036", "WIRE-B", "fields", x("type: float, unit: s, arg: true, nonfinite: string"), x("type: float, unit: s, arg: true")),
-    ("FLD040", "info", "meal", "a: {type: str, doc: A.}\nb: {type: str, doc: B.}", "b: {type: str, doc: B.}\na: {type: str, doc: A.}"),
+    ("FLD035", "WIRE-F", "fields", x(f"{TEXT}, pattern: a+"), x(TEXT)),
+    ("FLD036", "WIRE-F", "fields", x(REAL), x(f"{REAL}, nonfinite: string")),
+    ("FLD036", "WIRE-B", "fields", x(f"{REAL}, nonfinite: string"), x(REAL)),
+    ("FLD040", "info", "meal", A + B, B + A),
     ("FLD042", "policy", "event", "", "stability: beta"),
+    ("FLD042", "policy", "record", "", "stability: beta"),
     ("FLD042", "policy", "fields", x(NUMBER), x(f"{NUMBER}, stability: beta")),
     ("FLD043", "info", "event", "", "deprecated: It is rude."),
     ("FLD043", "info", "fields", x(NUMBER), x(f"{NUMBER}, deprecated: It is odd.")),
-    ("ENM001", "WIRE-B, SOURCE", "members", MOODS, ""),
-    ("ENM002", "WIRE-F", "members", "", MOODS),
-    ("ENM003", EVERYBODY, "members", MOODS, "WILD: {value: 3, doc: Wild.}"),
-    ("ENM004", EVERYBODY, "members", MOODS, "ANGRY: {value: 2, doc: Angry.}"),
+    ("FLD043", "info", "members", WILD, "WILD: {value: 2, doc: Wild., deprecated: It is odd.}"),
+    ("ENM001", "WIRE-B, SOURCE", "members", WILD, ""),
+    ("ENM002", "WIRE-F", "members", "", WILD),
+    ("ENM003", EVERYBODY, "members", WILD, WILD.replace("2", "3")),
+    ("ENM004", EVERYBODY, "members", WILD, WILD.replace("WILD", "ANGRY")),
     ("ENM005", "WIRE-B", "mood", "open: true", ""),
     ("ENM005", "SOURCE", "mood", "", "open: true"),
     ("ENM006", "SOURCE", "enums", "Size: {doc: S., members: {BIG: {value: 1, doc: B.}}}", ""),
+    ("ENM006", "SOURCE", "records", "Toy: {doc: T., fields: {name: {type: str, doc: N.}}}", ""),
     ("ENM007", "info", "records", "", "Toy: {doc: T., fields: {name: {type: str, doc: N.}}}"),
-    ("SPC001", "policy", "event", "", "owner: somebody else"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("rule", "level", "place", "before", "after"), CHANGES)
 def test_a_change_is_found_with_whom_it_breaks(tmp_path, rule, level, place, before, after):
     old, new = spell(**{place: before}), spell(**{place: after})
-    if rule in ("EVT004", "FLD003"):
-        # What was reserved is now used.
-        used = {"events": OLD_EVENT} if rule == "EVT004" else {"fields": x(NUMBER)}
-        new = spell(**used)
     code, findings = compare(tmp_path, old, new)
     assert levels(findings, rule) == [level]
+    # Whatever has changed, the version has not.
     assert code == 1
+
+
+@pytest.mark.parametrize(
+    ("rule", "before", "after"),
+    [
+        ("EVT004", {"top": "retired: {FLED: {doc: It has fled.}}"}, {"events": FLED}),
+        ("FLD003", {"event": "reserved: {x: {doc: X.}}"}, {"fields": x(NUMBER)}),
+        ("FLD003", {"event": "reserved: {z: {doc: Z., wire: x}}"}, {"fields": x(NUMBER)}),
+        ("FLD003", {"mood": "reserved: {WILD: {value: 3, doc: W.}}"}, {"members": WILD}),
+        ("FLD003", {"mood": "reserved: {TAME: {value: 2, doc: T.}}"}, {"members": WILD}),
+    ],
+)
+def test_names_of_the_past_stay_taken(tmp_path, rule, before, after):
+    _, findings = compare(tmp_path, spell(**before), spell(**after))
+    assert levels(findings, rule) == ["WIRE-B, SEM"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [({"fields": x("type: str, arg: true")}, {"meal": x("type: str")}),
+     ({"meal": x("type: str")}, {"fields": x("type: str, arg: true")})],
+)  # fmt: skip
+def test_a_field_that_moves_is_neither_gone_nor_new(tmp_path, before, after):
+    _, findings = compare(tmp_path, spell(**before), spell(**after))
+    assert levels(findings, "FLD041") == [EVERYBODY]
+    assert {one["rule"] for one in findings} == {"FLD041", "SPC001", "SPC003"}
+
+
+def test_a_key_that_is_stamped_from_the_context_is_a_key(tmp_path):
+    new = spell().replace("context: [cage]", "context: [cage, keeper]")
+    _, findings = compare(tmp_path, spell(), new)
+    assert levels(findings, "EVT008") == ["WIRE-B, SEM"]
+    assert levels(findings, "FLD010") == []
+
+
+def test_a_change_of_words_needs_a_patch(tmp_path):
+    code, findings = compare(tmp_path, spell(), spell(event="owner: somebody else"))
+    assert code == 1
+    assert [one["rule"] for one in findings] == ["SPC001"]
+    assert "say version: 1.0.1" in findings[0]["message"]
+
+
+@pytest.mark.parametrize(
+    ("version", "needed"), [("1.0.1", "2.0.0"), ("1.1.0", "2.0.0"), ("0.9.0", "2.0.0")]
+)
+def test_the_version_must_be_new_enough_for_what_breaks(tmp_path, version, needed):
+    _, findings = compare(tmp_path, spell(fields=x(NUMBER)), spell(version, fields=x(TEXT)))
+    (finding,) = [one for one in findings if one["rule"] == "SPC002"]
+    assert f"1.0.0 -> {version} is too small a step" in finding["message"]
+    assert f"say version: {needed}" in finding["message"]
+
+
+def test_a_finding_stands_where_the_contract_says_what_changed(tmp_path):
+    new = spell(fields=x(NUMBER.replace("int", "float")))
+    _, findings = compare(tmp_path, spell(fields=x(NUMBER)), new)
+    (finding,) = [one for one in findings if one["rule"] == "FLD020"]
+    line = new.splitlines()[finding["line"] - 1]
+    assert finding["path"] == "new.yaml"
+    assert line[finding["column"] - 1 :].startswith("float")

@@ -8,9 +8,11 @@ from pathlib import Path
 from textwrap import indent
 
 from codegen.__main__ import main
+from codegen.history.decoding import load_decoder
 
 BASE = (Path(__file__).parent / "zoo.yaml").read_text()
 LAYOUT = ("--spec", "zoo.yaml", "--out", "zoo/_generated", "--package", "zoo._generated")
+PYTHON = (*LAYOUT, "--target", "python", "--no-format")
 
 
 def spell(version="1.0.0", **said):
@@ -49,3 +51,29 @@ def compare(folder, old, new, *options):
 def levels(findings, rule):
     """Return the levels of the findings of a rule."""
     return [one["level"] for one in findings if one["rule"] == rule]
+
+
+def generate(folder, text):
+    """Write a contract and the Python package that goes with it."""
+    (folder / "zoo.yaml").write_text(text)
+    code, out, err = run(folder, "generate", *PYTHON)
+    assert code == 0, out + err
+
+
+def release(folder, text, *options):
+    """Write a contract and its package, and release it; return exit code and output."""
+    generate(folder, text)
+    return run(folder, "release", *PYTHON, *options)[:2]
+
+
+def compare_with_released(folder, text, *options):
+    """Compare a contract with the newest release; return exit code and findings."""
+    (folder / "zoo.yaml").write_text(text)
+    code, out, err = run(folder, "compat", *LAYOUT, "--format", "json", *options)
+    assert code in (0, 1), out + err
+    return code, json.loads(out)
+
+
+def decoder(folder):
+    """Return the function with which the generated package reads lines."""
+    return load_decoder("zoo._generated", folder / "zoo" / "_generated")

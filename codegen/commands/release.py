@@ -1,0 +1,93 @@
+"""release: freeze a contract that breaks nobody, and golden records of every event."""
+
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from codegen.commands import check
+from codegen.commands.command import CLEAN, FINDINGS, INVALID, Command
+from codegen.commands.comparing import add_today, compare_with_archive, read_archive
+from codegen.commands.options import add_render_options
+from codegen.compat.golden import RULE as GOLDEN_RULE
+from codegen.compat.golden import Reading
+from codegen.compat.report import Report, print_report
+from codegen.compat.verdict import apply
+from codegen.findings import Findings
+from codegen.history.archive import Release, folder_of
+from codegen.history.baseline import write_baseline
+from codegen.history.decoding import load_decoder
+from codegen.history.golden import write_golden
+from codegen.history.shapes import find_shapes
+from codegen.layout import Layout
+from codegen.model import Contract
+from codegen.report import report
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """Add the options of this command."""
+    add_render_options(parser)
+    add_today(parser)
+
+
+def run(options: Namespace, layout: Layout) -> int:
+    """Freeze the contract, unless it is stale, breaks somebody, or cannot read what was released before."""
+    code = check.run(options, layout)
+    if code != CLEAN:
+        return code
+    findings = Findings()
+    found = compare_with_archive(layout, options.today, findings, is_release=True)
+    if found is None:
+        sys.stderr.write(report(findings, "text"))
+        return INVALID
+    releases = read_archive(layout, findings)
+    if found.passage is not None and found.passage.needed == "none" and not found.has_errors:
+        print(f"{found.contract.version} has been released, and nothing has changed since")
+        return FINDINGS
+    golden = write_golden(found.contract)
+    if not found.has_errors:
+        found = _read_back(found, layout, releases, golden)
+    sys.stdout.write(print_report(found, "text"))
+    if found.has_errors:
+        return FINDINGS
+    for path in _freeze(found.contract, layout, releases, golden):
+        print(f"wrote {path}")
+    for verdict in found.excused:
+        print(f"remove the exemption {verdict.key}; from now on it excuses nothing")
+    return CLEAN
+
+
+COMMAND = Command(
+    "release", "freeze a baseline and golden records of the contract", run, add_options
+)
+
+
+def _read_back(found: Report, layout: Layout, releases: tuple[Release, ...], golden: str) -> Report:
+    """Add to a report what the generated package cannot read of all golden records, the new ones too."""
+    contract = found.contract
+    decode = load_decoder(layout.package, layout.roots["package"])
+    texts = [(one.golden_name, str(one.version), one.golden or "") for one in releases]
+    texts.append((f"{contract.version}.jsonl", contract.version, golden))
+    readings = [
+        Reading(*text, contract, decode, is_newest=index >= len(texts) - 2)
+        for index, text in enumerate(texts)
+    ]
+    unreadable = apply([GOLDEN_RULE], readings, "none")
+    return replace(found, verdicts=(*found.verdicts, *unreadable))
+
+
+def _freeze(
+    contract: Contract, layout: Layout, releases: tuple[Release, ...], golden: str
+) -> Iterator[Path]:
+    previous = releases[-1].baseline.digest if releases else ""
+    shapes = find_shapes(contract)
+    text = write_baseline(contract, previous=previous, golden=golden, shapes=shapes)
+    folder = folder_of(layout.spec)
+    folder.mkdir(exist_ok=True)
+    # The baseline comes last: a release without golden records would be one that is broken.
+    for suffix, content in ((".jsonl", golden), (".json", text)):
+        path = folder / f"{contract.version}{suffix}"
+        with path.open("x", encoding="utf-8") as file:
+            file.write(content)
+        yield path

@@ -1,0 +1,305 @@
+"""A release freezes a contract and golden records of it, once and for good."""
+
+import json
+import shutil
+
+import pytest
+
+from codegen.targets import sql
+from tests.codegen.compat.zoo import (
+    LAYOUT,
+    PYTHON,
+    compare_with_released,
+    generate,
+    levels,
+    release,
+    run,
+    spell,
+)
+
+EVERYTHING = """\
+count: {type: int, unit: "1", range: [1, 9], arg: true, doc: C.}
+length: {type: float, unit: s, nullable: true, nonfinite: string, arg: true, doc: L.}
+code: {type: str, pattern: "[a-f]+", length: [2, 4], arg: true, doc: C.}
+is_fed: {type: bool, default: false, arg: true, doc: I.}
+moods: {type: "Mood[]{}", arg: true, missing: {}, doc: M.}
+"""
+
+
+@pytest.fixture(scope="module")
+def released(tmp_path_factory):
+    """Return a folder in which version 1.0.0 has been released; nobody may change it."""
+    folder = tmp_path_factory.mktemp("released")
+    code, out = release(folder, spell(fields=EVERYTHING))
+    assert code == 0, out
+    return folder
+
+
+@pytest.fixture
+def zoo(released, tmp_path):
+    """Return a folder of one's own in which version 1.0.0 has been released."""
+    shutil.copytree(released, tmp_path, dirs_exist_ok=True)
+    return tmp_path
+
+
+def edit(path, old, new):
+    """Replace a text in a file, where it must stand."""
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def test_a_release_is_a_baseline_and_golden_records(zoo):
+    assert sorted(path.name for path in (zoo / "history").iterdir()) == [
+        "1.0.0.json",
+        "1.0.0.jsonl",
+    ]
+
+
+@pytest.mark.parametrize("pair", [("json", "yaml"), ("yaml", "json"), ("json", "json")])
+def test_a_baseline_says_what_the_contract_says(zoo, pair):
+    paths = {"json": "history/1.0.0.json", "yaml": "zoo.yaml"}
+    code, out, _ = run(zoo, "compat", *(paths[form] for form in pair))
+    assert (code, out) == (0, "0 findings; nothing has changed since 1.0.0\n")
+
+
+def test_without_arguments_the_newest_release_is_compared_with_the_contract(zoo):
+    assert release(zoo, spell("1.0.1", fields=EVERYTHING, event="owner: me"))[0] == 0
+    code, out, _ = run(zoo, "compat", *LAYOUT)
+    assert (code, out) == (0, "0 findings; nothing has changed since 1.0.1\n")
+
+
+def test_before_the_first_release_there_is_nothing_to_compare_with(tmp_path):
+    generate(tmp_path, spell())
+    code, out, _ = run(tmp_path, "compat", *LAYOUT)
+    assert (code, out) == (0, "0 findings; nothing has been released yet\n")
+
+
+def test_golden_records_have_every_value_of_every_field(zoo):
+    lines = (zoo / "history" / "1.0.0.jsonl").read_text().splitlines()
+    payloads = [json.loads(line)["payload"] for line in lines]
+    assert {payload["count"] for payload in payloads} == {1, 3, 9}
+    assert {"NaN", "Infinity", "-Infinity", None} < {payload["length"] for payload in payloads}
+    assert {payload["is_fed"] for payload in payloads} == {False, True}
+    assert [{}, {"key 0": ["CALM"]}][0] in [payload["moods"] for payload in payloads]
+    assert all(2 <= len(payload["code"]) <= 4 for payload in payloads)
+
+
+def test_golden_records_are_the_same_each_time(zoo, tmp_path_factory):
+    other = tmp_path_factory.mktemp("other")
+    release(other, spell(fields=EVERYTHING))
+    golden = [(folder / "history" / "1.0.0.jsonl").read_bytes() for folder in (zoo, other)]
+    assert golden[0] == golden[1]
+
+
+def test_a_release_is_not_repeated(zoo):
+    before = (zoo / "history" / "1.0.0.json").read_bytes()
+    code, out, _ = run(zoo, "release", *PYTHON)
+    assert (code, out) == (1, "1.0.0 has been released, and nothing has changed since\n")
+    assert (zoo / "history" / "1.0.0.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "message"),
+    [
+        (spell(fields=EVERYTHING).replace("FedPayload", "fedPayload"), 2, ""),
+        (spell("2.0.0"), 1, "FLD001 WIRE-F, SOURCE"),
+        (spell(fields=EVERYTHING, event="owner: me"), 1, "SPC001 policy"),
+    ],
+)
+def test_a_contract_that_is_wrong_or_breaks_somebody_is_not_released(zoo, text, code, message):
+    (zoo / "zoo.yaml").write_text(text)
+    if code != 2:
+        generate(zoo, text)
+    found, out, _ = run(zoo, "release", *PYTHON)
+    assert found == code
+    assert message in out
+    assert not (zoo / "history" / "2.0.0.json").exists()
+
+
+def test_a_contract_whose_package_is_stale_is_not_released(zoo):
+    (zoo / "zoo.yaml").write_text(spell("1.0.1", fields=EVERYTHING))
+    assert run(zoo, "release", *PYTHON)[0] == 3
+
+
+def test_an_expired_exemption_stops_a_release_but_no_check(zoo):
+    top = 'exemptions: {EVT006 FED: {until: "2026-02-28", why: W.}}'
+    text = spell("1.1.0", fields=EVERYTHING, event="cadence: once a day", top=top)
+    code, findings = compare_with_released(zoo, text, "--today", "2026-03-01")
+    assert (code, levels(findings, "SPC006")) == (0, ["policy"])
+    code, out = release(zoo, text, "--today", "2026-03-01")
+    assert code == 1
+    assert "EXEMPTION_EXPIRED" in out
+
+
+def test_a_release_says_which_exemptions_to_remove(zoo):
+    top = 'exemptions: {EVT006 FED: {until: "2026-03-31", why: W.}}'
+    text = spell("1.1.0", fields=EVERYTHING, event="cadence: once a day", top=top)
+    code, out = release(zoo, text, "--today", "2026-03-01")
+    assert code == 0
+    assert out.endswith("remove the exemption EVT006 FED; from now on it excuses nothing\n")
+    assert compare_with_released(zoo, text, "--today", "2026-03-01")[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "message"),
+    [
+        ("1.0.0.json", "What is eaten.", "What it eats.", "1.0.0: it is not as it was released"),
+        ("1.0.0.jsonl", '"count":9', '"count":8', "1.0.0: its golden records are not as they were"),
+    ],
+)
+def test_what_was_released_is_not_edited(zoo, name, old, new, message):
+    edit(zoo / "history" / name, old, new)
+    code, findings = compare_with_released(zoo, spell(fields=EVERYTHING))
+    (finding,) = [one for one in findings if one["rule"] == "SPC007"]
+    assert code == 1
+    assert finding["path"] == "history/1.0.0.json"
+    assert message in finding["message"]
+
+
+def test_an_edited_baseline_is_found_as_a_file_too(zoo):
+    edit(zoo / "history" / "1.0.0.json", "What is eaten.", "What it eats.")
+    _, out, _ = run(zoo, "compat", "history/1.0.0.json", "zoo.yaml")
+    assert "SPC007 policy  1.0.0: it is not as it was released" in out
+
+
+def test_a_release_in_between_is_not_lost(zoo):
+    for version in ("1.0.1", "1.0.2"):
+        release(zoo, spell(version, fields=EVERYTHING, event=f"owner: number {version[-1]}"))
+    (zoo / "history" / "1.0.1.json").unlink()
+    text = spell("1.0.2", fields=EVERYTHING, event="owner: number 2")
+    _, findings = compare_with_released(zoo, text)
+    (finding,) = [one for one in findings if one["rule"] == "SPC007"]
+    assert finding["path"] == "history/1.0.2.json"
+    assert "the release before it is not the one that it followed" in finding["message"]
+
+
+def test_a_baseline_keeps_its_name(zoo):
+    (zoo / "history" / "1.0.0.json").rename(zoo / "history" / "1.0.1.json")
+    _, findings = compare_with_released(zoo, spell(fields=EVERYTHING))
+    (finding,) = [one for one in findings if one["rule"] == "SPC007"]
+    assert "it holds version 1.0.0" in finding["message"]
+
+
+@pytest.mark.parametrize(
+    ("golden", "message"),
+    [
+        (None, "1.0.0.jsonl is gone"),
+        ("", "there is no record of FED"),
+        ("no JSON", "there is no record of FED"),
+    ],
+)
+def test_every_released_event_has_golden_records(zoo, golden, message):
+    path = zoo / "history" / "1.0.0.jsonl"
+    path.unlink() if golden is None else path.write_text(golden)
+    _, findings = compare_with_released(zoo, spell(fields=EVERYTHING))
+    (finding,) = [one for one in findings if one["rule"] == "SPC005"]
+    assert message in finding["message"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "a baseline is JSON: Expecting value"),
+        ("[]", "a baseline has the keys contract, digest, golden, previous, shapes, version"),
+        ('{"contract": {}, "digest": 1, "golden": "", "previous": "", "shapes": {}, "version": ""}', "digest must be a text"),
+        ('{"contract": {}, "digest": "", "golden": "", "previous": "", "shapes": {}, "version": ""}', "contract.version must be"),
+        ('{"contract": [], "digest": "", "golden": "", "previous": "", "shapes": {}, "version": ""}', "contract must be an object"),
+        ("[" * 100_000, "a baseline is JSON: maximum recursion depth"),
+        ("\udcff", "a baseline is JSON: 'utf-8' codec can't decode"),
+    ],
+)  # fmt: skip
+def test_what_is_no_baseline_is_refused(zoo, content, message):
+    (zoo / "history" / "1.0.0.json").write_text(content, errors="surrogateescape")
+    code, out, err = run(zoo, "compat", *LAYOUT)
+    assert (code, out) == (2, "")
+    assert f"history/1.0.0.json:1:1: error HIS001 {message}" in err
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('"typescript": {', '"typescript": 1, "x": {', "shapes must be objects by target"),
+        ('"type": "Mood"', '"type": "Modd"', "must be a type, got Modd"),
+        ('"stability": "stable"', '"stability": "firm"', "must be one of development, beta, stable"),
+        ('"open"', '"opn"', 'has no attribute "opn"; another codegen wrote it'),
+        ('"wire": "name"', '"wire": 1', "fields[0].wire must be a str"),
+        ('"value": 1', '"value": "1"', "members[0].value must be a int"),
+        ('"version": "1.0.0",\n  "enums"', '"version": "1.x",\n  "enums"', "a version must be a version like 1.0.0, got 1.x"),
+    ],
+)  # fmt: skip
+def test_a_baseline_of_another_form_is_refused(tmp_path, old, new, message):
+    release(tmp_path, spell(mood="open: true"))
+    path = tmp_path / "history" / "1.0.0.json"
+    path.write_text(path.read_text().replace(old, new, 1))
+    code, _, err = run(tmp_path, "compat", *LAYOUT)
+    assert code == 2
+    assert message in err
+
+
+def test_upcasts_are_not_edited_once_released(zoo):
+    upcast = 'upcasts: {1.0.0: {doc: "%s", events: {FED: {fields: {name: {fill: %s}}}}}}'
+    text = spell("1.0.1", fields=EVERYTHING, top=upcast % ("D.", "a"))
+    _, findings = compare_with_released(zoo, text)
+    (finding,) = [one for one in findings if one["rule"] == "SPC004"]
+    assert "upcasts.1.0.0: added after it was released" in finding["message"]
+
+
+@pytest.mark.parametrize(
+    ("top", "message"),
+    [("", "removed after it was released"), ("fill: b", "edited after it was released")],
+)
+def test_a_released_upcast_stays(tmp_path, top, message):
+    upcast = "upcasts: {1.0.0: {doc: D., events: {FED: {fields: {name: {%s}}}}}}"
+    release(tmp_path, spell(top=upcast % "fill: a"))
+    text = spell("1.0.1", top=upcast % top if top else "")
+    _, findings = compare_with_released(tmp_path, text)
+    (finding,) = [one for one in findings if one["rule"] == "SPC004"]
+    assert message in finding["message"]
+
+
+def test_a_target_that_shows_the_same_contract_otherwise_is_found(zoo, monkeypatch):
+    monkeypatch.setitem(sql._PRIMITIVES, "int", "HUGEINT")
+    code, findings = compare_with_released(zoo, spell(fields=EVERYTHING))
+    (finding,) = [one for one in findings if one["rule"] == "TGT001"]
+    assert code == 1
+    assert "FED: sql shows it otherwise" in finding["message"]
+
+
+def test_a_record_that_can_no_longer_be_read_stops_a_release(zoo):
+    keys = ("FLD022 FED.is_fed", "SPC003 FED")
+    top = "".join(f'  {key}: {{until: "2026-03-31", why: W.}}\n' for key in keys)
+    fields = EVERYTHING.replace("bool, default: false", "str")
+    text = spell("2.0.0", fields=fields, top=f"exemptions:\n{top}")
+    assert compare_with_released(zoo, text, "--today", "2026-03-01")[0] == 0
+    code, out = release(zoo, text, "--today", "2026-03-01")
+    assert code == 1
+    assert "history/1.0.0.jsonl:1:1: SPC008 WIRE-B  FED: a released record cannot be read" in out
+    assert "is_fed must be a str, got True (bool)" in out
+
+
+def test_a_pattern_that_nothing_matches_is_told(tmp_path):
+    text = spell(fields='code: {type: str, pattern: "a{5}", length: [0, 2], arg: true, doc: C.}')
+    generate(tmp_path, text)
+    code, _, err = run(tmp_path, "release", *PYTHON)
+    assert code == 2
+    assert "no text of 0 to 2 characters matches a{5}" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("zoo.yaml",), "compat takes two contracts, OLD and NEW, or none at all"),
+        (("a.yaml", "zoo.yaml"), "a.yaml:1:1: error YAML001"),
+        (("a.json", "zoo.yaml"), "a.json:1:1: error HIS001 cannot read the baseline: No such file"),
+    ],
+)
+def test_what_cannot_be_compared_is_told(zoo, arguments, message):
+    code, out, err = run(zoo, "compat", *arguments)
+    assert (code, out) == (2, "")
+    assert message in err
+
+
+def test_a_day_that_is_none_is_refused(zoo, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        run(zoo, "compat", "--today", "tomorrow")
