@@ -12,8 +12,8 @@ from typing import Any, BinaryIO
 
 import torch
 
-from esper.leyline.errors import CheckpointError
 from esper.leyline.atomic import write_atomically
+from esper.leyline.errors import CheckpointError
 from esper.tolaria.plain_file import expect_format, read_plain
 
 FORMAT = 1

@@ -190,12 +190,15 @@ class TolariaGovernor:
         if not self._is_stepping:
             self._is_stepping = True
             self._escalation.count_steps()
-        self._recovery.advance(self.step)
+        is_passed_over = self._escalation.skip_batch()
+        if not is_passed_over:
+            # Nothing is learnt of the fault while batches are passed over, so that time does not count.
+            self._recovery.advance(self.step)
         if self._keeper.newest is None:
             self.snapshot()
         elif self._keeper.lacks_fossil and not self._try_snapshot():
             return self._carry_out(weights_verdict(loss))
-        verdict = self._judge.judge(loss, grad_norm, is_passed_over=self._escalation.skip_batch())
+        verdict = self._judge.judge(loss, grad_norm, is_passed_over=is_passed_over)
         return self._carry_out(verdict)
 
     def after_step(self) -> Verdict:

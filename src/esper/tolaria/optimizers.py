@@ -75,6 +75,27 @@ class GrowingOptimizer:
             if name not in present:
                 self._add_group(name, parameters)
 
+    def state_dict(self) -> dict[str, list[dict[str, Any]]]:
+        """Return what is remembered of each parameter, by group and in the group's order."""
+        return {
+            group["name"]: [
+                dict(self.torch.state.get(parameter, {})) for parameter in group["params"]
+            ]
+            for group in self.torch.param_groups
+        }
+
+    def load_state_dict(self, state: Mapping[str, list[dict[str, Any]]]) -> None:
+        """Remember what `state_dict` returned, of a network with the same seeds.
+
+        The tensors are taken over, not copied: hand them in once.
+        """
+        self.follow_seeds()
+        self.torch.state.clear()
+        for group in self.torch.param_groups:
+            for parameter, remembered in zip(group["params"], state[group["name"]], strict=True):
+                if remembered:
+                    self.torch.state[parameter] = dict(remembered)
+
     def _add_group(self, name: str, parameters: list[nn.Parameter]) -> None:
         group: dict[str, Any] = {
             "params": parameters,

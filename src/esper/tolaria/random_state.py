@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,3 +40,23 @@ def put_back_random_state(state: RandomState) -> None:
     torch.set_rng_state(state.torch)
     if state.cuda:
         torch.cuda.set_rng_state_all(state.cuda)
+
+
+def to_plain(state: RandomState) -> dict[str, Any]:
+    """Return the state in tensors and plain values, as a checkpoint holds it."""
+    numpy = state.numpy | {
+        "state": state.numpy["state"] | {"key": state.numpy["state"]["key"].tolist()}
+    }
+    return {"python": state.python, "numpy": numpy, "torch": state.torch, "cuda": state.cuda}
+
+
+def from_plain(plain: Mapping[str, Any]) -> RandomState:
+    """Return the state that `to_plain` was given; its tensors are moved to host memory, where generators want them."""
+    numpy = plain["numpy"]
+    key = np.array(numpy["state"]["key"], dtype=np.uint32)
+    return RandomState(
+        python=plain["python"],
+        numpy=numpy | {"state": numpy["state"] | {"key": key}},
+        torch=plain["torch"].cpu(),
+        cuda=[generator.cpu() for generator in plain["cuda"]],
+    )

@@ -5,8 +5,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from esper.leyline.errors import CheckpointError
 from esper.leyline.atomic import write_atomically
+from esper.leyline.errors import CheckpointError
 from esper.tolaria.plain_file import expect_format, read_plain
 from esper.tolaria.tasks.registry import get_task
 

@@ -1,10 +1,8 @@
 """The training loop: train, validate, judge, score the seeds, grow."""
 
-import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Literal
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,40 +17,23 @@ from esper.leyline.actions import Germinate
 from esper.leyline.channel import TelemetryChannel
 from esper.leyline.policy import GrowthPolicy
 from esper.leyline.signals import TrainingSignals
-from esper.tolaria.detector import Detector, SigmaDetector
+from esper.tolaria.config import TrainConfig
 from esper.tolaria.evaluate import Evaluation, contribution, evaluate
-from esper.tolaria.faults import Fault, damaged
+from esper.tolaria.faults import damaged
 from esper.tolaria.governor import TolariaGovernor
 from esper.tolaria.growth import apply_actions, fossils, slot_signals, slot_status
+from esper.tolaria.means import RunningMeans, TrainingMeans
 from esper.tolaria.optimizers import GrowingOptimizer, cosine_factor
+from esper.tolaria.random_state import (
+    from_plain,
+    put_back_random_state,
+    remember_random_state,
+    to_plain,
+)
 from esper.tolaria.reports import EpochReport
-from esper.tolaria.robust import EPOCH_LIMITS, RobustConfig, RobustDetector
+from esper.tolaria.robust import EPOCH_LIMITS, RobustConfig
+from esper.tolaria.rules import build_detector
 from esper.tolaria.task import Samples, Task
-
-DetectorName = Literal["robust", "sigma"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainConfig:
-    """What the user decides about a run."""
-
-    epochs: int
-    seed: int = 0
-    device: str = "cpu"
-    detector: DetectorName = "robust"
-    """The rule by which the governor judges losses."""
-    faults: tuple[Fault, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _TrainingPass:
-    """Means over the samples and steps of one epoch of training."""
-
-    loss: float
-    accuracy: float
-    grad_norm: float
-    severity: Severity
-    """The worst verdict on a step."""
 
 
 class Trainer:
@@ -107,8 +88,8 @@ class Trainer:
         self._governor = TolariaGovernor(
             self.model,
             optimizers=[self._optimizer.torch],
-            detector=_detector(task, config.detector, EPOCH_LIMITS),
-            step_detector=_detector(task, config.detector, RobustConfig()),
+            detector=build_detector(task, config.detector, EPOCH_LIMITS),
+            step_detector=build_detector(task, config.detector, RobustConfig()),
             channel=channel,
         )
         self.epochs_completed = 0
@@ -122,8 +103,32 @@ class Trainer:
         """Score the network on the validation samples."""
         return evaluate(self.model, self._val_samples)
 
-    def fit(self) -> RunOutcome:
-        """Train the remaining epochs; return whether they were completed, interrupted, or ended by the governor."""
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything that the next epoch depends on, in tensors and plain values."""
+        return {
+            "epochs_completed": self.epochs_completed,
+            "model": self.model.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "governor": self._governor.state_dict(),
+            "policy": None if self._policy is None else dict(self._policy.state_dict()),
+            "random": to_plain(remember_random_state()),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from where `state_dict` was called, as if nothing had come between."""
+        self.model.load_state_dict(state["model"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._governor.load_state_dict(state["governor"])
+        if self._policy is not None:
+            self._policy.load_state_dict(state["policy"])
+        self.epochs_completed = state["epochs_completed"]
+        put_back_random_state(from_plain(state["random"]))
+
+    def fit(self, after_epoch: Callable[[], None] = lambda: None) -> RunOutcome:
+        """Train the remaining epochs; return whether they were completed, interrupted, or ended by the governor.
+
+        `after_epoch` is called between epochs, when `state_dict` is whole.
+        """
         for epoch in range(self.epochs_completed + 1, self._config.epochs + 1):
             started = time.monotonic()
             self._channel.advance(epoch=epoch)
@@ -133,7 +138,9 @@ class Trainer:
             if training is None:
                 return RunOutcome.INTERRUPTED
             validation = self.validate()
-            severity = max(training.severity, self._judge(validation))
+            severity = training.severity
+            if severity is not Severity.STOP:
+                severity = max(severity, self._judge(validation))
             is_healthy = severity is Severity.OK
             if is_healthy:
                 self._score_seeds(validation.accuracy)
@@ -146,6 +153,7 @@ class Trainer:
                 slot.step_epoch()
             self._optimizer.follow_seeds()
             self.epochs_completed = epoch
+            after_epoch()
         return RunOutcome.COMPLETED
 
     def _learning_rate_factor(self, epoch: int) -> float:
@@ -154,10 +162,10 @@ class Trainer:
             factor *= fault.learning_rate_factor(epoch)
         return factor
 
-    def _train_epoch(self, epoch: int) -> _TrainingPass | None:
+    def _train_epoch(self, epoch: int) -> TrainingMeans | None:
         """Take a step on every batch, governed; return None when asked to stop."""
         self.model.train()
-        means = _RunningMeans(self._train_samples.targets.device)
+        means = RunningMeans(self._train_samples.targets.device)
         severity = Severity.OK
         batches = self._train_samples.shuffled_batches(
             self._task.batch_size, seed=self._config.seed, epoch=epoch
@@ -242,7 +250,7 @@ class Trainer:
             self._governor.snapshot()
 
     def _tell(
-        self, training: _TrainingPass, validation: Evaluation, severity: Severity, duration_s: float
+        self, training: TrainingMeans, validation: Evaluation, severity: Severity, duration_s: float
     ) -> None:
         report = EpochReport(
             train_loss=training.loss,
@@ -257,38 +265,3 @@ class Trainer:
             duration_s=duration_s,
         )
         emit_epoch_completed(self._channel, report)
-
-
-class _RunningMeans:
-    """Sums of an epoch, kept on the device so that the host need not wait for it."""
-
-    def __init__(self, device: torch.device) -> None:
-        self._sums = torch.zeros(3, dtype=torch.float64, device=device)
-        self._num_samples = 0
-        self._num_steps = 0
-
-    def add(self, loss: Tensor, logits: Tensor, targets: Tensor, grad_norm: Tensor) -> None:
-        """Take in one step: a mean loss, logits (B, classes), targets (B,), the host's gradient norm."""
-        num_correct = (logits.detach().argmax(dim=1) == targets).sum()
-        self._sums += torch.stack((loss.detach() * len(targets), num_correct, grad_norm))
-        self._num_samples += len(targets)
-        self._num_steps += 1
-
-    def result(self, severity: Severity) -> _TrainingPass:
-        """Return the means; the host waits for the device here."""
-        total_loss, num_correct, total_norm = self._sums.tolist()
-        return _TrainingPass(
-            loss=total_loss / self._num_samples,
-            accuracy=100.0 * num_correct / self._num_samples,
-            grad_norm=total_norm / self._num_steps,
-            severity=severity,
-        )
-
-
-def _detector(task: Task, name: DetectorName, limits: RobustConfig) -> Detector:
-    random_guess_loss = math.log(task.num_classes)
-    if name == "robust":
-        return RobustDetector(replace(limits, random_guess_loss=random_guess_loss))
-    return SigmaDetector(
-        absolute_threshold=task.absolute_loss_threshold, random_guess_loss=random_guess_loss
-    )

@@ -42,7 +42,7 @@ def _load_samples() -> tuple[Samples, Samples]:
 def _build_host() -> nn.Module:
     """Return a host that is too small for the task, so that growing pays."""
     return CNNHost(
-        num_classes=_NUM_CLASSES, in_channels=1, base_channels=2, num_blocks=3, num_pools=2
+        num_classes=_NUM_CLASSES, in_channels=1, base_channels=3, num_blocks=3, num_pools=2
     )
 
 
