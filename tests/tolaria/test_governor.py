@@ -1,0 +1,298 @@
+"""The governor in a loop that checks, remembers and rolls back by itself."""
+
+import json
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from esper._generated.enums import EscalationAction, LossSeries, PanicReason, Severity
+from esper._generated.governor import (
+    GovernorPanicPayload,
+    GovernorRollbackPayload,
+    GovernorSnapshotFailedPayload,
+    GovernorSnapshotPayload,
+    GovernorStoppedPayload,
+)
+from esper.leyline.errors import SnapshotError
+from esper.tolaria import vault
+from esper.tolaria.detector import SigmaDetector
+from esper.tolaria.escalation import EscalationConfig
+from esper.tolaria.finite import NotFiniteError
+from esper.tolaria.governor import TolariaGovernor
+from esper.tolaria.governor_config import GovernorConfig
+from tests.tolaria.ear import Ear
+from tests.tolaria.networks import dense_net, same, scramble, state_of
+
+HEALTHY = [1.0, 1.1] * 5
+
+
+def governed(model=None, **settings) -> tuple[TolariaGovernor, Ear]:
+    """Return a governor that follows the sigma rule, with ten healthy checks behind it, and what it tells."""
+    ear = Ear()
+    settings.setdefault("detector", SigmaDetector(random_guess_loss=math.log(10)))
+    governor = TolariaGovernor(model or dense_net(), channel=ear, **settings)
+    for loss in HEALTHY:
+        governor.check_vital_signs(loss)
+    return governor, ear
+
+
+def test_the_loop_that_users_know_works():
+    model = dense_net()
+    governor, _ = governed(model)
+    governor.snapshot()
+    before = state_of(model)
+    scramble(model)
+
+    if governor.check_vital_signs(math.nan):
+        governor.execute_rollback()
+
+    assert same(state_of(model), before)
+
+
+def test_a_healthy_check_says_nothing():
+    governor, ear = governed()
+
+    verdict = governor.check_vital_signs(torch.tensor(1.0))
+
+    assert not verdict
+    assert verdict.severity is Severity.OK
+    assert ear.payloads == []
+
+
+def test_a_snapshot_is_returned_and_told_of():
+    governor, ear = governed()
+
+    info = governor.snapshot()
+
+    (told,) = ear.of(GovernorSnapshotPayload)
+    for field in ("snapshot_id", "step", "num_keys", "num_bytes", "checksum", "fingerprint"):
+        assert getattr(told, field) == getattr(info, field)
+    assert (info.snapshot_id, info.step) == (0, len(HEALTHY))
+
+
+def test_every_anomalous_check_is_told_of_whether_or_not_it_rolls_back():
+    governor, ear = governed()
+
+    verdicts = [governor.check_vital_signs(50.0) for _ in range(3)]
+
+    assert [bool(verdict) for verdict in verdicts] == [False, False, True]
+    told = ear.of(GovernorPanicPayload)
+    assert [panic.severity.name for panic in told] == ["PANIC", "PANIC", "ROLLBACK"]
+    assert [panic.consecutive_panics for panic in told] == [1, 2, 3]
+    assert {panic.series for panic in told} == {LossSeries.CHECKS}
+    assert {panic.reason for panic in told} == {PanicReason.DIVERGENCE}
+
+
+@pytest.mark.parametrize(
+    ("losses", "reason", "panics"),
+    [
+        ([math.nan], PanicReason.NAN, 1),
+        ([math.log(10)], PanicReason.LOBOTOMY, 1),
+        ([50.0] * 3, PanicReason.DIVERGENCE, 3),
+        ([50.0, 1.0, 50.0, math.inf], PanicReason.NAN, 2),
+        ([], PanicReason.ORDERED, 0),
+    ],
+    ids=["nan", "collapse", "divergence", "mixed", "ordered"],
+)
+def test_a_rollback_reports_what_led_to_it_once(losses, reason, panics):
+    governor, ear = governed()
+    taken = governor.snapshot()
+    for loss in losses:
+        governor.check_vital_signs(loss)
+
+    report = governor.execute_rollback()
+
+    (told,) = ear.of(GovernorRollbackPayload)
+    assert (report.reason, report.consecutive_panics) == (reason, panics)
+    assert (told.reason, told.consecutive_panics) == (reason, panics)
+    assert repr(report.loss_at_panic) == repr(losses[-1] if losses else None)
+    assert (report.snapshot_id, report.num_keys) == (taken.snapshot_id, taken.num_keys)
+    assert governor.last_rollback is report
+
+
+def test_counting_starts_again_behind_a_rollback():
+    governor, _ = governed()
+    governor.snapshot()
+    for loss in (50.0, 50.0, math.nan):
+        governor.check_vital_signs(loss)
+    governor.execute_rollback()
+
+    assert governor.check_vital_signs(50.0).consecutive_panics == 1
+
+
+def test_the_way_back_and_forth_is_told_in_steps():
+    governor, _ = governed()
+    governor.snapshot()
+    for _ in range(4):
+        governor.check_vital_signs(1.0)
+
+    report = governor.execute_rollback()
+
+    assert (report.to_step, report.from_step) == (10, 14)
+    assert governor.step == 14
+
+
+def test_without_a_snapshot_there_is_no_way_back():
+    governor, ear = governed()
+
+    with pytest.raises(SnapshotError, match="must be a sound snapshot to go back to, got 0 corr"):
+        governor.execute_rollback()
+    assert ear.payloads == []
+
+
+def trained(optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
+    """Return the optimizer with a state in every group."""
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            parameter.grad = torch.ones_like(parameter)
+    optimizer.step()
+    return optimizer
+
+
+def test_every_group_of_every_optimizer_is_cleared_and_gradients_are_dropped():
+    model = dense_net()
+    first = torch.optim.Adam([{"params": [model[0].weight]}, {"params": [model[0].bias]}])
+    second = torch.optim.SGD(model[3].parameters(), momentum=0.9)
+    governor, _ = governed(model, optimizers=[trained(first), trained(second)])
+    governor.snapshot()
+
+    governor.execute_rollback()
+
+    assert not first.state
+    assert not second.state
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_optimizers_go_back_too_on_request():
+    model = nn.Linear(2, 2)
+    optimizer = trained(torch.optim.Adam(model.parameters()))
+    config = GovernorConfig(optimizer_state="restore")
+    governor, _ = governed(model, optimizers={"adam": optimizer}, config=config)
+    before = str(optimizer.state_dict())
+    governor.snapshot()
+    trained(optimizer)
+
+    governor.execute_rollback()
+
+    assert str(optimizer.state_dict()) == before
+
+
+def test_random_generators_go_back_too_on_request():
+    governor, _ = governed(config=GovernorConfig(random_state=True))
+    governor.snapshot()
+    drawn = torch.rand(3)
+
+    governor.execute_rollback()
+
+    assert torch.equal(torch.rand(3), drawn)
+
+
+def test_a_corrupt_snapshot_is_told_of_and_the_next_older_one_restored():
+    model = dense_net()
+    governor, ear = governed(model)
+    governor.snapshot()
+    before = state_of(model)
+    scramble(model)
+    newest = governor.snapshot()
+    governor._keeper.newest.vault.view("0.weight")[0, 0] += 1
+    governor.check_vital_signs(math.nan)
+
+    report = governor.execute_rollback()
+
+    (told,) = ear.of(GovernorSnapshotFailedPayload)
+    assert (told.fault.name, told.snapshot_id) == ("CORRUPT", newest.snapshot_id)
+    assert report.corrupt_snapshots == (newest.snapshot_id,)
+    assert same(state_of(model), before)
+
+
+@pytest.mark.parametrize(("value", "fault"), [(torch.nan, "NOT_FINITE"), (0.0, "NOT_COPIED")])
+def test_a_snapshot_that_fails_is_told_of_and_raised_and_the_last_one_kept(
+    value, fault, monkeypatch
+):
+    model = dense_net()
+    governor, ear = governed(model)
+    before = state_of(model)
+    governor.snapshot()
+    model[0].weight.data.fill_(value)
+    if fault == "NOT_COPIED":
+        monkeypatch.setattr(vault, "_mix", lambda *_: (_ for _ in ()).throw(MemoryError("full")))
+
+    with pytest.raises(NotFiniteError if fault == "NOT_FINITE" else SnapshotError):
+        governor.snapshot()
+    monkeypatch.undo()
+    governor.execute_rollback()
+
+    assert [told.fault.name for told in ear.of(GovernorSnapshotFailedPayload)] == [fault]
+    assert same(state_of(model), before)
+
+
+def test_repeated_rollbacks_go_further_back_and_in_the_end_stop():
+    budget = EscalationConfig(budget=3)
+    governor, ear = governed(config=GovernorConfig(escalation=budget))
+    for _ in range(4):
+        governor.snapshot()
+
+    seen = []
+    while not governor.stop_report:
+        assert governor.check_vital_signs(math.nan)
+        seen.append(governor.execute_rollback().snapshot_id)
+
+    assert seen == [3, 2, 0, 0]
+    (told,) = ear.of(GovernorStoppedPayload)
+    assert told.snapshot_ids == (3, 2, 0, 0)
+    assert told.tried[-1] is EscalationAction.STOP
+    assert told.message == governor.stop_report.message
+    assert governor.check_vital_signs(1.0).severity is Severity.STOP
+
+
+def test_the_last_verdict_of_all_is_stop():
+    governor, _ = governed(config=GovernorConfig(escalation=EscalationConfig(budget=1)))
+    governor.snapshot()
+
+    severities = []
+    for _ in range(2):
+        severities.append(governor.check_vital_signs(math.nan).severity)
+        governor.execute_rollback()
+
+    assert severities == [Severity.ROLLBACK, Severity.STOP]
+
+
+def test_rollbacks_that_the_caller_orders_count_for_nothing():
+    governor, _ = governed()
+    governor.snapshot()
+
+    reports = [governor.execute_rollback() for _ in range(10)]
+
+    assert {report.attempt for report in reports} == {1}
+    assert governor.stop_report is None
+
+
+def test_goes_on_from_its_state_as_if_nothing_had_happened():
+    model = dense_net()
+    governor, _ = governed(model)
+    governor.snapshot()
+    governor.check_vital_signs(50.0)
+    resumed = TolariaGovernor(model, detector=SigmaDetector(), channel=(new_ear := Ear()))
+
+    resumed.load_state_dict(json.loads(json.dumps(governor.state_dict())))
+
+    assert new_ear.payloads == []
+    for loss in (50.0, 50.0):
+        assert resumed.check_vital_signs(loss) == governor.check_vital_signs(loss)
+    assert resumed.execute_rollback().snapshot_id == governor.execute_rollback().snapshot_id
+    assert resumed.snapshot().snapshot_id == governor.snapshot().snapshot_id
+
+
+def test_telemetry_that_nobody_reads_changes_nothing():
+    model = dense_net()
+    governor = TolariaGovernor(model)
+    governor.snapshot()
+    before = state_of(model)
+    scramble(model)
+
+    assert governor.check_vital_signs(math.nan)
+    governor.execute_rollback()
+
+    assert same(state_of(model), before)

@@ -1,0 +1,218 @@
+"""The governor over a network that grows: no slot is left half-way, no fossil undone."""
+
+import math
+
+import pytest
+import torch
+
+from esper._generated.enums import SeedStage
+from esper._generated.governor import GovernorRollbackPayload, GovernorSnapshotPayload
+from esper._generated.lifecycle import SeedPrunedPayload
+from esper.leyline.lifecycle import has_seed
+from esper.tolaria.detector import SigmaDetector
+from esper.tolaria.escalation import EscalationConfig
+from esper.tolaria.governor import TolariaGovernor
+from esper.tolaria.governor_config import GovernorConfig
+from tests.tolaria.curves import healthy_losses
+from tests.tolaria.ear import Ear
+from tests.tolaria.networks import SlottedNet, fossilise, same, scramble, state_of
+
+
+def governed(**settings) -> tuple[SlottedNet, TolariaGovernor, Ear]:
+    """Return a network with slots, its governor with ten healthy checks behind it, and what both tell."""
+    torch.manual_seed(0)
+    model, ear = SlottedNet(), Ear()
+    detector = SigmaDetector(random_guess_loss=math.log(10))
+    governor = TolariaGovernor(model, detector=detector, channel=ear, **settings)
+    for slot in (model.early, model.late):
+        slot.channel = ear
+    for _ in range(10):
+        governor.check_vital_signs(1.0)
+    return model, governor, ear
+
+
+def in_training(slot) -> None:
+    """Lead a seed into TRAINING."""
+    slot.germinate("norm")
+    assert slot.advance_stage().passed
+    assert slot.stage is SeedStage.TRAINING
+
+
+def test_a_live_seed_is_pruned_and_its_slot_goes_on_to_be_free():
+    model, governor, _ = governed()
+    in_training(model.early)
+    governor.snapshot()
+
+    report = governor.execute_rollback()
+
+    assert report.pruned_slots == ("early",)
+    assert model.early.stage is SeedStage.PRUNED
+    assert model.early.seed is None
+    for _ in range(10):
+        model.early.step_epoch()
+    model.early.germinate("norm")
+
+
+@pytest.mark.parametrize("stage", [stage for stage in SeedStage if has_seed(stage)])
+def test_a_slot_has_a_seed_exactly_when_its_stage_says_so(stage):
+    model, governor, _ = governed()
+    governor.snapshot()
+    model.late.germinate("norm", blend_tempo_epochs=1)
+    while model.late.stage is not stage:
+        model.late.record_accuracy(10.0 * (1 + model.late.epochs_total))
+        model.late.record_contribution(5.0)
+        model.late.step_epoch()
+        model.late.advance_stage()
+
+    governor.execute_rollback()
+
+    assert (model.late.seed is not None) == has_seed(model.late.stage)
+    is_fossil = stage is SeedStage.FOSSILIZED
+    assert model.late.stage is (SeedStage.FOSSILIZED if is_fossil else SeedStage.PRUNED)
+
+
+def test_a_slot_that_cools_down_goes_on_cooling_down():
+    model, governor, _ = governed()
+    governor.snapshot()
+    model.early.germinate("norm")
+    model.early.prune()
+    model.early.step_epoch()
+
+    report = governor.execute_rollback()
+
+    assert report.pruned_slots == ()
+    assert model.early.stage is SeedStage.EMBARGOED
+
+
+def test_a_fossil_younger_than_the_snapshot_keeps_its_stage_and_its_weights():
+    model, governor, _ = governed()
+    governor.snapshot()
+    host = state_of(model.stem)
+    fossilise(model.late)
+    governor.snapshot()
+    fossil = state_of(model.late)
+    scramble(model)
+    governor._keeper.newest.vault.view("stem.weight")[0] += 1
+    governor.check_vital_signs(math.nan)
+    with_corrupt_newest = governor.execute_rollback()
+
+    assert with_corrupt_newest.kept_fossils == ("late",)
+    assert model.late.stage is SeedStage.FOSSILIZED
+    assert same(state_of(model.stem), host)
+    assert not same(state_of(model.late), fossil)
+
+
+def test_such_a_fossil_survives_rollback_after_rollback():
+    model, governor, ear = governed()
+    for _ in range(3):
+        governor.snapshot()
+    fossilise(model.late)
+    governor.snapshot()
+    fossil = state_of(model.late)
+
+    for _ in range(4):
+        scramble(model)
+        governor.check_vital_signs(math.nan)
+        governor.execute_rollback()
+
+        assert same(state_of(model.late), fossil)
+    kept = [told.kept_fossils for told in ear.of(GovernorRollbackPayload)]
+    assert kept == [(), ("late",), ("late",), ("late",)]
+
+
+def test_a_fossil_without_sound_weights_anywhere_is_removed_and_reported():
+    model, governor, ear = governed()
+    governor.snapshot()
+    fossilise(model.late)
+    next(model.late.parameters()).data.fill_(torch.nan)
+
+    report = governor.execute_rollback()
+
+    assert report.removed_fossils == ("late",)
+    assert model.late.stage is SeedStage.PRUNED
+    (told,) = ear.of(SeedPrunedPayload)
+    assert (told.slot_id, told.initiator, told.auto_pruned) == ("late", "governor", True)
+
+
+@pytest.mark.parametrize(
+    ("losses", "reason"),
+    [
+        ([math.nan], "governor_nan"),
+        ([math.log(10)], "governor_lobotomy"),
+        ([50.0] * 3, "governor_divergence"),
+        ([], "governor_rollback"),
+    ],
+)
+def test_a_slot_is_told_who_prunes_it_and_why(losses, reason):
+    model, governor, ear = governed()
+    governor.snapshot()
+    in_training(model.early)
+    for loss in losses:
+        governor.check_vital_signs(loss)
+
+    governor.execute_rollback()
+
+    (told,) = ear.of(SeedPrunedPayload)
+    assert (told.reason, told.initiator) == (reason, "governor")
+
+
+def test_weights_are_back_before_seeds_are_pruned_and_the_rollback_is_told_last():
+    model, governor, ear = governed()
+    governor.snapshot()
+    in_training(model.early)
+    before = state_of(model.stem)
+    scramble(model)
+    seen = []
+    send = ear.send
+    ear.send = lambda payload: (seen.append(same(state_of(model.stem), before)), send(payload))
+
+    governor.execute_rollback()
+
+    assert seen
+    assert all(seen)
+    assert ear.events[-2:] == ["SEED_PRUNED", "ROLLBACK"]
+
+
+def test_fossilising_takes_a_snapshot_before_the_next_step():
+    model, governor, ear = governed()
+    governor.before_step(1.0)
+    governor.after_step()
+    fossilise(model.early)
+
+    governor.before_step(1.0)
+
+    assert ear.of(GovernorSnapshotPayload)[-1].fossilized_seeds == ("early",)
+    taken = len(ear.of(GovernorSnapshotPayload))
+    governor.after_step()
+    governor.before_step(1.0)
+    assert len(ear.of(GovernorSnapshotPayload)) == taken
+
+
+def test_a_broken_fossil_is_found_before_the_next_step():
+    model, governor, _ = governed()
+    governor.before_step(1.0)
+    governor.after_step()
+    fossilise(model.early)
+    next(model.early.parameters()).data.fill_(torch.nan)
+
+    verdict = governor.before_step(1.0)
+
+    assert (verdict.severity.name, verdict.reason.name) == ("ROLLBACK", "WEIGHTS")
+    assert governor.last_rollback.removed_fossils == ("early",)
+
+
+def test_no_seed_is_to_be_planted_for_some_epochs_after_repeated_rollbacks():
+    escalation = EscalationConfig(hold_epochs=3, budget=9)
+    _, governor, _ = governed(config=GovernorConfig(escalation=escalation))
+    governor.snapshot()
+    may = []
+    for _ in range(3):
+        governor.check_vital_signs(math.nan)
+        governor.execute_rollback()
+        may.append(governor.may_germinate)
+    assert may == [True, True, False]
+
+    for loss in healthy_losses(3):
+        governor.check_vital_signs(loss)
+
+    assert governor.may_germinate

@@ -1,0 +1,385 @@
+"""The governor around an optimizer's step: its verdicts have been carried out."""
+
+import json
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.amp import GradScaler
+
+from esper._generated.enums import EscalationAction, PanicReason, Severity, SkipCause
+from esper._generated.governor import (
+    GovernorEscalatedPayload,
+    GovernorPanicPayload,
+    GovernorRecoveredPayload,
+    GovernorRollbackPayload,
+    GovernorSnapshotFailedPayload,
+    GovernorSnapshotPayload,
+    GovernorStepSkippedPayload,
+    GovernorStoppedPayload,
+)
+from esper.leyline.errors import SnapshotError
+from esper.tolaria import vault
+from esper.tolaria.escalation import EscalationConfig
+from esper.tolaria.governor import TolariaGovernor
+from esper.tolaria.governor_config import GovernorConfig
+from tests.tolaria.curves import healthy_losses
+from tests.tolaria.ear import Ear
+from tests.tolaria.networks import dense_net, same, scramble, state_of
+
+BUDGET = 5
+FAST = GovernorConfig(
+    snapshot_interval=10,
+    probation_steps=5,
+    max_skips=4,
+    escalation=EscalationConfig(budget=BUDGET),
+)
+
+
+class Loop:
+    """A training loop without training: every step adds one to a weight."""
+
+    def __init__(self, *, config: GovernorConfig = FAST, **settings) -> None:
+        self.model = nn.Linear(2, 2)
+        self.model.weight.data.zero_()
+        self.ear = Ear()
+        self.optimizer = torch.optim.SGD(self.model.parameters(), lr=1.0)
+        self.rates: list[float] = []
+        self.governor = TolariaGovernor(
+            self.model,
+            optimizers=[self.optimizer],
+            channel=self.ear,
+            config=config,
+            **settings,
+        )
+
+    def step(self, loss: float, grad_norm: float = 1.0):
+        """Take a step if the governor lets it, and return its verdict."""
+        self.model.weight.grad = torch.ones(2, 2)
+        verdict = self.governor.before_step(loss, grad_norm)
+        if verdict.may_step:
+            self.rates.append(self.optimizer.param_groups[0]["lr"])
+            self.model.weight.data += 1.0
+            self.governor.after_step()
+        return verdict
+
+    def run(self, num_steps: int) -> None:
+        """Take healthy steps."""
+        for loss in healthy_losses(num_steps, noise=0.05):
+            assert self.step(loss).may_step
+
+
+def ready(num_steps: int = 100, **settings) -> Loop:
+    """Return a loop with so many healthy steps behind it."""
+    loop = Loop(**settings)
+    loop.run(num_steps)
+    return loop
+
+
+def test_the_first_step_takes_the_first_snapshot_and_later_ones_follow():
+    loop = ready(35)
+
+    told = loop.ear.of(GovernorSnapshotPayload)
+    assert [snapshot.step for snapshot in told] == [0, 10, 20, 30]
+
+
+def test_nan_puts_the_weights_back_before_the_verdict_is_returned():
+    loop = ready()
+
+    verdict = loop.step(math.nan)
+
+    report = loop.governor.last_rollback
+    assert verdict.severity is Severity.ROLLBACK
+    assert (report.reason, report.consecutive_panics) == (PanicReason.NAN, 1)
+    assert (report.from_step, report.to_step) == (100, 90)
+    assert torch.equal(loop.model.weight, torch.full((2, 2), 90.0))
+    assert loop.model.weight.grad is None
+
+
+def test_goes_back_to_a_snapshot_that_has_proved_itself():
+    loop = ready(103)
+
+    loop.step(math.nan)
+
+    assert loop.governor.last_rollback.to_step == 90
+
+
+def test_a_divergence_steps_on_until_it_is_due():
+    loop = ready()
+
+    verdicts = [loop.step(100.0) for _ in range(2)]
+
+    assert [verdict.severity.name for verdict in verdicts] == ["PANIC", "ROLLBACK"]
+    assert verdicts[0].may_step
+    assert len(loop.ear.of(GovernorPanicPayload)) == 2
+
+
+def test_no_snapshot_is_taken_while_the_loss_is_anomalous():
+    loop = ready(99)
+    taken = len(loop.ear.of(GovernorSnapshotPayload))
+
+    loop.step(5.0)
+
+    assert len(loop.ear.of(GovernorSnapshotPayload)) == taken
+
+
+@pytest.mark.parametrize("grad_norm", [math.nan, math.inf])
+def test_a_gradient_that_is_not_finite_is_skipped(grad_norm):
+    loop = ready()
+    before = state_of(loop.model)
+
+    verdict = loop.step(0.5, grad_norm)
+
+    assert (verdict.severity, verdict.reason) == (Severity.SKIP, PanicReason.GRADIENT)
+    assert not verdict
+    assert same(state_of(loop.model), before)
+    assert loop.model.weight.grad is None
+    (told,) = loop.ear.of(GovernorStepSkippedPayload)
+    assert (told.cause, told.step, told.skips_in_a_row) == (SkipCause.GRADIENT, 100, 1)
+
+
+def test_after_too_many_skips_in_a_row_it_rolls_back():
+    loop = ready()
+
+    verdicts = [loop.step(0.5, math.nan) for _ in range(FAST.max_skips + 1)]
+
+    assert [verdict.severity.name for verdict in verdicts] == ["SKIP"] * 4 + ["ROLLBACK"]
+    assert loop.governor.last_rollback.reason is PanicReason.GRADIENT
+
+
+def test_an_overflow_under_loss_scaling_is_skipped_and_is_no_anomaly():
+    loop = ready(companions={"scaler": GradScaler("cpu", init_scale=8.0)})
+
+    verdicts = [loop.step(0.5, math.inf) for _ in range(3 * FAST.max_skips)]
+
+    assert {verdict.severity for verdict in verdicts} == {Severity.SKIP}
+    assert loop.ear.of(GovernorPanicPayload) == []
+    assert {told.cause for told in loop.ear.of(GovernorStepSkippedPayload)} == {SkipCause.OVERFLOW}
+
+
+def test_bad_data_behind_a_rollback_is_passed_over_and_not_blamed_on_the_weights():
+    loop = ready()
+    loop.step(math.nan)
+
+    verdicts = [loop.step(100.0) for _ in range(FAST.max_skips)]
+
+    assert {verdict.severity for verdict in verdicts} == {Severity.SKIP}
+    assert len(loop.ear.of(GovernorRollbackPayload)) == 1
+    assert loop.step(0.5).severity is Severity.OK
+
+
+def test_weights_found_broken_at_a_snapshot_are_put_back():
+    loop = ready(99)
+    loop.governor.before_step(0.5, 1.0)
+    loop.model.bias.data[0] = math.nan
+
+    verdict = loop.governor.after_step()
+
+    assert (verdict.severity, verdict.reason) == (Severity.ROLLBACK, PanicReason.WEIGHTS)
+    assert loop.model.bias.isfinite().all()
+    (told,) = loop.ear.of(GovernorSnapshotFailedPayload)
+    assert (
+        told.message
+        == "what a snapshot saves must be finite, got 1 NaN and 0 infinite in bias; the"
+        " earlier snapshots are kept, roll back to one"
+    )
+
+
+def test_a_snapshot_that_cannot_be_copied_does_not_end_the_run(monkeypatch):
+    loop = ready(99)
+    monkeypatch.setattr(vault, "_mix", lambda *_: (_ for _ in ()).throw(MemoryError("full")))
+
+    assert loop.step(0.5).severity is Severity.OK
+    monkeypatch.undo()
+    loop.run(20)
+
+    assert [told.fault.name for told in loop.ear.of(GovernorSnapshotFailedPayload)] == [
+        "NOT_COPIED"
+    ]
+    assert loop.ear.of(GovernorSnapshotPayload)[-1].step > 100
+
+
+def test_repeated_faults_bring_out_more_and_more():
+    loop = ready()
+    for _ in range(5):
+        loop.step(math.nan)
+        for _ in range(60):
+            loop.step(0.5)
+
+    older = EscalationAction.OLDER_SNAPSHOT
+    slower, skip = EscalationAction.LOWER_LEARNING_RATE, EscalationAction.SKIP_BATCHES
+    assert [told.actions for told in loop.ear.of(GovernorRollbackPayload)] == [
+        (EscalationAction.NEWEST_SNAPSHOT,),
+        (older,),
+        (older, slower),
+        (older, slower, skip),
+        (older, slower, skip),
+    ]
+    assert [told.attempt for told in loop.ear.of(GovernorEscalatedPayload)] == [2, 3, 4, 5]
+
+
+def test_the_learning_rate_is_lowered_for_the_step_only_and_returns_by_and_by():
+    config = GovernorConfig(escalation=EscalationConfig(warm_back_steps=20))
+    loop = ready(config=config)
+    for _ in range(3):
+        loop.step(math.nan)
+        loop.step(0.5)
+    loop.rates.clear()
+
+    for _ in range(30):
+        loop.step(0.5)
+        assert loop.optimizer.param_groups[0]["lr"] == 1.0
+
+    assert 0.5 < loop.rates[0] < 0.6
+    assert loop.rates == sorted(loop.rates)
+    assert loop.rates[-1] == 1.0
+
+
+def test_batches_are_passed_over_after_the_fourth_rollback_in_a_window():
+    loop = ready()
+    for _ in range(4):
+        loop.step(math.nan)
+        loop.step(0.5)
+    planned = [
+        told for told in loop.ear.of(GovernorStepSkippedPayload) if told.cause is SkipCause.PLANNED
+    ]
+    assert len(planned) == 1
+
+    severities = [loop.step(0.5).severity for _ in range(16)]
+
+    assert severities == [Severity.SKIP] * 15 + [Severity.OK]
+
+
+def test_a_fault_that_persists_stops_the_run_and_leaves_sound_weights():
+    loop = ready()
+
+    verdicts = []
+    while not verdicts or verdicts[-1].severity is not Severity.STOP:
+        verdicts.append(loop.step(math.nan))
+        assert len(verdicts) < 500
+
+    assert len(loop.ear.of(GovernorRollbackPayload)) == BUDGET + 1
+    assert len(loop.ear.of(GovernorStoppedPayload)) == 1
+    assert loop.governor.stop_report.reason is PanicReason.NAN
+    assert loop.model.weight.isfinite().all()
+    assert loop.step(0.5).severity is Severity.STOP
+
+
+def test_a_window_without_a_rollback_forgives():
+    config = GovernorConfig(escalation=EscalationConfig(window_steps=50))
+    loop = ready(config=config)
+    loop.step(math.nan)
+    loop.step(math.nan)
+
+    loop.run(60)
+    loop.step(math.nan)
+
+    (told,) = loop.ear.of(GovernorRecoveredPayload)
+    assert told.attempts == 1
+    assert loop.governor.last_rollback.attempt == 1
+
+
+def test_two_faults_in_a_row_are_recovered_from():
+    loop = ready()
+    loop.step(math.nan)
+    loop.run(5)
+    loop.step(math.inf)
+
+    loop.run(100)
+
+    assert loop.governor.last_rollback.attempt == 2
+
+
+def test_when_nothing_can_be_restored_the_run_stops_and_says_why():
+    loop = ready(5)
+    loop.governor._keeper.newest.vault.view("weight")[0, 0] += 1
+
+    verdict = loop.step(math.nan)
+
+    assert verdict.severity is Severity.STOP
+    assert (
+        "must be a sound snapshot to go back to, got 1 corrupt" in loop.governor.stop_report.message
+    )
+
+
+def test_a_network_that_is_broken_from_the_start_is_not_governed():
+    loop = Loop()
+    loop.model.weight.data.fill_(torch.nan)
+
+    with pytest.raises(SnapshotError, match="4 NaN and 0 infinite in weight"):
+        loop.step(0.5)
+
+
+def test_a_network_without_an_optimizer_is_governed_too():
+    model = dense_net()
+    governor = TolariaGovernor(model)
+    governor.before_step(0.5)
+    governor.after_step()
+    before = state_of(model)
+    scramble(model)
+
+    assert governor.before_step(math.nan).severity is Severity.ROLLBACK
+    assert same(state_of(model), before)
+
+
+@pytest.mark.parametrize("is_announced", [True, False])
+def test_an_announced_shift_is_no_fault_in_either_series(is_announced):
+    loop = ready()
+    for loss in healthy_losses(100, noise=0.05):
+        loop.governor.check_vital_signs(loss)
+
+    if is_announced:
+        loop.governor.expect_shift()
+
+    verdicts = [loop.step(5.0), loop.governor.check_vital_signs(5.0)]
+    assert [verdict.is_anomalous for verdict in verdicts] == [not is_announced] * 2
+
+
+def test_tensors_are_judged_like_numbers():
+    loop = ready()
+
+    verdict = loop.governor.before_step(torch.tensor(0.5), torch.tensor(math.inf))
+
+    assert (verdict.severity, verdict.loss) == (Severity.SKIP, 0.5)
+
+
+def test_the_guard_is_before_and_after_step():
+    loop = ready(99)
+    taken = len(loop.ear.of(GovernorSnapshotPayload))
+
+    with loop.governor.guard(0.5, 1.0) as verdict:
+        assert verdict.may_step
+
+    assert loop.governor.step == 100
+    assert len(loop.ear.of(GovernorSnapshotPayload)) == taken + 1
+
+
+def test_the_guard_counts_no_step_that_was_not_to_be_taken_or_that_failed():
+    loop = ready(99)
+
+    with loop.governor.guard(0.5, math.nan) as verdict:
+        assert not verdict.may_step
+    with pytest.raises(KeyError), loop.governor.guard(0.5, 1.0):
+        raise KeyError
+
+    assert loop.governor.step == 99
+
+
+def test_after_step_alone_makes_no_sense():
+    with pytest.raises(ValueError, match="after_step must follow before_step, got none; call it"):
+        Loop().governor.after_step()
+
+
+def test_goes_on_from_its_state_as_if_nothing_had_happened():
+    loop, resumed = ready(130), Loop()
+    loop.step(math.nan)
+    resumed.model.load_state_dict(loop.model.state_dict())
+
+    resumed.governor.load_state_dict(json.loads(json.dumps(loop.governor.state_dict())))
+    loop.ear.payloads.clear()
+    for loss in [100.0, *healthy_losses(30)]:
+        assert resumed.step(loss) == loop.step(loss)
+    assert resumed.step(math.nan).severity is loop.step(math.nan).severity
+
+    assert resumed.ear.events == loop.ear.events
