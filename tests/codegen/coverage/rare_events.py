@@ -1,0 +1,66 @@
+"""Tells, into the log of a run, of what a sound run does not meet: `rare_events.py RUN_DIR`.
+
+Coverage wants every event of the contract in the logs of test runs. Those of `esper train` lack these: an event that
+breaks the contract, weights that cannot be saved, and a fault that never ends.
+"""
+
+import sys
+from math import nan
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from esper._generated.enums import SkipCause
+from esper._generated.governor import emit_governor_step_skipped
+from esper.leyline.errors import SnapshotError
+from esper.nissa.hub import Hub
+from esper.nissa.log import RunLog
+from esper.nissa.runs import create_run
+from esper.tolaria.escalation import EscalationConfig
+from esper.tolaria.governor import TolariaGovernor
+from esper.tolaria.governor_config import GovernorConfig
+
+
+def main(run_dir):
+    """Tell of them all."""
+    folder = create_run(Path(run_dir), task="rare-events", seed=0)
+    with Hub(folder.name) as hub:
+        hub.attach(RunLog(folder))
+        channel = hub.channel(env_id=0)
+        break_contract(channel)
+        lose_snapshot(channel)
+        never_recover(channel)
+
+
+def break_contract(channel):
+    emit_governor_step_skipped(
+        channel, cause=SkipCause.DATA, step=-1, loss=0.1, grad_norm=None, skips_in_a_row=1
+    )
+
+
+def lose_snapshot(channel):
+    model = nn.Linear(2, 2)
+    governor = TolariaGovernor(model, channel=channel)
+    governor.snapshot()
+    with torch.no_grad():
+        model.weight.fill_(nan)
+    try:
+        governor.snapshot()
+    except SnapshotError:
+        return
+    raise AssertionError("weights that are not finite must not be saved")
+
+
+def never_recover(channel):
+    config = GovernorConfig(escalation=EscalationConfig(budget=2))
+    governor = TolariaGovernor(nn.Linear(2, 2), channel=channel, config=config)
+    healthy = [1.0 + 0.01 * (step % 7) for step in range(50)]
+    for loss in [*healthy, *[100.0] * 3, *[nan] * 500]:
+        governor.before_step(loss, grad_norm=1.0)
+        governor.after_step()
+    assert governor.stop_report is not None
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
