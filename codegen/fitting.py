@@ -35,6 +35,8 @@ def _find_misfit(value: Value, of: Type, plain: object) -> str | None:
         case ListType(item):
             if not isinstance(plain, list):
                 return f"must be a list, got {plain}"
+            if plain and isinstance(item, MapType):
+                return f"cannot be written here, got {plain}"
             misfits = [_find_misfit(value, item, one) for one in plain]
             return next((misfit for misfit in misfits if misfit), None)
         case MapType():

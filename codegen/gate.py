@@ -35,6 +35,7 @@ _DUNDERS = frozenset(
         "__qualname__",
         "__setattr__",
         "__slots__",
+        "__str__",
     ]
 )
 _MODULES = frozenset(STANDARD.values())

@@ -1,5 +1,6 @@
 """Where the contract is, and below which roots generated files go."""
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,10 +38,11 @@ def our_layout() -> Layout:
 
 def foreign_layout(spec: Path, out: Path, package: str) -> Layout:
     """Return the layout of a contract that somebody else owns: a package and nothing beside it."""
+    options = ["--spec", spec.as_posix(), "--out", out.as_posix(), "--package", package]
     return Layout(
         spec=spec,
         spec_name=spec.as_posix(),
         package=package,
         roots={"package": out},
-        command=f"python -m codegen --spec {spec} --out {out} --package {package}",
+        command=shlex.join(["python", "-m", "codegen", *options]),
     )

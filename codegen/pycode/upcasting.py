@@ -89,7 +89,9 @@ def _rewrite_object(subject: Python, steps: list[tuple[str, Step]]) -> Iterator[
 
 def _convert(step: Step, value: Python) -> Python:
     if step.values is not None:
-        value = code("rename({value}, {names})", value=value, names=lit(step.values.value))
+        parts = [value, lit(step.values.value)]
+        parts += [] if step.otherwise is None else [lit(step.otherwise)]
+        value = code("rename({parts})", parts=join(", ", parts))
     if step.factor is not None or step.offset is not None:
         factor = lit(1.0 if step.factor is None else step.factor)
         offset = lit(step.offset or 0.0)

@@ -26,17 +26,9 @@ def view_wire(value: Value, owner: str) -> WireView:
     """Prepare a field for the wire; `owner` is what the code calls the object that it is a field of."""
     name = ident(value.name)
     declaration = code("{name}: {type}", name=name, type=wire_annotation(value))
-    settings = []
-    if value.wire != value.name:
-        settings.append(code("name={wire}", wire=lit(value.wire)))
-    if value.missing is not None:
-        settings.append(_missing(value))
+    settings = _settings(value)
     if settings:
-        declaration = code(
-            "{declaration} = msgspec.field({settings})",
-            declaration=declaration,
-            settings=join(", ", settings),
-        )
+        declaration = code("{declaration} = {settings}", declaration=declaration, settings=settings)
     told, wire = (code("{owner}.{name}", owner=ident(one), name=name) for one in (owner, "wire"))
     return WireView(
         name,
@@ -52,16 +44,34 @@ def _optional(value: Value, subject: Python, expression: Python) -> Python:
     return code("None if {subject} is None else {rest}", subject=subject, rest=expression)
 
 
-def _missing(value: Value) -> Python:
-    assert value.missing is not None
-    plain = value.missing.value
-    if isinstance(plain, dict):
-        return Python("default_factory=dict")
-    if isinstance(plain, list):
-        plain = tuple(plain)
-    if value.type == Primitive("float") and isinstance(plain, int):
-        plain = float(plain)
-    return code("default={plain}", plain=lit(plain))
+def _settings(value: Value) -> Python | None:
+    """Return what a declaration is set to: the key on the wire, and what stands when it is missing."""
+    is_map = value.missing is not None and isinstance(value.missing.value, dict)
+    if value.wire == value.name and not is_map:
+        return missing_of(value)
+    settings = []
+    if value.wire != value.name:
+        settings.append(code("name={wire}", wire=lit(value.wire)))
+    missing = missing_of(value)
+    if missing is not None:
+        default = code("default={missing}", missing=missing)
+        settings.append(Python("default_factory=dict") if is_map else default)
+    return code("msgspec.field({settings})", settings=join(", ", settings))
+
+
+def missing_of(value: Value) -> Python | None:
+    """Return the literal that stands on the wire for a value that is missing; None when it must not be."""
+    if value.missing is None:
+        return None
+    return lit(_freeze(value.type, value.missing.value))
+
+
+def _freeze(of: Type, plain: object) -> object:
+    if isinstance(of, ListType) and isinstance(plain, list):
+        return tuple(_freeze(of.item, item) for item in plain)
+    if of == Primitive("float") and isinstance(plain, int):
+        return float(plain)
+    return plain
 
 
 def wire_annotation(value: Value) -> Python:
@@ -137,7 +147,7 @@ def _write(value: Value, of: Type, subject: Python) -> Python:
         case EnumType(enum):
             if enum.open:
                 return code(
-                    "{subject} if type({subject}) is str else {subject}._name_", subject=subject
+                    "{subject} if isinstance({subject}, str) else {subject}._name_", subject=subject
                 )
             return code("{subject}._name_", subject=subject)
         case RecordType(record):

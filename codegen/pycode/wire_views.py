@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 
-from codegen.model import Enum, Event, Primitive, Record, Value
+from codegen.model import Enum, Event, Record, Value
 from codegen.pycode.modules import draft_name, table_name, wire_names
 from codegen.pycode.quoting import Python, code, doc, ident, join, lit
-from codegen.pycode.wire import view_wire
+from codegen.pycode.wire import missing_of, view_wire
 
 
 class WireView:
@@ -79,18 +79,7 @@ def field_info(value: Value) -> Python:
         for key, part in parts.items()
         if part is not None
     ]
-    if value.missing is not None:
-        given += [Python("required=False"), code("missing={value}", value=_plain(value))]
+    missing = missing_of(value)
+    if missing is not None:
+        given += [Python("required=False"), code("missing={missing}", missing=missing)]
     return join(", ", given)
-
-
-def _plain(value: Value) -> Python:
-    assert value.missing is not None
-    plain = value.missing.value
-    if isinstance(plain, dict):
-        return Python("{}")
-    if isinstance(plain, list):
-        return lit(tuple(plain))
-    return lit(
-        float(plain) if value.type == Primitive("float") and isinstance(plain, int) else plain
-    )

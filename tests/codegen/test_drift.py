@@ -6,14 +6,29 @@ import shutil
 import pytest
 
 from codegen import finish, formatting, render
+from codegen.__main__ import main
+from codegen.compile import compile_contract
+from codegen.findings import Findings
 from tests.codegen.tiny import tiny
 
 COMMAND = "run: python -m codegen --spec tiny.yaml --out pings --package pings\n"
 
 
+@pytest.fixture(scope="module")
+def package(tmp_path_factory):
+    """The package of the tiny contract, generated once."""
+    folder = tmp_path_factory.mktemp("once")
+    (folder / "tiny.yaml").write_text(tiny())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        assert main(["--spec", "tiny.yaml", "--out", "pings", "--package", "pings"]) == 0
+    return folder / "pings"
+
+
 @pytest.fixture
-def generated(project):
-    return project.generate()
+def generated(project, package):
+    shutil.copytree(package, project.package)
+    return project
 
 
 def reasons(ran):
@@ -52,23 +67,17 @@ def test_a_contract_that_has_changed_is_named_with_what_changed_in_it(generated)
 
 
 def test_a_generator_that_has_changed_is_named(generated, monkeypatch):
-    fields = render.TARGETS[0]
+    python = render.TARGETS[0]
     monkeypatch.setattr(render, "generator_hash", lambda target: "0123456789ab")
     assert generated.codegen("check").code == 0, "it still makes the same of the contract"
-    changed = list(fields.render(*_arguments(generated)))
+    contract = compile_contract(generated.spec, "tiny.yaml", Findings())
+    changed = list(python.render(contract, "pings"))
     chunk = changed[0].chunks[1]
     object.__setattr__(chunk, "text", f"{chunk.text}\n\nINT8_MAX = 127\n")
-    altered = type(fields)(fields.name, fields.root, fields.outputs, lambda *_: changed)
+    altered = type(python)(python.name, python.root, python.outputs, lambda *_: changed)
     monkeypatch.setattr(render, "TARGETS", (altered, *render.TARGETS[1:]))
     monkeypatch.setattr(render, "check_module", lambda *_: None)
     assert reasons(generated.codegen("check")) == {"checks.py": "generator: changed since"}
-
-
-def _arguments(project):
-    from codegen.compile import compile_contract
-    from codegen.findings import Findings
-
-    return compile_contract(project.spec, "tiny.yaml", Findings()), "pings"
 
 
 def test_a_formatter_that_has_changed_is_named(generated, monkeypatch):

@@ -70,10 +70,10 @@ def epoch(tmp_path):
 @pytest.mark.parametrize(
     ("key", "value", "kind", "message"),
     [
-        ("train_loss", "low", "mistyped", "must be a float, got 'low', a str"),
-        ("train_loss", None, "mistyped", "must be a float, got None, a NoneType"),
-        ("num_params", 1.5, "mistyped", "must be an int, got 1.5, a float"),
-        ("num_params", True, "mistyped", "must be an int, got True, a bool"),
+        ("train_loss", "low", "mistyped", "must be a float, got 'low' (str)"),
+        ("train_loss", None, "mistyped", "must be a float, got None (NoneType)"),
+        ("num_params", 1.5, "mistyped", "must be an int, got 1.5 (float)"),
+        ("num_params", True, "mistyped", "must be an int, got True (bool)"),
         ("num_params", -1, "out_of_range", "must be in [0, 9223372036854775807], got -1"),
         ("val_accuracy", 100.5, "out_of_range", "must be in [0, 100], got 100.5"),
         ("severity", 3, "mistyped", "must be the name of a Severity, got 3"),
@@ -83,7 +83,7 @@ def epoch(tmp_path):
             "unknown",
             "must be one of OK, SKIP, PANIC, ROLLBACK, STOP, got 'AWFUL'",
         ),
-        ("seeds", {}, "mistyped", "must be a tuple, got {}, a dict"),
+        ("seeds", {}, "mistyped", "must be a tuple, got {} (dict)"),
         ("speed", 1, "unknown", "must be a field of the contract, got 'speed'"),
     ],
 )

@@ -1,0 +1,157 @@
+"""What is written reads back as it was; what breaks the contract does not read, and the error says why."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+MOVED = b'{"id":"d1","size":10,"new tenant":null,"request":"0123abcd"}'
+USED = {
+    "user": "ada",
+    "action": "READ",
+    "outcome": "DENIED",
+    "document": {"id": "d1", "size": 10, "tags": ["new"]},
+    "related": [{"id": "d1", "size": 10, "tags": ["new"]}],
+    "scores": {"spam": 0.25},
+    "wait_ms": 1.5,
+    "load": 0.5,
+    "request": "0123abcd",
+}
+
+
+@pytest.fixture
+def envelope(audit):
+    return audit.Envelope(num=3, at_ms=5, tenant="acme", event="DOCUMENT_USED", v=audit.VERSION)
+
+
+def test_a_payload_is_written_with_names_of_enums_and_keys_of_the_wire(audit, used):
+    assert json.loads(audit.encode_payload(used)) == USED
+
+
+def test_a_line_is_written_in_the_order_of_the_envelope(audit, envelope, used):
+    line = audit.encode_line(envelope, used)
+    assert line.startswith(
+        b'{"num":3,"at":5,"tenant":"acme","event":"DOCUMENT_USED","v":"2.0.0","payload":{"user":'
+    )
+    assert line.endswith(b"}\n")
+    assert line.count(b"\n") == 1
+
+
+def test_a_line_reads_back_as_it_was(audit, envelope, used):
+    assert audit.decode_line(audit.encode_line(envelope, used)) == (envelope, used)
+
+
+def test_numbers_that_are_not_finite_are_written_as_texts(audit, used):
+    scores = {"a": float("nan"), "b": float("inf"), "c": float("-inf")}
+    data = audit.encode_payload(replace(used, scores=scores))
+    assert json.loads(data)["scores"] == {"a": "NaN", "b": "Infinity", "c": "-Infinity"}
+    assert repr(audit.decode_payload("DOCUMENT_USED", data).scores) == repr(scores)
+
+
+def test_a_name_that_an_open_enum_does_not_know_reads_back(audit, used):
+    data = json.dumps(USED | {"action": "SHARE"}).encode()
+    assert audit.decode_payload("DOCUMENT_USED", data).action == "SHARE"
+
+
+def test_what_may_be_missing_is_put_in(audit):
+    used = USED | {"document": {"id": "d1", "size": 10}}
+    del used["outcome"]
+    payload = audit.decode_payload("DOCUMENT_USED", json.dumps(used).encode())
+    assert payload.outcome is audit.Outcome.ALLOWED
+    assert payload.document.tags == ()
+
+
+@pytest.mark.parametrize("alias", ["who", "login"])
+def test_a_key_of_the_past_is_read(audit, used, alias):
+    old = {alias if key == "user" else key: value for key, value in USED.items()}
+    assert audit.decode_payload("DOCUMENT_USED", json.dumps(old).encode()) == used
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"user": 3}, "user must be a str, got 3"),
+        ({"user": ""}, "user must have 1 to 64 characters, got 0"),
+        ({"who": "eve"}, "user must be there once, got user and who"),
+        ({"extra": 1}, "extra must be a field of the contract, got 'extra'"),
+        ({"action": 1}, "action must be one of READ, WRITE, DELETE, got 1"),
+        (
+            {"action": "share it"},
+            "action must be a member of Action, or the name of an unknown one",
+        ),
+        ({"outcome": "MAYBE"}, "outcome must be one of ALLOWED, DENIED, got 'MAYBE'"),
+        ({"outcome": None}, "outcome must be a member of Outcome, got None"),
+        ({"document": []}, "Document must be an object"),
+        ({"document": {"id": "d1"}}, "size must be there, got Document without it"),
+        ({"document": {"id": "d1", "size": 1.0}}, "size must be an int, got 1.0"),
+        ({"document": {"id": "d1", "size": 1, "tags": [1]}}, r"tags\[0\] must be a str, got 1"),
+        ({"related": {}}, "related must be a tuple"),
+        ({"scores": {"spam": 2}}, r"scores\['spam'\] must be in \[0.0, 1.0\], got 2"),
+        ({"scores": {"spam": "0.5"}}, r"scores\['spam'\] must be a float, got '0.5'"),
+        ({"scores": {"spam": "nan"}}, r"scores\['spam'\] must be a float, got 'nan'"),
+        ({"wait_ms": "NaN"}, "wait_ms must be a float, got 'NaN'"),
+        ({"wait_ms": None}, "wait_ms must be a float, got None"),
+        ({"load": "Infinity"}, "load must be a float"),
+        ({"request": "0123ABCD"}, "request must match"),
+        ({"request": "0123abcd\n"}, "request must match"),
+    ],
+)
+def test_what_breaks_the_contract_does_not_read(audit, change, complaint):
+    with pytest.raises(audit.ContractError, match=complaint):
+        audit.decode_payload("DOCUMENT_USED", json.dumps(USED | change).encode())
+
+
+@pytest.mark.parametrize(
+    ("event", "data", "complaint"),
+    [
+        ("DOCUMENT_USED", b"", "a line must be one JSON object"),
+        ("DOCUMENT_USED", b"{", "a line must be one JSON object"),
+        ("DOCUMENT_USED", b"[]", r"a line must be one JSON object, got \[\]"),
+        ("DOCUMENT_USED", b"\xff", "a line must be one JSON object"),
+        ("DOCUMENT_USED", b"[" * 100_000, "a line must be one JSON object"),
+        ("DOCUMENT_USED", b"{}", "user must be there, got DOCUMENT_USED without it"),
+        ("DOCUMENT_LOST", b"{}", "event must be an event of the contract, got 'DOCUMENT_LOST'"),
+        ("DOCUMENT_PRINTED", b"{}", "which is retired: Printing is no longer offered."),
+        (
+            "DOCUMENT_MOVED",
+            MOVED[:-1] + b',"reason":"x"}',
+            "which is retired: Free text, which held",
+        ),
+    ],
+)
+def test_what_is_no_payload_does_not_read(audit, event, data, complaint):
+    with pytest.raises(audit.ContractError, match=complaint):
+        audit.decode_payload(event, data)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        (b'"num":3', b'"num":-1', "num must be in"),
+        (b'"num":3,', b"", "num must be there, got a line without it"),
+        (b'"num":3', b'"num":3,"x":1', "x must be a field of the contract"),
+        (b'"payload"', b'"pay"', "payload must be there"),
+        (b'"event":"DOCUMENT_USED"', b'"event":"DOCUMENT_LOST"', "event must be an event"),
+        (b'"payload":{', b'"payload":[{', "a line must be one JSON object"),
+    ],
+)
+def test_a_line_that_breaks_the_contract_does_not_read(audit, envelope, used, old, new, complaint):
+    line = audit.encode_line(envelope, used)
+    assert old in line
+    with pytest.raises(audit.ContractError, match=complaint):
+        audit.decode_line(line.replace(old, new, 1))
+
+
+def test_the_quick_reader_and_the_strict_one_agree(audit, envelope, used):
+    from audit_events.strict import read_line
+
+    line = audit.encode_line(envelope, used)
+    assert read_line(line) == audit.decode_line(line)
+
+
+def test_the_registry_knows_every_event_record_enum_and_field(audit):
+    assert set(audit.EVENTS) == {"DOCUMENT_USED", "DOCUMENT_MOVED", "SERVICE_PINGED"}
+    assert {"Document": audit.Document} == audit.RECORDS
+    assert set(audit.ENUMS) == {"Action", "Outcome"}
+    wait = next(one for one in audit.EVENT_FIELDS["DOCUMENT_USED"] if one.name == "wait_ms")
+    assert (wait.type, wait.unit, wait.low, wait.doc) == ("float", "ms", 0, "Time in the queue.")

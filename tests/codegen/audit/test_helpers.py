@@ -1,0 +1,127 @@
+"""An emission helper captures, stamps, checks, builds and sends; it never raises into the code that calls it."""
+
+import re
+
+import pytest
+
+from tests.codegen.audit.conftest import Use
+
+
+class Untouchable:
+    """A source that nobody may read."""
+
+    def __getattr__(self, name):
+        raise AssertionError(f"{name} was read")
+
+
+def test_a_helper_captures_from_the_source_and_stamps_the_context(audit, channel, use):
+    audit.emit_document_used(channel, use, action=audit.Action.WRITE)
+    [payload] = channel.sent
+    assert payload == audit.DocumentUsed(
+        user="ada",
+        action=audit.Action.WRITE,
+        document=use.document,
+        related=(use.document,),
+        scores={"spam": 0.25},
+        wait_ms=1.5,
+        load=0.5,
+        request="0123abcd",
+    )
+    assert type(payload) is audit.DocumentUsed
+
+
+def test_nothing_is_read_while_nobody_listens(audit, channel):
+    channel.listening = False
+    audit.emit_document_used(channel, Untouchable(), action=audit.Action.READ)
+    assert not channel.sent
+    assert not channel.rejected
+
+
+def test_a_group_is_captured_only_while_its_guard_is_true(audit, channel, use):
+    use.was_timed = False
+    del use.wait_ms, use.load
+    audit.emit_document_used(channel, use, action=audit.Action.READ)
+    [payload] = channel.sent
+    assert (payload.wait_ms, payload.load) == (0.0, None)
+
+
+def test_a_carried_record_is_captured_by_the_names_of_its_fields(audit, channel, document):
+    audit.emit_document_moved(channel, document, new_tenant=None)
+    [payload] = channel.sent
+    assert (payload.doc_id, payload.size, payload.new_tenant) == ("d1", 10, None)
+    assert not hasattr(payload, "tags")
+
+
+def test_an_event_without_fields_has_a_helper_without_arguments(audit, channel):
+    audit.emit_service_pinged(channel)
+    assert channel.sent == [audit.ServicePinged()]
+
+
+def test_what_breaks_the_contract_is_rejected_with_field_rule_and_value(audit, channel, use):
+    use.user = ""
+    audit.emit_document_used(channel, use, action=audit.Action.READ)
+    [(event, error)] = channel.rejected
+    assert event == "DOCUMENT_USED"
+    assert (error.field, error.rule, error.got) == ("user", "must have 1 to 64 characters", "0")
+    assert not channel.sent
+
+
+def test_a_source_that_fails_is_rejected(audit, channel, use):
+    del use.user
+    audit.emit_document_used(channel, use, action=audit.Action.READ)
+    [(event, error)] = channel.rejected
+    assert event == "DOCUMENT_USED"
+    assert isinstance(error, AttributeError)
+
+
+def test_a_channel_that_fails_to_send_is_not_told_that_its_payload_was_bad(audit, channel, use):
+    def fail(payload):
+        raise OSError("full")
+
+    channel.send = fail
+    with pytest.raises(OSError, match="full"):
+        audit.emit_document_used(channel, use, action=audit.Action.READ)
+    assert not channel.rejected
+
+
+VALUES = {
+    "user": ["ada", "", "x" * 65, "\u00e9", "\ud800", 3, None],
+    "wait_ms": [0.0, 1, -1.0, float("nan"), float("inf"), True, "1"],
+    "load": [None, 0.5, 2, float("nan"), float("-inf"), "x"],
+    "related": [(), [], "no", (1,)],
+    "scores": [{}, {"a": 1}, {"a": 2.0}, None],
+    "document": [None, {}],
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(n, v) for n, vs in VALUES.items() for v in vs])
+def test_the_quick_way_and_the_constructor_agree(audit, channel, use, name, value):
+    setattr(use, name, value)
+    audit.emit_document_used(channel, use, action=audit.Action.READ)
+    fields = {key: getattr(use, key) for key in vars(use) if key != "was_timed"}
+
+    def construct():
+        return audit.DocumentUsed(**fields, action=audit.Action.READ, request="0123abcd")
+
+    if channel.rejected:
+        [(_, rejected)] = channel.rejected
+        with pytest.raises(audit.ContractError, match=re.escape(str(rejected))):
+            construct()
+    else:
+        assert repr(channel.sent) == repr([construct()])
+
+
+def test_without_the_quick_way_the_constructor_builds_the_same(
+    audit, channel, document, monkeypatch
+):
+    monkeypatch.setattr("audit_events.access.CAN_SWAP", False)
+    monkeypatch.setattr("audit_events.access.new_draft", Untouchable())
+    audit.emit_document_used(channel, Use(document), action=audit.Action.READ)
+    assert channel.sent[0].user == "ada"
+    assert not channel.rejected
+
+
+def test_the_probe_finds_the_quick_way_on_this_interpreter(audit):
+    from audit_events.drafts import CAN_SWAP
+
+    assert CAN_SWAP

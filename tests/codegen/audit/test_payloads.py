@@ -1,0 +1,144 @@
+"""A payload is a plain frozen dataclass that holds only what the contract allows, however it is built."""
+
+import copy
+import dataclasses
+import pickle
+
+import numpy
+import pytest
+
+
+@pytest.fixture
+def fields(audit, document):
+    return {
+        "user": "ada",
+        "action": audit.Action.READ,
+        "outcome": audit.Outcome.ALLOWED,
+        "document": document,
+        "related": (),
+        "scores": {"spam": 0.5},
+        "wait_ms": 1.0,
+        "load": None,
+        "request": "0123abcd",
+    }
+
+
+def test_a_payload_is_a_frozen_slotted_keyword_only_dataclass(audit, fields):
+    payload = audit.DocumentUsed(**fields)
+    assert dataclasses.asdict(payload)["document"] == {"doc_id": "d1", "size": 10, "tags": ("new",)}
+    assert not hasattr(payload, "__dict__")
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        payload.user = "eve"
+    with pytest.raises(TypeError, match="positional"):
+        audit.DocumentUsed("ada")
+
+
+def test_a_payload_survives_copying_and_pickling(used):
+    assert copy.deepcopy(used) == used
+    assert pickle.loads(pickle.dumps(used)) == used
+    assert dataclasses.replace(used, user="eve").user == "eve"
+
+
+def test_defaults_stand_for_what_is_not_given(audit, fields):
+    for name in ("outcome", "wait_ms", "load"):
+        del fields[name]
+    payload = audit.DocumentUsed(**fields)
+    assert (payload.outcome, payload.wait_ms, payload.load) == (audit.Outcome.ALLOWED, 0.0, None)
+
+
+def test_what_can_be_converted_without_loss_is_converted(audit, fields):
+    payload = audit.DocumentUsed(**fields | {"wait_ms": 2, "related": [], "scores": {"a": 1}})
+    assert repr(payload.wait_ms) == "2.0"
+    assert payload.related == ()
+    assert repr(payload.scores) == "{'a': 1.0}"
+
+
+def test_a_map_is_not_shared_with_whoever_gave_it(audit, fields):
+    given = {"spam": 0.5}
+    payload = audit.DocumentUsed(**fields | {"scores": given})
+    given["spam"] = 0.75
+    assert payload.scores == {"spam": 0.5}
+
+
+@pytest.mark.parametrize("load", [float("nan"), float("inf"), float("-inf")])
+def test_a_number_that_is_not_finite_becomes_none_where_the_contract_says_so(audit, fields, load):
+    assert audit.DocumentUsed(**fields | {"load": load}).load is None
+
+
+def test_a_number_that_is_not_finite_is_kept_where_the_contract_says_so(audit, fields):
+    payload = audit.DocumentUsed(**fields | {"scores": {"spam": float("inf")}})
+    assert payload.scores == {"spam": float("inf")}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "complaint"),
+    [
+        ("user", 3, r"user must be a str, got 3 \(int\)"),
+        ("user", "", "user must have 1 to 64 characters, got 0"),
+        ("user", "a" * 65, "user must have 1 to 64 characters, got 65"),
+        ("user", "\ud800", "user must be text that UTF-8 can encode"),
+        ("user", None, "user must be a str, got None"),
+        ("action", 1, "action must be a member of Action, got 1"),
+        (
+            "action",
+            "READ",
+            "action must be a member of Action, or the name of an unknown one, got 'READ'",
+        ),
+        ("action", "print it", "action must be a member of Action, or the name of an unknown one"),
+        ("outcome", 0, "outcome must be a member of Outcome, got 0"),
+        ("outcome", "ALLOWED", "outcome must be a member of Outcome, got 'ALLOWED'"),
+        ("document", {"id": "d1"}, "document must be of class Document"),
+        ("related", "d1", "related must be a tuple"),
+        ("related", ("d1",), r"related\[0\] must be of class Document, got 'd1'"),
+        ("scores", [0.5], "scores must be a dict"),
+        ("scores", {"spam": 1.5}, r"scores\['spam'\] must be in \[0.0, 1.0\], got 1.5"),
+        ("scores", {1: 0.5}, "scores key must be a str, got 1"),
+        ("wait_ms", -0.5, r"wait_ms must be in \[0.0, inf\], got -0.5"),
+        ("wait_ms", float("nan"), "wait_ms must be finite, got nan"),
+        ("wait_ms", True, r"wait_ms must be a float, got True \(bool\)"),
+        ("wait_ms", "1", "wait_ms must be a float, got '1'"),
+        pytest.param("wait_ms", 10**400, "wait_ms must be finite", id="huge"),
+        ("wait_ms", numpy.float64(1), "wait_ms must be a float, got numpy.float64; convert it"),
+        ("request", "0123ABCD", r"request must match \[0-9a-f\]\{8\}, got '0123ABCD'"),
+    ],
+)
+def test_what_the_contract_does_not_allow_is_refused(audit, fields, name, value, complaint):
+    with pytest.raises(audit.ContractError, match=complaint) as caught:
+        audit.DocumentUsed(**fields | {name: value})
+    assert caught.value.field.startswith(name)
+
+
+@pytest.mark.parametrize(
+    ("size", "complaint"),
+    [
+        (True, "size must be an int, got True"),
+        (1.0, "size must be an int, got 1.0"),
+        (2**63, r"size must be in \[0, 9223372036854775807\]"),
+        pytest.param(10**5000, "got a huge int", id="huge"),
+        (numpy.int64(1), "size must be an int, got numpy.int64"),
+    ],
+)
+def test_a_record_checks_itself_too(audit, size, complaint):
+    with pytest.raises(audit.ContractError, match=complaint):
+        audit.Document(doc_id="d1", size=size)
+
+
+def test_a_list_has_no_more_items_than_allowed(audit):
+    with pytest.raises(audit.ContractError, match="tags must have 0 to 4 items, got 5"):
+        audit.Document(doc_id="d1", size=1, tags=("a",) * 5)
+
+
+def test_an_open_enum_keeps_a_name_it_does_not_know(audit, fields):
+    assert audit.DocumentUsed(**fields | {"action": "SHARE"}).action == "SHARE"
+
+
+def test_an_error_survives_pickling(audit):
+    error = pickle.loads(pickle.dumps(audit.ContractError("size", "must be an int", "1.0")))
+    assert (error.field, error.rule, error.got) == ("size", "must be an int", "1.0")
+    assert str(error) == "size must be an int, got 1.0"
+
+
+def test_the_context_checks_itself(audit):
+    with pytest.raises(audit.ContractError, match="request must match"):
+        audit.Context(request="none")
+    assert audit.Context().request == "00000000"
