@@ -14,32 +14,13 @@ import torch
 import esper
 from esper.cli import main
 from esper.tolaria.tasks.digits import DIGITS
-
-# Times, durations and ids differ from run to run; nothing else may.
-VARYING = {"t_wall_ns", "t_mono_ns", "run", "boot", "duration_s", "verify_s"}
+from tests.commands.logs import log_of, told, without_varying
 
 
 def train(folder, *arguments: str) -> list[dict]:
     """Train and return the lines of the log."""
     assert main(["train", "--run-dir", str(folder), *arguments]) == 0
     return log_of(folder)
-
-
-def log_of(folder) -> list[dict]:
-    files = sorted(folder.glob("*/log/*.jsonl"))
-    return [json.loads(line) for file in files for line in file.read_text().splitlines()]
-
-
-def told(log: list[dict], event: str) -> list[dict]:
-    return [line["payload"] for line in log if line["event"] == event]
-
-
-def without_varying(value):
-    if isinstance(value, dict):
-        return {k: without_varying(v) for k, v in value.items() if k not in VARYING}
-    if isinstance(value, list):
-        return [without_varying(item) for item in value]
-    return value
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +112,7 @@ def test_ctrl_c_ends_the_run_in_order(tmp_path):
     os.kill(process.pid, signal.SIGINT)
     out, err = process.communicate(timeout=60)
 
+    assert process.returncode == 130
     (finished,) = told(log_of(tmp_path), "RUN_FINISHED")
     assert finished["outcome"] == "INTERRUPTED"
     assert "Traceback" not in err

@@ -4,6 +4,7 @@ import json
 import math
 import random
 import sys
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -182,3 +183,21 @@ def test_its_memory_does_not_grow():
         feed(detector, losses)
 
     assert sys.getallocatedblocks() - blocks < 100
+
+
+@pytest.mark.parametrize("limits", [RobustConfig(), EPOCH_LIMITS], ids=["steps", "epochs"])
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [(math.log(10), PanicReason.LOBOTOMY), (80.0, PanicReason.DIVERGENCE)],
+    ids=["collapse", "divergence"],
+)
+def test_a_planned_shift_makes_it_blind_to_no_catastrophe(limits, fault, reason):
+    detector = RobustDetector(replace(limits, random_guess_loss=math.log(10)))
+    for _ in range(40):
+        detector.check(0.2)
+    detector.expect_shift()
+
+    verdicts = [detector.check(fault) for _ in range(2)]
+
+    assert verdicts[-1].severity is Severity.ROLLBACK
+    assert verdicts[-1].reason is reason

@@ -28,7 +28,7 @@ class HeuristicConfig:
     """Epochs before the first seed: gradients of a fresh host say little."""
     plateau_gain: float = 0.5
     """A smaller gain in accuracy than this counts towards a plateau."""
-    plateau_epochs: int = 2
+    plateau_epochs: int = 1
     """Epochs on a plateau before a seed is planted."""
     max_live_seeds: int = 1
     """Seeds that are neither fossils nor pruned, at a time; more would share the credit for one gain."""

@@ -184,19 +184,26 @@ class RobustDetector:
         ]
 
     def _check_early(self, loss: float) -> Verdict:
-        """Judge a loss by the little that is known: the losses so far, those before a shift, random guessing."""
-        known = [x for x in (self._usual, self._config.random_guess_loss) if x is not None]
+        """Judge a loss by the little that is known: the losses before a shift, or random guessing, and those so far.
+
+        A planned shift does not make a network forget: one that had learnt and guesses again has collapsed.
+        """
+        level = self._config.random_guess_loss if self._usual is None else self._usual
+        known = [level] if level is not None else []
         if len(self._healthy):
             known.append(self._healthy.median())
         if not known:
             return self._accept(loss, None, None)
-        usual = max(known)
-        margin = self._margin(usual, self._config.floor_share)
-        threshold = _finite(usual + (self._config.gross_warm_up - 1.0) * margin)
+        margin = self._margin(max(known), self._config.floor_share)
+        threshold = _finite(max(known) + (self._config.gross_warm_up - 1.0) * margin)
+        if self._usual is not None and self._has_collapsed(loss, self._usual):
+            self._collapses += 1
+            is_due = self._collapses >= self._config.collapse_patience
+            return self._panic(PanicReason.LOBOTOMY, is_due, loss, threshold, None)
+        self._collapses = 0
         if loss > threshold:
-            return self._panic(
-                PanicReason.DIVERGENCE, self._count_spike(True), loss, threshold, None
-            )
+            is_due = self._count_spike(True)
+            return self._panic(PanicReason.DIVERGENCE, is_due, loss, threshold, None)
         return self._accept(loss, threshold, None)
 
     def _count_spike(self, is_gross: bool) -> bool:
