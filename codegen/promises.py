@@ -36,6 +36,7 @@ class Step:
     round: bool
     clamp: Bounds | None
     values: Given | None
+    otherwise: str | None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -60,4 +60,5 @@ def _to_step(spec: StepSpec) -> Step:
         round=spec.round,
         clamp=spec.clamp,
         values=spec.values,
+        otherwise=spec.otherwise,
     )

@@ -256,6 +256,7 @@ class StepSpec(Node):
     round: Annotated[bool, Key("Whether they then become integers.")] = False
     clamp: Annotated[Bounds | None, Key("Bounds that they are then moved into.")] = None
     values: Annotated[Given | None, Key("New values of its texts, by the old ones.")] = None
+    otherwise: Annotated[str | None, Key("New value of the other texts; kept unless said.")] = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -84,22 +84,27 @@ def _match(pattern: str, low: int, high: int) -> str:
     """Return a text that all of a pattern matches, the same each time."""
     # Importing hypothesis takes longer than everything else, and few contracts have patterns.
     try:
-        from hypothesis import Phase, find, settings
-        from hypothesis.errors import HypothesisException
+        from hypothesis import HealthCheck, Phase, find, settings
+        from hypothesis.errors import InvalidArgument, NoSuchExample, Unsatisfiable
         from hypothesis.strategies import characters, from_regex
     except ImportError:
         raise SampleError(
             "texts that match a pattern are made up by hypothesis; pip install hypothesis"
         ) from None
     # Looking for an even simpler text takes a hundred times as long; so does the whole of Unicode.
-    quick = settings(database=None, derandomize=True, phases=[Phase.generate])
+    quick = settings(
+        database=None,
+        derandomize=True,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
     for letters in (characters(min_codepoint=0x20, max_codepoint=0x24F), characters()):
         texts = from_regex(pattern, fullmatch=True, alphabet=letters)
         try:
             return find(
                 texts.filter(lambda text: low <= len(text) <= high), lambda _: True, settings=quick
             )
-        except HypothesisException:
+        except (InvalidArgument, NoSuchExample, Unsatisfiable):
             continue
     raise SampleError(f"no text of {low} to {high} characters matches {pattern}")
 

@@ -29,6 +29,8 @@ def check_steps(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
             yield Breach(step.span, "convert must say how", hint)
         if step.convert is None and changes:
             yield Breach(step.span, f"{' and '.join(changes)} belong to convert")
+        if step.otherwise is not None and step.values is None:
+            yield Breach(step.span, "otherwise belongs to values", "say which texts are known")
         if step.values is not None and not isinstance(step.values.value, dict):
             yield Breach(step.span, "values must be a mapping of old texts to new values")
 

@@ -1,0 +1,110 @@
+"""Laws that hold for every contract, and for ours."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from codegen.compile import compile_contract
+from codegen.findings import Findings
+from codegen.history.golden import write_golden
+from codegen.history.normal import from_plain, to_plain
+from codegen.layout import our_layout
+from esper._generated.codec import decode_line, encode_line
+from tests.codegen.compat.zoo import compare, decoder, generate, spell
+
+TYPES = {
+    "int": ["", ", range: [0, 9]", ", range: [null, 5]"],
+    "float": ["", ", range: [0, 1]", ", nonfinite: string", ", nonfinite: 'null', nullable: true"],
+    "bool": [""],
+    "str": ["", ", length: [2, 8]"],
+    "Mood": [""],
+    "Meal": [""],
+}
+MISSING = {"int": "1", "float": "0.5", "bool": "true", "str": "abc", "Mood": "CALM"}
+SETTINGS = settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    database=None,
+)
+
+
+@st.composite
+def declarations(draw, is_optional=False):
+    """Draw what a field says of itself."""
+    of = draw(st.sampled_from([one for one in TYPES if not is_optional or one in MISSING]))
+    said = draw(st.sampled_from(TYPES[of]))
+    unit = ', unit: "1"' if of in ("int", "float") else ""
+    wrapper = draw(st.sampled_from(["", "[]", "{}", "[]{}"]))
+    origin = draw(st.sampled_from(["arg: true", "from: NAME"]))
+    if wrapper and ("length" in said or "null" in said):
+        wrapper = ""
+    parts = f'type: "{of}{wrapper}"{unit}{said}, {origin}, doc: D.'
+    if not is_optional:
+        return parts
+    value = {"": MISSING[of], "[]": "[]"}.get(wrapper, "{}")
+    return f"{parts}, missing: {value}, default: {value}"
+
+
+def spell_fields(said):
+    """Spell fields with these declarations."""
+    return "\n".join(spell_field(f"field_{index}", one) for index, one in enumerate(said))
+
+
+def spell_field(name, said):
+    """Spell a field; where it is captured, then from an attribute of its name."""
+    return f"{name}: {{{said.replace('NAME', name)}}}"
+
+
+fields = st.lists(declarations(), max_size=6).map(spell_fields)
+
+
+@given(fields)
+@SETTINGS
+def test_a_contract_is_compatible_with_itself(tmp_path, said):
+    text = spell(fields=said)
+    assert compare(tmp_path, text, text) == (0, [])
+
+
+@given(fields, declarations(is_optional=True))
+@SETTINGS
+def test_adding_an_optional_field_breaks_nobody(tmp_path, said, added):
+    new = spell("1.1.0", fields=f"{said}\n{spell_field('added', added)}")
+    code, findings = compare(tmp_path, spell(fields=said), new)
+    assert (code, [one["rule"] for one in findings]) == (0, ["FLD011"])
+
+
+@given(fields)
+@SETTINGS
+def test_the_normalised_form_says_everything(tmp_path, said):
+    (tmp_path / "zoo.yaml").write_text(spell(fields=said))
+    contract = compile_contract(tmp_path / "zoo.yaml", "zoo.yaml", Findings())
+    plain = json.loads(json.dumps(to_plain(contract)))
+    assert from_plain(plain, "zoo.yaml") == contract
+
+
+@given(fields)
+@settings(SETTINGS, max_examples=6)
+def test_golden_records_are_read(tmp_path, said):
+    generate(tmp_path, spell(fields=said))
+    contract = compile_contract(tmp_path / "zoo.yaml", "zoo.yaml", Findings())
+    decode = decoder(tmp_path)
+    for line in write_golden(contract).splitlines():
+        assert type(decode(line.encode())[1]).EVENT == "FED"
+
+
+def find_golden_records():
+    """Return every golden record: those that were released, and those of the contract as it is."""
+    layout = our_layout()
+    released = [path.read_text() for path in Path(layout.spec.parent, "history").glob("*.jsonl")]
+    contract = compile_contract(layout.spec, layout.spec_name, Findings())
+    return [line for text in (*released, write_golden(contract)) for line in text.splitlines()]
+
+
+@pytest.mark.parametrize("line", find_golden_records())
+def test_our_golden_records_are_read_and_written_back(line):
+    written = encode_line(*decode_line(line.encode()))
+    assert encode_line(*decode_line(written)) == written
