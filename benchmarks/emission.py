@@ -42,10 +42,17 @@ class HandWritten:
 
 
 class Slot:
-    """What the event is read from, with plain attributes."""
+    """What lifecycle events are read from, with plain attributes."""
 
     def __init__(self) -> None:
         self.slot_id = "r0c0"
+        self.blueprint_id = "norm"
+        self.num_seed_params = 16
+        self.blend_tempo_epochs = 5
+        self.epochs_in_stage = 3
+        self.epochs_total = 7
+        self.total_improvement = 1.5
+        self.contribution = None
         self.alpha = 0.5
         self.has_gradient_health = True
         self.gradient_ratio = 0.25
