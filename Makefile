@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+COVERAGE_RUNS := build/coverage-run
 SOURCES := src codegen tests benchmarks
 
 .DEFAULT_GOAL := help
@@ -22,14 +23,20 @@ $(STAMP): pyproject.toml constraints.txt
 train: $(STAMP) ## grow a network on real digits, with telemetry in runs/
 	$(BIN)/esper train
 
-test: $(STAMP) ## run the tests
+test: $(STAMP) ## run the tests, then see that real runs exercise the contract
 	$(BIN)/python -m pytest
+	rm -rf $(COVERAGE_RUNS)
+	$(BIN)/esper train --run-dir $(COVERAGE_RUNS) --epochs 58 --no-baseline --inject-fault nan@12 >/dev/null
+	$(BIN)/esper train --run-dir $(COVERAGE_RUNS) --resume latest --epochs 60 >/dev/null
+	$(BIN)/python tests/codegen/coverage/rare_events.py $(COVERAGE_RUNS)
+	$(BIN)/python -m codegen coverage --log $(COVERAGE_RUNS)
 
-check: $(STAMP) ## format check, lint, types, drift of the generated code
+check: $(STAMP) ## format, lint, types; drift, compatibility and coverage of the contract
 	$(BIN)/black --check --quiet $(SOURCES)
 	$(BIN)/ruff check --quiet $(SOURCES)
 	$(BIN)/mypy
 	$(BIN)/python -m codegen check
+	$(BIN)/python -m codegen coverage
 
 codegen: $(STAMP) ## write src/esper/_generated from specs/telemetry.yaml
 	$(BIN)/python -m codegen

@@ -68,7 +68,7 @@ def test_plants_nothing_while_the_host_improves():
     "changes",
     [
         {"may_germinate": False},
-        {"epochs": 19},
+        {"epochs": 18},
         {"slots": (seed(SeedStage.TRAINING),)},
         {"slots": (seed(SeedStage.PRUNED),)},
     ],

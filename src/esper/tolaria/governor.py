@@ -94,7 +94,6 @@ class TolariaGovernor:
         self._brake = LearningRateBrake(self._recovery.optimizers.values())
         self._alarm: Verdict | None = None
         self._step_verdict: Verdict | None = None
-        self._is_stepping = False
         self._is_vouched = False
 
     @property
@@ -121,18 +120,18 @@ class TolariaGovernor:
 
         A true verdict wants the weights back: call `execute_rollback`. An OK one is the time for `snapshot`.
         """
-        loss = float(loss)
+        loss, _ = to_floats(loss, None)
         if self.stop_report is not None:
             return final_verdict(self.stop_report.reason, loss)
         self._escalation.end_epoch()
-        if not self._is_stepping:
+        if not self._escalation.counts_steps:
             self._recovery.advance(self.step)
         verdict = self._detector.check(loss)
         if verdict.is_anomalous:
             return self._note(verdict, LossSeries.CHECKS)
         self._alarm = None
         self._is_vouched = True
-        if not self._is_stepping:
+        if not self._escalation.counts_steps:
             self.step += 1
         return verdict
 
@@ -187,9 +186,7 @@ class TolariaGovernor:
         loss, grad_norm = to_floats(loss, grad_norm)
         if self.stop_report is not None:
             return final_verdict(self.stop_report.reason, loss)
-        if not self._is_stepping:
-            self._is_stepping = True
-            self._escalation.count_steps()
+        self._escalation.count_steps()
         is_passed_over = self._escalation.skip_batch()
         if not is_passed_over:
             # Nothing is learnt of the fault while batches are passed over, so that time does not count.
@@ -243,13 +240,10 @@ class TolariaGovernor:
         """Return all counters and statistics in plain types; snapshots are not in it."""
         return {
             "step": self.step,
-            "is_stepping": self._is_stepping,
             "is_vouched": self._is_vouched,
             "detector": self._detector.state_dict(),
             "judge": self._judge.state_dict(),
-            "escalation": self._escalation.state_dict(),
-            "keeper": self._keeper.state_dict(),
-            "last_snapshot_step": self._recovery.last_snapshot_step,
+            "recovery": self._recovery.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -261,13 +255,10 @@ class TolariaGovernor:
             SnapshotError: it cannot be taken.
         """
         self.step = state["step"]
-        self._is_stepping = state["is_stepping"]
         self._is_vouched = state["is_vouched"]
         self._detector.load_state_dict(state["detector"])
         self._judge.load_state_dict(state["judge"])
-        self._escalation.load_state_dict(state["escalation"])
-        self._keeper.load_state_dict(state["keeper"])
-        self._recovery.last_snapshot_step = state["last_snapshot_step"]
+        self._recovery.load_state_dict(state["recovery"])
         self._keeper.retake(step=self.step, detectors=self._detector_states())
 
     def _carry_out(self, verdict: Verdict) -> Verdict:
