@@ -78,8 +78,13 @@ class Escalation:
         self._config = config
         self._can_slow_down = can_slow_down
         self._can_hold = can_hold_germination
-        self._is_stepping = False
+        self._counts_steps = False
         self._memory = _Memory()
+
+    @property
+    def counts_steps(self) -> bool:
+        """Whether windows are measured in steps."""
+        return self._counts_steps
 
     @property
     def budget(self) -> int:
@@ -90,7 +95,7 @@ class Escalation:
     def window(self) -> int:
         """Steps, or checks where no steps are reported, in a window."""
         config = self._config
-        return config.window_steps if self._is_stepping else config.window_checks
+        return config.window_steps if self._counts_steps else config.window_checks
 
     @property
     def is_exhausted(self) -> bool:
@@ -126,7 +131,7 @@ class Escalation:
 
     def count_steps(self) -> None:
         """Measure windows in steps from now on."""
-        self._is_stepping = True
+        self._counts_steps = True
 
     def advance(self) -> int:
         """Let a step, or a check, go by; return how many attempts it took when a whole window has gone without one."""
@@ -180,12 +185,12 @@ class Escalation:
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything remembered, in plain types."""
-        return {"is_stepping": self._is_stepping, **asdict(self._memory)}
+        return {"counts_steps": self._counts_steps, **asdict(self._memory)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Remember what `state_dict` returned."""
         memory = dict(state)
-        self._is_stepping = memory.pop("is_stepping")
+        self._counts_steps = memory.pop("counts_steps")
         self._memory = _Memory(**memory)
 
     def _measures(self, attempt: int, actions: tuple[EscalationAction, ...]) -> Measures:
@@ -203,9 +208,9 @@ class Escalation:
         if attempt == 1:
             return (EscalationAction.NEWEST_SNAPSHOT,)
         rungs = []
-        if self._is_stepping and self._can_slow_down:
+        if self._counts_steps and self._can_slow_down:
             rungs.append(EscalationAction.LOWER_LEARNING_RATE)
-        if self._is_stepping:
+        if self._counts_steps:
             rungs.append(EscalationAction.SKIP_BATCHES)
         if self._can_hold:
             rungs.append(EscalationAction.HOLD_GERMINATION)

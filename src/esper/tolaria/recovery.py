@@ -159,7 +159,6 @@ class Recovery:
             corrupt_snapshots=tuple(corrupt),
             duration_s=time.perf_counter() - started,
         )
-        self.drop_gradients()
         emit_governor_rollback(self.channel, report)
         if measures.attempt > 1:
             emit_governor_escalated(self.channel, measures)
@@ -186,7 +185,7 @@ class Recovery:
         return report
 
     def drop_gradients(self) -> None:
-        """Forget gradients of a step that is not taken, so that they are not added to those of the next."""
+        """Forget the gradients of a step that is not taken, so that they are not added to those of the next."""
         self._model.zero_grad(set_to_none=True)
         for optimizer in self.optimizers.values():
             optimizer.zero_grad(set_to_none=True)
@@ -213,6 +212,20 @@ class Recovery:
         attempts = self.escalation.advance()
         if attempts:
             emit_governor_recovered(self.channel, step=step, attempts=attempts)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all counters in plain types; snapshots are not in it."""
+        return {
+            "keeper": self.keeper.state_dict(),
+            "escalation": self.escalation.state_dict(),
+            "last_snapshot_step": self.last_snapshot_step,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over the counters that `state_dict` returned."""
+        self.keeper.load_state_dict(state["keeper"])
+        self.escalation.load_state_dict(state["escalation"])
+        self.last_snapshot_step = state["last_snapshot_step"]
 
     def _tell_of_fault(
         self, fault: SnapshotFault, snapshot_id: int, step: int, message: str

@@ -28,6 +28,9 @@ class Watch:
     Of modules it watches the dicts they keep their members in, of optimizers the cells of their state that hold tensors,
     of slots the side of the line they are on (empty, live or lasting), of tensors their memory: assigning to
     `.data` or moving a module swaps it behind the same object.
+
+    Attributes:
+        tensors: the tensors whose memory is watched, each once.
     """
 
     def __init__(self, slots: Iterable[SeedSlot]) -> None:
@@ -35,24 +38,29 @@ class Watch:
         self._members: list[dict[str, Any]] = []
         self._optimizers: list[Optimizer] = []
         self._cells: list[tuple[Mapping[str, Any], str]] = []
-        self._states: list[Mapping[Any, Any]] = []
+        self._counted: list[Mapping[Any, Any]] = []
         self._slots = list(slots)
         self._tensors: dict[int, tuple[str, Tensor]] = {}
-        self._pointed: list[Tensor] = []
+        self.tensors: list[Tensor] = []
         self._seen: _Look | None = None
 
     def add_module(self, module: nn.Module) -> None:
         """Watch the members of `module`, but not of its children."""
-        self._members += [module._parameters, module._buffers, module._modules]
+        for members in (module._parameters, module._buffers, module._modules):
+            # Most are empty, and counting is cheaper than listing nothing.
+            if members:
+                self._members.append(members)
+            else:
+                self._counted.append(members)
 
     def add_optimizer(self, optimizer: Optimizer) -> None:
         """Watch which parameters `optimizer` remembers something of."""
         self._optimizers.append(optimizer)
-        self._states.append(optimizer.state)
+        self._counted.append(optimizer.state)
 
     def add_state(self, state: Mapping[str, Any]) -> None:
         """Watch the tensors in what an optimizer remembers of one parameter."""
-        self._states.append(state)
+        self._counted.append(state)
         self._cells += [(state, key) for key, value in state.items() if isinstance(value, Tensor)]
 
     def add_tensor(self, name: str, tensor: Tensor) -> str:
@@ -61,7 +69,7 @@ class Watch:
 
     def start(self) -> None:
         """Take what there is now as what should be."""
-        self._pointed = [tensor for _, tensor in self._tensors.values()]
+        self.tensors = [tensor for _, tensor in self._tensors.values()]
         self._seen = self._look()
 
     def is_quiet(self) -> bool:
@@ -81,7 +89,7 @@ class Watch:
                 *[optimizer.state for optimizer in self._optimizers],
                 *[state.get(key) for state, key in self._cells],
             ],
-            counts=list(map(len, self._states)),
+            counts=list(map(len, self._counted)),
             sides=[(slot.is_empty, slot.is_live) for slot in self._slots],
-            addresses=list(map(Tensor.data_ptr, self._pointed)),
+            addresses=list(map(Tensor.data_ptr, self.tensors)),
         )

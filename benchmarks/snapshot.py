@@ -1,0 +1,238 @@
+"""How dear is it to remember a network, and to watch over it?
+
+Copies are measured in units of a raw memory copy of the same bytes (numpy, one thread, into memory that has been touched
+before). Each round times all candidates one after another, with the processor's caches swept before each, so that a
+busy machine slows all of them; the best of the rounds counts.
+
+- copy, restore: only the copying within a snapshot or a rollback.
+- verified: a whole `snapshot()`: copied, found finite, summed, described.
+- restore_verified: a whole `execute_rollback()`: bytes summed, structure compared, copied back, reported.
+- first: the copy into a buffer that has just been allocated.
+- the rest: what people use instead.
+
+A governed epoch of digits is compared with one whose plain loop computes loss and gradient norm too, and the
+robust detector with the sigma rule.
+"""
+
+import argparse
+import copy
+import io
+import json
+import math
+import random
+import statistics
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import nn
+from torch.distributed.checkpoint.staging import StateDictStager
+from torch.nn import functional
+
+from esper.tolaria.detector import Detector, SigmaDetector
+from esper.tolaria.governor import TolariaGovernor
+from esper.tolaria.inventory import Inventory
+from esper.tolaria.layout import Layout
+from esper.tolaria.robust import RobustConfig, RobustDetector
+from esper.tolaria.staging import allocate
+from esper.tolaria.tasks.digits import DIGITS
+from esper.tolaria.vault import Vault
+
+SIZES = {"20M": (20_000_000, 200, 15), "2M": (2_000_000, 400, 60)}
+"""Parameters, tensors and rounds."""
+LIMITS = {
+    "20M": {"copy": 1.15, "verified": 2.0, "restore": 1.2, "restore_verified": 1.7, "first": 3.0},
+    "2M": {"copy": 1.8, "verified": 3.0, "restore": 1.9, "restore_verified": 2.6, "first": 3.0},
+}
+SWEPT_BYTES = 128 << 20
+"""More than any cache holds."""
+NUM_PAIRS = 30
+GUESS = math.log(10)
+
+Timed = Callable[[], float]
+"""Does something once and returns the seconds that count."""
+
+
+def build(num_parameters: int, num_tensors: int) -> nn.Module:
+    """Return a network of equal linear layers."""
+    num_layers = num_tensors // 2
+    width = int(math.sqrt(num_parameters / num_layers))
+    return nn.Sequential(*[nn.Linear(width, width) for _ in range(num_layers)])
+
+
+def whole(act: Callable[[], object]) -> Timed:
+    """Return `act`, timed."""
+
+    def timed() -> float:
+        started = time.perf_counter()
+        act()
+        return time.perf_counter() - started
+
+    return timed
+
+
+def first_copy(vault: Vault, inventory: Inventory) -> Timed:
+    """Return the copy of everything in `vault` into memory that has just been allocated."""
+    assert vault.layout is not None
+    ((group, size),) = vault.layout.sizes.items()
+    sources = [
+        (place.start, place.stop, inventory.memory[key].numpy().view(np.uint8).reshape(-1).data)
+        for key, place in vault.layout.places.items()
+    ]
+
+    def act() -> None:
+        here = allocate(size, group.device).data
+        for start, stop, source in sources:
+            here[start:stop] = source
+
+    return whole(act)
+
+
+def copy_in(vault: Vault) -> Timed:
+    """Return the filling of `vault` without what it spends on verifying."""
+
+    def timed() -> float:
+        started = time.perf_counter()
+        verify_s = vault.fill()
+        return time.perf_counter() - started - verify_s
+
+    return timed
+
+
+def candidates(model: nn.Module) -> dict[str, Timed]:
+    """Return everything that is timed on `model`; `limit` is the raw copy."""
+    inventory = Inventory(model, modules={}, optimizers={})
+    vault = Vault()
+    vault.lay_out(Layout(inventory, unchecked=()))
+    vault.fill()
+    governor = TolariaGovernor(model)
+    for _ in range(4):
+        governor.snapshot()
+    state = model.state_dict()
+    source = np.random.default_rng(0).random(vault.layout.num_bytes // 4, np.float32)
+    target = np.zeros_like(source)
+    stager = StateDictStager()
+    return {
+        "limit": whole(lambda: np.copyto(target, source)),
+        "copy": copy_in(vault),
+        "verified": whole(governor.snapshot),
+        "restore": whole(vault.write_back),
+        "restore_verified": whole(governor.execute_rollback),
+        "first": first_copy(vault, inventory),
+        "clone dict": whole(lambda: {key: value.clone() for key, value in state.items()}),
+        "deepcopy": whole(lambda: copy.deepcopy(state)),
+        "DCP stager": whole(lambda: stager.stage(state)),
+        "torch.save": whole(lambda: torch.save(state, io.BytesIO())),
+    }
+
+
+def measure_copies(name: str) -> dict[str, float]:
+    """Return the ratios of all candidates to the raw copy."""
+    num_parameters, num_tensors, rounds = SIZES[name]
+    timed = candidates(build(num_parameters, num_tensors))
+    sweep = np.zeros(SWEPT_BYTES // 8)
+    best = dict.fromkeys(timed, math.inf)
+    for _ in range(rounds):
+        for key, act in timed.items():
+            sweep.sum()
+            best[key] = min(best[key], act())
+    return {key: seconds / best["limit"] for key, seconds in best.items() if key != "limit"}
+
+
+def train_epoch(
+    model: nn.Module, optimizer: torch.optim.Optimizer, governor: TolariaGovernor | None
+) -> float:
+    """Train an epoch of digits, governed or not, and return the seconds it took."""
+    samples, _ = DIGITS.load_samples()
+    started = time.perf_counter()
+    for batch in samples.shuffled_batches(DIGITS.batch_size, seed=0, epoch=1):
+        loss = functional.cross_entropy(model(batch.inputs), batch.targets)
+        optimizer.zero_grad()
+        loss.backward()
+        norm = nn.utils.clip_grad_norm_(model.parameters(), DIGITS.max_grad_norm)
+        if governor is None:
+            loss.item(), norm.item()
+            optimizer.step()
+        elif governor.before_step(loss, norm).may_step:
+            optimizer.step()
+            governor.after_step()
+    return time.perf_counter() - started
+
+
+def measure_epochs() -> dict[str, float]:
+    """Return median and quartiles of the ratio of a governed epoch to a plain one."""
+    torch.manual_seed(0)
+    runs = []
+    for is_governed in (True, False):
+        model = DIGITS.build_host()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
+        governor = TolariaGovernor(model, optimizers=[optimizer]) if is_governed else None
+        runs.append((model, optimizer, governor))
+        train_epoch(*runs[-1])
+    ratios = []
+    for pair in range(NUM_PAIRS):
+        # In turns, so that neither always runs on the warmer machine.
+        order = runs if pair % 2 else runs[::-1]
+        seconds = {run[2] is not None: train_epoch(*run) for run in order}
+        ratios.append(seconds[True] / seconds[False])
+    lower, median, upper = statistics.quantiles(ratios, n=4)
+    return {"lower_quartile": lower, "median": median, "upper_quartile": upper}
+
+
+def measure_detectors() -> dict[str, float]:
+    """Return the ratio of a check by the robust detector to one by the sigma rule, median over rounds."""
+    generator = random.Random(0)
+    losses = [0.5 * math.exp(generator.gauss(0.0, 0.12)) for _ in range(5000)]
+
+    def seconds(detector: Detector) -> float:
+        started = time.perf_counter()
+        for loss in losses:
+            detector.check(loss)
+        return time.perf_counter() - started
+
+    config = RobustConfig(random_guess_loss=GUESS)
+    ratios = [
+        seconds(RobustDetector(config)) / seconds(SigmaDetector(random_guess_loss=GUESS))
+        for _ in range(15)
+    ]
+    return {"robust": statistics.median(ratios)}
+
+
+def as_table(copies: dict[str, dict[str, float]]) -> str:
+    """Return the ratios as Markdown."""
+    lines = [f"| raw copies | {' | '.join(copies)} |", "|---|" + "---:|" * len(copies)]
+    for key in next(iter(copies.values())):
+        cells = [
+            f"{ratios[key]:.2f}"
+            + (f" (at most {LIMITS[name][key]})" if key in LIMITS[name] else "")
+            for name, ratios in copies.items()
+        ]
+        lines.append(f"| {key} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Measure and print; with --json as one line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--json", action="store_true", help="end with the ratios as a line of JSON")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    copies = {name: measure_copies(name) for name in SIZES}
+    epochs, detectors = measure_epochs(), measure_detectors()
+    print(as_table(copies))
+    print(
+        f"\ngoverned epoch / plain epoch: {epochs['median']:.3f} (at most 1.05), quartiles"
+        f" {epochs['lower_quartile']:.3f} and {epochs['upper_quartile']:.3f}"
+    )
+    print(f"robust check / sigma check: {detectors['robust']:.2f} (at most 3)")
+    if options.json:
+        ours = {
+            name: {key: round(ratios[key], 3) for key in LIMITS[name]}
+            for name, ratios in copies.items()
+        }
+        print(json.dumps({**ours, "epoch": epochs, "detector": detectors}))
+
+
+if __name__ == "__main__":
+    main()
