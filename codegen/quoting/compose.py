@@ -8,6 +8,12 @@ from codegen.printable import Printable
 
 _PrintableType = TypeVar("_PrintableType", bound=Printable)
 _SLOT = re.compile(r"\$([a-z]+)")
+_BREAK = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def is_one_line(text: str) -> bool:
+    """Tell whether no reader takes a text for more than one line."""
+    return not _BREAK.search(text)
 
 
 def fill(language: type[_PrintableType], template: str, **parts: Printable) -> _PrintableType:

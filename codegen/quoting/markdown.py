@@ -22,7 +22,7 @@ class Markdown(Printable):
 
 def text(plain: str) -> Markdown:
     """Print a sentence that says itself, wherever it stands."""
-    if not plain.isprintable():
+    if not compose.is_one_line(plain):
         raise ValueError(f"not a line of text: {plain!r}")
     escaped = _AT_START.sub(r"\1\\\2", _SPECIAL.sub(r"\\\g<0>", plain))
     if _ESCAPED.sub(r"\1", escaped) != plain:

@@ -35,7 +35,7 @@ def lit(value: object) -> Sql:
 
 def comment(text: str) -> Sql:
     """Print a comment that runs to the end of the line."""
-    if not text.isprintable():
+    if not compose.is_one_line(text):
         raise ValueError(f"not a comment: {text!r}")
     return Sql(f"-- {text}")
 

@@ -40,7 +40,7 @@ def doc(text: str) -> TypeScript:
     """Print a doc comment of one line."""
     # A slash behind an asterisk would end the comment.
     inside = text.replace("*/", "*\\/")
-    if not text.isprintable() or "*/" in inside:
+    if not compose.is_one_line(text) or "*/" in inside:
         raise ValueError(f"not a comment: {text!r}")
     return TypeScript(f"/** {inside} */")
 

@@ -247,7 +247,7 @@ def _name_bounds(bounds: Bounds, what: str) -> Markdown:
     if low is not None and high is not None:
         return text(f"{low} to {high}{what}" if low != high else f"{low}{what}")
     if low is not None:
-        return text(f"from {low}{what}")
+        return text(f"{low} or more{what}" if what else f"from {low}")
     return text(f"up to {high}{what}") if high is not None else _NOTHING
 
 

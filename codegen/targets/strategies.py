@@ -29,6 +29,8 @@ _HYPOTHESIS = (
 )
 _HOMES = dict.fromkeys(_HYPOTHESIS, "hypothesis.strategies") | {
     "IntEnum": "enum",
+    "ascii_uppercase": "string",
+    "digits": "string",
     "inf": "math",
     "nan": "math",
 }
@@ -94,9 +96,7 @@ def _draw_type(value: Value, of: Type, length: Bounds) -> Python:
     bounds = value.range or _OPEN
     match of:
         case Primitive("int"):
-            low = ident("INT64_MIN") if bounds.low is None else lit(bounds.low)
-            high = ident("INT64_MAX") if bounds.high is None else lit(bounds.high)
-            return code("integers({low}, {high})", low=low, high=high)
+            return _call("whole_numbers", _bounds(bounds, "low", "high", int))
         case Primitive("float"):
             finite = _call("finite_floats", _bounds(bounds, "low", "high", float))
             # What becomes null may still be given to the constructor.

@@ -35,6 +35,7 @@ def views(generated: Generated, log: Path) -> Iterator[duckdb.DuckDBPyConnection
         yield connection
 
 
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(drawn=data())
 def test_a_line_decodes_to_itself_and_validates(generated: Generated, drawn: DataObject) -> None:
     envelope, payload = drawn.draw(generated.strategies.LINES)
@@ -46,7 +47,7 @@ def test_a_line_decodes_to_itself_and_validates(generated: Generated, drawn: Dat
 
 # Shrinking lists of lines that are read from disk takes minutes; a failure shows its lines as they are.
 @settings(
-    max_examples=30,
+    max_examples=20,
     deadline=None,
     phases=[Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.too_slow],

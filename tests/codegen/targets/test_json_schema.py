@@ -7,6 +7,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis.strategies import (
     DataObject,
+    SearchStrategy,
     booleans,
     data,
     floats,
@@ -20,7 +21,7 @@ from jsonschema import Draft202012Validator
 
 from tests.codegen.targets.conftest import Generated
 
-VALUES = (
+VALUES: SearchStrategy[object] = (
     none()
     | booleans()
     | integers(-(2**65), 2**65)
@@ -38,7 +39,7 @@ def test_it_is_a_schema(generated: Generated) -> None:
     Draft202012Validator.check_schema(generated.schema)
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], max_examples=150)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(drawn=data())
 def test_it_takes_what_the_codec_takes(generated: Generated, drawn: DataObject) -> None:
     line = generated.codec.encode_line(*drawn.draw(generated.strategies.LINES))

@@ -1,0 +1,137 @@
+"""The SQL views read a run's log, and nothing that is not one."""
+
+import json
+
+import duckdb
+import pytest
+
+from esper._generated.telemetry import emit_telemetry_rejected
+from esper.nissa.hub import Hub
+from esper.nissa.log import RunLog
+
+PLAIN = {
+    "plain": {"levels": ["LOW"], "by_name": {"a": "NaN"}},
+    "edges": None,
+    "more": [],
+    "table": [[1]],
+    "grid": None,
+}
+ALL = {
+    "event": "named twice", "count": 1, "odd key *": -5, "old": 1.5, "grown": ["a"], "maybe": True,
+    "numbers": {}, "lines": [], "points": {}, "path": None, "level": "HIGH", "color": "RED",
+    "code": "AB1", "width": 0.0, "where": None,
+}  # fmt: skip
+POINT = {"across": "Infinity", "down": None}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "log").mkdir()
+    (tmp_path / "log" / "none.jsonl").touch()
+    return tmp_path
+
+
+@pytest.fixture
+def ask(folder):
+    """Return what asks the views of a contract about the log in the folder."""
+    with duckdb.connect() as connection:
+
+        def query(generated, question):
+            connection.execute(f"SET VARIABLE run_log = '{folder}/log/*.jsonl'")
+            connection.execute(generated.read("views.sql"))
+            return connection.execute(question).fetchall()
+
+        yield query
+
+
+def write(folder, *lines):
+    text = "".join(f"{line}\n" for line in lines)
+    (folder / "log" / "some.jsonl").write_text(text, encoding="utf-8")
+
+
+def plain_of(payload):
+    return all_of({"where": "here"} | payload, event="PLAIN_SAID")
+
+
+def all_of(payload, **more):
+    line = {"num": 0, "event": "ALL_SAID", "v": "2.1.0", "w.h/o": "me", "level": "LOW"}
+    return json.dumps(line | {"payload": payload} | more)
+
+
+def test_views_read_the_log_of_a_run(ours, ask, folder):
+    with Hub("run-1", rank=3) as hub:
+        hub.attach(RunLog(folder))
+        channel = hub.channel(epoch=2)
+        emit_telemetry_rejected(channel, event="GONE", field=None, rule="is gone", got="none")
+    question = 'SELECT run, rank, epoch, event, payload_event, "rule" FROM telemetry_rejected'
+    assert ask(ours, question) == [("run-1", 3, 2, "TELEMETRY_REJECTED", "GONE", "is gone")]
+
+
+def test_the_greatest_member_is_the_one_with_the_greatest_number(everything, ask, folder):
+    write(folder, *(all_of(ALL | {"level": name}) for name in ("HIGH", "MIDDLE", "LOW")))
+    assert ask(everything, "SELECT max(payload_level), min(payload_level) FROM all_said") == [
+        ("HIGH", "LOW")
+    ]
+
+
+def test_a_condition_on_a_payload_does_not_meet_other_events(everything, ask, folder):
+    write(folder, *[all_of(ALL), plain_of(PLAIN)] * 5000)
+    question = (
+        """SELECT count(*) FROM plain_said WHERE isnan(plain.by_name['a']) AND "where" = 'here'"""
+    )
+    assert ask(everything, question) == [(5000,)]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (plain_of(PLAIN)[:-9], "Malformed JSON"),
+        ("no line", "Malformed JSON"),
+        (plain_of(PLAIN | {"added": 1}), 'unknown key "added"'),
+        (plain_of({"plain": PLAIN["plain"]}), 'does not have key "edges"'),
+        (plain_of(PLAIN | {"plain": {"levels": ["NO_LEVEL"], "by_name": {}}}), "NO_LEVEL"),
+        (plain_of(PLAIN | {"table": [["many"]]}), "many"),
+    ],
+)
+def test_what_does_not_fit_is_an_error(everything, ask, folder, line, message):
+    write(folder, plain_of(PLAIN), line)
+    with pytest.raises(duckdb.Error, match=message):
+        ask(everything, "FROM plain_said")
+
+
+def test_what_old_lines_lack_is_put_in(everything, ask, folder):
+    old = {key: ALL[key] for key in ALL if key not in ("grown", "maybe", "numbers")}
+    old |= {
+        "path": POINT,
+        "points": {"p": POINT},
+        "lines": [{"begin": POINT, "end": None, "marks": [1]}],
+    }
+    write(folder, all_of(old))
+    question = (
+        "SELECT grown, maybe, numbers, path.tag, points['p'].tag, lines[1].begin.tag FROM all_said"
+    )
+    assert ask(everything, question) == [(["a\"'b"], None, {}, "RED", "RED", "RED")]
+
+
+@pytest.mark.parametrize("key", ["old", "older", "o~l/d"])
+def test_a_value_is_found_under_each_of_its_keys(everything, ask, folder, key):
+    payload = {name: ALL[name] for name in ALL if name != "old"} | {key: 2.5}
+    write(folder, all_of(payload))
+    assert ask(everything, "SELECT old, odd, who FROM all_said") == [(2.5, -5, "me")]
+
+
+def test_the_envelope_is_found_under_old_keys_too(everything, ask, folder):
+    line = json.loads(all_of(ALL))
+    del line["num"], line["level"]
+    write(folder, json.dumps(line | {"number": 7}))
+    assert ask(everything, "SELECT num, level FROM all_said") == [(7, "LOW")]
+
+
+def test_an_event_that_says_nothing_has_a_view(everything, ask, folder):
+    write(folder, all_of({}, event="NOTHING_SAID"))
+    assert ask(everything, "SELECT event, who FROM nothing_said") == [("NOTHING_SAID", "me")]
+
+
+def test_a_view_says_what_it_is(everything, ask):
+    question = "SELECT comment FROM duckdb_views() WHERE view_name = 'all_said'"
+    assert ask(everything, question) == [("Happened with \\ every _detail_ ~there~ is: `a`|`b`.",)]

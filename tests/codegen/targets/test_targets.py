@@ -1,0 +1,72 @@
+"""What holds for every target: only quoted text is printed, and the same contract gives the same bytes."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from codegen.errors import UnprintableError
+from codegen.layout import PROJECT
+from codegen.printable import TEMPLATES, Printable, environment
+from codegen.pycode.quoting import Python
+from codegen.quoting.markdown import Markdown
+from codegen.quoting.sql import Sql
+from codegen.quoting.typescript import TypeScript
+from codegen.targets.table import TARGETS
+
+LANGUAGES: dict[str, type[Printable]] = {
+    "arrow": Python,
+    "markdown": Markdown,
+    "python": Python,
+    "sql": Sql,
+    "strategies": Python,
+    "typescript": TypeScript,
+}
+
+
+def test_every_folder_of_templates_has_its_language():
+    assert sorted(path.name for path in TEMPLATES.iterdir()) == sorted(LANGUAGES)
+
+
+@pytest.mark.parametrize("target", LANGUAGES)
+def test_text_that_is_not_quoted_is_not_printed(target):
+    template = environment(target, LANGUAGES[target]).from_string("{{ text }}")
+    with pytest.raises(
+        UnprintableError, match=f"a template of {target} may print .* only, got str"
+    ):
+        template.render(text="plain")
+
+
+@pytest.mark.parametrize("target", LANGUAGES)
+def test_text_of_another_language_is_not_printed(target):
+    language = LANGUAGES[target]
+    other: type[Printable] = Sql if language is Markdown else Markdown
+    template = environment(target, language).from_string("{{ text }}")
+    assert template.render(text=language("fine")) == "fine"
+    with pytest.raises(UnprintableError, match=f"got {other.__name__}"):
+        template.render(text=other("quoted, but for something else"))
+
+
+def test_no_two_targets_write_the_same_file(everything):
+    written = [
+        (target.root, path) for target in TARGETS for path in target.outputs(everything.contract)
+    ]
+    assert len(written) == len(set(written))
+
+
+def test_the_same_contract_gives_the_same_bytes(everything, tmp_path):
+    outputs = [generate(everything.layout.spec, tmp_path / seed, seed) for seed in ("1", "2")]
+    assert "views.sql" in outputs[0]
+    assert outputs[0] == outputs[1]
+
+
+def generate(spec: Path, folder: Path, seed: str) -> dict[str, bytes]:
+    """Generate in a process whose sets have an order of their own."""
+    command = [sys.executable, "-m", "codegen", "--no-format", "--spec", str(spec)]
+    command += ["--out", "out", "--package", "out"]
+    folder.mkdir()
+    environ = os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": str(PROJECT)}
+    subprocess.run(command, check=True, cwd=folder, env=environ, capture_output=True)
+    return {path.name: path.read_bytes() for path in (folder / "out").iterdir()}
