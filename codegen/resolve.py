@@ -115,7 +115,7 @@ class _Resolver:
             payload=spec.payload,
             source=spec.source,
             fields=tuple(self._fields_of(spec)),
-            reserved=to_reserved(spec.reserved),
+            reserved=(*to_reserved(spec.reserved), *self._carried_reserved(spec)),
             carried=spec.carry,
             stability=spec.stability,
             since=spec.since,
@@ -157,6 +157,10 @@ class _Resolver:
         for one in record.fields:
             if one.name not in spec.omit:
                 yield model.Field(**_parts(one), capture=model.FromSource(one.name))
+
+    def _carried_reserved(self, spec: EventSpec) -> tuple[model.Reserved, ...]:
+        record = self._scope.records.get(spec.carry or "")
+        return record.reserved if record else ()
 
     def _resolve_fields(
         self, specs: Iterable[FieldSpec], event: EventSpec, group: GroupSpec | None

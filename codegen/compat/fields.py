@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 from codegen.compat.breaks import EVERYBODY, NOTHING, Break
 from codegen.compat.kinds import Kind, compare_types
-from codegen.compat.pairs import FieldPair
+from codegen.compat.owners import FieldPair
 from codegen.compat.rule import Rule, Sighting
 from codegen.model import Field, FromCaller, ListType, MapType, Value
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from codegen.compat.breaks import EVERYBODY, NOTHING, Break
-from codegen.compat.pairs import OwnerPair
+from codegen.compat.owners import OwnerPair
 from codegen.compat.rule import Rule, Sighting
 from codegen.compat.turnover import Turnover
 from codegen.model import Field, FromCaller, FromSource, Value

@@ -6,8 +6,9 @@ from functools import cached_property
 
 from codegen.compat.breaks import WIRE
 from codegen.compat.modes import MODES, Mode, mode_of
-from codegen.compat.pairs import EnumPair, EventPair, Move, Owner, OwnerPair, Place
-from codegen.compat.steps import Steps
+from codegen.compat.owners import Owner, OwnerPair, find_old_name
+from codegen.compat.pairs import EnumPair, EventPair, Move
+from codegen.compat.steps import Place, Steps
 from codegen.findings import Span
 from codegen.model import Contract, Enum, EnumType, Event, Record, RecordType, Value
 from codegen.versions import Bump, parse_version
@@ -105,21 +106,17 @@ class Scene:
         old = {event.name: event for event in self.old.events}
         new = {event.name for event in self.new.events}
         for event in self.new.events:
-            name = event.name
-            if name not in old and event.renamed_from in old and event.renamed_from not in new:
-                name = event.renamed_from or ""
-            if name in old:
+            name = find_old_name(event, old, new)
+            if name is not None:
                 mode = mode_of(event, self.new, old[name].stability)
                 yield EventPair(old[name], event, mode)
 
     def _pair_event_owners(self, pair: EventPair) -> OwnerPair:
-        carried = [record for record in self.new.records if record.name == pair.new.carried]
-        reserved = (*pair.new.reserved, *(one for record in carried for one in record.reserved))
         return OwnerPair(
             steps=self.steps,
             subject=pair.new.name,
             old=Owner(pair.old.fields, pair.old.reserved, pair.old.span, pair.old.stability),
-            new=Owner(pair.new.fields, reserved, pair.new.span, pair.new.stability),
+            new=Owner(pair.new.fields, pair.new.reserved, pair.new.span, pair.new.stability),
             mode=pair.mode,
             places=(Place(pair.old.name, ""),),
             is_revised=pair.is_revised,

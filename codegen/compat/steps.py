@@ -1,9 +1,18 @@
-"""The upcasts that lead from an old contract to a new one."""
+"""The upcasts that lead from an old contract to a new one, and the places in payloads that they reach."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from codegen.promises import Step, Upcast
 from codegen.versions import parse_version
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place in the payload of an event, called by its old name; the payload itself is the empty path."""
+
+    event: str
+    path: str
 
 
 class Steps:
@@ -23,3 +32,8 @@ class Steps:
                     event = one.becomes or event
                     break
         return event, steps
+
+
+def quote_path(path: str) -> str:
+    """Spell a path as YAML does: brackets would begin a list."""
+    return path if path.replace("_", "a").replace(".", "a").isalnum() else f'"{path}"'

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-from codegen.compat.pairs import Move, OwnerPair
+from codegen.compat.owners import OwnerPair
+from codegen.compat.pairs import Move
 from codegen.compat.scene import Scene
 from codegen.model import Field, FromContext, Value
 from codegen.wire_paths import join_path

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from codegen.compat.breaks import NOTHING, Break
 from codegen.compat.kinds import compare_types
-from codegen.compat.pairs import FieldPair
+from codegen.compat.owners import FieldPair
 from codegen.compat.rule import Rule, Sighting
 from codegen.model import Field, FromCaller, FromContext, FromSource
 from codegen.spec import Bounds, Given

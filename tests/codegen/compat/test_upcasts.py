@@ -259,3 +259,12 @@ def test_a_revision_says_what_it_changed(tmp_path, said, message):
     code, out, _ = run(tmp_path, "validate", "zoo.yaml")
     assert code == 2
     assert message in out
+
+
+def test_what_a_carried_record_once_had_is_left_out_of_old_records(tmp_path):
+    event = "EATEN: {doc: E., family: zoo, payload: EatenPayload, source: Animal, carry: Meal}"
+    generate(tmp_path, spell("2.0.0", events=event, record="reserved: {cost: {doc: C.}}"))
+    decode = decoder(tmp_path)
+    assert decode(line({"food": "hay", "cost": 1.5}, "1.0.0", "EATEN"))[1].food == "hay"
+    with pytest.raises(ValueError, match="cost must be a field of the contract"):
+        decode(line({"food": "hay", "cost": 1.5}, "2.0.0", "EATEN"))
