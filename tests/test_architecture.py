@@ -94,14 +94,3 @@ def test_a_package_says_what_it_is_for_and_nothing_else(path):
 @pytest.mark.parametrize("room", sorted(ARROWS))
 def test_the_readme_maps_every_room(room):
     assert f"`{room}`" in (ROOT / "README.md").read_text(encoding="utf-8")
-
-
-def test_no_file_overflows():
-    long = {
-        str(path.relative_to(ROOT)): lines
-        for folder in ("src", "codegen")
-        for path in (ROOT / folder).rglob("*.py")
-        if "_generated" not in path.parts and (lines := len(path.read_text().splitlines())) > 300
-    }
-
-    assert long == {}
