@@ -75,6 +75,26 @@ def test_a_good_life_is_told_in_order():
     ]
 
 
+def test_a_fossil_whose_weights_are_lost_can_be_removed():
+    slot = slot_in(SeedStage.FOSSILIZED, channel=Recorder())
+
+    assert slot.remove_fossil("governor_nan", initiator="governor")
+
+    assert told(slot) == ["FOSSILIZED -> PRUNED", "PRUNED"]
+    assert (slot.seed, slot.stage) == (None, SeedStage.PRUNED)
+
+
+@pytest.mark.parametrize(
+    "stage", [stage for stage in EVERY_STAGE if stage is not SeedStage.FOSSILIZED]
+)
+def test_where_there_is_no_fossil_none_is_removed(stage):
+    slot = slot_in(stage)
+    before = snapshot(slot)
+
+    assert not slot.remove_fossil("governor_nan", initiator="governor")
+    assert snapshot(slot) == before
+
+
 def test_a_short_life_is_told_to_the_end():
     slot = SeedSlot("r0c0", CHANNELS, channel=Recorder())
     slot.germinate("norm")

@@ -266,6 +266,17 @@ def test_a_fault_that_persists_stops_the_run_and_leaves_sound_weights():
     assert loop.step(0.5).severity is Severity.STOP
 
 
+def test_after_the_end_no_step_is_counted_whatever_ended_the_run():
+    loop = ready(config=GovernorConfig(escalation=EscalationConfig(budget=1)))
+    for _ in range(2):
+        loop.governor.check_vital_signs(math.nan)
+        loop.governor.execute_rollback()
+
+    assert loop.governor.before_step(0.5).severity is Severity.STOP
+    assert loop.governor.after_step().severity is Severity.STOP
+    assert loop.governor.step == 100
+
+
 def test_a_window_without_a_rollback_forgives():
     config = GovernorConfig(escalation=EscalationConfig(window_steps=50))
     loop = ready(config=config)

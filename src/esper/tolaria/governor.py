@@ -39,7 +39,6 @@ class TolariaGovernor:
     optimizer's step, and finds the verdicts carried out.
 
     Attributes:
-        channel: where the governor tells of itself; may be replaced at any time.
         step: steps taken, or healthy checks where no steps are reported; it never goes back.
         last_rollback: the report of the latest rollback; None before the first.
         stop_report: why the run has been ended; None while it has not.
@@ -61,10 +60,9 @@ class TolariaGovernor:
         Args:
             model: what is trained, with or without slots.
             optimizers: whose state is cleared or restored in a rollback.
-            companions: what else goes into a snapshot, by name: schedulers, a GradScaler, a loader with a state, a module
-                that averages weights.
+            companions: what else goes into a snapshot, by name: schedulers, a GradScaler, a loader, averaged weights.
             detector: judges the losses of `check_vital_signs`; a robust one when None.
-            step_detector: judges the losses of `before_step`; a robust one when None.
+            step_detector: judges those of `before_step`; a robust one when None.
             channel: where to tell of what happens.
             config: how to remember and how patient to be; the defaults when None.
 
@@ -185,7 +183,8 @@ class TolariaGovernor:
         """
         loss, grad_norm = to_floats(loss, grad_norm)
         if self.stop_report is not None:
-            return final_verdict(self.stop_report.reason, loss)
+            self._step_verdict = final_verdict(self.stop_report.reason, loss)
+            return self._step_verdict
         self._escalation.count_steps()
         is_passed_over = self._escalation.skip_batch()
         if not is_passed_over:
@@ -195,8 +194,7 @@ class TolariaGovernor:
             self.snapshot()
         elif self._keeper.lacks_fossil and not self._try_snapshot():
             return self._carry_out(weights_verdict(loss))
-        verdict = self._judge.judge(loss, grad_norm, is_passed_over=is_passed_over)
-        return self._carry_out(verdict)
+        return self._carry_out(self._judge.judge(loss, grad_norm, is_passed_over=is_passed_over))
 
     def after_step(self) -> Verdict:
         """Count the step that has been taken, and take a snapshot when one is due.
