@@ -10,8 +10,8 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 from codegen.findings import Findings, Span
 from codegen.forms import Form
 from codegen.load import Entry, Mapping, Scalar, Sequence, Value
+from codegen.nodes import Bounds, Given, Key, Node
 from codegen.similar import suggest
-from codegen.spec import Bounds, Given, Key, Node
 
 _NodeType = TypeVar("_NodeType", bound=Node)
 _ABSENT: Any = object()

@@ -3,7 +3,7 @@
 import re
 
 from codegen.model import EnumType, ListType, MapType, Primitive, RecordType, Type, Value
-from codegen.spec import Bounds
+from codegen.nodes import Bounds
 
 
 def find_misfit(value: Value, plain: object) -> str | None:

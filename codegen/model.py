@@ -6,8 +6,8 @@ from functools import cached_property
 from typing import Literal
 
 from codegen.findings import Span
+from codegen.nodes import Bounds, Given, Stability
 from codegen.promises import Exemption, Promise, Upcast
-from codegen.spec import Bounds, Given, Stability
 
 PrimitiveName = Literal["int", "float", "bool", "str"]
 

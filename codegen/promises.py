@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from codegen.findings import Span
-from codegen.spec import Bounds, Given
+from codegen.nodes import Bounds, Given
 
 WireMode = Literal["none", "backward", "forward", "full"]
 SourceMode = Literal["none", "minor", "strict"]

@@ -6,17 +6,16 @@ from typing import Any
 
 from codegen import model
 from codegen.findings import Findings, Span
+from codegen.nodes import Bounds, Node
 from codegen.resolve_promises import to_exemptions, to_promise, to_upcasts
 from codegen.scope import Scope, places, to_reserved
 from codegen.spec import (
-    Bounds,
     ContextSpec,
     ContractSpec,
     EnvelopeSpec,
     EventSpec,
     FieldSpec,
     GroupSpec,
-    Node,
     ValueSpec,
 )
 

@@ -1,13 +1,7 @@
 """From what a contract says about change, as written, to the same as meant."""
 
 from codegen.promises import EventUpcast, Exemption, Promise, Step, Upcast
-from codegen.spec import (
-    EventUpcastSpec,
-    ExemptionSpec,
-    PromiseSpec,
-    StepSpec,
-    UpcastSpec,
-)
+from codegen.spec_promises import EventUpcastSpec, ExemptionSpec, PromiseSpec, StepSpec, UpcastSpec
 from codegen.versions import parse_version
 
 

@@ -4,7 +4,8 @@ from typing import Any, Literal, get_args, get_origin
 
 from codegen.bind import BoundKey, keys_of
 from codegen.forms import Form
-from codegen.spec import Bounds, ContractSpec, Given, Node
+from codegen.nodes import Bounds, Given, Node
+from codegen.spec import ContractSpec
 
 Schema = dict[str, Any]
 

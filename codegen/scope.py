@@ -6,17 +6,9 @@ from typing import Any, get_args
 
 from codegen import model
 from codegen.findings import Findings, Span
+from codegen.nodes import Node, Stability
 from codegen.similar import suggest
-from codegen.spec import (
-    ContractSpec,
-    EnumSpec,
-    MemberSpec,
-    Node,
-    RecordSpec,
-    ReservedSpec,
-    Stability,
-    ValueSpec,
-)
+from codegen.spec import ContractSpec, EnumSpec, MemberSpec, RecordSpec, ReservedSpec, ValueSpec
 
 MAX_RECORD_DEPTH = 8
 

@@ -4,17 +4,13 @@ The classes are the only description of the file's form. `bind` reads files by t
 JSON Schema from them, so that editors and the compiler cannot disagree.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from codegen.findings import Span
 from codegen.forms import (
     CONSTANT,
-    DATE,
     EXEMPTED,
     NAME,
-    PATH,
     REGEX,
     SENTENCE,
     TYPE,
@@ -22,51 +18,9 @@ from codegen.forms import (
     UNIT,
     VERSION,
     WIRE_NAME,
-    Form,
 )
-
-Number = int | float
-Stability = Literal["development", "beta", "stable"]
-
-
-@dataclass(frozen=True, slots=True)
-class Given:
-    """A value of whatever type; unlike None it tells null from nothing."""
-
-    value: object
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """The least and the greatest value that are allowed; None leaves that side open."""
-
-    low: Number | None
-    high: Number | None
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """What a key means, the form of its text (of each, in a list), and that of the names under it."""
-
-    doc: str
-    form: Form | None = None
-    names: Form | None = None
-
-
-_NOWHERE = Span("", 1, 1)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Node:
-    """A mapping of the file: the key it stands under, its place, and the places of what it holds."""
-
-    name: str = ""
-    span: Span = _NOWHERE
-    spans: Mapping[str, Span] = field(default_factory=dict, repr=False)
-
-    def at(self, key: str) -> Span:
-        """Return the place of the value of `key`, or of this mapping when it has none."""
-        return self.spans.get(key, self.span)
+from codegen.nodes import Bounds, Given, Key, Node, Stability
+from codegen.spec_promises import ExemptionSpec, PromiseSpec, UpcastSpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,23 +150,6 @@ class FamilySpec(Node):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PromiseSpec(Node):
-    """How far changes may go; what is not said follows from the stability."""
-
-    wire: Annotated[
-        Literal["none", "backward", "forward", "full"] | None,
-        Key("Whether new readers read old records (backward), old readers new ones, or both."),
-    ] = None
-    transitive: Annotated[
-        bool | None, Key("Whether records of every release stay readable, or of the newest only.")
-    ] = None
-    source: Annotated[
-        Literal["none", "minor", "strict"] | None,
-        Key("Whether Python callers may break: always, in minor versions, or in major ones only."),
-    ] = None
-
-
-@dataclass(frozen=True, kw_only=True)
 class EventSpec(Node):
     """Something that happens and is told."""
 
@@ -242,47 +179,6 @@ class EventSpec(Node):
     cadence: Annotated[str | None, Key("How often it is told.", form=SENTENCE)] = None
     revision: Annotated[int, Key("Raised when its numbers come to mean something else.")] = 1
     note: Annotated[str | None, Key("What its newest revision changed.", form=SENTENCE)] = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class StepSpec(Node):
-    """How a value of an old record gets its place and form: one of move, fill and convert."""
-
-    move: Annotated[str | None, Key("Path at which the value was.", form=PATH)] = None
-    fill: Annotated[Given | None, Key("Value where the old record has none, or null.")] = None
-    convert: Annotated[str | None, Key("Path of the value that is converted.", form=PATH)] = None
-    factor: Annotated[float | None, Key("What its numbers are multiplied by.")] = None
-    offset: Annotated[float | None, Key("What is then added to them.")] = None
-    round: Annotated[bool, Key("Whether they then become integers.")] = False
-    clamp: Annotated[Bounds | None, Key("Bounds that they are then moved into.")] = None
-    values: Annotated[Given | None, Key("New values of its texts, by the old ones.")] = None
-    otherwise: Annotated[str | None, Key("New value of the other texts; kept unless said.")] = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class EventUpcastSpec(Node):
-    """How old records of an event become new ones."""
-
-    becomes: Annotated[str | None, Key("Its name from then on.", form=CONSTANT)] = None
-    fields: Annotated[tuple[StepSpec, ...], Key("Paths in the new record.", names=PATH)] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class UpcastSpec(Node):
-    """How records of all earlier versions become records of this one; never edited once released."""
-
-    doc: Annotated[str, Key("What has changed.", form=SENTENCE)]
-    events: Annotated[
-        tuple[EventUpcastSpec, ...], Key("Events, by their old names.", names=CONSTANT)
-    ]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ExemptionSpec(Node):
-    """A finding of the compatibility check that is excused for a while."""
-
-    until: Annotated[str, Key('Last day, like "2026-01-31".', form=DATE)]
-    why: Annotated[str, Key("Why it may be.", form=SENTENCE)]
 
 
 @dataclass(frozen=True, kw_only=True)

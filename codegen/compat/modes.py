@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 
 from codegen.compat.breaks import NOTHING, WIRE, Break
 from codegen.model import Contract, Event
+from codegen.nodes import Stability
 from codegen.promises import Promise, SourceMode, WireMode
-from codegen.spec import Stability
 
 STABILITIES: tuple[Stability, ...] = ("development", "beta", "stable")
 """From the loosest to the firmest."""

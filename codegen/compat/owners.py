@@ -10,7 +10,7 @@ from codegen.compat.rule import Sighting, Upcastable
 from codegen.compat.steps import Place, Steps, quote_path
 from codegen.findings import Span
 from codegen.model import Event, Reserved, Value
-from codegen.spec import Stability
+from codegen.nodes import Stability
 from codegen.wire_paths import join_path
 
 

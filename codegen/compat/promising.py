@@ -6,7 +6,7 @@ from codegen.compat.breaks import Break
 from codegen.compat.modes import STABILITIES
 from codegen.compat.rule import Rule, Sighting
 from codegen.compat.scene import Scene
-from codegen.spec import Stability
+from codegen.nodes import Stability
 
 
 def _find_stability(scene: Scene) -> Iterator[Sighting]:

@@ -7,7 +7,7 @@ from codegen.compat.kinds import compare_types
 from codegen.compat.owners import FieldPair
 from codegen.compat.rule import Rule, Sighting
 from codegen.model import Field, FromCaller, FromContext, FromSource
-from codegen.spec import Bounds, Given
+from codegen.nodes import Bounds, Given
 
 _OPEN = Bounds(None, None)
 

@@ -15,7 +15,7 @@ from codegen.coverage.point import Measure
 from codegen.findings import Findings
 from codegen.forms import DATE, EXEMPTED, SENTENCE
 from codegen.load import load
-from codegen.spec import Key, Node
+from codegen.nodes import Key, Node
 
 PERCENTAGE, CALENDAR = "COV016", "COV017"
 

@@ -12,7 +12,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from codegen import model
 from codegen.findings import Span
 from codegen.forms import VERSION
-from codegen.spec import Bounds, Given
+from codegen.nodes import Bounds, Given
 
 _CAPTURES: dict[str, model.Capture] = {"caller": model.FromCaller(), "context": model.FromContext()}
 _TYPES = (

@@ -6,7 +6,7 @@ from typing import Any
 
 from codegen.errors import CodegenError
 from codegen.model import EnumType, ListType, MapType, Primitive, RecordType, Type, Value
-from codegen.spec import Bounds
+from codegen.nodes import Bounds
 
 _INT64 = Bounds(-(2**63), 2**63 - 1)
 _FLOATS = Bounds(-1.5e300, 1.5e300)

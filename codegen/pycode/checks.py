@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from codegen.model import EnumType, ListType, MapType, Primitive, RecordType, Type, Value
+from codegen.nodes import Bounds
 from codegen.pycode.quoting import Python, code, ident, join, lit
-from codegen.spec import Bounds
 
 _OPEN = Bounds(None, None)
 

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from codegen.model import Enum, Event, Field, FromSource, MapType, Record, Value
+from codegen.nodes import Bounds
 from codegen.pycode.annotations import annotate, default_of
 from codegen.pycode.checks import check_call, check_expression
 from codegen.pycode.quoting import Python, code, comment, doc, ident, lit
-from codegen.spec import Bounds
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from codegen.model import EnumType, ListType, MapType, Primitive, RecordType, Type, Value
+from codegen.nodes import Bounds
 from codegen.pycode.modules import table_name, wire_names
 from codegen.pycode.quoting import Python, code, ident, join, lit
-from codegen.spec import Bounds
 
 _OPEN = Bounds(None, None)
 # What the name of a member looks like, as check_open_enum has it.
@@ -108,7 +108,7 @@ def _annotate(value: Value, of: Type, is_outer: bool) -> Python:
             inner = code("tuple[{item}, ...]", item=_annotate(value, item, is_outer=False))
             return _constrain(inner, length or _OPEN, "min_length", "max_length")
         case MapType(item):
-            inner = code("dict[str, {item}]", item=_annotate(value, item, is_outer=False))
+            inner = code("Mapping[str, {item}]", item=_annotate(value, item, is_outer=False))
             return _constrain(inner, length or _OPEN, "min_length", "max_length")
 
 

@@ -26,5 +26,5 @@ TARGET = Target(
     root="specs",
     outputs=outputs,
     render=render,
-    sources=("schema.py", "spec.py", "forms.py"),
+    sources=("schema.py", "spec.py", "spec_promises.py", "nodes.py", "forms.py"),
 )

@@ -15,8 +15,8 @@ from codegen.model import (
     Type,
     Value,
 )
+from codegen.nodes import Bounds
 from codegen.output import Chunk, Output, Target
-from codegen.spec import Bounds
 
 Schema = dict[str, Any]
 

@@ -19,11 +19,11 @@ from codegen.model import (
     Reserved,
     Value,
 )
+from codegen.nodes import Bounds
 from codegen.output import Chunk, Output, Target
 from codegen.printable import environment
 from codegen.pycode.modules import helper_name
 from codegen.quoting.markdown import Markdown, code, join, link, span, text
-from codegen.spec import Bounds
 
 _PATH = "telemetry.md"
 _TEMPLATES = environment("markdown", Markdown)

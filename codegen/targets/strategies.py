@@ -14,12 +14,12 @@ from codegen.model import (
     Type,
     Value,
 )
+from codegen.nodes import Bounds
 from codegen.output import Chunk, Output, Target
 from codegen.printable import environment
 from codegen.pycode.imports import import_block, names_used
 from codegen.pycode.modules import fields_name, find_homes
 from codegen.pycode.quoting import Python, code, doc, ident, join, lit
-from codegen.spec import Bounds
 
 _PATH = "strategies.py"
 _TEMPLATES = environment("strategies", Python)
