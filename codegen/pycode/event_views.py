@@ -19,6 +19,11 @@ class GuardView:
     attribute: Python
     fields: tuple[FieldView, ...]
 
+    @property
+    def only(self) -> FieldView | None:
+        """The field, when there is but one."""
+        return self.fields[0] if len(self.fields) == 1 else None
+
 
 class EventView:
     """An event: its payload, its draft and its emission helper."""

@@ -1,0 +1,239 @@
+"""Draws contracts: sound ones that use everything a contract can say, and ones with something wrong put in."""
+
+import json
+from copy import deepcopy
+
+from hypothesis import strategies as st
+
+NAMES = [
+    "a",
+    "b2",
+    "b10",
+    "slot_id",
+    "count",
+    "index",
+    "mro",
+    "name",
+    "value",
+    "cls",
+    "to_dict",
+    "x_y",
+]
+TEXTS = [
+    "A plain sentence.",
+    'Quotes "" and """ here "',
+    "A backslash \\ at the end \\",
+    "{{ 7 * 7 }} {% raw %} ${x} %s",
+    "*/ --> </script> `|` '; DROP TABLE lines; --",
+    "\\N{BULLET} \\x \\u0041 \N{SNOWMAN} \N{GREEK SMALL LETTER MU}",
+    "long " * 60 + "end.",
+]
+NUMBERS = [0, 1, -1, 7, 255, 2**31, 2**53, -(2**62)]
+FLOATS = [0.0, -0.0, 0.5, -1.25, 100.0, 12345.678]
+PATTERNS = ["[a-z]{3}", "a|b+", "[0-9a-f]*", r"x\.[0-9]{1,2}"]
+TYPES = ["int", "float", "bool", "str", "Color", "Shade", "Point", "Path"]
+
+texts = st.sampled_from(TEXTS)
+
+
+@st.composite
+def values(draw, name, allow_records=True):
+    """Draw what is said about a value of some type; whatever is put in for it fits."""
+    of = draw(st.sampled_from(TYPES if allow_records else TYPES[:6]))
+    suffix = draw(st.sampled_from(["", "", "", "[]", "{}", "[][]", "[]{}"]))
+    said = {"type": of + suffix, "doc": draw(texts)}
+    if of in ("int", "float"):
+        said["unit"] = draw(st.sampled_from(["1", "ms", "%"]))
+        said["range"] = draw(st.sampled_from([None, [None, None], [-5, None], [None, 900], [0, 0]]))
+    if of == "float":
+        said["nonfinite"] = draw(st.sampled_from(["error", "string", "null"]))
+    if of == "str":
+        said["pattern"] = draw(st.none() | st.sampled_from(PATTERNS))
+    if suffix or of == "str":
+        said["length"] = draw(st.sampled_from([None, [0, 5], [None, 9], [0, None]]))
+    said["nullable"] = draw(st.booleans())
+    if said.get("nonfinite") == "null":
+        said["nullable"] = True
+        said["nonfinite"] = "string" if suffix else "null"
+    for key in ("default", "missing"):
+        if draw(st.booleans()):
+            put_in(draw, said, key, of, suffix)
+    if draw(st.booleans()):
+        said["wire"] = f"{draw(st.sampled_from(['key of', '@', 'K']))} {name}"
+    if draw(st.integers(0, 4)) == 0:
+        said["aliases"] = [f"old_{name}"]
+    said["deprecated"] = draw(st.none() | texts)
+    return {key: value for key, value in said.items() if value is not None}
+
+
+def put_in(draw, said, key, of, suffix):
+    """Say what stands for the value; leave it out where nothing simple fits."""
+    if said["nullable"]:
+        said[key] = None
+    elif suffix.endswith("{}"):
+        said[key] = {}
+    elif suffix:
+        said[key] = []
+    elif of == "bool":
+        said[key] = draw(st.booleans())
+    elif of in ("Color", "Shade"):
+        said[key] = "RED"
+    elif of in ("int", "float"):
+        said[key] = 0
+    elif of == "str" and "pattern" not in said:
+        said[key] = draw(st.sampled_from(["", "abc", "a'\"\\"]))
+
+
+@st.composite
+def fields(draw, *, is_captured):
+    """Draw some fields; those of a record come from nowhere."""
+    named = {}
+    for name in draw(st.lists(st.sampled_from(NAMES), unique=True, max_size=5)):
+        said = draw(values(name))
+        if is_captured:
+            said |= draw(st.sampled_from([{"arg": True}, {"from": f"their_{name}"}]))
+        named[name] = said
+    return named
+
+
+@st.composite
+def events(draw, number):
+    """Draw an event."""
+    event = {
+        "doc": draw(texts),
+        "family": draw(st.sampled_from(["first", "second"])),
+        "payload": f"Event{number}Payload",
+        "fields": draw(fields(is_captured=True)),
+        "context": draw(st.sampled_from([[], ["env"]])),
+        "include": draw(st.sampled_from([[], ["extra"]])),
+        "deprecated": draw(st.none() | texts),
+    }
+    is_read = event["include"] or any("from" in one for one in event["fields"].values())
+    if is_read:
+        event["source"] = f"Source{number}"
+    return {key: value for key, value in event.items() if value not in (None, [])}
+
+
+@st.composite
+def contracts(draw):
+    """Draw a sound contract, as plain values."""
+    members = {"RED": {"value": 1, "doc": draw(texts)}, "GREEN_2": {"value": 7, "doc": draw(texts)}}
+    inner = {
+        name: draw(values(name, allow_records=False))
+        for name in draw(st.sets(st.sampled_from(NAMES)))
+    }
+    return {
+        "version": draw(st.sampled_from(["0.1.0", "1.0.0", "12.34.56"])),
+        "owner": draw(texts),
+        "units": {"ms": {"doc": draw(texts)}, "%": {"doc": draw(texts)}},
+        "enums": {
+            "Color": {"doc": draw(texts), "members": members},
+            "Shade": {
+                "doc": draw(texts),
+                "open": draw(st.booleans()),
+                "members": members,
+                "reserved": {"BLUE": {"value": 3, "doc": draw(texts)}},
+            },
+        },
+        "envelope": {
+            "doc": draw(texts),
+            "fields": {"seq": {"type": "int", "unit": "1", "doc": draw(texts), "range": [0, None]}},
+        },
+        "context": {
+            "env": {
+                "type": "int",
+                "unit": "1",
+                "doc": draw(texts),
+                "default": -1,
+                "place": "payload",
+            },
+            "host": {"type": "str", "doc": draw(texts), "default": "", "place": "envelope"},
+        },
+        "groups": {
+            "extra": {
+                "doc": draw(texts),
+                "when": "has_extra",
+                "fields": {
+                    "extra": {
+                        "type": "bool",
+                        "doc": draw(texts),
+                        "default": False,
+                        "from": "their_extra",
+                    }
+                },
+            }
+        },
+        "records": {
+            "Point": {"doc": draw(texts), "fields": inner},
+            "Path": {
+                "doc": draw(texts),
+                "fields": {
+                    "points": {"type": "Point[]", "doc": draw(texts)},
+                    "end": {"type": "Point", "doc": "A."},
+                },
+            },
+        },
+        "families": {"first": {"doc": draw(texts)}, "second": {"doc": draw(texts)}},
+        "events": {f"EVENT_{n}": draw(events(n)) for n in range(draw(st.integers(1, 3)))},
+    }
+
+
+WRONG = [
+    None, True, 0, -1, 2**63 - 1, 0.5, "", " ", "int", "str[]{}", "Color", "Nope", "Point", "class",
+    "from", "self", "print", "None", "Channel", "Payload", "EVENT_0", "Event0Payload", "a\u200bb",
+    "\u202e", "\x00", "x" * 3000, "s\u0435ed", "\uff41", "__init__", "a-b", "1a", "[a", "(a+)+", "9.9.9",
+    "; import os", 'x """ + f() + """', [], [1], [1, 0], [None, 2], ["a", "a"], {}, {"a": 1}, {"": 1},
+    [[[[[[]]]]]],
+]  # fmt: skip
+KEYS = [
+    "type",
+    "doc",
+    "from",
+    "arg",
+    "default",
+    "when",
+    "fields",
+    "carry",
+    "omit",
+    "nope",
+    "a",
+    "A",
+    "1",
+]
+
+
+def places(plain, path=()):
+    """List every place in a contract."""
+    if isinstance(plain, dict):
+        for key, value in plain.items():
+            yield (*path, key)
+            yield from places(value, (*path, key))
+
+
+@st.composite
+def broken_contracts(draw):
+    """Draw a contract with up to three things replaced, removed, added or moved."""
+    contract = deepcopy(draw(contracts()))
+    for _ in range(draw(st.integers(1, 3))):
+        path = draw(st.sampled_from(list(places(contract))))
+        owner = contract
+        for key in path[:-1]:
+            owner = owner[key]
+        change = draw(st.sampled_from(["replace", "remove", "add", "rename"]))
+        wrong = deepcopy(draw(st.sampled_from(WRONG)))
+        if change == "replace":
+            owner[path[-1]] = wrong
+        elif change == "add":
+            owner[draw(st.sampled_from(KEYS))] = wrong
+        else:
+            removed = owner.pop(path[-1])
+            if change == "rename":
+                owner[str(draw(st.sampled_from(KEYS + WRONG[5:20])))] = removed
+        if not contract:
+            break
+    return contract
+
+
+def to_yaml(contract):
+    """Write a contract as JSON, which is YAML in which nothing is ambiguous."""
+    return json.dumps(contract, ensure_ascii=False, indent=1)
