@@ -6,6 +6,7 @@ from pathlib import Path
 
 from codegen.commands.command import CLEAN, FINDINGS, INVALID, Command
 from codegen.commands.comparing import add_today, compare_files, compare_with_archive
+from codegen.compat.catalogue import print_rules
 from codegen.compat.report import print_report
 from codegen.errors import UsageError
 from codegen.findings import Findings
@@ -25,11 +26,15 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--format", choices=list(FORMATS), default="text", help="how to print findings"
     )
+    parser.add_argument("--rules", action="store_true", help="only list the rules")
     add_today(parser)
 
 
 def run(options: Namespace, layout: Layout) -> int:
     """Compare and print."""
+    if options.rules:
+        sys.stdout.write(print_rules())
+        return CLEAN
     findings = Findings()
     if not options.contracts:
         found = compare_with_archive(layout, options.today, findings)

@@ -98,6 +98,14 @@ CHANGES = [
     ("ENM007", "info", "records", "", "Toy: {doc: T., fields: {name: {type: str, doc: N.}}}"),
 ]  # fmt: skip
 
+REUSED = [
+    ("EVT004", {"top": "retired: {FLED: {doc: It has fled.}}"}, {"events": FLED}),
+    ("FLD003", {"event": "reserved: {x: {doc: X.}}"}, {"fields": x(NUMBER)}),
+    ("FLD003", {"event": "reserved: {z: {doc: Z., wire: x}}"}, {"fields": x(NUMBER)}),
+    ("FLD003", {"mood": "reserved: {WILD: {value: 3, doc: W.}}"}, {"members": WILD}),
+    ("FLD003", {"mood": "reserved: {TAME: {value: 2, doc: T.}}"}, {"members": WILD}),
+]
+
 
 @pytest.mark.parametrize(("rule", "level", "place", "before", "after"), CHANGES)
 def test_a_change_is_found_with_whom_it_breaks(tmp_path, rule, level, place, before, after):
@@ -108,16 +116,7 @@ def test_a_change_is_found_with_whom_it_breaks(tmp_path, rule, level, place, bef
     assert code == 1
 
 
-@pytest.mark.parametrize(
-    ("rule", "before", "after"),
-    [
-        ("EVT004", {"top": "retired: {FLED: {doc: It has fled.}}"}, {"events": FLED}),
-        ("FLD003", {"event": "reserved: {x: {doc: X.}}"}, {"fields": x(NUMBER)}),
-        ("FLD003", {"event": "reserved: {z: {doc: Z., wire: x}}"}, {"fields": x(NUMBER)}),
-        ("FLD003", {"mood": "reserved: {WILD: {value: 3, doc: W.}}"}, {"members": WILD}),
-        ("FLD003", {"mood": "reserved: {TAME: {value: 2, doc: T.}}"}, {"members": WILD}),
-    ],
-)
+@pytest.mark.parametrize(("rule", "before", "after"), REUSED)
 def test_names_of_the_past_stay_taken(tmp_path, rule, before, after):
     _, findings = compare(tmp_path, spell(**before), spell(**after))
     assert levels(findings, rule) == ["WIRE-B, SEM"]
