@@ -105,6 +105,17 @@ def test_a_converted_number_is_moved_into_its_bounds(decode):
     assert payload.weight == 10.0
 
 
+@pytest.mark.parametrize("count", ["1e308", "1" * 400, "-1e308"])
+def test_a_number_that_is_too_large_is_no_crash(tmp_path, count):
+    step = "{convert: num, factor: 1.0e+300, round: true}"
+    top = f"upcasts: {{2.0.0: {{doc: D., events: {{FED: {{fields: {{num: {step}}}}}}}}}}}"
+    fields = 'num: {type: int, unit: "1", arg: true, doc: N.}'
+    generate(tmp_path, spell("2.0.0", top=top, fields=fields))
+    old = line({"name": "Rex", "mood": "CALM", "meals": [], "cage": 1, "num": 0})
+    with pytest.raises(ValueError, match="num must be"):
+        decoder(tmp_path)(old.replace(b'"num": 0', f'"num": {count}'.encode()))
+
+
 def test_the_line_keeps_the_version_that_wrote_it(decode):
     envelope, _ = decode(line(OLD))
     assert (envelope.v, envelope.event) == ("1.0.0", "FED")
