@@ -6,7 +6,12 @@ from codegen.model import Envelope, Value
 
 
 def name_columns(envelope: Envelope, fields: Iterable[Value]) -> Iterator[tuple[str, Value]]:
-    """Go through the fields of a payload with the names of their columns."""
+    """Go through the fields of a payload with the names of their columns; no two are alike."""
+    values = tuple(fields)
     taken = {value.name for value in envelope.fields}
-    for value in fields:
-        yield f"payload_{value.name}" if value.name in taken else value.name, value
+    own = {value.name for value in values}
+    for value in values:
+        column = value.name
+        while column in taken or (column in own and column != value.name):
+            column = f"payload_{column}"
+        yield column, value

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from codegen.model import (
     Contract,
     EnumType,
+    Envelope,
     Event,
     ListType,
     MapType,
@@ -20,6 +21,7 @@ from codegen.model import (
 )
 from codegen.output import Chunk, Output, Target
 from codegen.printable import environment
+from codegen.quoting.columns import name_columns
 from codegen.quoting.sql import Sql, code, comment, join, lit, name
 
 _PATH = "views.sql"
@@ -31,13 +33,8 @@ _FIELDS = name("_fields")
 
 def render(contract: Contract, package: str) -> Iterator[Output]:
     """Render the script that makes the views."""
-    envelope = contract.envelope.fields
-    lines = _TEMPLATES.get_template("lines.sql.j2").render(
-        keys=[_declare_key(key, one.type) for one in envelope for key in _keys(one)],
-        columns=[_column(_read_column(one), one, one.name) for one in envelope],
-    )
-    views = [_view(event, [one.name for one in envelope]) for event in contract.events]
-    yield Output(_PATH, (Chunk("", lines), *views))
+    views = [_view(event, contract.envelope) for event in contract.events]
+    yield Output(_PATH, (_lines(contract.envelope.fields), *views))
 
 
 TARGET = Target(
@@ -49,29 +46,35 @@ TARGET = Target(
 )
 
 
-def _view(event: Event, envelope: list[str]) -> Chunk:
+def _chunk(key: str, template: str, **values: object) -> Chunk:
+    text = _TEMPLATES.get_template(template).render(**values).strip("\n")
+    return Chunk(key, f"\n{text}\n")
+
+
+def _lines(envelope: Iterable[Value]) -> Chunk:
+    return _chunk(
+        "Envelope",
+        "lines.sql.j2",
+        keys=[_declare_key(key, one.type) for one in envelope for key in _keys(one)],
+        columns=[_column(_read_column(one), one, one.name) for one in envelope],
+    )
+
+
+def _view(event: Event, envelope: Envelope) -> Chunk:
     is_whole = not any(_is_loose(value) for value in event.fields)
-    text = _TEMPLATES.get_template("view.sql.j2").render(
+    return _chunk(
+        event.name,
+        "view.sql.j2",
         name=name(event.name.lower()),
         event=lit(event.name),
         doc=lit(event.doc),
-        envelope=join(", ", [name(one) for one in envelope]),
+        envelope=join(", ", [name(one.name) for one in envelope.fields]),
         columns=[
-            _column(
-                (
-                    code("$fields.$key", fields=_FIELDS, key=name(one.wire))
-                    if is_whole
-                    else _look_up(one, _PAYLOAD)
-                ),
-                one,
-                # A payload may use a name that the envelope has, too.
-                f"payload_{one.name}" if one.name in envelope else one.name,
-            )
-            for one in event.fields
+            _column(_take(one) if is_whole else _look_up(one, _PAYLOAD), one, column)
+            for column, one in name_columns(envelope, event.fields)
         ],
         fields=list(_declare(event.fields)) if is_whole else [],
     )
-    return Chunk(event.name, text)
 
 
 def _column(expression: Sql, value: Value, column: str) -> dict[str, Sql]:
@@ -82,6 +85,11 @@ def _column(expression: Sql, value: Value, column: str) -> dict[str, Sql]:
         "expression": expression if expression == name(column) else named,
         "comment": comment(f"{value.doc}{unit}"),
     }
+
+
+def _take(value: Value) -> Sql:
+    """Return the expression for a field of a payload that was cast as a whole."""
+    return code("$fields.$name", fields=_FIELDS, name=name(value.name))
 
 
 def _keys(value: Value) -> tuple[str, ...]:
@@ -102,9 +110,9 @@ def _declare_key(key: str, of: Type) -> Sql:
 
 
 def _declare(fields: Iterable[Value]) -> Iterator[Sql]:
-    """Declare the fields of a struct, by their keys on the wire."""
+    """Declare the fields of a struct; where these are not their keys on the wire, nothing is cast to it."""
     for value in fields:
-        yield code("$key $type", key=name(value.wire), type=_spell(value.type))
+        yield code("$name $type", name=name(value.name), type=_spell(value.type))
 
 
 def _spell(of: Type) -> Sql:
@@ -119,7 +127,8 @@ def _spell(of: Type) -> Sql:
             members = sorted(enum.members, key=lambda member: member.value)
             return _call("ENUM", [lit(member.name) for member in members])
         case RecordType(record):
-            return _call("STRUCT", _declare(record.fields))
+            # DuckDB has no structs without fields.
+            return _call("STRUCT", _declare(record.fields)) if record.fields else Sql("JSON")
         case ListType(item):
             return code("$item[]", item=_spell(item))
         case MapType(item):

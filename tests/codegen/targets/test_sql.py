@@ -5,6 +5,9 @@ import json
 import duckdb
 import pytest
 
+from codegen.compile import compile_contract
+from codegen.findings import Findings
+from codegen.targets import sql
 from esper._generated.telemetry import emit_telemetry_rejected
 from esper.nissa.hub import Hub
 from esper.nissa.log import RunLog
@@ -22,6 +25,24 @@ ALL = {
     "code": "AB1", "width": 0.0, "where": None,
 }  # fmt: skip
 POINT = {"across": "Infinity", "down": None}
+
+
+SMALL = """
+version: 1.0.0
+owner: tests
+families: {small: {doc: Small.}}
+envelope: {doc: A line., fields: {}}
+records: {Empty: {doc: Nothing., fields: {}}}
+events:
+  SAID:
+    doc: Said.
+    family: small
+    payload: SaidPayload
+    fields:
+      event: {type: str, arg: true, doc: An event.}
+      payload_event: {type: bool, arg: true, doc: Another.}
+      empty: {type: Empty, arg: true, doc: Nothing.}
+"""
 
 
 @pytest.fixture
@@ -135,3 +156,24 @@ def test_an_event_that_says_nothing_has_a_view(everything, ask, folder):
 def test_a_view_says_what_it_is(everything, ask):
     question = "SELECT comment FROM duckdb_views() WHERE view_name = 'all_said'"
     assert ask(everything, question) == [("Happened with \\ every _detail_ ~there~ is: `a`|`b`.",)]
+
+
+def test_no_two_columns_are_alike(folder):
+    (folder / "small.yaml").write_text(SMALL, encoding="utf-8")
+    contract = compile_contract(folder / "small.yaml", "small.yaml", Findings())
+    (output,) = sql.render(contract, "small")
+    payload = {"event": "x", "payload_event": True, "empty": {}}
+    write(folder, json.dumps({"event": "SAID", "v": "1.0.0", "payload": payload}))
+    with duckdb.connect() as connection:
+        connection.execute(f"SET VARIABLE run_log = '{folder}/log/*.jsonl'")
+        connection.execute("".join(chunk.text for chunk in output.chunks))
+        found = connection.execute("FROM said")
+        columns = [column[0] for column in found.description or ()]
+        # DuckDB has no struct without fields, so what would be one stays JSON.
+        assert dict(zip(columns, found.fetchall()[0], strict=True)) == {
+            "event": "SAID",
+            "v": "1.0.0",
+            "payload_payload_event": "x",
+            "payload_event": True,
+            "empty": "{}",
+        }
