@@ -32,7 +32,9 @@ def test_a_damaged_loss_damages_every_gradient():
     assert weight.grad.isnan().all()
 
 
-@pytest.mark.parametrize("text", ["", "nan", "nan@", "nan@x", "nan@-1", "nan@0", "flood@3", "NAN@3"])
+@pytest.mark.parametrize(
+    "text", ["", "nan", "nan@", "nan@x", "nan@-1", "nan@0", "flood@3", "NAN@3"]
+)
 def test_other_forms_are_refused(text):
     with pytest.raises(UsageError, match=r"a fault is nan@EPOCH or spike@EPOCH .* try nan@12"):
         parse_fault(text)

@@ -230,8 +230,10 @@ def test_a_snapshot_that_fails_is_told_of_and_raised_and_the_last_one_kept(
 
 def test_repeated_rollbacks_go_further_back_and_in_the_end_stop():
     budget = EscalationConfig(budget=3)
-    governor, ear = governed(config=GovernorConfig(escalation=budget))
+    model = dense_net()
+    governor, ear = governed(model, config=GovernorConfig(escalation=budget))
     for _ in range(4):
+        model[0].bias.data += 1.0
         governor.snapshot()
 
     seen = []

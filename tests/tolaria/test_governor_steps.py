@@ -251,6 +251,19 @@ def test_batches_are_passed_over_after_the_fourth_rollback_in_a_window():
     assert severities == [Severity.SKIP] * 15 + [Severity.OK]
 
 
+def test_snapshots_of_a_network_that_takes_no_steps_do_not_drive_out_older_ones():
+    loop = ready()
+    loop.step(math.nan)
+    for _ in range(20):
+        loop.governor.snapshot()
+    loop.run(1)
+
+    loop.step(math.nan)
+
+    reports = loop.ear.of(GovernorRollbackPayload)
+    assert reports[1].to_step < reports[0].to_step
+
+
 def test_a_fault_that_persists_stops_the_run_and_leaves_sound_weights():
     loop = ready()
 

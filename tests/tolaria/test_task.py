@@ -9,7 +9,9 @@ TEN = Samples(inputs=torch.arange(10.0), targets=torch.arange(10))
 
 
 def order(seed: int, epoch: int) -> list[int]:
-    return [int(t) for batch in TEN.shuffled_batches(3, seed=seed, epoch=epoch) for t in batch.targets]
+    return [
+        int(t) for batch in TEN.shuffled_batches(3, seed=seed, epoch=epoch) for t in batch.targets
+    ]
 
 
 def test_an_epoch_visits_every_sample_once():
@@ -38,7 +40,9 @@ def test_digits_are_the_real_images_split_by_class():
     assert (len(train), len(validation)) == (1437, 360)
     assert train.inputs.shape[1:] == (1, 8, 8)
     assert 0.0 <= float(train.inputs.min()) < float(train.inputs.max()) <= 1.0
-    shares = [torch.bincount(part.targets, minlength=10) / len(part) for part in (train, validation)]
+    shares = [
+        torch.bincount(part.targets, minlength=10) / len(part) for part in (train, validation)
+    ]
     assert torch.allclose(*shares, atol=0.01)
 
 

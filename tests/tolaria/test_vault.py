@@ -58,6 +58,14 @@ def test_a_flipped_bit_is_found_wherever_it_is(where, bit):
     assert not vault.is_intact()
 
 
+def test_equal_numbers_that_are_wiped_are_found():
+    vault = filled(nn.BatchNorm1d(1024))
+
+    vault.view("weight").zero_()
+
+    assert not vault.is_intact()
+
+
 def test_two_blocks_in_each_others_place_are_found():
     vault = filled(holding(LARGE["plain"]()))
     numbers = vault.view("large")

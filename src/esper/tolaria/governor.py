@@ -214,8 +214,9 @@ class TolariaGovernor:
         self.step += 1
         self._is_vouched = False
         self._judge.note_step()
-        if verdict.severity is Severity.OK:
-            self._keeper.count_healthy_step()
+        is_healthy = verdict.severity is Severity.OK
+        self._keeper.note_step(is_healthy=is_healthy)
+        if is_healthy:
             is_due = self.step - self._recovery.last_snapshot_step >= self._interval
             if is_due and not self._try_snapshot():
                 return self._carry_out(weights_verdict(verdict.loss))

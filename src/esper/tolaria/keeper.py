@@ -8,6 +8,7 @@ steps, because nothing could be waited for.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from esper._generated.enums import SeedStage
@@ -32,6 +33,7 @@ class SnapshotKeeper:
         self._probation_steps = probation_steps
         self._num_healthy_steps = 0
         self._is_stepping = False
+        self._has_moved = True
 
     @property
     def newest(self) -> Snapshot | None:
@@ -52,10 +54,10 @@ class SnapshotKeeper:
         """Whether it is possible to go further back than to the first choice."""
         return self._start(True) > self._start(False)
 
-    def count_healthy_step(self) -> None:
-        """Note that a step was taken and nothing was wrong with it."""
-        self._is_stepping = True
-        self._num_healthy_steps += 1
+    def note_step(self, *, is_healthy: bool) -> None:
+        """Note that a step was taken, and whether anything was wrong with it."""
+        self._is_stepping = self._has_moved = True
+        self._num_healthy_steps += is_healthy
 
     def has_proved(self, snapshot: Snapshot) -> bool:
         """Return whether `snapshot` is off probation."""
@@ -80,6 +82,12 @@ class SnapshotKeeper:
         )
         self.next_id += 1
         before = self._ring.newest_first
+        newest = self.newest
+        if self._is_stepping and newest is not None and not self._has_moved:
+            # While steps are skipped the network stays what it is; copies of it must not drive out all older ones.
+            self._ring.drop(newest)
+            snapshot = replace(snapshot, is_vouched=is_vouched or newest.is_vouched)
+        self._has_moved = False
         self._ring.add(snapshot, has_proved=self.has_proved)
         self._release(before)
         return snapshot
@@ -122,6 +130,7 @@ class SnapshotKeeper:
         """Note that the run has gone back to `snapshot`; those taken after it are given up."""
         before = self._ring.newest_first
         self._ring.drop_newer(snapshot)
+        self._has_moved = False
         self._release(before)
 
     def state_dict(self) -> dict[str, Any]:
@@ -130,6 +139,7 @@ class SnapshotKeeper:
             "next_id": self.next_id,
             "num_healthy_steps": self._num_healthy_steps,
             "is_stepping": self._is_stepping,
+            "has_moved": self._has_moved,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -137,6 +147,7 @@ class SnapshotKeeper:
         self.next_id = state["next_id"]
         self._num_healthy_steps = state["num_healthy_steps"]
         self._is_stepping = state["is_stepping"]
+        self._has_moved = state["has_moved"]
 
     def _start(self, goes_further: bool) -> int:
         """Return the place of the snapshot to go back to, counted from the newest."""

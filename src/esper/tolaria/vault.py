@@ -168,6 +168,10 @@ def _bytes_at(address: int, size: int) -> memoryview:
 
 
 def _mix(total: int, words: NDArray[np.uint64]) -> int:
-    """Return a 64-bit sum that a flipped bit, a torn copy, or two blocks in each other's place would change."""
-    rotated = (total << 1 | total >> (_WORD_BITS - 1)) & ((1 << _WORD_BITS) - 1)
-    return rotated ^ int(np.bitwise_xor.reduce(words))
+    """Return a 64-bit sum that a flipped bit, a torn copy, or two blocks in each other's place would change.
+
+    A sum, because under exclusive or the many equal words of a fresh bias or norm would cancel out.
+    """
+    mask = (1 << _WORD_BITS) - 1
+    rotated = total << 1 | total >> (_WORD_BITS - 1)
+    return (rotated + int(np.add.reduce(words))) & mask
