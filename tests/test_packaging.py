@@ -65,3 +65,14 @@ def test_a_short_run_needs_no_source_tree(installed, tmp_path):
 
     assert trained.returncode == 0, trained.stderr
     assert run(installed, tmp_path, "summary", "latest").returncode == 0
+
+
+def test_the_contract_is_there_in_every_language(installed, tmp_path):
+    code = "from importlib.resources import files; print(*files('esper._generated').iterdir())"
+
+    found = subprocess.run(
+        [installed / "python", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+
+    for name in ("telemetry.schema.json", "telemetry.ts", "views.sql"):
+        assert f"_generated/{name}" in found.stdout
