@@ -40,7 +40,10 @@ class Findings:
         self, span: Span, rule: str, message: str, hint: str = "", level: Level = "error"
     ) -> None:
         """Note one thing; noting it twice is noting it once."""
-        self._found.add(Finding(span=span, rule=rule, message=message, hint=hint, level=level))
+        finding = Finding(
+            span=span, rule=rule, message=_reveal(message), hint=_reveal(hint), level=level
+        )
+        self._found.add(finding)
 
     def __iter__(self) -> Iterator[Finding]:
         """Go through the findings in the order of the file."""
@@ -53,3 +56,10 @@ class Findings:
     def has_errors(self) -> bool:
         """Whether anything stands in the way of generating code."""
         return any(finding.level == "error" for finding in self._found)
+
+
+def _reveal(text: str) -> str:
+    """Escape what a terminal would not show, or would obey: messages quote what contracts say."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)

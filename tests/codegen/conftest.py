@@ -5,9 +5,12 @@ import sys
 from dataclasses import dataclass
 
 import pytest
+from hypothesis import settings
 
 from codegen.__main__ import main
 from tests.codegen.tiny import tiny
+
+settings.register_profile("campaign", max_examples=2000)
 
 
 @dataclass(frozen=True)

@@ -25,18 +25,13 @@ from codegen.spec import ContractSpec
 from codegen.targets.python import render
 from tests.codegen.random_contracts import broken_contracts, contracts, to_yaml
 
-SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example]
-settings.register_profile("campaign", max_examples=3000, deadline=None, suppress_health_check=SLOW)
 IS_CAMPAIGN = settings.get_current_profile_name() == "campaign"
 
 
 def at_most(number):
     """Try a few contracts by default, and as many as the profile says in a campaign."""
-    return settings(
-        deadline=None,
-        suppress_health_check=SLOW,
-        max_examples=settings.default.max_examples if IS_CAMPAIGN else number,
-    )
+    examples = settings().max_examples if IS_CAMPAIGN else number
+    return settings(deadline=None, suppress_health_check=list(HealthCheck), max_examples=examples)
 
 
 def compile_text(text):
