@@ -1,12 +1,12 @@
 """A release freezes a contract and golden records of it, once and for good."""
 
 import json
-import shutil
 
 import pytest
 
 from codegen.targets import sql
 from tests.codegen.compat.zoo import (
+    EVERYTHING,
     LAYOUT,
     PYTHON,
     compare_with_released,
@@ -16,37 +16,6 @@ from tests.codegen.compat.zoo import (
     run,
     spell,
 )
-
-EVERYTHING = """\
-count: {type: int, unit: "1", range: [1, 9], arg: true, doc: C.}
-length: {type: float, unit: s, nullable: true, nonfinite: string, arg: true, doc: L.}
-code: {type: str, pattern: "[a-f]+", length: [2, 4], arg: true, doc: C.}
-is_fed: {type: bool, default: false, arg: true, doc: I.}
-moods: {type: "Mood[]{}", arg: true, missing: {}, doc: M.}
-"""
-
-
-@pytest.fixture(scope="module")
-def released(tmp_path_factory):
-    """Return a folder in which version 1.0.0 has been released; nobody may change it."""
-    folder = tmp_path_factory.mktemp("released")
-    code, out = release(folder, spell(fields=EVERYTHING))
-    assert code == 0, out
-    return folder
-
-
-@pytest.fixture
-def zoo(released, tmp_path):
-    """Return a folder of one's own in which version 1.0.0 has been released."""
-    shutil.copytree(released, tmp_path, dirs_exist_ok=True)
-    return tmp_path
-
-
-def edit(path, old, new):
-    """Replace a text in a file, where it must stand."""
-    text = path.read_text()
-    assert old in text
-    path.write_text(text.replace(old, new))
 
 
 def test_a_release_is_a_baseline_and_golden_records(zoo):
@@ -81,7 +50,8 @@ def test_golden_records_have_every_value_of_every_field(zoo):
     assert {payload["count"] for payload in payloads} == {1, 3, 9}
     assert {"NaN", "Infinity", "-Infinity", None} < {payload["length"] for payload in payloads}
     assert {payload["is_fed"] for payload in payloads} == {False, True}
-    assert [{}, {"key 0": ["CALM"]}][0] in [payload["moods"] for payload in payloads]
+    assert {} in [payload["moods"] for payload in payloads]
+    assert any(["CALM"] in payload["moods"].values() for payload in payloads)
     assert all(2 <= len(payload["code"]) <= 4 for payload in payloads)
 
 
@@ -139,102 +109,6 @@ def test_a_release_says_which_exemptions_to_remove(zoo):
     assert code == 0
     assert out.endswith("remove the exemption EVT006 FED; from now on it excuses nothing\n")
     assert compare_with_released(zoo, text, "--today", "2026-03-01")[0] == 1
-
-
-@pytest.mark.parametrize(
-    ("name", "old", "new", "message"),
-    [
-        ("1.0.0.json", "What is eaten.", "What it eats.", "1.0.0: it is not as it was released"),
-        ("1.0.0.jsonl", '"count":9', '"count":8', "1.0.0: its golden records are not as they were"),
-    ],
-)
-def test_what_was_released_is_not_edited(zoo, name, old, new, message):
-    edit(zoo / "history" / name, old, new)
-    code, findings = compare_with_released(zoo, spell(fields=EVERYTHING))
-    (finding,) = [one for one in findings if one["rule"] == "SPC007"]
-    assert code == 1
-    assert finding["path"] == "history/1.0.0.json"
-    assert message in finding["message"]
-
-
-def test_an_edited_baseline_is_found_as_a_file_too(zoo):
-    edit(zoo / "history" / "1.0.0.json", "What is eaten.", "What it eats.")
-    _, out, _ = run(zoo, "compat", "history/1.0.0.json", "zoo.yaml")
-    assert "SPC007 policy  1.0.0: it is not as it was released" in out
-
-
-def test_a_release_in_between_is_not_lost(zoo):
-    for version in ("1.0.1", "1.0.2"):
-        release(zoo, spell(version, fields=EVERYTHING, event=f"owner: number {version[-1]}"))
-    (zoo / "history" / "1.0.1.json").unlink()
-    text = spell("1.0.2", fields=EVERYTHING, event="owner: number 2")
-    _, findings = compare_with_released(zoo, text)
-    (finding,) = [one for one in findings if one["rule"] == "SPC007"]
-    assert finding["path"] == "history/1.0.2.json"
-    assert "the release before it is not the one that it followed" in finding["message"]
-
-
-def test_a_baseline_keeps_its_name(zoo):
-    (zoo / "history" / "1.0.0.json").rename(zoo / "history" / "1.0.1.json")
-    _, findings = compare_with_released(zoo, spell(fields=EVERYTHING))
-    (finding,) = [one for one in findings if one["rule"] == "SPC007"]
-    assert "it holds version 1.0.0" in finding["message"]
-
-
-@pytest.mark.parametrize(
-    ("golden", "message"),
-    [
-        (None, "1.0.0.jsonl is gone"),
-        ("", "there is no record of FED"),
-        ("no JSON", "there is no record of FED"),
-    ],
-)
-def test_every_released_event_has_golden_records(zoo, golden, message):
-    path = zoo / "history" / "1.0.0.jsonl"
-    path.unlink() if golden is None else path.write_text(golden)
-    _, findings = compare_with_released(zoo, spell(fields=EVERYTHING))
-    (finding,) = [one for one in findings if one["rule"] == "SPC005"]
-    assert message in finding["message"]
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ("", "a baseline is JSON: Expecting value"),
-        ("[]", "a baseline has the keys contract, digest, golden, previous, shapes, version"),
-        ('{"contract": {}, "digest": 1, "golden": "", "previous": "", "shapes": {}, "version": ""}', "digest must be a text"),
-        ('{"contract": {}, "digest": "", "golden": "", "previous": "", "shapes": {}, "version": ""}', "contract.version must be"),
-        ('{"contract": [], "digest": "", "golden": "", "previous": "", "shapes": {}, "version": ""}', "contract must be an object"),
-        ("[" * 100_000, "a baseline is JSON: maximum recursion depth"),
-        ("\udcff", "a baseline is JSON: 'utf-8' codec can't decode"),
-    ],
-)  # fmt: skip
-def test_what_is_no_baseline_is_refused(zoo, content, message):
-    (zoo / "history" / "1.0.0.json").write_text(content, errors="surrogateescape")
-    code, out, err = run(zoo, "compat", *LAYOUT)
-    assert (code, out) == (2, "")
-    assert f"history/1.0.0.json:1:1: error HIS001 {message}" in err
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "message"),
-    [
-        ('"typescript": {', '"typescript": 1, "x": {', "shapes must be objects by target"),
-        ('"type": "Mood"', '"type": "Modd"', "must be a type, got Modd"),
-        ('"stability": "stable"', '"stability": "firm"', "must be one of development, beta, stable"),
-        ('"open"', '"opn"', 'has no attribute "opn"; another codegen wrote it'),
-        ('"wire": "name"', '"wire": 1', "fields[0].wire must be a str"),
-        ('"value": 1', '"value": "1"', "members[0].value must be a int"),
-        ('"version": "1.0.0",\n  "enums"', '"version": "1.x",\n  "enums"', "a version must be a version like 1.0.0, got 1.x"),
-    ],
-)  # fmt: skip
-def test_a_baseline_of_another_form_is_refused(tmp_path, old, new, message):
-    release(tmp_path, spell(mood="open: true"))
-    path = tmp_path / "history" / "1.0.0.json"
-    path.write_text(path.read_text().replace(old, new, 1))
-    code, _, err = run(tmp_path, "compat", *LAYOUT)
-    assert code == 2
-    assert message in err
 
 
 def test_upcasts_are_not_edited_once_released(zoo):
@@ -300,6 +174,6 @@ def test_what_cannot_be_compared_is_told(zoo, arguments, message):
     assert message in err
 
 
-def test_a_day_that_is_none_is_refused(zoo, capsys):
+def test_a_day_that_is_none_is_refused(zoo):
     with pytest.raises(SystemExit, match="2"):
         run(zoo, "compat", "--today", "tomorrow")

@@ -12,6 +12,14 @@ from codegen.history.decoding import load_decoder
 
 BASE = (Path(__file__).parent / "zoo.yaml").read_text()
 LAYOUT = ("--spec", "zoo.yaml", "--out", "zoo/_generated", "--package", "zoo._generated")
+# A field of every kind that golden records know.
+EVERYTHING = """\
+count: {type: int, unit: "1", range: [1, 9], arg: true, doc: C.}
+length: {type: float, unit: s, nullable: true, nonfinite: string, arg: true, doc: L.}
+code: {type: str, pattern: "[a-f]+", length: [2, 4], arg: true, doc: C.}
+is_fed: {type: bool, default: false, arg: true, doc: I.}
+moods: {type: "Mood[]{}", arg: true, missing: {}, doc: M.}
+"""
 PYTHON = (*LAYOUT, "--target", "python", "--no-format")
 
 
