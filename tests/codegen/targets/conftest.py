@@ -2,8 +2,8 @@
 
 import importlib
 import json
-import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -69,6 +69,29 @@ class Generated:
         return (self.layout.roots["docs"] / "telemetry.md").read_text(encoding="utf-8")
 
 
+@contextmanager
+def generate(spec: Path, folder: Path, package: str) -> Iterator[Generated]:
+    """Generate everything from a contract, to be imported while the context lasts."""
+    layout = Layout(
+        spec=spec,
+        spec_name=spec.name,
+        package=package,
+        roots={
+            "package": folder / package,
+            "docs": folder / "docs",
+            "tests": folder / f"{package}_tests",
+        },
+        command="make codegen",
+    )
+    generated = Generated(layout, f"{package}_tests")
+    for file in render(generated.contract, layout, Settings(is_formatted=False)):
+        file.path.parent.mkdir(exist_ok=True)
+        file.path.write_text(file.text, encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(folder))
+        yield generated
+
+
 @pytest.fixture(scope="session")
 def ours() -> Generated:
     return Generated(our_layout(), "tests._generated")
@@ -76,24 +99,7 @@ def ours() -> Generated:
 
 @pytest.fixture(scope="session")
 def everything(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Generated]:
-    folder = tmp_path_factory.mktemp("everything")
-    layout = Layout(
-        spec=EVERYTHING,
-        spec_name=EVERYTHING.name,
-        package="everything",
-        roots={
-            "package": folder / "everything",
-            "docs": folder / "docs",
-            "tests": folder / "everything_tests",
-        },
-        command="make codegen",
-    )
-    generated = Generated(layout, "everything_tests")
-    for file in render(generated.contract, layout, Settings(is_formatted=False)):
-        file.path.parent.mkdir(exist_ok=True)
-        file.path.write_text(file.text, encoding="utf-8")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "path", [str(folder), *sys.path])
+    with generate(EVERYTHING, tmp_path_factory.mktemp("everything"), "everything") as generated:
         yield generated
 
 

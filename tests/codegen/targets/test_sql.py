@@ -161,6 +161,7 @@ def test_a_view_says_what_it_is(everything, ask):
 def test_no_two_columns_are_alike(folder):
     (folder / "small.yaml").write_text(SMALL, encoding="utf-8")
     contract = compile_contract(folder / "small.yaml", "small.yaml", Findings())
+    assert contract is not None
     (output,) = sql.render(contract, "small")
     payload = {"event": "x", "payload_event": True, "empty": {}}
     write(folder, json.dumps({"event": "SAID", "v": "1.0.0", "payload": payload}))

@@ -1,0 +1,97 @@
+"""What it means that all targets agree on lines, and on the columns of tables of them."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
+from enum import IntEnum
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow
+from jsonschema import Draft202012Validator
+
+from tests.codegen.targets.conftest import Generated
+
+Row = dict[str, Any]
+Line = tuple[Any, Any]
+
+
+@contextmanager
+def open_views(generated: Generated, log: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Make the SQL views over a log file."""
+    log.touch()
+    with duckdb.connect() as connection:
+        connection.execute(f"SET VARIABLE run_log = '{log}'")
+        connection.execute(generated.read("views.sql"))
+        yield connection
+
+
+def check_line(generated: Generated, line: Line) -> None:
+    """Hold codec and JSON Schema against what was drawn."""
+    written = generated.codec.encode_line(*line)
+    # Unlike ==, repr takes NaN for NaN.
+    assert repr(generated.codec.decode_line(written)) == repr(line)
+    Draft202012Validator(generated.schema).validate(json.loads(written))
+
+
+def check_tables(
+    generated: Generated, views: duckdb.DuckDBPyConnection, log: Path, lines: Iterable[Line]
+) -> None:
+    """Hold the SQL views over `log` and the Arrow schemas against what was drawn."""
+    log.write_bytes(b"".join(generated.codec.encode_line(*line) for line in lines))
+    rows: dict[str, list[Row]] = defaultdict(list)
+    for envelope, payload in lines:
+        rows[envelope.event].append(to_row(envelope, payload))
+    for event, expected in rows.items():
+        table = pyarrow.Table.from_pylist(expected, schema=generated.schema_of(event))
+        table.validate(full=True)
+        viewed = views.sql(f'FROM "{event.lower()}"').to_arrow_table()
+        assert repr(table.to_pylist(maps_as_pydicts="strict")) == repr(expected)
+        assert repr(viewed.to_pylist(maps_as_pydicts="strict")) == repr(expected)
+        nulls = {name for name in table.column_names if table[name].null_count}
+        assert not [name for name in nulls if not table.schema.field(name).nullable]
+
+
+def check_columns(generated: Generated, views: duckdb.DuckDBPyConnection) -> None:
+    """Hold the columns of the SQL views against those of the Arrow schemas."""
+    for event in generated.contract.events:
+        viewed = views.sql(f'FROM "{event.name.lower()}"').to_arrow_table().schema
+        assert spell_all(viewed) == spell_all(generated.schema_of(event.name))
+
+
+def to_row(envelope: Any, payload: Any) -> Row:
+    """Put envelope and payload side by side, as tables have them."""
+    row: Row = to_plain(envelope)
+    told: Row = to_plain(payload)
+    return row | {f"payload_{key}" if key in row else key: told[key] for key in told}
+
+
+def to_plain(value: Any) -> Any:
+    """Turn dataclasses into dicts, tuples into lists and enums into names."""
+    if isinstance(value, IntEnum):
+        return value.name
+    if is_dataclass(value):
+        return {one.name: to_plain(getattr(value, one.name)) for one in fields(value)}
+    if isinstance(value, tuple):
+        return [to_plain(item) for item in value]
+    return {key: to_plain(value[key]) for key in value} if isinstance(value, dict) else value
+
+
+def spell_all(columns: Any) -> list[tuple[str, str]]:
+    return [(column.name, spell(column.type)) for column in columns]
+
+
+def spell(of: Any) -> str:
+    """Spell a type as SQL and Arrow both know it: DuckDB tells enums as dictionaries, and no nullability."""
+    if pyarrow.types.is_dictionary(of):
+        return spell(of.value_type)
+    if pyarrow.types.is_struct(of):
+        return str(spell_all(of))
+    if pyarrow.types.is_list(of):
+        return f"{spell(of.value_type)}[]"
+    if pyarrow.types.is_map(of):
+        return f"{spell(of.key_type)}: {spell(of.item_type)}"
+    return str(of)
