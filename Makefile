@@ -24,7 +24,7 @@ train: $(STAMP) ## grow a network on real digits, with telemetry in runs/
 	$(BIN)/esper train
 
 test: $(STAMP) ## run the tests, then see that real runs exercise the contract
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 	rm -rf $(COVERAGE_RUNS)
 	$(BIN)/esper train --run-dir $(COVERAGE_RUNS) --epochs 58 --no-baseline --inject-fault nan@12 >/dev/null
 	$(BIN)/esper train --run-dir $(COVERAGE_RUNS) --resume latest --epochs 60 >/dev/null
@@ -36,6 +36,7 @@ check: $(STAMP) ## format, lint, types; drift, compatibility and coverage of the
 	$(BIN)/ruff check --quiet $(SOURCES)
 	$(BIN)/mypy
 	$(BIN)/python -m codegen check
+	$(BIN)/python -m codegen compat
 	$(BIN)/python -m codegen coverage
 
 codegen: $(STAMP) ## write src/esper/_generated from specs/telemetry.yaml
