@@ -6,7 +6,7 @@ from typing import Protocol
 from esper.leyline.actions import Action
 from esper.leyline.signals import TrainingSignals
 
-PolicyState = Mapping[str, int | float | str | None | Mapping[str, float]]
+PolicyState = Mapping[str, int | float | str | Mapping[str, float] | None]
 """A policy's memory in plain values, so that a checkpoint can hold it."""
 
 
