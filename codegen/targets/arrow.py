@@ -18,6 +18,7 @@ from codegen.pycode.imports import import_block, names_used
 from codegen.pycode.modules import fields_name
 from codegen.pycode.quoting import Python, code, doc, ident, join, lit
 from codegen.quoting.columns import name_columns
+from codegen.quoting.wording import name_unit
 
 _PATH = "arrow_schemas.py"
 _TEMPLATES = environment("arrow", Python)
@@ -69,8 +70,9 @@ def _declare(columns: Iterable[tuple[str, Value]]) -> list[Python]:
         parts = [lit(column), _spell(value.type)]
         if not value.nullable:
             parts.append(Python("nullable=False"))
-        if value.unit not in (None, "1"):
-            parts.append(code('metadata={"unit": {unit}}', unit=lit(value.unit)))
+        unit = name_unit(value)
+        if unit:
+            parts.append(code('metadata={"unit": {unit}}', unit=lit(unit)))
         declared.append(code("field({parts})", parts=join(", ", parts)))
     return declared
 

@@ -17,6 +17,7 @@ from codegen.model import (
 )
 from codegen.nodes import Bounds
 from codegen.output import Chunk, Output, Target
+from codegen.quoting.wording import describe
 
 Schema = dict[str, Any]
 
@@ -38,7 +39,13 @@ def render(contract: Contract, package: str) -> Iterator[Output]:
     yield Output(_PATH, (Chunk("", f"{text}\n"),))
 
 
-TARGET = Target(name="json_schema", root="package", outputs=lambda contract: [_PATH], render=render)
+TARGET = Target(
+    name="json_schema",
+    root="package",
+    outputs=lambda contract: [_PATH],
+    render=render,
+    sources=("quoting",),
+)
 
 
 def line_schema(contract: Contract) -> Schema:
@@ -88,8 +95,7 @@ def _value(value: Value) -> Schema:
     schema = _type(value, value.type, value.length or _OPEN)
     if value.nullable:
         schema = _or_null(schema)
-    doc = f"{value.doc} [{value.unit}]" if value.unit not in (None, "1") else value.doc
-    schema = {"description": doc, **schema}
+    schema = {"description": describe(value), **schema}
     if value.deprecated:
         schema["deprecated"] = True
     if value.missing is not None:
@@ -106,33 +112,31 @@ def _or_null(schema: Schema) -> Schema:
 def _type(value: Value, of: Type, length: Bounds) -> Schema:
     match of:
         case Primitive("int"):
-            bounds = value.range or _OPEN
-            return {"type": "integer", **_bound("imum", _within_int64(bounds))}
+            bounds = _within_int64(value.range or _OPEN)
+            return {"type": "integer", **_limit(bounds, "minimum", "maximum")}
         case Primitive("float"):
-            number = {"type": "number", **_bound("imum", value.range or _OPEN)}
+            bounds = value.range or _OPEN
+            number = {"type": "number", **_limit(bounds, "minimum", "maximum")}
             return {"anyOf": [number, _NONFINITE]} if value.nonfinite == "string" else number
         case Primitive("bool"):
             return {"type": "boolean"}
         case Primitive():
-            # Only whole texts match, but anchors bind tighter than the pattern's own alternatives.
+            # Without the group, an anchor would hold for the first or last alternative alone.
             pattern = {} if value.pattern is None else {"pattern": f"^(?:{value.pattern})$"}
-            return {"type": "string", **_bound("Length", length), **pattern}
+            return {"type": "string", **_limit(length, "minLength", "maxLength"), **pattern}
         case EnumType(enum) | RecordType(enum):
             return _refer(enum.name)
         case ListType(item):
             items = _type(value, item, _OPEN)
-            return {"type": "array", "items": items, **_bound("Items", length)}
+            return {"type": "array", "items": items, **_limit(length, "minItems", "maxItems")}
         case MapType(item):
             items = _type(value, item, _OPEN)
-            return {
-                "type": "object",
-                "additionalProperties": items,
-                **_bound("Properties", length),
-            }
+            limits = _limit(length, "minProperties", "maxProperties")
+            return {"type": "object", "additionalProperties": items, **limits}
 
 
-def _bound(what: str, bounds: Bounds) -> Schema:
-    limits = {f"min{what}": bounds.low, f"max{what}": bounds.high}
+def _limit(bounds: Bounds, least: str, greatest: str) -> Schema:
+    limits = {least: bounds.low, greatest: bounds.high}
     return {keyword: limit for keyword, limit in limits.items() if limit is not None}
 
 

@@ -24,6 +24,7 @@ from codegen.output import Chunk, Output, Target
 from codegen.printable import environment
 from codegen.pycode.modules import helper_name
 from codegen.quoting.markdown import Markdown, code, join, link, span, text
+from codegen.quoting.wording import name_unit
 
 _PATH = "telemetry.md"
 _TEMPLATES = environment("markdown", Markdown)
@@ -77,8 +78,8 @@ def _chunks(contract: Contract, package: str) -> Iterator[Chunk]:
 
 
 def _chunk(key: str, template: str, **values: object) -> Chunk:
-    text = _TEMPLATES.get_template(template).render(**values).strip("\n")
-    return Chunk(key, f"\n{text}\n")
+    body = _TEMPLATES.get_template(template).render(**values).strip("\n")
+    return Chunk(key, f"\n{body}\n")
 
 
 def _event(event: Event, family: Family, contract: Contract, package: str) -> Chunk:
@@ -184,7 +185,7 @@ def _tabulate_values(values: Iterable[Value]) -> Table:
             "field": span(value.name),
             "key": _name_keys(value),
             "type": _name_type(value),
-            "unit": text(value.unit) if value.unit not in (None, "1") else _NOTHING,
+            "unit": text(name_unit(value)),
             "range": _name_limits(value),
             "default": _name_defaults(value),
             "from": _name_capture(value) if isinstance(value, Field) else _NOTHING,

@@ -23,6 +23,7 @@ from codegen.output import Chunk, Output, Target
 from codegen.printable import environment
 from codegen.quoting.columns import name_columns
 from codegen.quoting.sql import Sql, code, comment, join, lit, name
+from codegen.quoting.wording import describe
 
 _PATH = "views.sql"
 _TEMPLATES = environment("sql", Sql)
@@ -79,11 +80,10 @@ def _view(event: Event, envelope: Envelope) -> Chunk:
 
 def _column(expression: Sql, value: Value, column: str) -> dict[str, Sql]:
     """Prepare a column of a view."""
-    unit = f" [{value.unit}]" if value.unit not in (None, "1") else ""
     named = code("$expression AS $column", expression=expression, column=name(column))
     return {
         "expression": expression if expression == name(column) else named,
-        "comment": comment(f"{value.doc}{unit}"),
+        "comment": comment(describe(value)),
     }
 
 

@@ -15,6 +15,7 @@ from codegen.model import (
 from codegen.output import Chunk, Output, Target
 from codegen.printable import environment
 from codegen.quoting.typescript import TypeScript, code, doc, key, lit, name
+from codegen.quoting.wording import describe
 
 NAMES = ("VERSION", "NonFinite", "Envelope", "Line")
 """Types that the module has whatever the contract says."""
@@ -52,7 +53,7 @@ def _chunks(contract: Contract) -> Iterator[Chunk]:
     for event in contract.events:
         yield _interface(event.payload, event.doc, event.fields)
     yield _chunk(
-        "lines",
+        "Envelope",
         "lines.ts.j2",
         doc=doc(contract.envelope.doc),
         fields=[
@@ -83,14 +84,14 @@ def _properties(fields: Iterable[Value]) -> Iterator[dict[str, TypeScript]]:
         is_certain = value.missing is None and not value.aliases
         for one in (value.wire, *value.aliases):
             yield {
-                "doc": doc(_describe(value)),
+                "doc": doc(_comment(value)),
                 "key": key(one) if is_certain else code("$key?", key=key(one)),
                 "type": code("$of | null", of=of) if value.nullable else of,
             }
 
 
-def _describe(value: Value) -> str:
-    text = f"{value.doc} [{value.unit}]" if value.unit not in (None, "1") else value.doc
+def _comment(value: Value) -> str:
+    text = describe(value)
     return f"{text} @deprecated {value.deprecated}" if value.deprecated else text
 
 
@@ -100,9 +101,7 @@ def _spell(value: Value, of: Type) -> TypeScript:
             return TypeScript("number | NonFinite")
         case Primitive(primitive):
             return TypeScript(_PRIMITIVES[primitive])
-        case EnumType(named):
-            return name(named.name)
-        case RecordType(named):
+        case EnumType(named) | RecordType(named):
             return name(named.name)
         case ListType(item):
             inner = _spell(value, item)
