@@ -125,6 +125,11 @@ def test_an_event_says_what_is_known_of_it(everything):
         assert said in text
 
 
+def test_an_event_of_the_past_is_not_emitted(everything):
+    assert "- Not told since: 2.0.0\n" in everything.reference
+    assert "emit_once_said" not in everything.reference
+
+
 def test_a_column_that_says_nothing_is_left_out(everything):
     assert read_tables(everything.reference)["Line2"][0][0] == ["field", "type", "range", "meaning"]
 
