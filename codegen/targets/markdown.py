@@ -1,42 +1,17 @@
 """Target Markdown: the reference of the contract, for people."""
 
-import json
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 
-from codegen.model import (
-    Contract,
-    Enum,
-    EnumType,
-    Event,
-    Family,
-    Field,
-    FromCaller,
-    FromContext,
-    FromSource,
-    Record,
-    RecordType,
-    Reserved,
-    Value,
-)
-from codegen.nodes import Bounds
+from codegen.model import Contract, Enum, Event, Family, Record
 from codegen.output import Chunk, Output, Target
 from codegen.printable import environment
 from codegen.pycode.modules import helper_name
-from codegen.quoting.markdown import Markdown, code, join, link, span, text
-from codegen.quoting.wording import name_unit
+from codegen.quoting.markdown import Markdown, code, join, span, text
+from codegen.reference.cells import explain
+from codegen.reference.tables import tabulate, tabulate_reserved, tabulate_values
 
 _PATH = "telemetry.md"
 _TEMPLATES = environment("markdown", Markdown)
-_NOTHING = Markdown("")
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A table, without the columns in which nothing is said."""
-
-    headings: list[Markdown]
-    rows: list[list[Markdown]]
 
 
 def render(contract: Contract, package: str) -> Iterator[Output]:
@@ -49,7 +24,7 @@ TARGET = Target(
     root="docs",
     outputs=lambda contract: [_PATH],
     render=render,
-    sources=("quoting",),
+    sources=("quoting", "reference"),
 )
 
 
@@ -60,8 +35,8 @@ def _chunks(contract: Contract, package: str) -> Iterator[Chunk]:
         version=text(contract.version),
         package=span(package),
         doc=text(contract.envelope.doc),
-        table=_tabulate_values(contract.envelope.fields),
-        context=_tabulate_values(contract.context),
+        table=tabulate_values(contract.envelope.fields),
+        context=tabulate_values(contract.context),
     )
     for family in contract.families:
         yield _chunk(family.name, "family.md.j2", name=text(family.name), doc=text(family.doc))
@@ -74,7 +49,7 @@ def _chunks(contract: Contract, package: str) -> Iterator[Chunk]:
     for enum in contract.enums:
         yield _enum(enum)
     if contract.retired:
-        yield _chunk("retired", "retired.md.j2", table=_tabulate_reserved(contract.retired))
+        yield _chunk("retired", "retired.md.j2", table=tabulate_reserved(contract.retired))
 
 
 def _chunk(key: str, template: str, **values: object) -> Chunk:
@@ -92,8 +67,8 @@ def _event(event: Event, family: Family, contract: Contract, package: str) -> Ch
             *_event_facts(event, f"{package}.{family.name}", contract),
             *_group_facts(event, contract),
         ],
-        table=_tabulate_values(event.fields),
-        reserved=_tabulate_reserved(event.reserved),
+        table=tabulate_values(event.fields),
+        reserved=tabulate_reserved(event.reserved),
     )
 
 
@@ -105,8 +80,8 @@ def _record(record: Record) -> Chunk:
         name=text(record.name),
         doc=text(record.doc),
         facts=facts,
-        table=_tabulate_values(record.fields),
-        reserved=_tabulate_reserved(record.reserved),
+        table=tabulate_values(record.fields),
+        reserved=tabulate_reserved(record.reserved),
     )
 
 
@@ -115,7 +90,7 @@ def _enum(enum: Enum) -> Chunk:
         {
             "number": text(str(member.value)),
             "name": span(member.name),
-            "meaning": _explain(member.doc, member.deprecated),
+            "meaning": explain(member.doc, member.deprecated),
         }
         for member in enum.members
     ]
@@ -133,8 +108,8 @@ def _enum(enum: Enum) -> Chunk:
         name=text(enum.name),
         doc=text(enum.doc),
         facts=[text("Readers accept names that they do not know.")] if enum.open else [],
-        table=_tabulate(rows),
-        reserved=_tabulate([]),
+        table=tabulate(rows),
+        reserved=tabulate([]),
     )
 
 
@@ -171,110 +146,3 @@ def _group_facts(event: Event, contract: Contract) -> Iterator[Markdown]:
 
 def _fact(name: str, told: Markdown) -> Markdown:
     return code("$name: $told", name=text(name), told=told)
-
-
-def _tabulate(rows: Iterable[dict[str, Markdown]]) -> Table:
-    listed = list(rows)
-    columns = [key for key in (listed[0] if listed else ()) if any(row[key] for row in listed)]
-    return Table([text(one) for one in columns], [[row[one] for one in columns] for row in listed])
-
-
-def _tabulate_values(values: Iterable[Value]) -> Table:
-    return _tabulate(
-        {
-            "field": span(value.name),
-            "key": _name_keys(value),
-            "type": _name_type(value),
-            "unit": text(name_unit(value)),
-            "range": _name_limits(value),
-            "default": _name_defaults(value),
-            "from": _name_capture(value) if isinstance(value, Field) else _NOTHING,
-            "since": text(value.since or ""),
-            "meaning": _explain(value.doc, value.deprecated),
-        }
-        for value in values
-    )
-
-
-def _tabulate_reserved(names: Iterable[Reserved]) -> Table:
-    return _tabulate(
-        {
-            "retired": span(one.name),
-            "until": text(one.last or ""),
-            "meaning": text(one.doc),
-        }
-        for one in names
-    )
-
-
-def _explain(doc: str, deprecated: str | None) -> Markdown:
-    if deprecated is None:
-        return text(doc)
-    return code("**Deprecated:** $why $doc", why=text(deprecated), doc=text(doc))
-
-
-def _name_keys(value: Value) -> Markdown:
-    keys = [] if value.wire == value.name else [span(value.wire)]
-    if value.aliases:
-        keys.append(code("once $old", old=join(", ", [span(one) for one in value.aliases])))
-    return join(", ", keys)
-
-
-def _name_type(value: Value) -> Markdown:
-    inner = value.innermost
-    is_ours = isinstance(inner, EnumType | RecordType)
-    named = link(str(value.type), str(inner).lower()) if is_ours else span(str(value.type))
-    return code("$type or null", type=named) if value.nullable else named
-
-
-def _name_limits(value: Value) -> Markdown:
-    limits = []
-    if value.range:
-        limits.append(_name_bounds(value.range, ""))
-    if value.length:
-        is_text = str(value.type) == "str"
-        limits.append(_name_bounds(value.length, " characters" if is_text else " items"))
-    if value.pattern:
-        limits.append(span(value.pattern))
-    if value.nonfinite != "error":
-        limits.append(
-            text("or NaN, ±Infinity" if value.nonfinite == "string" else "NaN becomes null")
-        )
-    return join("; ", [one for one in limits if one])
-
-
-def _name_bounds(bounds: Bounds, what: str) -> Markdown:
-    low, high = bounds.low, bounds.high
-    if low is not None and high is not None:
-        return text(f"{low} to {high}{what}" if low != high else f"{low}{what}")
-    if low is not None:
-        return text(f"{low} or more{what}" if what else f"from {low}")
-    return text(f"up to {high}{what}") if high is not None else _NOTHING
-
-
-def _name_defaults(value: Value) -> Markdown:
-    said = []
-    if value.default is not None:
-        said.append(_name_plain(value.default.value))
-    if value.missing is not None:
-        said.append(code("$value when missing", value=_name_plain(value.missing.value)))
-    return join("; ", said)
-
-
-def _name_plain(plain: object) -> Markdown:
-    """Print a value as JSON would have it."""
-    return span(json.dumps(plain, ensure_ascii=False))
-
-
-def _name_capture(value: Field) -> Markdown:
-    match value.capture:
-        case FromCaller():
-            said = [text("argument")]
-        case FromContext():
-            said = [text("context")]
-        case FromSource(attribute, guard):
-            said = [span(f"source.{attribute}")]
-            if guard:
-                said.append(code("while $guard", guard=span(f"source.{guard}")))
-    said += [text(one) for one in (value.phase, value.reduce) if one]
-    return join(", ", said)

@@ -1,0 +1,1 @@
+"""Reference: what the reference of a contract says, cell by cell."""

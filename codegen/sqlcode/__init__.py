@@ -1,0 +1,1 @@
+"""Sqlcode: pieces of SQL from which the views are made."""
