@@ -51,6 +51,9 @@ class ProgressSink:
             self._bar = self._progress.add_task(self._title, total=self._epochs, state="")
             self._progress.start()
         self._progress.update(self._bar, completed=epoch, state=text)
+        if epoch >= self._epochs:
+            # Only one live display can be on a console at a time, and the host alone may come next.
+            self._progress.stop()
 
 
 def _describe(payload: EpochCompletedPayload) -> str:
