@@ -148,7 +148,7 @@ class TolariaGovernor:
         """Put the network back to a snapshot, prune its live seeds, and return the report.
 
         It goes back to the newest snapshot that has proved itself, the next time to an older one, and takes further
-        measures if that repeats itself. What optimizers remember is cleared or restored; gradients are dropped. The report
+        measures if that repeats itself. What optimizers remember is cleared or restored. The report
         says what led to it, as it was before the counters were reset. A rollback beyond the budget is the last:
         `stop_report` says so, and every further verdict.
 
@@ -265,8 +265,9 @@ class TolariaGovernor:
         self._alarm = None
         if verdict.is_anomalous:
             verdict = self._note(verdict, LossSeries.STEPS)
-        if verdict.severity is Severity.SKIP:
+        if not verdict.may_step:
             self._recovery.drop_gradients()
+        if verdict.severity is Severity.SKIP:
             self._recovery.tell_of_skip(verdict, self._judge, self.step)
         elif verdict:
             verdict = self._go_back(verdict)
@@ -288,7 +289,6 @@ class TolariaGovernor:
         try:
             self.execute_rollback()
         except SnapshotError as error:
-            self._recovery.drop_gradients()
             assert verdict.reason is not None
             self.stop_report = self._recovery.stop(verdict.reason, self.step, str(error))
             return replace(verdict, severity=Severity.STOP)

@@ -96,9 +96,6 @@ class Inventory:
         for name, optimizer in optimizers.items():
             self._walk_optimizer(optimizer, name, model, self._watch)
         self._watch.start()
-        self._leaves = [
-            tensor for tensor in self._watch.tensors if isinstance(tensor, nn.Parameter)
-        ]
         self.fingerprint = _fingerprint(self.entries.values())
 
     def is_current(self) -> bool:
@@ -108,13 +105,7 @@ class Inventory:
     def let_go(self) -> None:
         """Keep the names only: what is no longer current must not keep old tensors alive."""
         self._watch = None
-        self._leaves = []
         self.memory, self.extras, self.parameters = {}, {}, {}
-
-    def drop_gradients(self) -> None:
-        """Forget the gradients of all parameters that are saved."""
-        for tensor in self._leaves:
-            tensor.grad = None
 
     def form(self, key: str) -> str | None:
         """Return the form of the tensor called `key`, tied names included; None if there is none."""

@@ -67,14 +67,13 @@ class Restoration:
         self._find_donors([snapshot, *(other for other in others if other is not snapshot)])
 
     def put_back_tensors(self, optimizers: Mapping[str, Optimizer]) -> None:
-        """Copy everything that the snapshot covers but for the plain state of companions, and drop gradients."""
+        """Copy everything that the snapshot covers but for the plain state of companions."""
         with torch.no_grad():
             if self._is_same:
                 self.snapshot.vault.write_back()
             else:
                 self._copy_by_name()
             self._put_back_optimizers(optimizers)
-        self._now.drop_gradients()
         for key, module in self._now.extras.items():
             # A slot's own record of its seed goes on, as the epochs do.
             if key in self.snapshot.plain.extras and not isinstance(module, SeedSlot):

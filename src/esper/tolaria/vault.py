@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,6 +35,20 @@ class _Stretch:
     """What is copied as it lies: here and at home."""
     tensors: list[tuple[Tensor, str]]
     """What is copied element by element: the tensor here and its key."""
+
+    def copy_in(self, memory: Mapping[str, Tensor]) -> None:
+        """Copy everything here; `memory` holds the tensors at home."""
+        for here, home in self.bytes:
+            here[:] = home
+        for view, key in self.tensors:
+            view.copy_(memory[key])
+
+    def copy_out(self, memory: Mapping[str, Tensor]) -> None:
+        """Copy everything home."""
+        for here, home in self.bytes:
+            home[:] = here
+        for view, key in self.tensors:
+            memory[key].copy_(view)
 
 
 class Vault:
@@ -83,10 +97,7 @@ class Vault:
         verify_s = 0.0
         total = 0
         for stretch in self._stretches:
-            for here, home in stretch.bytes:
-                here[:] = home
-            for view, key in stretch.tensors:
-                view.copy_(memory[key])
+            stretch.copy_in(memory)
             started = time.perf_counter()
             if stretch.is_finite is not None and not stretch.is_finite():
                 raise NotFiniteError("what a snapshot saves must be finite")
@@ -115,15 +126,12 @@ class Vault:
         """Copy every tensor to where it came from; the inventory must be current."""
         assert self.layout is not None
         memory = self.layout.inventory.memory
-        for stretch in self._stretches:
-            for here, home in stretch.bytes:
-                home[:] = here
-            for view, key in stretch.tensors:
-                memory[key].copy_(view)
-        for view, key in self._remote:
-            memory[key].copy_(view)
         # Bytes change behind autograd's back; a backward pass that still needs the old ones must say so.
         torch.autograd.graph.increment_version(list(memory.values()))
+        for stretch in self._stretches:
+            stretch.copy_out(memory)
+        for view, key in self._remote:
+            memory[key].copy_(view)
 
     def _make_room(self, sizes: dict[Group, int]) -> None:
         for group in list(self._buffers):

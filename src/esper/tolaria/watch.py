@@ -28,9 +28,6 @@ class Watch:
     Of modules it watches the dicts they keep their members in, of optimizers the cells of their state that hold tensors,
     of slots the side of the line they are on (empty, live or lasting), of tensors their memory: assigning to
     `.data` or moving a module swaps it behind the same object.
-
-    Attributes:
-        tensors: the tensors whose memory is watched, each once.
     """
 
     def __init__(self, slots: Iterable[SeedSlot]) -> None:
@@ -41,7 +38,7 @@ class Watch:
         self._counted: list[Mapping[Any, Any]] = []
         self._slots = list(slots)
         self._tensors: dict[int, tuple[str, Tensor]] = {}
-        self.tensors: list[Tensor] = []
+        self._pointed: list[Tensor] = []
         self._seen: _Look | None = None
 
     def add_module(self, module: nn.Module) -> None:
@@ -69,7 +66,7 @@ class Watch:
 
     def start(self) -> None:
         """Take what there is now as what should be."""
-        self.tensors = [tensor for _, tensor in self._tensors.values()]
+        self._pointed = [tensor for _, tensor in self._tensors.values()]
         self._seen = self._look()
 
     def is_quiet(self) -> bool:
@@ -91,5 +88,5 @@ class Watch:
             ],
             counts=list(map(len, self._counted)),
             sides=[(slot.is_empty, slot.is_live) for slot in self._slots],
-            addresses=list(map(Tensor.data_ptr, self.tensors)),
+            addresses=list(map(Tensor.data_ptr, self._pointed)),
         )
