@@ -1,7 +1,6 @@
 """Formats generated Python with the pinned black."""
 
 import re
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from codegen.errors import FormatterError
@@ -10,6 +9,9 @@ from codegen.pycode.quoting import LINE_LENGTH
 
 def installed_version() -> str:
     """Return the version of the black at hand; empty when there is none."""
+    # Importing this takes as long as reading a contract, which is wasted where nothing is formatted.
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version("black")
     except PackageNotFoundError:

@@ -5,111 +5,113 @@ whatever slipped through quoting, a class or a call that nobody declared, stops 
 """
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from codegen.errors import GateError
 from codegen.model import Contract, Value
-from codegen.pycode.modules import STANDARD, STATIC, names_of
+from codegen.output import Output
+from codegen.pycode.modules import STANDARD, STATIC, find_homes, names_of
+from codegen.pycode.syntax import read_syntax
 
-_NODES: tuple[type[ast.AST], ...] = (
-    ast.Module, ast.ClassDef, ast.FunctionDef, ast.arguments, ast.arg, ast.keyword, ast.Return,
-    ast.Assign, ast.AnnAssign, ast.AugAssign, ast.For, ast.If, ast.Raise, ast.Try, ast.ExceptHandler,
-    ast.Import, ast.ImportFrom, ast.alias, ast.Expr, ast.Pass, ast.BoolOp, ast.boolop, ast.BinOp,
-    ast.operator, ast.UnaryOp, ast.unaryop, ast.IfExp, ast.Dict, ast.ListComp, ast.DictComp,
-    ast.SetComp, ast.GeneratorExp, ast.comprehension, ast.Compare, ast.cmpop, ast.Call,
-    ast.JoinedStr, ast.FormattedValue, ast.Constant, ast.Attribute, ast.Subscript, ast.Starred,
-    ast.Name, ast.List, ast.Tuple, ast.Slice, ast.expr_context,
-)  # fmt: skip
-_FORBIDDEN = frozenset(
-    ["eval", "exec", "compile", "open", "input", "globals", "locals", "vars", "breakpoint"]
-)
-_DUNDERS = frozenset(
-    [
-        "__all__",
-        "__class__",
-        "__init__",
-        "__members__",
-        "__module__",
-        "__name__",
-        "__new__",
-        "__qualname__",
-        "__setattr__",
-        "__slots__",
-        "__str__",
-    ]
-)
+_BUILTINS = frozenset([
+    "Exception", "KeyError", "OverflowError", "RecursionError", "TypeError", "UnicodeDecodeError",
+    "UnicodeEncodeError", "ValueError", "all", "any", "bool", "bytes", "dict", "enumerate",
+    "float", "frozenset", "int", "isinstance", "len", "list", "max", "min", "object", "property",
+    "repr", "round", "str", "super", "tuple", "type",
+])  # fmt: skip
+_DUNDERS = frozenset([
+    "__class__", "__init__", "__members__", "__module__", "__name__", "__new__", "__qualname__",
+    "__setattr__", "__slots__", "__str__",
+])  # fmt: skip
 _MODULES = frozenset(STANDARD.values())
+_DATACLASS = "dataclass(frozen=True, slots=True, kw_only=True)"
 
 
-def check_module(name: str, source: str, contract: Contract, package: str) -> None:
-    """Hold a rendered module against the contract."""
-    try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError) as error:
-        raise GateError(f"{name}.py does not parse: {error}") from None
-    for node in ast.walk(tree):
-        _check_node(name, node)
-    for node in tree.body:
-        _check_import(name, node, package)
-    if name == "__init__":
-        return
-    found = [one for one in _definitions(tree.body) if not one.startswith("_")]
-    expected = {
-        *STATIC.get(name, ()),
-        *(one.name for one in names_of(contract) if one.module == name),
-    }
-    _compare(
-        name, "the definitions", sorted(set(found)), sorted(expected | _constants(name, found))
-    )
-    if len(found) != len(set(found)):
-        raise GateError(f"{name}.py defines a name twice")
-    classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
-    for owner, fields in _dataclasses(contract):
-        if owner in classes:
-            declared = [one for one in _fields(classes[owner]) if one != "EVENT"]
-            _compare(name, f"the fields of {owner}", declared, [field.name for field in fields])
-            _check_class(name, classes[owner])
+class Gate:
+    """Holds the modules of one package against the contract."""
+
+    def __init__(self, contract: Contract, package: str) -> None:
+        self._package = package
+        self._homes = find_homes(contract, package)
+        self._fields = dict(_dataclasses(contract))
+        self._defined = {name: set(names) for name, names in STATIC.items()}
+        for family in contract.families:
+            self._defined |= {family.name: set(), f"{family.name}_wire": set()}
+        self._defined["__init__"] = {"__all__"}
+        for one in names_of(contract):
+            self._defined.setdefault(one.module, set()).add(one.name)
+
+    def check(self, output: Output) -> None:
+        """Hold a rendered module against the contract.
+
+        Raises:
+            GateError: the module is not what the contract says.
+        """
+        head = output.chunks[0]
+        name = output.path.removesuffix(".py")
+        try:
+            imports = ast.parse(head.text).body
+            body = read_syntax(output.body)
+        except (SyntaxError, ValueError) as error:
+            raise GateError(f"{output.path} does not parse: {error}") from None
+        for node in imports:
+            self._check_import(output.path, node)
+        if body.foreign:
+            raise GateError(f"{output.path} holds {', '.join(sorted(body.foreign))}")
+        self._check_names(output.path, body.loaded - body.bound, body.attributes)
+        found = list(_definitions(output.path, body.tree.body))
+        if len(found) != len(set(found)):
+            raise GateError(f"{output.path} defines a name twice")
+        expected = self._defined[name]
+        self._check_definitions(output.path, set(found), expected)
+        for node in body.tree.body:
+            if isinstance(node, ast.ClassDef) and node.name in self._fields:
+                _check_dataclass(output.path, node, self._fields[node.name])
+
+    def _check_import(self, path: str, node: ast.stmt) -> None:
+        match node:
+            case ast.Import(names=aliases):
+                modules = [alias.name for alias in aliases]
+            case ast.ImportFrom(module=str(module), level=0):
+                modules = [module]
+            case ast.Expr(value=ast.Constant()):
+                return
+            case _:
+                raise GateError(f"the head of {path} holds {type(node).__name__}")
+        for module in modules:
+            if module not in _MODULES and not module.startswith(f"{self._package}."):
+                raise GateError(f"{path} imports {module}")
+
+    def _check_names(self, path: str, names: set[str], attributes: set[str]) -> None:
+        unknown = names - self._homes.keys() - _BUILTINS
+        unknown |= {one for one in attributes if one.startswith("__") and one not in _DUNDERS}
+        if unknown:
+            raise GateError(f"{path} mentions {', '.join(sorted(unknown))}")
+
+    def _check_definitions(self, path: str, found: set[str], expected: set[str]) -> None:
+        public = {one for one in found if one in expected or not one.startswith("_")}
+        # The tables of fields have a constant for each owner, which nothing else imports.
+        if path == "fields.py":
+            public = {one for one in public if one in expected or not one.isupper()}
+        if public != expected:
+            odd = ", ".join(sorted(public ^ expected))
+            raise GateError(f"{path} defines too much or too little: {odd}")
 
 
-def _check_node(name: str, node: ast.AST) -> None:
-    if not isinstance(node, _NODES):
-        raise GateError(f"{name}.py holds a {type(node).__name__}")
-    if isinstance(node, ast.Name) and node.id in _FORBIDDEN:
-        raise GateError(f"{name}.py mentions {node.id}")
-    if isinstance(node, ast.Name | ast.Attribute):
-        mentioned = node.id if isinstance(node, ast.Name) else node.attr
-        if mentioned.startswith("__") and mentioned not in _DUNDERS:
-            raise GateError(f"{name}.py mentions {mentioned}")
-
-
-def _check_import(name: str, node: ast.stmt, package: str) -> None:
-    modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-    if isinstance(node, ast.ImportFrom):
-        modules = [node.module or ""]
-    for module in modules:
-        if module not in _MODULES and not module.startswith(f"{package}."):
-            raise GateError(f"{name}.py imports {module}")
-
-
-def _definitions(body: Iterable[ast.stmt]) -> Iterator[str]:
+def _definitions(path: str, body: Iterable[ast.stmt]) -> Iterator[str]:
     for node in body:
         match node:
             case ast.ClassDef(name=name) | ast.FunctionDef(name=name):
                 yield name
             case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
                 yield name
-            case ast.Import() | ast.ImportFrom() | ast.Expr(value=ast.Constant()):
+            case ast.Expr(value=ast.Constant()):
                 pass
             case _:
-                raise GateError(f"a module holds a {type(node).__name__} beside its definitions")
+                raise GateError(f"{path} holds {type(node).__name__} beside its definitions")
 
 
-def _constants(name: str, found: list[str]) -> set[str]:
-    """The tables of fields have one constant for each owner, which nothing else imports."""
-    return {one for one in found if name == "fields" and one.isupper()}
-
-
-def _dataclasses(contract: Contract) -> Iterator[tuple[str, tuple[Value, ...]]]:
+def _dataclasses(contract: Contract) -> Iterator[tuple[str, Sequence[Value]]]:
     yield "Context", contract.context
     yield "Envelope", contract.envelope.fields
     for record in contract.records:
@@ -118,27 +120,18 @@ def _dataclasses(contract: Contract) -> Iterator[tuple[str, tuple[Value, ...]]]:
         yield event.payload, event.fields
 
 
-def _fields(node: ast.ClassDef) -> list[str]:
-    return [
-        one.target.id
-        for one in node.body
-        if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name)
-    ]
-
-
-def _check_class(name: str, node: ast.ClassDef) -> None:
-    decorators = [ast.unparse(one) for one in node.decorator_list]
-    _compare(
-        name,
-        f"the decorators of {node.name}",
-        decorators,
-        ["dataclass(frozen=True, slots=True, kw_only=True)"],
-    )
-    methods = [one.name for one in node.body if isinstance(one, ast.FunctionDef)]
-    if methods not in ([], ["__post_init__"]):
-        raise GateError(f"{name}.py: {node.name} has the methods {methods}")
-
-
-def _compare(name: str, what: str, found: list[str], expected: list[str]) -> None:
-    if found != expected:
-        raise GateError(f"{name}.py: {what} should be {expected}, got {found}")
+def _check_dataclass(path: str, node: ast.ClassDef, fields: Sequence[Value]) -> None:
+    if [ast.unparse(one) for one in node.decorator_list] != [_DATACLASS]:
+        raise GateError(f"{path}: {node.name} must be a {_DATACLASS}")
+    declared = []
+    for one in node.body:
+        match one:
+            case ast.AnnAssign(target=ast.Name(id=name)):
+                declared.append(name)
+            case ast.FunctionDef(name="__post_init__") | ast.Expr(value=ast.Constant()):
+                pass
+            case _:
+                raise GateError(f"{path}: {node.name} holds {type(one).__name__}")
+    expected = [field.name for field in fields]
+    if [name for name in declared if name != "EVENT"] != expected:
+        raise GateError(f"{path}: {node.name} must have the fields {expected}, got {declared}")

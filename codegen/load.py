@@ -87,7 +87,7 @@ def parse(text: str, name: str, findings: Findings) -> Mapping | None:
     text = _BREAK.sub("\n", text)
     if find_unprintable(text, name, findings):
         return None
-    reader = _Reader(name, findings)
+    reader = _Reader(name, findings, has_escapes="\\" in text)
     try:
         root = reader.read_document(yaml.parse(text, Loader=_LOADER))
     except yaml.YAMLError as error:
@@ -120,8 +120,9 @@ class _RefusedError(Exception):
 class _Reader:
     """Turns the parser's events into values, without recursion into deeper and deeper input."""
 
-    def __init__(self, name: str, findings: Findings) -> None:
+    def __init__(self, name: str, findings: Findings, has_escapes: bool) -> None:
         self._name = name
+        self._has_escapes = has_escapes
         self._findings = findings
         self._num_nodes = 0
 
@@ -235,7 +236,9 @@ class _Reader:
             return Scalar(read_plain(text, span, self._findings), span)
         # The line end that closes a block scalar is not part of the text.
         text = text.removesuffix("\n")
-        find_unprintable(text, span, self._findings)
+        if self._has_escapes:
+            # Only an escape can bring in what the text of the file does not show.
+            find_unprintable(text, span, self._findings)
         return Scalar(text, span)
 
     def _span(self, event: yaml.Event) -> Span:

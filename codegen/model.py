@@ -31,6 +31,10 @@ class EnumType:
     def __str__(self) -> str:
         return self.enum.name
 
+    def __repr__(self) -> str:
+        # What the enum means is shown where it is declared.
+        return f"EnumType({self.enum.name})"
+
 
 @dataclass(frozen=True, slots=True)
 class RecordType:
@@ -40,6 +44,10 @@ class RecordType:
 
     def __str__(self) -> str:
         return self.record.name
+
+    def __repr__(self) -> str:
+        # What the record means is shown where it is declared.
+        return f"RecordType({self.record.name})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +99,7 @@ class Located:
     """Something of the contract: its name, its place, and the places of what is said about it."""
 
     name: str
-    span: Span = field(compare=False)
+    span: Span = field(compare=False, repr=False)
     spans: Mapping[str, Span] = field(default_factory=dict, compare=False, repr=False)
 
     def at(self, key: str) -> Span:
@@ -265,7 +273,7 @@ class Contract:
     """All of it."""
 
     path: str
-    span: Span = field(compare=False)
+    span: Span = field(compare=False, repr=False)
     spans: Mapping[str, Span] = field(compare=False, repr=False)
     version: str
     enums: tuple[Enum, ...]

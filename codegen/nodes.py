@@ -38,7 +38,7 @@ class Key:
 _NOWHERE = Span("", 1, 1)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Node:
     """A mapping of the file: the key it stands under, its place, and the places of what it holds."""
 

@@ -27,6 +27,23 @@ class Output:
     path: str
     chunks: tuple[Chunk, ...]
 
+    @property
+    def body(self) -> str:
+        """All of it but the head, which holds the imports of a module."""
+        return "\n\n".join(chunk.text for chunk in self.chunks[1:])
+
+    def render(self) -> "Output":
+        """Return itself: it has been rendered."""
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """A file that is rendered when it is asked for, so that several can be rendered at once."""
+
+    path: str
+    render: Callable[[], Output]
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -40,5 +57,5 @@ class Target:
     name: str
     root: Root
     outputs: Callable[[Contract], Iterable[str]]
-    render: Callable[[Contract, str], Iterable[Output]]
+    render: Callable[[Contract, str], Iterable[Output | Later]]
     sources: tuple[str, ...] = ()

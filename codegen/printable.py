@@ -6,8 +6,10 @@ print instances of a target's own `Printable` class only, and those are made by 
 
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import BytecodeCache, Environment, FileSystemLoader, StrictUndefined
+from jinja2.bccache import Bucket
 
+from codegen.atomic import write_atomically
 from codegen.errors import UnprintableError
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -37,4 +39,28 @@ def environment(target: str, printable: type[Printable]) -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=False,
         autoescape=False,
+        bytecode_cache=_Compiled(TEMPLATES / target / "__pycache__"),
     )
+
+
+class _Compiled(BytecodeCache):
+    """Keeps compiled templates beside them, as Python keeps compiled modules; jinja2 checks that they are current."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        try:
+            with (self._folder / bucket.key).open("rb") as file:
+                bucket.load_bytecode(file)
+        except OSError:
+            # It has not been compiled yet.
+            bucket.reset()
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        try:
+            self._folder.mkdir(exist_ok=True)
+            write_atomically(self._folder / bucket.key, bucket.bytecode_to_string())
+        except OSError:
+            # What cannot be kept is compiled again.
+            return

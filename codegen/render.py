@@ -1,19 +1,20 @@
 """From a contract to the text of every file; nothing is written here."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from codegen.errors import OutputError
 from codegen.fingerprint import Meanings, hash_files
 from codegen.finish import Finisher
-from codegen.gate import check_module
+from codegen.gate import Gate
 from codegen.layout import Layout
 from codegen.model import Contract
-from codegen.output import Output, Target
+from codegen.output import Later, Output, Target
 from codegen.paths import resolve_below
+from codegen.processes import map_in_processes
 from codegen.settings import Settings
-from codegen.targets.table import TARGETS
+from codegen.targets.table import load_targets
 
 _HERE = Path(__file__).parent
 
@@ -27,23 +28,42 @@ class Rendered:
     text: str
 
 
-def render(contract: Contract, layout: Layout, settings: Settings) -> Iterator[Rendered]:
+def render(contract: Contract, layout: Layout, settings: Settings) -> list[Rendered]:
     """Render the files of the targets that are wanted and have a root in this layout.
 
     Reads what is on disk, because what is known to be right there is not formatted again.
+
+    Raises:
+        CodegenError: a file leaves its root, or is not what the contract says.
     """
     meanings = Meanings(contract)
-    for target in TARGETS:
+    gate = Gate(contract, layout.package)
+    jobs = []
+    for target in load_targets(settings.targets):
         root = layout.roots.get(target.root)
-        if root is None or (settings.targets and target.name not in settings.targets):
-            continue
-        finisher = Finisher(meanings, layout, generator_hash(target), settings)
-        for output in _check_outputs(target, contract, layout):
-            path = resolve_below(root, output.path)
-            if path.suffix == ".py" and target.root == "package":
-                source = "\n\n".join(chunk.text for chunk in output.chunks)
-                check_module(path.stem, source, contract, layout.package)
-            yield Rendered(path, root, finisher.finish(output, path))
+        if root is not None:
+            finisher = Finisher(meanings, layout, generator_hash(target), settings)
+            checks = gate.check if target.root == "package" else None
+            files = _check_outputs(target, contract, layout)
+            jobs += [_Job(file, root, finisher, checks) for file in files]
+    return map_in_processes(_Job.run, jobs)
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """A file to be rendered, held against the contract, and finished."""
+
+    file: Output | Later
+    root: Path
+    finisher: Finisher
+    check: Callable[[Output], None] | None
+
+    def run(self) -> Rendered:
+        path = resolve_below(self.root, self.file.path)
+        output = self.file.render()
+        if self.check is not None and path.suffix == ".py":
+            self.check(output)
+        return Rendered(path, self.root, self.finisher.finish(output, path))
 
 
 def generator_hash(target: Target) -> str:
@@ -55,8 +75,8 @@ def generator_hash(target: Target) -> str:
     return hash_files(path for path in found if path.suffix in (".py", ".j2"))
 
 
-def _check_outputs(target: Target, contract: Contract, layout: Layout) -> Iterator[Output]:
-    """Go through what a target renders, and hold it against the target's own table."""
+def _check_outputs(target: Target, contract: Contract, layout: Layout) -> Iterator[Output | Later]:
+    """Go through the files of a target, and hold them against the target's own table."""
     table = set(target.outputs(contract))
     for output in target.render(contract, layout.package):
         if output.path not in table or PurePosixPath(output.path).is_absolute():

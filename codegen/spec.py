@@ -23,7 +23,7 @@ from codegen.nodes import Bounds, Given, Key, Node, Stability
 from codegen.spec_promises import ExemptionSpec, PromiseSpec, UpcastSpec
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class MemberSpec(Node):
     """A member of an enum."""
 
@@ -32,7 +32,7 @@ class MemberSpec(Node):
     deprecated: Annotated[str | None, Key("Why it should no longer be used.", form=SENTENCE)] = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class EnumSpec(Node):
     """An enum; on the wire its members go by name."""
 
@@ -45,7 +45,7 @@ class EnumSpec(Node):
     ] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class ValueSpec(Node):
     """A value with a name: what every kind of field has."""
 
@@ -82,7 +82,7 @@ class ValueSpec(Node):
     owner: Annotated[str | None, Key("Who answers for it.", form=SENTENCE)] = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class FieldSpec(ValueSpec):
     """A field of an event: a value and where it comes from."""
 
@@ -94,14 +94,14 @@ class FieldSpec(ValueSpec):
     reduce: Annotated[str | None, Key("How many values became one.", form=SENTENCE)] = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class ContextSpec(ValueSpec):
     """A value that is bound by whoever loops and stamped on every event."""
 
     place: Annotated[Literal["payload", "envelope"], Key("Where it is written.")]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class ReservedSpec(Node):
     """A name of the past, which stays taken."""
 
@@ -112,7 +112,7 @@ class ReservedSpec(Node):
     ] = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class GroupSpec(Node):
     """Fields that are captured together or not at all."""
 
@@ -123,7 +123,7 @@ class GroupSpec(Node):
     fields: Annotated[tuple[FieldSpec, ...], Key("Its fields.", names=NAME)]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class RecordSpec(Node):
     """Values that belong together, inside payloads or handed from room to room."""
 
@@ -133,7 +133,7 @@ class RecordSpec(Node):
     stability: Annotated[Stability, Key("How firmly it is promised.")] = "stable"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class EnvelopeSpec(Node):
     """What every line says beside its payload; `event` and `v` (version) are always there."""
 
@@ -142,14 +142,14 @@ class EnvelopeSpec(Node):
     order: Annotated[tuple[str, ...], Key("Order of all keys on a line.", form=NAME)] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class FamilySpec(Node):
     """A family of events; it becomes one module."""
 
     doc: Annotated[str, Key("What its events tell about.", form=SENTENCE)]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class EventSpec(Node):
     """Something that happens and is told."""
 
@@ -181,14 +181,14 @@ class EventSpec(Node):
     note: Annotated[str | None, Key("What its newest revision changed.", form=SENTENCE)] = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class UnitSpec(Node):
     """A unit of measurement."""
 
     doc: Annotated[str, Key("What one of it is.", form=SENTENCE)]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class ContractSpec(Node):
     """A telemetry contract: every event, record, field, unit and enum that leaves the process."""
 

@@ -7,7 +7,7 @@ from codegen.forms import CONSTANT, DATE, PATH, SENTENCE
 from codegen.nodes import Bounds, Given, Key, Node
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class PromiseSpec(Node):
     """How far changes may go; what is not said follows from the stability."""
 
@@ -24,7 +24,7 @@ class PromiseSpec(Node):
     ] = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class StepSpec(Node):
     """How a value of an old record gets its place and form: one of move, fill and convert."""
 
@@ -39,7 +39,7 @@ class StepSpec(Node):
     otherwise: Annotated[str | None, Key("New value of the other texts; kept unless said.")] = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class EventUpcastSpec(Node):
     """How old records of an event become new ones."""
 
@@ -47,7 +47,7 @@ class EventUpcastSpec(Node):
     fields: Annotated[tuple[StepSpec, ...], Key("Paths in the new record.", names=PATH)] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class UpcastSpec(Node):
     """How records of all earlier versions become records of this one; never edited once released."""
 
@@ -57,7 +57,7 @@ class UpcastSpec(Node):
     ]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class ExemptionSpec(Node):
     """A finding of the compatibility check that is excused for a while."""
 

@@ -1,10 +1,9 @@
 """Writes files: atomically, only those that changed, and removes only those that bear our header."""
 
-import os
-import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from codegen.atomic import write_atomically
 from codegen.errors import PathError
 from codegen.layout import Layout
 from codegen.provenance import MARK
@@ -54,13 +53,5 @@ def _write(path: Path, text: str) -> bool:
     if path.exists() and path.read_bytes() == data:
         return False
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except OSError:
-        os.unlink(temporary)
-        raise
+    write_atomically(path, data)
     return True

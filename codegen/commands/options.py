@@ -9,7 +9,7 @@ from codegen.formatting import check_version, pinned_version
 from codegen.layout import PROJECT, Layout, foreign_layout, our_layout
 from codegen.pycode.quoting import ident
 from codegen.settings import Settings
-from codegen.targets.table import TARGETS
+from codegen.targets.table import NAMES
 
 # Paths are printed in the headers of generated files, in comments and texts of several languages.
 _PLAIN_PATH = re.compile(r"[^\x00-\x1f\x7f\"'`\\<>*|?]+")
@@ -43,9 +43,8 @@ def choose_layout(options: Namespace) -> Layout:
 
 def add_render_options(parser: ArgumentParser) -> None:
     """Add the options that say what is rendered and how."""
-    names = [target.name for target in TARGETS]
     parser.add_argument(
-        "--target", action="append", choices=names, default=[], help="only this; may be repeated"
+        "--target", action="append", choices=NAMES, default=[], help="only this; may be repeated"
     )
     parser.add_argument("--no-format", action="store_true", help="leave Python as it was rendered")
     parser.add_argument(

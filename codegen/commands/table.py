@@ -1,16 +1,14 @@
-"""The table of commands."""
+"""The table of commands, each a module of this package."""
 
-from codegen.commands import check, compat, coverage, generate, release, schema, validate
+from importlib import import_module
+
 from codegen.commands.command import Command
 
-DEFAULT = generate.COMMAND
+DEFAULT = "generate"
+NAMES = ("generate", "check", "compat", "validate", "schema", "coverage", "release")
 
-COMMANDS: tuple[Command, ...] = (
-    generate.COMMAND,
-    check.COMMAND,
-    compat.COMMAND,
-    validate.COMMAND,
-    schema.COMMAND,
-    coverage.COMMAND,
-    release.COMMAND,
-)
+
+def load_command(name: str) -> Command:
+    """Import a command; the others would cost time for nothing."""
+    command: Command = import_module(f"codegen.commands.{name}").COMMAND
+    return command

@@ -15,8 +15,8 @@ def find_shapes(contract: Contract) -> Shapes:
     return {
         target.name: {
             chunk.key: hash_text(chunk.text)
-            for output in target.render(contract, "package")
-            for chunk in output.chunks
+            for file in target.render(contract, "package")
+            for chunk in file.render().chunks
             if chunk.key in names
         }
         for target in _TARGETS

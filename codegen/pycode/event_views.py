@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from codegen.model import Envelope, Event, MapType, Value
 from codegen.pycode.annotations import annotate, default_of
 from codegen.pycode.checks import check_expression, quick_condition
-from codegen.pycode.imports import natural_order
 from codegen.pycode.modules import draft_name, helper_name
 from codegen.pycode.quoting import Python, code, doc, ident, join, lit
 from codegen.pycode.views import FieldView, RecordView, check_lines, view_field
@@ -40,7 +39,6 @@ class EventView:
         self.helper_doc = doc(f"Emit {event.name}. {event.doc}", indent=4)
         self.fields = list(views.values())
         self.checks = list(check_lines(event.fields))
-        self.slots = _slots(event.fields)
         self.parameters = _parameters(event)
         guards = event.guards
         self.captured = [views[one.name] for one in guards.pop(None, ())]
@@ -61,7 +59,6 @@ class EnvelopeView(RecordView):
 
     def __init__(self, envelope: Envelope) -> None:
         super().__init__("Envelope", envelope.doc, envelope.fields)
-        self.slots = _slots(envelope.fields)
         given = [one for one in envelope.fields if one.name != "v"]
         self.given = [ident(one.name) for one in given]
         self.parameters = join(", ", [_parameter(one) for one in given])
@@ -72,10 +69,6 @@ class EnvelopeView(RecordView):
 
 def _describe(event: Event) -> str:
     return f"{event.doc} Deprecated: {event.deprecated}" if event.deprecated else event.doc
-
-
-def _slots(values: Iterable[Value]) -> Python:
-    return lit(tuple(sorted((one.name for one in values), key=natural_order)))
 
 
 def _parameters(event: Event) -> Python:

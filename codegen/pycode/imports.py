@@ -1,12 +1,12 @@
 """The imports of a generated module: what its body uses, sorted as isort sorts."""
 
-import ast
 import re
 import sys
 from collections import defaultdict
 from collections.abc import Mapping
 
 from codegen.pycode.quoting import Python, code, ident, join
+from codegen.pycode.syntax import read_syntax
 
 LINES_BETWEEN_SECTIONS = "\n\n"
 
@@ -14,8 +14,8 @@ _THIRD_PARTY = frozenset(["hypothesis", "msgspec", "pyarrow"])
 
 
 def names_used(source: str) -> set[str]:
-    """List the names that a piece of source mentions."""
-    return {node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)}
+    """List the names that a piece of source reads."""
+    return read_syntax(source).loaded
 
 
 def import_block(used: set[str], homes: Mapping[str, str]) -> Python:

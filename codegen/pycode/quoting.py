@@ -8,6 +8,7 @@ import keyword
 import re
 import textwrap
 from collections.abc import Iterable
+from functools import cache
 
 from codegen.errors import QuotingError
 from codegen.printable import Printable
@@ -24,6 +25,7 @@ class Python(Printable):
     __slots__ = ()
 
 
+@cache
 def ident(name: str) -> Python:
     """Print a name, dotted or not."""
     if not _NAME.fullmatch(name) or any(keyword.iskeyword(part) for part in name.split(".")):
@@ -32,17 +34,34 @@ def ident(name: str) -> Python:
 
 
 def lit(value: object) -> Python:
-    """Print a literal: None, a bool, a number, a text, or a tuple of those."""
+    """Print a literal: None, a bool, a number, a text, or a tuple, list or dict of those."""
+    if type(value) is str:
+        return _lit_text(value)
     text = repr(value)
+    if type(value) is int and int(text) == value:
+        return Python(text)
+    _prove(text, value)
+    return Python(text)
+
+
+@cache
+def _lit_text(value: str) -> Python:
+    text = repr(value)
+    _prove(text, value)
+    return Python(text)
+
+
+def _prove(text: str, value: object) -> None:
+    """Require that a literal reads back as its value."""
     try:
         read = ast.literal_eval(text)
     except (ValueError, SyntaxError):
         raise QuotingError(f"not a literal: {text}") from None
     if read != value or type(read) is not type(value):
         raise QuotingError(f"not a literal: {text}")
-    return Python(text)
 
 
+@cache
 def doc(text: str, indent: int = 0) -> Python:
     """Print a docstring, wrapped to fit behind `indent` columns."""
     core = text.rstrip('"')
@@ -66,14 +85,18 @@ def comment(text: str) -> Python:
 
 def code(template: str, **parts: Python) -> Python:
     """Put printable parts into a piece of source of ours; `template` must not hold text from a contract."""
-
-    def fill(match: re.Match[str]) -> str:
-        part = parts[match.group(1)]
+    for part in parts.values():
         if type(part) is not Python:
             raise TypeError(f"a part of Python source must be Python, got {type(part).__name__}")
-        return part
+    pieces = list(_split(template))
+    pieces[1::2] = [parts[name] for name in pieces[1::2]]
+    return Python("".join(pieces))
 
-    return Python(_SLOT.sub(fill, template))
+
+@cache
+def _split(template: str) -> tuple[str, ...]:
+    """Split a template into text, name, text, name, and so on."""
+    return tuple(_SLOT.split(template))
 
 
 def join(separator: str, parts: Iterable[Python]) -> Python:
@@ -85,4 +108,6 @@ def join(separator: str, parts: Iterable[Python]) -> Python:
 
 
 def _wrap(text: str, width: int) -> list[str]:
+    if len(text) <= width:
+        return [text]
     return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) or [""]

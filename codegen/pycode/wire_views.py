@@ -8,15 +8,21 @@ from codegen.pycode.quoting import Python, code, doc, ident, join, lit
 from codegen.pycode.wire import missing_of, view_wire
 
 
-class WireView:
+class WireNames:
+    """The names by which an event or record is written and read."""
+
+    def __init__(self, owner: Event | Record) -> None:
+        self.literal = lit(owner.name)
+        self.cls = ident(owner.payload if isinstance(owner, Event) else owner.name)
+        self.struct, self.writer, self.reader = (ident(name) for name in wire_names(owner))
+
+
+class WireView(WireNames):
     """A wire struct and the two functions between it and what it stands for."""
 
-    def __init__(self, owner: Event | Record, name: str, variable: str) -> None:
-        struct, writer, reader = wire_names(owner)
-        self.cls = ident(name)
-        self.struct = ident(struct)
-        self.writer = ident(writer)
-        self.reader = ident(reader)
+    def __init__(self, owner: Event | Record, variable: str) -> None:
+        super().__init__(owner)
+        name = self.cls
         self.owner = ident(variable)
         self.draft: Python | None = None
         self.doc = doc(f"{name} on the wire.", indent=4)
@@ -37,15 +43,13 @@ class EventWireView(WireView):
     """The wire struct of an event's payload."""
 
     def __init__(self, event: Event) -> None:
-        super().__init__(event, event.payload, "payload")
+        super().__init__(event, "payload")
         self.draft = ident(draft_name(event))
-        self.literal = lit(event.name)
-        self.payload = self.cls
 
 
 def view_record_wire(record: Record) -> WireView:
     """Prepare the wire struct of a record."""
-    return WireView(record, record.name, "record")
+    return WireView(record, "record")
 
 
 class EnumWireView:

@@ -1,33 +1,41 @@
 """Target Python: enums, records, payloads, protocols, emission helpers, codec and registry."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 from codegen.model import Contract, Event, Family, Record, Value
-from codegen.output import Chunk, Output, Target
+from codegen.output import Chunk, Later, Output, Target
 from codegen.printable import environment
 from codegen.pycode.event_views import EnvelopeView, EventView
-from codegen.pycode.imports import import_block, import_order, names_used
+from codegen.pycode.imports import import_block, import_order
 from codegen.pycode.modules import STATIC, fields_name, find_homes
 from codegen.pycode.quoting import Python, code, doc, ident, join, lit
+from codegen.pycode.syntax import read_syntax
 from codegen.pycode.upcasting import UpcastView, view_reserved
 from codegen.pycode.views import EnumView, RecordView, SourceView, view_record
 from codegen.pycode.wire import view_wire
-from codegen.pycode.wire_views import EnumWireView, EventWireView, field_info, view_record_wire
+from codegen.pycode.wire_views import (
+    EnumWireView,
+    EventWireView,
+    WireNames,
+    field_info,
+    view_record_wire,
+)
 from codegen.versions import parse_version
+
+Chunks = Callable[[], Iterable[Chunk]]
 
 _TEMPLATES = environment("python", Python)
 _OFFERING = ("channel", "codec", "enums", "envelope", "fields", "records", "registry")
 
 
-def render(contract: Contract, package: str) -> Iterator[Output]:
+def render(contract: Contract, package: str) -> Iterator[Output | Later]:
     """Render every Python module of the package."""
     homes = find_homes(contract, package)
     for name, text, chunks in _modules(contract):
-        chunks = list(chunks)
-        used = {used for chunk in chunks for used in names_used(chunk.text)}
-        used -= {home for home, module in homes.items() if module == f"{package}.{name}"}
-        yield Output(f"{name}.py", (_head(text, import_block(used, homes)), *chunks))
-    yield _package(contract, package, homes)
+        path = f"{name}.py"
+        yield Later(path, partial(_render_module, path, text, chunks, homes))
+    yield Later("__init__.py", partial(_render_package, contract, package, homes))
 
 
 def outputs(contract: Contract) -> Iterator[str]:
@@ -43,45 +51,61 @@ def outputs(contract: Contract) -> Iterator[str]:
 TARGET = Target(name="python", root="package", outputs=outputs, render=render, sources=("pycode",))
 
 
-def _modules(contract: Contract) -> Iterator[tuple[str, str, Iterable[Chunk]]]:
+def _modules(contract: Contract) -> Iterator[tuple[str, str, Chunks]]:
     """Go through the modules: their name, what they hold, and what they are made of."""
     yield "checks", "Checks values against the contract, and says what is wrong.", _static("checks")
     yield "drafts", "How a payload is built quickly, and whether it can be.", _static("drafts")
-    yield "enums", "The enums of the contract; on the wire their members go by name.", [
-        _chunk(enum.name, "enum.py.j2", enum=EnumView(enum)) for enum in contract.enums
-    ]
-    yield "channel", "What an emission helper sends to.", _channel(contract)
-    yield "records", "The records of the contract.", [
-        _chunk(one.name, "record.py.j2", record=view_record(one)) for one in contract.records
-    ]
+    text = "The enums of the contract; on the wire their members go by name."
+    yield "enums", text, partial(_enums, contract)
+    yield "channel", "What an emission helper sends to.", partial(_channel, contract)
+    yield "records", "The records of the contract.", partial(_records, contract)
     for family in contract.families:
-        yield family.name, family.doc, _family(family)
-        yield f"{family.name}_wire", f"On the wire: {family.doc}", [
-            _chunk(event.name, "wire.py.j2", wire=EventWireView(event)) for event in family.events
-        ]
-    yield "envelope", "What every line says beside its payload.", _envelope(contract)
-    yield "envelope_wire", "A line of the log, before its payload is read.", _envelope_wire(
-        contract
-    )
-    yield "records_wire", "Enums and records on the wire.", _records_wire(contract)
-    yield "fields", "What the contract says about every field.", _fields(contract)
-    yield "registry", "Everything that the contract knows, by name.", _registry(contract)
+        yield family.name, family.doc, partial(_family, family)
+        yield f"{family.name}_wire", f"On the wire: {family.doc}", partial(_family_wire, family)
+    yield "envelope", "What every line says beside its payload.", partial(_envelope, contract)
+    text = "A line of the log, before its payload is read."
+    yield "envelope_wire", text, partial(_envelope_wire, contract)
+    yield "records_wire", "Enums and records on the wire.", partial(_records_wire, contract)
+    yield "fields", "What the contract says about every field.", partial(_fields, contract)
+    yield "registry", "Everything that the contract knows, by name.", partial(_registry, contract)
     yield "rewriting", "Moves, fills and converts values of plain JSON.", _static("rewriting")
-    yield "upcasters", "Gives what older versions wrote the form of this one.", _upcasters(contract)
-    yield "strict", "Reads lines field by field, and says what is wrong with one.", _static(
-        "strict"
-    )
-    yield "codec", "Writes events as lines of JSON, and reads them back.", _codec(contract)
+    text = "Gives what older versions wrote the form of this one."
+    yield "upcasters", text, partial(_upcasters, contract)
+    text = "Reads lines field by field, and says what is wrong with one."
+    yield "strict", text, _static("strict")
+    yield "codec", "Writes events as lines of JSON, and reads them back.", partial(_codec, contract)
 
 
-def _static(name: str) -> Iterator[Chunk]:
-    yield _chunk(name, f"{name}.py.j2")
+def _render_module(path: str, text: str, chunks: Chunks, homes: dict[str, str]) -> Output:
+    output = Output(path, (_head(text, Python("")), *chunks()))
+    body = read_syntax(output.body)
+    head = _head(text, import_block(body.loaded - body.bound, homes))
+    return Output(path, (head, *output.chunks[1:]))
+
+
+def _static(name: str) -> Chunks:
+    return lambda: (_chunk(name, f"{name}.py.j2"),)
+
+
+def _enums(contract: Contract) -> Iterator[Chunk]:
+    for enum in contract.enums:
+        yield _chunk(enum.name, "enum.py.j2", enum=EnumView(enum))
+
+
+def _records(contract: Contract) -> Iterator[Chunk]:
+    for record in contract.records:
+        yield _chunk(record.name, "record.py.j2", record=view_record(record))
+
+
+def _family_wire(family: Family) -> Iterator[Chunk]:
+    for event in family.events:
+        yield _chunk(event.name, "wire.py.j2", wire=EventWireView(event))
 
 
 def _channel(contract: Contract) -> Iterator[Chunk]:
     text = "What is bound by whoever loops, and stamped on every event."
     yield _chunk("Context", "record.py.j2", record=RecordView("Context", text, contract.context))
-    yield from _static("channel")
+    yield from _static("channel")()
 
 
 def _family(family: Family) -> Iterator[Chunk]:
@@ -135,8 +159,8 @@ def _registry(contract: Contract) -> Iterator[Chunk]:
         "registry",
         "registry.py.j2",
         version=lit(contract.version),
-        events=[EventWireView(event) for event in contract.events],
-        records=[{"literal": lit(one.name), "name": ident(one.name)} for one in contract.records],
+        events=[WireNames(event) for event in contract.events],
+        records=[WireNames(record) for record in contract.records],
         enums=[{"literal": lit(one.name), "name": ident(one.name)} for one in contract.enums],
         open_enums=lit([one.name for one in contract.enums if one.open]),
         retired=[(lit(name), lit(text)) for name, text in _retired(contract)],
@@ -183,12 +207,12 @@ def _codec(contract: Contract) -> Iterator[Chunk]:
     yield _chunk(
         "codec",
         "codec.py.j2",
-        events=[EventWireView(event) for event in contract.events],
+        events=[WireNames(event) for event in contract.events],
         writing=join(", ", [code("{name}={v}", name=one.name, v=one.write) for one in fields]),
     )
 
 
-def _package(contract: Contract, package: str, homes: dict[str, str]) -> Output:
+def _render_package(contract: Contract, package: str, homes: dict[str, str]) -> Output:
     """Render the package's own module, which offers what users of the contract need."""
     families = [family.name for family in contract.families]
     offering = {f"{package}.{name}" for name in (*_OFFERING, *families)}

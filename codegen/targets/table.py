@@ -1,24 +1,25 @@
-"""The table of targets."""
+"""The table of targets, each a module of this package."""
+
+from collections.abc import Collection, Iterator
+from importlib import import_module
 
 from codegen.output import Target
-from codegen.targets import (
-    arrow,
-    contract_schema,
-    json_schema,
-    markdown,
-    python,
-    sql,
-    strategies,
-    typescript,
+
+NAMES = (
+    "python",
+    "contract_schema",
+    "json_schema",
+    "sql",
+    "typescript",
+    "markdown",
+    "strategies",
+    "arrow",
 )
 
-TARGETS: tuple[Target, ...] = (
-    python.TARGET,
-    contract_schema.TARGET,
-    json_schema.TARGET,
-    sql.TARGET,
-    typescript.TARGET,
-    markdown.TARGET,
-    strategies.TARGET,
-    arrow.TARGET,
-)
+
+def load_targets(wanted: Collection[str] = ()) -> Iterator[Target]:
+    """Import the targets that are wanted, or all; the others would cost time for nothing."""
+    for name in NAMES:
+        if not wanted or name in wanted:
+            target: Target = import_module(f"codegen.targets.{name}").TARGET
+            yield target

@@ -9,6 +9,7 @@ from codegen import finish, formatting, render
 from codegen.__main__ import main
 from codegen.compile import compile_contract
 from codegen.findings import Findings
+from codegen.targets.table import load_targets
 from tests.codegen.tiny import tiny
 
 COMMAND = "run: python -m codegen --spec tiny.yaml --out pings --package pings\n"
@@ -67,16 +68,16 @@ def test_a_contract_that_has_changed_is_named_with_what_changed_in_it(generated)
 
 
 def test_a_generator_that_has_changed_is_named(generated, monkeypatch):
-    python = render.TARGETS[0]
+    python, *others = load_targets()
     monkeypatch.setattr(render, "generator_hash", lambda target: "0123456789ab")
     assert generated.codegen("check").code == 0, "it still makes the same of the contract"
     contract = compile_contract(generated.spec, "tiny.yaml", Findings())
-    changed = list(python.render(contract, "pings"))
+    changed = [one.render() for one in python.render(contract, "pings")]
     chunk = changed[0].chunks[1]
     object.__setattr__(chunk, "text", f"{chunk.text}\n\nINT8_MAX = 127\n")
     altered = type(python)(python.name, python.root, python.outputs, lambda *_: changed)
-    monkeypatch.setattr(render, "TARGETS", (altered, *render.TARGETS[1:]))
-    monkeypatch.setattr(render, "check_module", lambda *_: None)
+    monkeypatch.setattr(render, "load_targets", lambda wanted: [altered, *others])
+    monkeypatch.setattr(render.Gate, "check", lambda *_: None)
     assert reasons(generated.codegen("check")) == {"checks.py": "generator: changed since"}
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from codegen.bind import Binder
 from codegen.findings import Findings
-from codegen.gate import check_module
+from codegen.gate import Gate
 from codegen.load import parse
 from codegen.model import EnumType, ListType, MapType, Primitive, RecordType
 from codegen.resolve import resolve
@@ -53,9 +53,10 @@ def compile_text(text):
 def write_package(contract, folder, package):
     """Render a package, hold it against the contract, and write it."""
     (folder / package).mkdir()
-    for output in render(contract, package):
+    gate = Gate(contract, package)
+    for output in (file.render() for file in render(contract, package)):
+        gate.check(output)
         source = "\n\n".join(chunk.text for chunk in output.chunks)
-        check_module(output.path.removesuffix(".py"), source, contract, package)
         (folder / package / output.path).write_text(source + "\n", encoding="utf-8")
 
 
@@ -70,10 +71,10 @@ def test_a_broken_contract_ends_in_located_findings_or_in_code_that_compiles(con
         assert 1 <= finding.span.column <= len(lines[finding.span.line - 1]) + 1
         assert finding.message.isprintable()
     if not findings.has_errors:
-        for output in render(compiled, "drawn"):
-            source = "\n\n".join(chunk.text for chunk in output.chunks)
-            compile(source, output.path, "exec")
-            check_module(output.path.removesuffix(".py"), source, compiled, "drawn")
+        gate = Gate(compiled, "drawn")
+        for output in (file.render() for file in render(compiled, "drawn")):
+            gate.check(output)
+            compile(output.body, output.path, "exec")
 
 
 class Drawn:

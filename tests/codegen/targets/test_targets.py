@@ -14,7 +14,7 @@ from codegen.pycode.quoting import Python
 from codegen.quoting.markdown import Markdown
 from codegen.quoting.sql import Sql
 from codegen.quoting.typescript import TypeScript
-from codegen.targets.table import TARGETS
+from codegen.targets.table import load_targets
 
 LANGUAGES: dict[str, type[Printable]] = {
     "arrow": Python,
@@ -51,7 +51,9 @@ def test_text_of_another_language_is_not_printed(target):
 
 def test_no_two_targets_write_the_same_file(everything):
     written = [
-        (target.root, path) for target in TARGETS for path in target.outputs(everything.contract)
+        (target.root, path)
+        for target in load_targets()
+        for path in target.outputs(everything.contract)
     ]
     assert len(written) == len(set(written))
 
