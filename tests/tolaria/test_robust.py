@@ -32,7 +32,7 @@ def trained(config: RobustConfig = DIGITS) -> RobustDetector:
         (lambda loss, step: GUESS, 2),
         (lambda loss, step: 3 * loss, 5),
         (lambda loss, step: 2 * loss, 40),
-        (lambda loss, step: loss * (1 + min(step, 50) / 50), 90),
+        (lambda loss, step: loss * (1 + min(step, 50) / 50), 60),
     ],
     ids=["nan", "tenfold", "collapse", "threefold", "doubled", "doubling over 50 steps"],
 )
@@ -50,6 +50,13 @@ def test_lets_ten_thousand_healthy_losses_pass(config, noise):
     detector = RobustDetector(config)
 
     assert not any(detector.check(loss) for loss in healthy_losses(10_000, noise=noise))
+
+
+def test_a_drift_does_not_hide_in_the_spread_that_it_causes():
+    steps = steps_to_rollback(RobustDetector(DIGITS), lambda loss, step: loss * 1.02**step)
+
+    assert steps is not None
+    assert steps <= 60
 
 
 def test_lets_single_bad_batches_pass():

@@ -68,8 +68,9 @@ class RobustConfig:
     drift_ratio: float | None = 1.6
     """Multiple of the best such median that a drift exceeds; None does not watch for drifts."""
     drift_deviations: float = 10.0
-    """Standard errors of the median that it exceeds as well, for series noisier than that ratio."""
-    drift_floor_share: float = 0.1
+    """Standard errors of the median that it exceeds as well, for series noisier than that ratio. The noise is that of
+    when the losses were best: a drift widens the spread of what it drifts through, and would hide itself."""
+    drift_floor_share: float = 0.05
     """As `floor_share`, for drifts: larger, because ordinary training wanders more slowly than it jumps."""
     drift_patience: int = 8
     """Such losses in a row that it takes."""
@@ -105,6 +106,7 @@ class RobustDetector:
         self._healthy = SortedWindow(config.window)
         self._recent = SortedWindow(config.drift_window)
         self._best: float | None = None
+        self._best_deviation = 0.0
         self._usual: float | None = None
         self._panics = 0
         self._spikes = self._gross_spikes = self._drifts = self._collapses = 0
@@ -168,6 +170,7 @@ class RobustDetector:
             "recent": self._recent.values(),
             "scale": self._scale,
             "best": self._best,
+            "best_deviation": self._best_deviation,
             "usual": self._usual,
             "runs": [self._panics, self._spikes, self._gross_spikes, self._drifts, self._collapses],
         }
@@ -178,6 +181,7 @@ class RobustDetector:
         self._recent = SortedWindow(self._config.drift_window, state["recent"])
         self._scale = state["scale"]
         self._best = state["best"]
+        self._best_deviation = state["best_deviation"]
         self._usual = state["usual"]
         self._panics, self._spikes, self._gross_spikes, self._drifts, self._collapses = state[
             "runs"
@@ -234,14 +238,14 @@ class RobustDetector:
             return False
         median = self._recent.median()
         if self._best is None or median < self._best:
-            self._best = median
+            self._best, self._best_deviation = median, deviation
             return False
         margin = self._margin(self._best, self._config.drift_floor_share)
         if median <= self._best + (ratio - 1.0) * margin:
             return False
         unit = 0.2 * margin + _TINY
         rise = math.asinh(median / unit) - math.asinh(self._best / unit)
-        error = _MEDIAN_ERROR * deviation / math.sqrt(self._config.drift_window)
+        error = _MEDIAN_ERROR * self._best_deviation / math.sqrt(self._config.drift_window)
         return rise > self._config.drift_deviations * error
 
     def _accept(self, loss: float, threshold: float | None, statistic: float | None) -> Verdict:
