@@ -279,6 +279,18 @@ def test_a_fault_that_persists_stops_the_run_and_leaves_sound_weights():
     assert loop.step(0.5).severity is Severity.STOP
 
 
+def test_a_run_that_is_stopped_ends_with_the_newest_snapshot_that_had_proved_itself():
+    loop = ready()
+
+    while loop.step(math.nan).severity is not Severity.STOP:
+        pass
+
+    reports = loop.ear.of(GovernorRollbackPayload)
+    assert reports[-1].to_step == reports[0].to_step > reports[1].to_step
+    assert reports[-1].actions == (EscalationAction.NEWEST_SNAPSHOT, EscalationAction.STOP)
+    assert loop.model.weight[0, 0] == reports[0].to_step
+
+
 def test_after_the_end_no_step_is_counted_whatever_ended_the_run():
     loop = ready(config=GovernorConfig(escalation=EscalationConfig(budget=1)))
     for _ in range(2):

@@ -3,6 +3,9 @@
 A snapshot is on probation until enough healthy steps have followed it: damage shows only some steps after it is done.
 One that was taken right behind a healthy check of the same weights needs none, nor does any in a loop that reports no
 steps, because nothing could be waited for.
+
+Whoever goes back gives up what was taken later. But of what had proved itself the newest is set aside until the trouble
+is over: if it turns out that no way back helps, the snapshot was not to blame, and it is the one to end with.
 """
 
 from __future__ import annotations
@@ -30,6 +33,7 @@ class SnapshotKeeper:
         self.next_id = 0
         self._store = store
         self._ring = Ring(ages)
+        self._aside: Snapshot | None = None
         self._probation_steps = probation_steps
         self._num_healthy_steps = 0
         self._is_stepping = False
@@ -38,16 +42,21 @@ class SnapshotKeeper:
     @property
     def newest(self) -> Snapshot | None:
         """The newest snapshot; None before the first."""
-        return next(iter(self._ring.newest_first), None)
+        return self._ring.newest
 
     @property
     def lacks_fossil(self) -> bool:
-        """Whether a seed has fossilised that no snapshot knows."""
-        newest = self.newest
-        return newest is not None and any(
-            slot.stage is SeedStage.FOSSILIZED and path not in newest.inventory.fossils
-            for path, slot in newest.inventory.slots.items()
-        )
+        """Whether a seed has fossilised that the newest snapshot does not know."""
+        newest = self._ring.newest
+        if newest is None:
+            return False
+        inventory = newest.inventory
+        fossil, known = SeedStage.FOSSILIZED, inventory.fossils
+        # A plain loop, because this is asked before every step.
+        for path, slot in inventory.slots.items():
+            if slot.stage is fossil and path not in known:
+                return True
+        return False
 
     @property
     def has_older(self) -> bool:
@@ -101,18 +110,24 @@ class SnapshotKeeper:
         self.next_id = max(0, self.next_id - 1)
         return self.take(step=step, detectors=detectors, is_vouched=True)
 
-    def find_way_back(self, *, goes_further: bool) -> tuple[Restoration, list[int]]:
+    def find_way_back(
+        self, *, goes_further: bool, is_last: bool = False
+    ) -> tuple[Restoration, list[int]]:
         """Return a validated way back, and the numbers of corrupt snapshots that were given up on the way to it.
 
-        It leads to the newest snapshot that has proved itself, or if it `goes_further`, to the next older one. A corrupt
-        one is given up for the next older, and if there is none, for the next newer.
+        It leads to the newest snapshot that has proved itself, or if it `goes_further`, to the next older one; if it
+        `is_last`, to the newest that ever had. A corrupt one is given up for the next older, and if there is none,
+        for the next newer.
 
         Raises:
             SnapshotError: there is no sound snapshot, or the host has been rebuilt; the model is untouched.
         """
         corrupt: list[int] = []
+        if is_last and self._aside is not None:
+            self._ring.bring_back(self._aside)
+            self._aside = None
         while kept := self._ring.newest_first:
-            snapshot = kept[self._start(goes_further)]
+            snapshot = kept[self._start(goes_further and not is_last)]
             try:
                 way = Restoration(snapshot, self._store.inventory(), others=self._ring.newest_first)
             except CorruptSnapshotError:
@@ -127,11 +142,22 @@ class SnapshotKeeper:
         )
 
     def settle(self, snapshot: Snapshot) -> None:
-        """Note that the run has gone back to `snapshot`; those taken after it are given up."""
+        """Note that the run has gone back to `snapshot`; those taken after it are given up or set aside."""
         before = self._ring.newest_first
         self._ring.drop_newer(snapshot)
         self._has_moved = False
+        given_up = before[: len(before) - len(self._ring)]
+        proved = next((kept for kept in given_up if self.has_proved(kept)), None)
+        if proved is not None and self._is_newer_than_aside(proved):
+            self.forget_aside()
+            self._aside = proved
         self._release(before)
+
+    def forget_aside(self) -> None:
+        """Note that the trouble is over, so that what was set aside is not needed any more."""
+        if self._aside is not None:
+            self._store.release(self._aside)
+            self._aside = None
 
     def state_dict(self) -> dict[str, Any]:
         """Return the counters, in plain types; the snapshots themselves are not in it."""
@@ -158,8 +184,12 @@ class SnapshotKeeper:
         last = len(self._ring) - 1
         return min(places[0] + goes_further, last) if places else last
 
+    def _is_newer_than_aside(self, snapshot: Snapshot) -> bool:
+        aside = self._aside
+        return aside is None or snapshot.info.snapshot_id > aside.info.snapshot_id
+
     def _release(self, before: Sequence[Snapshot]) -> None:
         """Give back the memory of the snapshots that were kept `before` and no longer are."""
         for snapshot in before:
-            if all(kept is not snapshot for kept in self._ring.newest_first):
+            if all(kept is not snapshot for kept in (*self._ring.newest_first, self._aside)):
                 self._store.release(snapshot)

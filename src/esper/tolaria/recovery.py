@@ -121,9 +121,10 @@ class Recovery:
         """
         started = time.perf_counter()
         reason = alarm.reason if alarm is not None and alarm.reason else PanicReason.ORDERED
-        has_older = self.keeper.has_older
+        is_last = alarm is not None and self.escalation.is_exhausted
+        has_older = self.keeper.has_older and not is_last
         way, corrupt = self.keeper.find_way_back(
-            goes_further=alarm is not None and self.escalation.is_repeated
+            goes_further=alarm is not None and self.escalation.is_repeated, is_last=is_last
         )
         for number in corrupt:
             message = f"the bytes of snapshot {number} are no longer what was saved"
@@ -211,6 +212,7 @@ class Recovery:
         """Let a step, or a check, go by."""
         attempts = self.escalation.advance()
         if attempts:
+            self.keeper.forget_aside()
             emit_governor_recovered(self.channel, step=step, attempts=attempts)
 
     def state_dict(self) -> dict[str, Any]:

@@ -25,6 +25,11 @@ class Ring:
         return len(self._places)
 
     @property
+    def newest(self) -> Snapshot | None:
+        """The newest snapshot; None before the first."""
+        return self._places[0] if self._places else None
+
+    @property
     def newest_first(self) -> tuple[Snapshot, ...]:
         """The snapshots kept."""
         return tuple(self._places)
@@ -49,6 +54,11 @@ class Ring:
     def drop(self, snapshot: Snapshot) -> None:
         """Give up one snapshot."""
         self._places = [kept for kept in self._places if kept is not snapshot]
+
+    def bring_back(self, snapshot: Snapshot) -> None:
+        """Take in one that had been given up, beyond the places there are, where its age belongs."""
+        self._places.append(snapshot)
+        self._places.sort(key=lambda kept: kept.info.snapshot_id, reverse=True)
 
     def drop_newer(self, snapshot: Snapshot) -> None:
         """Give up those taken after `snapshot`: the future they came from is not going to happen."""
