@@ -83,7 +83,7 @@ class Gate:
                 raise GateError(f"{path} imports {module}")
 
     def _check_names(self, path: str, names: set[str], attributes: set[str]) -> None:
-        unknown = names - self._homes.keys() - _BUILTINS
+        unknown = {one for one in names if one not in self._homes and one not in _BUILTINS}
         unknown |= {one for one in attributes if one.startswith("__") and one not in _DUNDERS}
         if unknown:
             raise GateError(f"{path} mentions {', '.join(sorted(unknown))}")
