@@ -279,6 +279,19 @@ def test_a_fault_that_persists_stops_the_run_and_leaves_sound_weights():
     assert loop.step(0.5).severity is Severity.STOP
 
 
+def test_batches_of_nan_that_are_refused_leave_no_trace_in_buffers():
+    model = dense_net()
+    governor = TolariaGovernor(model)
+    governor.before_step(2.3)
+    before = state_of(model)
+
+    for expected in (Severity.ROLLBACK, Severity.SKIP, Severity.SKIP):
+        loss = model(torch.full((4, 3), math.nan)).sum()
+        assert governor.before_step(loss).severity is expected
+
+        assert same(state_of(model), before)
+
+
 def test_a_run_that_is_stopped_ends_with_the_newest_snapshot_that_had_proved_itself():
     loop = ready()
 

@@ -121,6 +121,8 @@ class Escalation:
     def learning_rate_factor(self) -> float:
         """What learning rates are multiplied by now; it returns to 1 by and by."""
         memory = self._memory
+        if memory.factor == 1.0:
+            return 1.0
         progress = (memory.clock - memory.factor_clock) / self._config.warm_back_steps
         return float(memory.factor ** max(0.0, 1.0 - progress))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
@@ -43,8 +44,10 @@ def finite_check(data: Bytes, dtype: torch.dtype, scratch: Bytes) -> Callable[[]
     """
     if dtype in _NUMPY_FLOATS:
         numbers = data.view(_NUMPY_FLOATS[dtype])
+        tensor = torch.from_numpy(numbers)
         flags = scratch[: numbers.size].view(np.bool_)
-        return lambda: bool(np.isfinite(numbers, out=flags).all())
+        # A finite sum has finite terms; that it may overflow though all terms are finite, costs a second look.
+        return lambda: math.isfinite(tensor.sum()) or bool(np.isfinite(numbers, out=flags).all())
     if dtype in _EXPONENTS:
         words = data.view(np.uint16)
         masked = scratch[: data.size].view(np.uint16)

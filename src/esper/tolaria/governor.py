@@ -148,9 +148,9 @@ class TolariaGovernor:
         """Put the network back to a snapshot, prune its live seeds, and return the report.
 
         It goes back to the newest snapshot that has proved itself, the next time to an older one, and takes further
-        measures if that repeats itself. What optimizers remember is cleared or restored. The report
-        says what led to it, as it was before the counters were reset. A rollback beyond the budget is the last:
-        `stop_report` says so, and every further verdict.
+        measures if that repeats itself. What optimizers remember is cleared or restored. The report says what led to it, as
+        it was before the counters were reset. A rollback beyond the budget is the last: `stop_report` says so, and
+        every further verdict. Call it between steps: a backward pass of before would find weights of after.
 
         Raises:
             SnapshotError: there is nothing to go back to, or the host has been rebuilt; nothing has been changed.
@@ -268,6 +268,7 @@ class TolariaGovernor:
         if not verdict.may_step:
             self._recovery.drop_gradients()
         if verdict.severity is Severity.SKIP:
+            self._recovery.undo_passes()
             self._recovery.tell_of_skip(verdict, self._judge, self.step)
         elif verdict:
             verdict = self._go_back(verdict)

@@ -11,6 +11,7 @@ is over: if it turns out that no way back helps, the snapshot was not to blame, 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -140,6 +141,15 @@ class SnapshotKeeper:
             f"there must be a sound snapshot to go back to, got {len(corrupt)} corrupt and no other;"
             " take one while the network is healthy"
         )
+
+    def find_way_to_start(self) -> Restoration | None:
+        """Return the way back to the newest snapshot if no step has been taken since; None if one has, or it is corrupt."""
+        newest = self.newest
+        if newest is None or self._has_moved:
+            return None
+        with suppress(SnapshotError):
+            return Restoration(newest, self._store.inventory(), others=self._ring.newest_first)
+        return None
 
     def settle(self, snapshot: Snapshot) -> None:
         """Note that the run has gone back to `snapshot`; those taken after it are given up or set aside."""

@@ -6,7 +6,7 @@ from torch import Tensor
 
 def to_floats(loss: float | Tensor, grad_norm: float | Tensor | None) -> tuple[float, float | None]:
     """Return both as numbers; the host waits for the device here, once."""
-    if isinstance(loss, Tensor) and isinstance(grad_norm, Tensor):
+    if isinstance(loss, Tensor) and isinstance(grad_norm, Tensor) and not loss.is_cpu:
         # In float32: a norm that a half-precision loss dragged down to its own type would overflow.
         together = (loss.detach().float(), grad_norm.detach().float().to(loss.device))
         loss, grad_norm = torch.stack(together).tolist()

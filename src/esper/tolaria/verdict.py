@@ -1,8 +1,11 @@
 """What a detector, and then the governor, makes of one loss."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from esper._generated.enums import PanicReason, Severity
+
+_STEPPING: Final = (Severity.OK, Severity.PANIC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +32,7 @@ class Verdict:
     @property
     def may_step(self) -> bool:
         """Whether the optimizer may take its step."""
-        return self.severity in (Severity.OK, Severity.PANIC)
+        return self.severity in _STEPPING
 
     @property
     def is_anomalous(self) -> bool:
