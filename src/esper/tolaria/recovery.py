@@ -191,6 +191,15 @@ class Recovery:
         for optimizer in self.optimizers.values():
             optimizer.zero_grad(set_to_none=True)
 
+    def undo_passes(self) -> None:
+        """Undo what the passes of refused steps have done to buffers, if no step has been taken since the last snapshot.
+
+        A batch of NaN makes the running statistics of batch normalisation NaN, whether its step is taken or not.
+        """
+        way = self.keeper.find_way_to_start()
+        if way is not None:
+            way.put_back_tensors(self.optimizers)
+
     def tell_of_panic(self, verdict: Verdict, series: LossSeries) -> None:
         """Tell of an anomalous check."""
         assert verdict.reason is not None
