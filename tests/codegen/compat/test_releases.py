@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from codegen.targets import sql
+from codegen.sqlcode import types
 from tests.codegen.compat.zoo import (
     EVERYTHING,
     LAYOUT,
@@ -133,7 +133,7 @@ def test_a_released_upcast_stays(tmp_path, top, message):
 
 
 def test_a_target_that_shows_the_same_contract_otherwise_is_found(zoo, monkeypatch):
-    monkeypatch.setitem(sql._PRIMITIVES, "int", "HUGEINT")
+    monkeypatch.setitem(types._PRIMITIVES, "int", "HUGEINT")
     code, findings = compare_with_released(zoo, spell(fields=EVERYTHING))
     (finding,) = [one for one in findings if one["rule"] == "TGT001"]
     assert code == 1
