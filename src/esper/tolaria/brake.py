@@ -24,8 +24,6 @@ class LearningRateBrake:
     def press(self, factor: float) -> None:
         """Multiply every learning rate by `factor` until `release`; pressing again starts from the full rates."""
         self.release()
-        if factor == 1.0:
-            return
         for optimizer in self._optimizers:
             for group in optimizer.param_groups:
                 full = group["lr"]

@@ -272,8 +272,8 @@ class TolariaGovernor:
             self._recovery.tell_of_skip(verdict, self._judge, self.step)
         elif verdict:
             verdict = self._go_back(verdict)
-        else:
-            self._brake.press(self._escalation.learning_rate_factor)
+        elif (factor := self._escalation.learning_rate_factor) != 1.0:
+            self._brake.press(factor)
         self._step_verdict = verdict
         return verdict
 

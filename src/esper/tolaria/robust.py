@@ -29,6 +29,8 @@ _MEDIAN_ERROR: Final = 1.2533
 """Standard error of a median over that of a mean, for a normal distribution."""
 _MAX_SINH: Final = 700.0
 """About where sinh leaves the range of floats."""
+_SPREAD_AGE: Final = 8
+"""Losses judged by one estimate of the spread: it changes slowly, and is the dearest part of a check."""
 _TINY: Final = 1e-12
 """Keeps the logarithm defined for a series of zeros."""
 
@@ -108,6 +110,8 @@ class RobustDetector:
         self._best: float | None = None
         self._best_deviation = 0.0
         self._usual: float | None = None
+        self._deviation = 0.0
+        self._spread_age = 0
         self._panics = 0
         self._spikes = self._gross_spikes = self._drifts = self._collapses = 0
 
@@ -125,7 +129,7 @@ class RobustDetector:
         # Logarithmic above a tenth of the median, linear below it: noise around zero is no news.
         unit = 0.2 * margin + _TINY
         usual, now = math.asinh(median / unit), math.asinh(loss / unit)
-        deviation = _MAD_TO_SIGMA * self._healthy.median_deviation(lambda x: math.asinh(x / unit))
+        deviation = self._spread(unit)
         statistic = (now - usual) / deviation if deviation > 0.0 else None
         limit = _sinh(usual + config.spike_deviations * deviation) * unit
         threshold = _finite(max(median + (config.spike_ratio - 1.0) * margin, limit))
@@ -153,6 +157,7 @@ class RobustDetector:
         self._healthy.clear()
         self._recent.clear()
         self._best = None
+        self._spread_age = 0
         self._reset_runs()
 
     def rewind(self, state: Mapping[str, Any] | None) -> None:
@@ -172,6 +177,8 @@ class RobustDetector:
             "best": self._best,
             "best_deviation": self._best_deviation,
             "usual": self._usual,
+            "deviation": self._deviation,
+            "spread_age": self._spread_age,
             "runs": [self._panics, self._spikes, self._gross_spikes, self._drifts, self._collapses],
         }
 
@@ -183,6 +190,8 @@ class RobustDetector:
         self._best = state["best"]
         self._best_deviation = state["best_deviation"]
         self._usual = state["usual"]
+        self._deviation = state["deviation"]
+        self._spread_age = state["spread_age"]
         self._panics, self._spikes, self._gross_spikes, self._drifts, self._collapses = state[
             "runs"
         ]
@@ -226,6 +235,15 @@ class RobustDetector:
             and median < self._config.collapse_share * guess
             and abs(loss - guess) < self._config.collapse_tolerance * guess
         )
+
+    def _spread(self, unit: float) -> float:
+        """Return the standard deviation of the log-losses, not older than a few losses."""
+        if self._spread_age == 0:
+            log_deviation = self._healthy.median_deviation(lambda x: math.asinh(x / unit))
+            self._deviation = _MAD_TO_SIGMA * log_deviation
+            self._spread_age = _SPREAD_AGE
+        self._spread_age -= 1
+        return self._deviation
 
     def _margin(self, level: float, floor_share: float) -> float:
         """Return the size of `level`, for ratios; not less than what the task's scale calls nothing."""
