@@ -1,0 +1,210 @@
+"""What goes wrong, each as a context: wrong from its beginning, and, where it is no lasting damage, right again at its end."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+from unittest.mock import patch
+
+import torch
+from torch import Tensor
+
+from esper._generated.channel import Payload
+from esper._generated.envelope import Envelope
+from esper.tolaria.governor import TolariaGovernor
+from esper.tolaria.vault import Vault
+
+if TYPE_CHECKING:
+    from faults_campaign.loop import TrainingRun
+
+
+@contextmanager
+def nan_loss(run: TrainingRun) -> Iterator[None]:
+    """Make the loss NaN, and with it every gradient."""
+    hook = run.network.model.register_forward_hook(
+        lambda _module, _inputs, logits: logits * torch.nan
+    )
+    yield
+    hook.remove()
+
+
+@contextmanager
+def nan_inputs(run: TrainingRun) -> Iterator[None]:
+    """Deliver nothing but NaN: the loss and what batch norm remembers become NaN."""
+    inputs = run.samples.inputs
+    before = inputs.clone()
+    inputs.fill_(torch.nan)
+    yield
+    inputs.copy_(before)
+
+
+@contextmanager
+def infinite_gradient(run: TrainingRun) -> Iterator[None]:
+    """Make one gradient infinite."""
+    hook = run.network.host_parameters[0].register_hook(lambda gradient: gradient * torch.inf)
+    yield
+    hook.remove()
+
+
+@contextmanager
+def nan_host_weight(run: TrainingRun) -> Iterator[None]:
+    """Plant a NaN in a weight of the host."""
+    _plant_nan(run.network.host_parameters[0])
+    yield
+
+
+def has_blending_seed(run: TrainingRun) -> bool:
+    """Return whether some live seed has a say in what the network puts out."""
+    return any(slot.is_live and slot.alpha > 0.0 for slot in run.network.slots.values())
+
+
+@contextmanager
+def nan_seed_weight(run: TrainingRun) -> Iterator[None]:
+    """Plant a NaN in a weight of a live seed that has a say."""
+    slot = next(s for s in run.network.slots.values() if s.is_live and s.alpha > 0.0)
+    _plant_nan(next(iter(slot.seed_parameters())))
+    yield
+
+
+@contextmanager
+def nan_moment(run: TrainingRun) -> Iterator[None]:
+    """Plant a NaN in what the optimizer remembers of a weight."""
+    network = run.network
+    _plant_nan(network.optimizer.torch.state[network.host_parameters[0]]["momentum_buffer"])
+    yield
+
+
+@contextmanager
+def learning_rate_x100(run: TrainingRun) -> Iterator[None]:
+    """Multiply every learning rate by a hundred."""
+    run.learning_rate_scale = 100.0
+    yield
+    run.learning_rate_scale = 1.0
+
+
+@contextmanager
+def wiped_weights(run: TrainingRun) -> Iterator[None]:
+    """Set every weight of the host to zero."""
+    with torch.no_grad():
+        for parameter in run.network.host_parameters:
+            parameter.zero_()
+    yield
+
+
+DRIFT_PER_STEP = 0.07
+"""Standard deviation of the walk, as a share of the weights' own size."""
+
+
+@contextmanager
+def drifting_weights(run: TrainingRun) -> Iterator[None]:
+    """Let every weight of the host make one step of a random walk."""
+    generator = torch.Generator().manual_seed((run.seed << 20) + run.step)
+    with torch.no_grad():
+        for parameter in run.network.host_parameters:
+            size = parameter.square().mean().sqrt()
+            noise = torch.randn(parameter.shape, generator=generator)
+            parameter.add_(noise * size * DRIFT_PER_STEP)
+    yield
+
+
+@contextmanager
+def shuffled_labels(run: TrainingRun) -> Iterator[None]:
+    """Give every training image the label of another."""
+    targets = run.samples.targets
+    before = targets.clone()
+    generator = torch.Generator().manual_seed((run.seed << 20) + run.step)
+    targets.copy_(before[torch.randperm(len(before), generator=generator)])
+    yield
+    targets.copy_(before)
+
+
+@contextmanager
+def other_order(run: TrainingRun) -> Iterator[None]:
+    """Do no harm: have the batches of later epochs in another order."""
+    run.order_seed = run.seed + 1_000_000
+    yield
+
+
+@contextmanager
+def flipped_bit(run: TrainingRun) -> Iterator[None]:
+    """Flip a bit in the newest snapshot."""
+    if isinstance(run.guardian, TolariaGovernor):
+        newest = run.guardian._keeper.newest
+        assert newest is not None
+        buffer = next(iter(newest.vault._buffers.values()))
+        buffer[0] ^= 1 << 4
+    yield
+
+
+@contextmanager
+def interrupted_copy(run: TrainingRun) -> Iterator[None]:
+    """Let every snapshot fail in the middle of its copy."""
+
+    def fill(vault: Vault) -> float:
+        vault.checksum = None
+        pairs = [pair for stretch in vault._stretches for pair in stretch.bytes]
+        for here, home in pairs[: len(pairs) // 2]:
+            here[:] = home
+        raise RuntimeError("injected in the middle of a copy")
+
+    with patch.object(Vault, "fill", fill):
+        yield
+
+
+@contextmanager
+def no_memory(run: TrainingRun) -> Iterator[None]:
+    """Let every snapshot need new memory, and get none."""
+    if isinstance(run.guardian, TolariaGovernor):
+        run.guardian._keeper._store._free.clear()
+    with patch("esper.tolaria.vault.allocate", side_effect=MemoryError("injected")):
+        yield
+
+
+class _RaisingSink:
+    """Fails at every event."""
+
+    def write(self, envelope: Envelope, payload: Payload) -> None:
+        """Fail."""
+        raise OSError("injected by the fault campaign")
+
+    def close(self) -> None:
+        """Fail as well."""
+        raise OSError("injected by the fault campaign")
+
+
+class _HangingSink:
+    """Does not return from the first event that it is given, until it is let go."""
+
+    def __init__(self) -> None:
+        self.is_let_go = threading.Event()
+
+    def write(self, envelope: Envelope, payload: Payload) -> None:
+        """Hang."""
+        self.is_let_go.wait()
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+@contextmanager
+def raising_sink(run: TrainingRun) -> Iterator[None]:
+    """Attach a sink that fails at every event."""
+    sink = run.hub.attach(_RaisingSink())
+    yield
+    run.hub.detach(sink)
+
+
+@contextmanager
+def hanging_sink(run: TrainingRun) -> Iterator[None]:
+    """Attach a sink that hangs at its first event."""
+    sink = run.hub.attach(_HangingSink())
+    yield
+    run.hub.detach(sink)
+    sink.is_let_go.set()
+
+
+def _plant_nan(tensor: Tensor) -> None:
+    with torch.no_grad():
+        tensor.view(-1)[0] = torch.nan

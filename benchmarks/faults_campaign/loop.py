@@ -1,0 +1,191 @@
+"""The training loop of the campaign: plain PyTorch with a guardian in it, as a user would write it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+import torch
+from torch.nn.functional import cross_entropy
+
+from esper._generated.enums import Severity
+from esper.kasmina.gradients import capture_gradient_health
+from esper.leyline.actions import Germinate
+from esper.leyline.errors import SnapshotError
+from esper.leyline.signals import TrainingSignals
+from esper.nissa.hub import Hub, HubConfig
+from esper.nissa.sinks.memory import MemorySink
+from esper.tolaria.evaluate import Evaluation, contribution, evaluate
+from esper.tolaria.growth import apply_actions, fossils, slot_signals
+from esper.tolaria.optimizers import cosine_factor
+from esper.tolaria.verdict import Verdict
+from faults_campaign.guardians import Guardian
+from faults_campaign.network import EPOCH_STEPS, TASK, Network, build_network
+from faults_campaign.schedule import Schedule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alarm:
+    """The guardian has refused a step, gone back, or ended the run."""
+
+    step: int
+    """Steps that had been tried by then."""
+    severity: Severity
+
+
+class TrainingRun:
+    """One network in training, with a guardian between it and the faults that strike it.
+
+    Attributes:
+        seed: decides everything random.
+        network: what learns; a guardian may put another in its place.
+        samples: the training samples; faults may spoil them.
+        order_seed: decides the order of the batches.
+        learning_rate_scale: what the scheduled learning rate is multiplied by.
+        hub: carries telemetry.
+        memory: the telemetry so far.
+        guardian: what watches over the run.
+        step: steps that were tried so far.
+        alarms: what the guardian did about what it saw.
+        accuracies: validation accuracy at the end of each epoch, in percent.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        *,
+        guard: Callable[[TrainingRun], Guardian],
+        schedule: Schedule,
+        grows: bool,
+    ) -> None:
+        """Build the network, and have `guard` return its guardian; a host that `grows` has a policy."""
+        torch.set_num_threads(TASK.num_threads)
+        self.seed = self.order_seed = seed
+        self.learning_rate_scale = 1.0
+        self.step = 0
+        self.alarms: list[Alarm] = []
+        self.accuracies: list[float] = []
+        # Faults spoil samples in place.
+        self.samples, self._val_samples = copy.deepcopy(TASK.load_samples())
+        # A sink that hangs is meant to; there is no use in waiting for it.
+        self.hub = Hub("faults", config=HubConfig(close_timeout_s=0.1))
+        self.memory = self.hub.attach(MemorySink())
+        self.channel = self.hub.channel(env_id=0)
+        self.adopt(build_network(seed, grows=grows))
+        self.guardian = guard(self)
+        self._schedule = schedule
+
+    def train(self) -> bool:
+        """Return whether all epochs were trained; otherwise the guardian has ended the run."""
+        with self.hub, self._schedule:
+            for epoch in range(1, TASK.epochs + 1):
+                self.channel.advance(epoch=epoch)
+                if not self._train_epoch(epoch):
+                    return False
+                validation = self.validate()
+                self.accuracies.append(validation.accuracy)
+                verdict = self._judge(validation)
+                if verdict.severity is Severity.STOP:
+                    return False
+                if verdict.severity is Severity.OK:
+                    self._score_seeds(validation.accuracy)
+                    self._grow(epoch, validation)
+                for slot in self.network.slots.values():
+                    slot.step_epoch()
+                self.network.optimizer.follow_seeds()
+        return True
+
+    def validate(self) -> Evaluation:
+        """Score the network on the validation samples."""
+        return evaluate(self.network.model, self._val_samples)
+
+    def adopt(self, network: Network) -> None:
+        """Go on with another network."""
+        self.network = network
+        # Copies of slots have forgotten their channel.
+        network.speak_on(self.channel)
+
+    def _train_epoch(self, epoch: int) -> bool:
+        """Take a step on every batch; return whether the run goes on."""
+        self.network.model.train()
+        batches = self.samples.shuffled_batches(TASK.batch_size, seed=self.order_seed, epoch=epoch)
+        for index in range(EPOCH_STEPS):
+            self._schedule.advance(self)
+            batch = next(batches)
+            network, optimizer = self.network, self.network.optimizer
+            optimizer.set_learning_rate_factor(
+                self.learning_rate_scale * cosine_factor(epoch, TASK.epochs)
+            )
+            loss = cross_entropy(network.model(batch.inputs), batch.targets)
+            optimizer.torch.zero_grad()
+            loss.backward()
+            if index == 0:
+                self._record_gradients(epoch)
+            grad_norm = network.clip_gradients()
+
+            self.step += 1
+            verdict = self.guardian.before_step(loss, grad_norm)
+            if verdict.may_step:
+                optimizer.torch.step()
+            verdict = self.guardian.after_step()
+            self._note(verdict)
+            if verdict:
+                # Seeds were pruned in the rollback.
+                self.network.optimizer.follow_seeds()
+            if verdict.severity is Severity.STOP:
+                return False
+        return True
+
+    def _judge(self, validation: Evaluation) -> Verdict:
+        """Let the guardian judge the epoch: go back, or remember a healthy network."""
+        verdict = self.guardian.check_vital_signs(validation.loss)
+        self._note(verdict)
+        if verdict:
+            self.guardian.execute_rollback()
+        elif verdict.severity is Severity.OK:
+            # One that cannot be taken is no reason to end the run; the earlier ones are kept.
+            with suppress(SnapshotError):
+                self.guardian.snapshot()
+        return verdict
+
+    def _note(self, verdict: Verdict) -> None:
+        if verdict.is_anomalous and not verdict.may_step:
+            self.alarms.append(Alarm(step=self.step, severity=verdict.severity))
+
+    def _record_gradients(self, epoch: int) -> None:
+        for slot in self.network.slots.values():
+            if slot.is_live:
+                health = capture_gradient_health(slot, self.network.host_parameters, epoch=epoch)
+                slot.record_gradients(health)
+
+    def _score_seeds(self, accuracy: float) -> None:
+        for slot in self.network.slots.values():
+            slot.record_accuracy(accuracy)
+            if slot.is_live and slot.alpha > 0.0:
+                slot.record_contribution(
+                    contribution(self.network.model, slot, self._val_samples, accuracy)
+                )
+
+    def _grow(self, epoch: int, validation: Evaluation) -> None:
+        """Ask the policy and do what it says; what has become a fossil is remembered at once."""
+        network = self.network
+        if network.policy is None:
+            return
+        signals = TrainingSignals(
+            epoch=epoch,
+            epochs=TASK.epochs,
+            val_loss=validation.loss,
+            val_accuracy=validation.accuracy,
+            may_germinate=self.guardian.may_germinate,
+            slots=tuple(slot_signals(slot) for slot in network.slots.values()),
+        )
+        fossils_before = fossils(network.slots)
+        actions = network.policy.decide(signals)
+        apply_actions(actions, network.slots)
+        if any(isinstance(action, Germinate) for action in actions):
+            self.guardian.expect_shift()
+        if fossils(network.slots) != fossils_before:
+            with suppress(SnapshotError):
+                self.guardian.snapshot()

@@ -1,0 +1,82 @@
+"""What learns in the campaign: a host on digits, its seeds, their optimizer, and the policy that plants them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import chain
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import clip_grad_norm_
+
+from esper._generated.channel import Channel
+from esper.kasmina.graft import find_slots
+from esper.kasmina.hosts.cnn import CNNHost
+from esper.kasmina.slot import SeedSlot
+from esper.leyline.policy import GrowthPolicy
+from esper.tamiyo.heuristic import HeuristicPolicy
+from esper.tolaria.optimizers import GrowingOptimizer
+from esper.tolaria.task import Task
+from esper.tolaria.tasks.digits import DIGITS
+
+
+def _build_host() -> nn.Module:
+    return CNNHost(num_classes=10, in_channels=1, base_channels=4, num_blocks=3, num_pools=2)
+
+
+TASK: Task = replace(DIGITS, build_host=_build_host, epochs=30)
+"""Digits with a host twice as wide and half the epochs.
+
+It still grows, but where it ends depends less on chance: two clean runs that differ in nothing but the order of
+their batches after the middle end 0.15 percentage points apart (standard deviation).
+"""
+
+EPOCH_STEPS: Final = 23
+"""Batches that its 1,437 training images make."""
+
+
+@dataclass(slots=True)
+class Network:
+    """Everything that training changes, so that a deep copy is a checkpoint."""
+
+    model: nn.Module
+    slots: dict[str, SeedSlot]
+    host_parameters: list[nn.Parameter]
+    optimizer: GrowingOptimizer
+    policy: GrowthPolicy | None
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether every weight and every buffer is finite."""
+        tensors = chain(self.model.parameters(), self.model.buffers())
+        return all(bool(tensor.isfinite().all()) for tensor in tensors)
+
+    def speak_on(self, channel: Channel) -> None:
+        """Let the slots tell of themselves on `channel`."""
+        for slot in self.slots.values():
+            slot.channel = channel
+
+    def clip_gradients(self) -> Tensor:
+        """Clip host and seeds apart and return the host's norm before clipping, a 0-dim tensor."""
+        for slot in self.slots.values():
+            if seed_parameters := list(slot.seed_parameters()):
+                clip_grad_norm_(seed_parameters, TASK.max_grad_norm)
+        return clip_grad_norm_(self.host_parameters, TASK.max_grad_norm)
+
+
+def build_network(seed: int, *, grows: bool) -> Network:
+    """Return a fresh network that `seed` decides about; one that `grows` has a policy."""
+    torch.manual_seed(seed)
+    model = TASK.build_host()
+    slots = {slot.slot_id: slot for slot in find_slots(model).values()}
+    host_parameters = list(model.parameters())
+    optimizer = GrowingOptimizer(
+        host_parameters,
+        slots,
+        host_learning_rate=TASK.host_learning_rate,
+        seed_learning_rate=TASK.seed_learning_rate,
+        momentum=TASK.momentum,
+        weight_decay=TASK.weight_decay,
+    )
+    return Network(model, slots, host_parameters, optimizer, HeuristicPolicy() if grows else None)

@@ -1,0 +1,92 @@
+"""Which runs the campaign consists of, and how they are spread over processes."""
+
+from __future__ import annotations
+
+import multiprocessing
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from typing import Literal
+
+from faults_campaign.catalogue import CONTROL, FAULTS
+from faults_campaign.guardians import GOVERNOR, GUARDIANS
+from faults_campaign.trial import Outcome, run_trainer, run_trial
+
+NUM_PROCESSES = 2
+
+Kind = Literal["grown", "host", "trainer"]
+"""The campaign's loop with seeds, the same with the host alone, and our trainer on digits as it is shipped."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One run to be made."""
+
+    seed: int
+    fault: str | None = None
+    """None for a clean run."""
+    guardian: str = GOVERNOR
+    kind: Kind = "grown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """How many runs there are of each sort."""
+
+    faults: int
+    peers: int
+    grown: int
+    """Clean runs; not fewer than those with faults, which are compared with them."""
+    host: int
+    trainer: int
+
+
+FULL = Size(faults=10, peers=3, grown=50, host=20, trainer=30)
+QUICK = Size(faults=2, peers=1, grown=2, host=1, trainer=1)
+
+
+def plan(size: Size, names: Sequence[str]) -> list[Job]:
+    """Return the runs of a campaign over the faults called `names`."""
+    return [
+        *(Job(seed=seed) for seed in range(size.grown)),
+        *(Job(seed=seed, fault=CONTROL.name) for seed in range(size.faults)),
+        *(Job(seed=seed, fault=name) for name in names for seed in range(size.faults)),
+        *(
+            Job(seed=seed, fault=name, guardian=guardian)
+            for guardian in GUARDIANS
+            if guardian != GOVERNOR
+            for name in (None, *names)
+            for seed in range(size.peers)
+        ),
+        *(Job(seed=seed, kind="host") for seed in range(size.host)),
+        *(Job(seed=seed, kind="trainer") for seed in range(size.trainer)),
+    ]
+
+
+def carry_out(jobs: Sequence[Job]) -> Iterator[tuple[Job, Outcome]]:
+    """Make all runs and yield each with what came of it, telling of the progress on stderr."""
+    started = time.monotonic()
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(NUM_PROCESSES, mp_context=context) as pool:
+        futures = {pool.submit(_run, job): job for job in jobs}
+        for count, future in enumerate(as_completed(futures), start=1):
+            job = futures[future]
+            print(
+                f"\r{count} of {len(jobs)} runs, {time.monotonic() - started:.0f} s:"
+                f" {job.guardian}, {job.fault or 'clean'}, seed {job.seed}\x1b[K",
+                end="",
+                file=sys.stderr,
+                flush=True,
+            )
+            yield job, future.result()
+    print(file=sys.stderr)
+
+
+def _run(job: Job) -> Outcome:
+    if job.kind == "trainer":
+        return run_trainer(job.seed)
+    faults = {fault.name: fault for fault in (*FAULTS, CONTROL)}
+    fault = None if job.fault is None else faults[job.fault]
+    return run_trial(job.guardian, fault, job.seed, grows=job.kind == "grown")

@@ -1,0 +1,64 @@
+"""What the runs of a campaign add up to."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from faults_campaign.network import EPOCH_STEPS
+from faults_campaign.schedule import Fault
+from faults_campaign.trial import Outcome
+
+TOLERANCE = 1.0
+"""Percentage points by which a run may end below its clean twin and count as recovered."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """One fault under one guardian."""
+
+    runs: int
+    detected: int | None
+    """None where nothing needs to be noticed."""
+    delays: tuple[int, ...]
+    """Steps to the alarm, of each run that has one."""
+    rollbacks: tuple[int, ...]
+    recovered: int
+    accuracy: float
+    """Mean over the runs, in percent."""
+    worst_gap: float
+    """Percentage points that the worst run ended below its clean twin; 0 when none did."""
+
+
+def score(fault: Fault, outcomes: Sequence[Outcome], clean: dict[int, Outcome]) -> Score:
+    """Add up `outcomes` of `fault`; `clean` holds the run without a fault of each seed.
+
+    Raises:
+        ValueError: the fault never began in one of the runs.
+    """
+    late = [outcome.seed for outcome in outcomes if outcome.began is None]
+    if late:
+        raise ValueError(f"{fault.name} must begin in every run, got none with seeds {late}")
+    gaps = [_gap(fault, outcome, clean[outcome.seed]) for outcome in outcomes]
+    detected = [outcome.detected for outcome in outcomes]
+    return Score(
+        runs=len(outcomes),
+        detected=None if None in detected else sum(map(bool, detected)),
+        delays=tuple(outcome.delay for outcome in outcomes if outcome.delay is not None),
+        rollbacks=tuple(outcome.num_rollbacks for outcome in outcomes),
+        recovered=sum(
+            outcome.is_finite and outcome.is_complete is not fault.must_stop and gap <= TOLERANCE
+            for outcome, gap in zip(outcomes, gaps, strict=True)
+        ),
+        accuracy=statistics.fmean(outcome.accuracy for outcome in outcomes),
+        worst_gap=max(0.0, *gaps),
+    )
+
+
+def _gap(fault: Fault, outcome: Outcome, clean: Outcome) -> float:
+    """Return how far a run ended below its clean twin, or, if it had to be ended, below where that was at the time."""
+    assert outcome.began is not None
+    if fault.must_stop:
+        return clean.accuracies[outcome.began // EPOCH_STEPS - 1] - outcome.accuracy
+    return clean.accuracy - outcome.accuracy

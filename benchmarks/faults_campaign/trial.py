@@ -1,0 +1,125 @@
+"""One run of the campaign: one fault, one guardian, one seed, and what came of it."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from itertools import pairwise
+
+from esper._generated.enums import RunOutcome, Severity, SnapshotFault
+from esper._generated.governor import (
+    GovernorRollbackPayload,
+    GovernorSnapshotFailedPayload,
+    GovernorStepSkippedPayload,
+)
+from esper._generated.run import EpochCompletedPayload
+from esper.nissa.hub import Hub
+from esper.nissa.sinks.memory import MemorySink
+from esper.tamiyo.heuristic import HeuristicPolicy
+from esper.tolaria.config import TrainConfig
+from esper.tolaria.tasks.digits import DIGITS
+from esper.tolaria.trainer import Trainer
+from faults_campaign.guardians import GOVERNOR, GUARDIANS
+from faults_campaign.loop import TrainingRun
+from faults_campaign.network import EPOCH_STEPS
+from faults_campaign.schedule import Fault, Schedule, Sign
+
+_SNAPSHOT_FAULTS = {Sign.NOT_COPIED: SnapshotFault.NOT_COPIED, Sign.CORRUPT: SnapshotFault.CORRUPT}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What came of one run."""
+
+    guardian: str
+    fault: str | None
+    """None for a clean run."""
+    seed: int
+    began: int | None
+    """Steps that had been tried when the fault began; None if it never did."""
+    detected: bool | None
+    """None where nothing needs to be noticed."""
+    delay: int | None
+    """Steps from the fault to the last alarm that it called for; None where none was raised."""
+    num_rollbacks: int
+    num_refused: int
+    """Steps that were refused for what was seen in them."""
+    is_complete: bool
+    """Whether all epochs were trained."""
+    is_finite: bool
+    """Whether all weights are finite at the end."""
+    accuracies: tuple[float, ...]
+    """Validation accuracy at the end of each epoch, in percent."""
+    accuracy: float
+    """That of the network as it was left."""
+
+
+def first_step(seed: int) -> int:
+    """Return when the fault begins: in the middle of the 11th to the 16th epoch of 30, as `seed` says."""
+    return EPOCH_STEPS * (10 + seed % 6) + 2 + seed * 7 % 19
+
+
+def run_trial(guardian: str, fault: Fault | None, seed: int, *, grows: bool = True) -> Outcome:
+    """Train once."""
+    schedule = Schedule(fault, first_step(seed))
+    run = TrainingRun(seed, guard=GUARDIANS[guardian], schedule=schedule, grows=grows)
+    is_complete = run.train()
+    detected, delay = (None, None) if fault is None else _detection(run, fault, schedule.began)
+    return Outcome(
+        guardian=guardian,
+        fault=None if fault is None else fault.name,
+        seed=seed,
+        began=schedule.began,
+        detected=detected,
+        delay=delay,
+        num_rollbacks=sum(alarm.severity >= Severity.ROLLBACK for alarm in run.alarms),
+        num_refused=sum(alarm.severity is Severity.SKIP for alarm in run.alarms),
+        is_complete=is_complete,
+        is_finite=run.network.is_finite,
+        accuracies=tuple(run.accuracies),
+        accuracy=run.validate().accuracy,
+    )
+
+
+def run_trainer(seed: int) -> Outcome:
+    """Train once without a fault, as `esper train` does."""
+    with Hub("faults") as hub:
+        memory = hub.attach(MemorySink())
+        trainer = Trainer(
+            DIGITS,
+            TrainConfig(epochs=DIGITS.epochs, seed=seed),
+            DIGITS.load_samples(),
+            policy=HeuristicPolicy(),
+            channel=hub.channel(env_id=0),
+        )
+        outcome = trainer.fit()
+    return Outcome(
+        guardian=GOVERNOR,
+        fault=None,
+        seed=seed,
+        began=None,
+        detected=None,
+        delay=None,
+        num_rollbacks=len(memory.of(GovernorRollbackPayload)),
+        num_refused=len(memory.of(GovernorStepSkippedPayload)),
+        is_complete=outcome is RunOutcome.COMPLETED,
+        is_finite=True,
+        accuracies=tuple(payload.val_accuracy for payload in memory.of(EpochCompletedPayload)),
+        accuracy=trainer.validate().accuracy,
+    )
+
+
+def _detection(run: TrainingRun, fault: Fault, began: int | None) -> tuple[bool | None, int | None]:
+    """Return whether every strike that calls for a sign gave one, and the longest delay of an alarm in steps."""
+    signs = [strike.sign for strike in fault.strikes if strike.sign is not None]
+    if not signs or began is None:
+        return None, None
+    starts = [began + strike.at for strike in fault.strikes if strike.sign is Sign.ALARM]
+    delays = [
+        next((alarm.step - start for alarm in run.alarms if start < alarm.step <= end), None)
+        for start, end in pairwise([*starts, sys.maxsize])
+    ]
+    told = {payload.fault for payload in run.memory.of(GovernorSnapshotFailedPayload)}
+    is_told = all(_SNAPSHOT_FAULTS[sign] in told for sign in signs if sign is not Sign.ALARM)
+    raised = [delay for delay in delays if delay is not None]
+    return is_told and len(raised) == len(delays), max(raised, default=None)
