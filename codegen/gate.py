@@ -16,7 +16,7 @@ from codegen.pycode.syntax import read_syntax
 _BUILTINS = frozenset([
     "Exception", "KeyError", "OverflowError", "RecursionError", "TypeError", "UnicodeDecodeError",
     "UnicodeEncodeError", "ValueError", "all", "any", "bool", "bytes", "dict", "enumerate",
-    "float", "frozenset", "int", "isinstance", "len", "list", "max", "min", "object", "property",
+    "float", "frozenset", "int", "isinstance", "len", "list", "map", "max", "min", "object", "property",
     "repr", "round", "str", "super", "tuple", "type",
 ])  # fmt: skip
 _DUNDERS = frozenset([

@@ -13,6 +13,7 @@ STANDARD = {
     "Callable": "collections.abc",
     "Iterator": "collections.abc",
     "ClassVar": "typing",
+    "Collection": "collections.abc",
     "DecodeError": "msgspec",
     "IntEnum": "enum",
     "Literal": "typing",

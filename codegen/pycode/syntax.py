@@ -54,6 +54,7 @@ _CHILDREN: dict[type[ast.AST], tuple[str, ...]] = {
     ast.Starred: ("value",),
     ast.Name: (),
     ast.List: ("elts",),
+    ast.Set: ("elts",),
     ast.Tuple: ("elts",),
     ast.Slice: ("lower", "upper", "step"),
     ast.Load: (),
