@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Mapping
 
-import torch
 from torch.optim import Optimizer
 
 from esper.kasmina.slot import SeedSlot
@@ -68,12 +67,11 @@ class Restoration:
 
     def put_back_tensors(self, optimizers: Mapping[str, Optimizer]) -> None:
         """Copy everything that the snapshot covers but for the plain state of companions."""
-        with torch.no_grad():
-            if self._is_same:
-                self.snapshot.vault.write_back()
-            else:
-                self._copy_by_name()
-            self._put_back_optimizers(optimizers)
+        if self._is_same:
+            self.snapshot.vault.write_back()
+        else:
+            self._copy_by_name()
+        self._put_back_optimizers(optimizers)
         for key, module in self._now.extras.items():
             # A slot's own record of its seed goes on, as the epochs do.
             if key in self.snapshot.plain.extras and not isinstance(module, SeedSlot):
