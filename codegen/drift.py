@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from codegen.fingerprint import hash_text
+from codegen.paths import read_found
 from codegen.provenance import Header, split_file
 from codegen.render import Rendered
 
@@ -29,14 +30,16 @@ def find_drift(files: Iterable[Rendered], extras: Iterable[Path]) -> Iterator[Dr
                 path, ("missing: it was never generated, or was removed",), _diff(path, "", text)
             )
             continue
-        found = path.read_text(encoding="utf-8")
+        found = read_found(path)
         reasons = tuple(_find_reasons(path, found, text))
         if reasons:
             yield Drift(path, reasons, _diff(path, found, text))
     for path in extras:
+        found = read_found(path)
         reason = "extra: nothing in the contract asks for it any more"
-        diff = _diff(path, path.read_text(encoding="utf-8"), "")
-        yield Drift(path, (reason,), diff, verb="remove")
+        if split_file(path, found) is None:
+            reason = "extra: it was not written by codegen and is in its folder; move it"
+        yield Drift(path, (reason,), _diff(path, found, ""), verb="remove")
 
 
 def _find_reasons(path: Path, found: str, expected: str) -> Iterator[str]:

@@ -8,6 +8,7 @@ from codegen.fingerprint import Meanings, hash_text
 from codegen.formatting import format_source, installed_version
 from codegen.layout import Layout
 from codegen.output import Chunk, Output
+from codegen.paths import read_found
 from codegen.provenance import Header, Part, hash_part, print_file, split_file
 from codegen.settings import Settings
 
@@ -46,7 +47,7 @@ class Finisher:
 
     def _find_formatted(self, path: Path) -> dict[str, str]:
         """List the parts of the file on disk that are certified, by the hash of what each comes from."""
-        found = split_file(path, path.read_text(encoding="utf-8")) if path.is_file() else None
+        found = split_file(path, read_found(path)) if path.is_file() else None
         if found is None or not self._is_trusting:
             return {}
         header, body = found

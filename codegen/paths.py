@@ -1,4 +1,4 @@
-"""Keeps generated files below their roots."""
+"""Where generated files are: below their roots, and as they are on disk."""
 
 from pathlib import Path
 
@@ -18,3 +18,8 @@ def resolve_below(root: Path, path: str) -> Path:
                 f"{part} is a symbolic link, which generated files do not follow; remove it"
             )
     return place
+
+
+def read_found(path: Path) -> str:
+    """Read a file as it is, line ends and all; bytes that are no text are shown in their place."""
+    return path.read_bytes().decode(encoding="utf-8", errors="replace")

@@ -34,11 +34,23 @@ def find_extras(files: Iterable[Rendered], layout: Layout, settings: Settings) -
         # The other targets' files are not ours to judge.
         return []
     expected = {file.path for file in files}
+    found = [path for root in layout.roots.values() for path in _list(root, "*")]
+    return [path for path in found if path not in expected and bears_header(path)]
+
+
+def find_strangers(files: Iterable[Rendered], layout: Layout) -> list[Path]:
+    """List the modules in folders of generated code that codegen did not write; it leaves them alone."""
+    expected = {file.path for file in files}
+    roots = [root for name, root in layout.roots.items() if name in ("package", "tests")]
+    found = [path for root in roots for path in _list(root, "*.py")]
+    return [path for path in found if path not in expected and not bears_header(path)]
+
+
+def _list(root: Path, pattern: str) -> list[Path]:
+    """List the files below a root, but for those that another process is just writing."""
+    found = sorted(root.rglob(pattern))
     return [
-        path
-        for root in layout.roots.values()
-        for path in sorted(root.rglob("*"))
-        if path not in expected and path.is_file() and not path.is_symlink() and bears_header(path)
+        path for path in found if path.is_file() and path.name[0] != "." and not path.is_symlink()
     ]
 
 

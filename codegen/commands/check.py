@@ -8,7 +8,7 @@ from codegen.commands.options import add_render_options, read_settings
 from codegen.drift import find_drift
 from codegen.layout import Layout
 from codegen.render import render
-from codegen.write import find_extras
+from codegen.write import find_extras, find_strangers
 
 
 def run(options: Namespace, layout: Layout) -> int:
@@ -17,8 +17,9 @@ def run(options: Namespace, layout: Layout) -> int:
     if contract is None:
         return INVALID
     settings = read_settings(options)
-    files = list(render(contract, layout, settings))
-    drifts = list(find_drift(files, find_extras(files, layout, settings)))
+    files = render(contract, layout, settings)
+    extras = [*find_extras(files, layout, settings), *find_strangers(files, layout)]
+    drifts = list(find_drift(files, extras))
     for drift in drifts:
         print(drift.diff, end="")
     for drift in drifts:

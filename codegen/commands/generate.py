@@ -37,7 +37,7 @@ def _generate(options: Namespace, layout: Layout) -> int:
     if contract is None:
         return INVALID
     settings = read_settings(options)
-    files = list(render(contract, layout, settings))
+    files = render(contract, layout, settings)
     extras = find_extras(files, layout, settings)
     if options.diff or options.dry_run:
         for drift in find_drift(files, extras):

@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from codegen.pycode.quoting import Python, code, ident, join
 from codegen.pycode.syntax import read_syntax
 
-LINES_BETWEEN_SECTIONS = "\n\n"
-
 _THIRD_PARTY = frozenset(["hypothesis", "msgspec", "pyarrow"])
 
 
@@ -23,11 +21,11 @@ def import_block(used: set[str], homes: Mapping[str, str]) -> Python:
 
     `homes` maps a name to its module; a name that maps to itself is a module.
     """
-    plain: dict[str, set[str]] = {}
+    plain: set[str] = set()
     members: dict[str, set[str]] = defaultdict(set)
     for name in used & homes.keys():
         if homes[name] == name:
-            plain[name] = set()
+            plain.add(name)
         else:
             members[homes[name]].add(name)
     sections: dict[int, list[Python]] = defaultdict(list)
@@ -37,7 +35,7 @@ def import_block(used: set[str], homes: Mapping[str, str]) -> Python:
         names = join(", ", [ident(name) for name in sorted(members[module], key=import_order)])
         line = code("from {module} import {names}", module=ident(module), names=names)
         sections[_section(module)].append(line)
-    return join(LINES_BETWEEN_SECTIONS, [join("\n", sections[one]) for one in sorted(sections)])
+    return join("\n\n", [join("\n", sections[one]) for one in sorted(sections)])
 
 
 def import_order(name: str) -> tuple[int, list[tuple[int, str]]]:

@@ -14,6 +14,8 @@ from codegen.errors import QuotingError
 from codegen.printable import Printable
 
 LINE_LENGTH = 100
+NO_BREAK = "\N{NO-BREAK SPACE}"
+"""A space at which a docstring is not broken; it is printed as a plain one."""
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 _SLOT = re.compile(r"\{([a-z_]+)\}")
@@ -70,7 +72,7 @@ def doc(text: str, indent: int = 0) -> Python:
     lines = _wrap(quoted, LINE_LENGTH - indent - 3)
     if len(lines[-1]) > LINE_LENGTH - indent - 6:
         lines = _wrap(quoted, LINE_LENGTH - indent - 6)
-    token = '"""' + f"\n{' ' * indent}".join(lines) + '"""'
+    token = '"""' + f"\n{' ' * indent}".join(lines).replace(NO_BREAK, " ") + '"""'
     if ast.literal_eval(token).split() != text.split():
         raise QuotingError(f"not a docstring: {token}")
     return Python(token)

@@ -7,7 +7,7 @@ from codegen.model import Enum, Event, Field, FromSource, MapType, Record, Value
 from codegen.nodes import Bounds
 from codegen.pycode.annotations import annotate, default_of
 from codegen.pycode.checks import check_call, check_expression
-from codegen.pycode.quoting import Python, code, comment, doc, ident, lit
+from codegen.pycode.quoting import NO_BREAK, Python, code, comment, doc, ident, lit
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,9 @@ def describe(value: Value) -> str:
     notes = [value.unit] if value.unit and value.unit != "1" else []
     if value.range:
         notes.append(_describe_bounds(value.range))
-    text = f"{value.doc} [{', '.join(note for note in notes if note)}]" if any(notes) else value.doc
+    # A note that is broken over two lines is hard to read.
+    said = ", ".join(note for note in notes if note).replace(" ", NO_BREAK)
+    text = f"{value.doc} [{said}]" if said else value.doc
     return f"{text} Deprecated: {value.deprecated}" if value.deprecated else text
 
 

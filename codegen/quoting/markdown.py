@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 
+from codegen.errors import QuotingError
 from codegen.printable import Printable
 from codegen.quoting import compose
 
@@ -23,10 +24,10 @@ class Markdown(Printable):
 def text(plain: str) -> Markdown:
     """Print a sentence that says itself, wherever it stands."""
     if not compose.is_one_line(plain):
-        raise ValueError(f"not a line of text: {plain!r}")
+        raise QuotingError(f"not a line of text: {plain!r}")
     escaped = _AT_START.sub(r"\1\\\2", _SPECIAL.sub(r"\\\g<0>", plain))
     if _ESCAPED.sub(r"\1", escaped) != plain:
-        raise ValueError(f"not escaped: {escaped}")
+        raise QuotingError(f"not escaped: {escaped}")
     return Markdown(escaped)
 
 
@@ -42,7 +43,7 @@ def span(plain: str) -> Markdown:
 def link(plain: str, anchor: str) -> Markdown:
     """Print a link to a heading of the same page."""
     if not re.fullmatch("[a-z0-9_-]+", anchor):
-        raise ValueError(f"not an anchor: {anchor!r}")
+        raise QuotingError(f"not an anchor: {anchor!r}")
     return Markdown(f"[{span(plain)}](#{anchor})")
 
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 
+from codegen.errors import QuotingError
 from codegen.printable import Printable
 from codegen.quoting import compose
 
@@ -27,7 +28,7 @@ def lit(value: object) -> Sql:
     if isinstance(value, int | float):
         number = repr(value)
         if not _NUMBER.fullmatch(number):
-            raise ValueError(f"not a number of SQL: {number}")
+            raise QuotingError(f"not a number of SQL: {number}")
         return Sql(number)
     assert isinstance(value, str)
     return _quote(value, "'")
@@ -36,7 +37,7 @@ def lit(value: object) -> Sql:
 def comment(text: str) -> Sql:
     """Print a comment that runs to the end of the line."""
     if not compose.is_one_line(text):
-        raise ValueError(f"not a comment: {text!r}")
+        raise QuotingError(f"not a comment: {text!r}")
     return Sql(f"-- {text}")
 
 
@@ -52,9 +53,9 @@ def join(separator: str, parts: Iterable[Sql]) -> Sql:
 
 def _quote(text: str, mark: str) -> Sql:
     if "\0" in text:
-        raise ValueError("SQL text cannot hold a NUL")
+        raise QuotingError("SQL text cannot hold a NUL")
     token = mark + text.replace(mark, mark * 2) + mark
     # Pairs of marks are the only marks inside, so nothing ends the token early.
     if re.fullmatch(f"(?:[^{mark}]|{mark}{mark})*", token[1:-1]) is None:
-        raise ValueError(f"not quoted: {token}")
+        raise QuotingError(f"not quoted: {token}")
     return Sql(token)

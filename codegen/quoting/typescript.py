@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterable
 
+from codegen.errors import QuotingError
 from codegen.printable import Printable
 from codegen.quoting import compose
 
@@ -19,7 +20,7 @@ class TypeScript(Printable):
 def name(text: str) -> TypeScript:
     """Print the name of a type or value."""
     if not _NAME.fullmatch(text):
-        raise ValueError(f"not a TypeScript name: {text!r}")
+        raise QuotingError(f"not a TypeScript name: {text!r}")
     return TypeScript(text)
 
 
@@ -32,7 +33,7 @@ def lit(text: str) -> TypeScript:
     """Print a text literal; in ASCII, which is JSON and TypeScript alike."""
     token = json.dumps(text)
     if json.loads(token) != text or not token.isascii():
-        raise ValueError(f"not a literal: {token}")
+        raise QuotingError(f"not a literal: {token}")
     return TypeScript(token)
 
 
@@ -41,7 +42,7 @@ def doc(text: str) -> TypeScript:
     # A slash behind an asterisk would end the comment.
     inside = text.replace("*/", "*\\/")
     if not compose.is_one_line(text) or "*/" in inside:
-        raise ValueError(f"not a comment: {text!r}")
+        raise QuotingError(f"not a comment: {text!r}")
     return TypeScript(f"/** {inside} */")
 
 

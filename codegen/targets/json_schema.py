@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from codegen.errors import QuotingError
 from codegen.model import (
     Contract,
     Enum,
@@ -35,7 +36,7 @@ def render(contract: Contract, package: str) -> Iterator[Output]:
     schema = line_schema(contract)
     text = _print(schema)
     if json.loads(text) != schema:
-        raise ValueError("the schema does not read back as what it is")
+        raise QuotingError("the schema does not read back as what it is")
     yield Output(_PATH, (Chunk("", f"{text}\n"),))
 
 

@@ -79,4 +79,4 @@ def test_a_contract_says_what_it_must(missing):
 
 def test_a_flow_text_that_is_cut_at_its_comma_is_refused():
     text = tiny("note: {type: str, arg: true, doc: A note, or two.}")
-    assert 'FORM002 unknown key "or two."' in complaints_of(text)
+    assert '"or two."; a text with a comma in it is quoted' in complaints_of(text)

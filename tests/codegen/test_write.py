@@ -1,11 +1,46 @@
 """Generated files stay below their roots, are written whole or not at all, and follow no links."""
 
 import os
+import subprocess
+import sys
+from dataclasses import replace
 
 import pytest
 
+from codegen import render
 from codegen.errors import PathError
+from codegen.layout import PROJECT
+from codegen.output import Chunk, Output
 from codegen.paths import resolve_below
+from codegen.targets.table import load_targets
+
+
+def test_a_target_writes_what_is_in_its_table_and_nothing_else(project, monkeypatch):
+    python, *_ = load_targets()
+
+    def render_more(contract, package):
+        yield from python.render(contract, package)
+        yield Output("more.py", (Chunk("", "MORE = 1\n"),))
+
+    def render_less(contract, package):
+        yield from list(python.render(contract, package))[1:]
+
+    for altered, complaint in (
+        (render_more, "target python has no output more.py"),
+        (render_less, "target python did not render checks.py"),
+    ):
+        target = replace(python, render=altered)
+        monkeypatch.setattr(render, "load_targets", lambda wanted, target=target: [target])
+        assert complaint in project.codegen().err
+        assert not project.package.exists()
+
+
+def test_two_at_once_do_not_get_in_each_others_way(project):
+    command = [sys.executable, "-m", "codegen", "--no-format"]
+    layout = ["--spec", str(project.spec), "--out", str(project.package), "--package", "pings"]
+    running = [subprocess.Popen([*command, *layout], cwd=PROJECT) for _ in range(3)]
+    assert [one.wait() for one in running] == [0, 0, 0]
+    assert all(path.suffix in (".py", ".ts", ".sql", ".json") for path in project.package.iterdir())
 
 
 @pytest.mark.parametrize("path", ["../outside.py", "a/../../outside.py", "/etc/outside.py"])
