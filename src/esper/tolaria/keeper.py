@@ -4,8 +4,8 @@ A snapshot is on probation until enough healthy steps have followed it: damage s
 One that was taken right behind a healthy check of the same weights needs none, nor does any in a loop that reports no
 steps, because nothing could be waited for.
 
-Whoever goes back gives up what was taken later. But of what had proved itself the newest is set aside until the trouble
-is over: if it turns out that no way back helps, the snapshot was not to blame, and it is the one to end with.
+Whoever goes back gives up what was taken later. But of what had proved itself the most trained is set aside until the
+trouble is over: if it turns out that no way back helps, the snapshot was not to blame, and it is the one to end with.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ class SnapshotKeeper:
         self._aside: Snapshot | None = None
         self._probation_steps = probation_steps
         self._num_healthy_steps = 0
+        self._progress = 0
         self._is_stepping = False
         self._has_moved = True
 
@@ -68,6 +69,7 @@ class SnapshotKeeper:
         """Note that a step was taken, and whether anything was wrong with it."""
         self._is_stepping = self._has_moved = True
         self._num_healthy_steps += is_healthy
+        self._progress += 1
 
     def has_proved(self, snapshot: Snapshot) -> bool:
         """Return whether `snapshot` is off probation."""
@@ -83,14 +85,18 @@ class SnapshotKeeper:
             NotFiniteError: something is not finite.
             SnapshotError: it cannot be copied. Either way the ones that are kept stay.
         """
+        # A loop that reports no steps is taken to have gone one further.
+        progress = self._progress if self._is_stepping else self._progress + 1
         snapshot = self._store.take(
             snapshot_id=self.next_id,
             step=step,
             num_healthy_steps=self._num_healthy_steps,
+            progress=progress,
             detectors=detectors,
             is_vouched=is_vouched,
         )
         self.next_id += 1
+        self._progress = progress
         before = self._ring.newest_first
         newest = self.newest
         if self._is_stepping and newest is not None and not self._has_moved:
@@ -117,7 +123,7 @@ class SnapshotKeeper:
         """Return a validated way back, and the numbers of corrupt snapshots that were given up on the way to it.
 
         It leads to the newest snapshot that has proved itself, or if it `goes_further`, to the next older one; if it
-        `is_last`, to the newest that ever had. A corrupt one is given up for the next older, and if there is none,
+        `is_last`, to the most trained that ever had. A corrupt one is given up for the next older, and if there is none,
         for the next newer.
 
         Raises:
@@ -128,7 +134,7 @@ class SnapshotKeeper:
             self._ring.bring_back(self._aside)
             self._aside = None
         while kept := self._ring.newest_first:
-            snapshot = kept[self._start(goes_further and not is_last)]
+            snapshot = kept[self._most_trained() if is_last else self._start(goes_further)]
             try:
                 way = Restoration(snapshot, self._store.inventory(), others=self._ring.newest_first)
             except CorruptSnapshotError:
@@ -156,11 +162,13 @@ class SnapshotKeeper:
         before = self._ring.newest_first
         self._ring.drop_newer(snapshot)
         self._has_moved = False
-        given_up = before[: len(before) - len(self._ring)]
-        proved = next((kept for kept in given_up if self.has_proved(kept)), None)
-        if proved is not None and self._is_newer_than_aside(proved):
-            self.forget_aside()
-            self._aside = proved
+        self._progress = snapshot.progress
+        for kept in before[: len(before) - len(self._ring)]:
+            if self.has_proved(kept) and (
+                self._aside is None or kept.progress > self._aside.progress
+            ):
+                self.forget_aside()
+                self._aside = kept
         self._release(before)
 
     def forget_aside(self) -> None:
@@ -174,6 +182,7 @@ class SnapshotKeeper:
         return {
             "next_id": self.next_id,
             "num_healthy_steps": self._num_healthy_steps,
+            "progress": self._progress,
             "is_stepping": self._is_stepping,
             "has_moved": self._has_moved,
         }
@@ -182,6 +191,7 @@ class SnapshotKeeper:
         """Take over the counters that `state_dict` returned."""
         self.next_id = state["next_id"]
         self._num_healthy_steps = state["num_healthy_steps"]
+        self._progress = state["progress"]
         self._is_stepping = state["is_stepping"]
         self._has_moved = state["has_moved"]
 
@@ -194,9 +204,13 @@ class SnapshotKeeper:
         last = len(self._ring) - 1
         return min(places[0] + goes_further, last) if places else last
 
-    def _is_newer_than_aside(self, snapshot: Snapshot) -> bool:
-        aside = self._aside
-        return aside is None or snapshot.info.snapshot_id > aside.info.snapshot_id
+    def _most_trained(self) -> int:
+        """Return the place of the most trained of the snapshots that have proved themselves, or of all if none has."""
+        kept = self._ring.newest_first
+        return max(
+            range(len(kept)),
+            key=lambda place: (self.has_proved(kept[place]), kept[place].progress),
+        )
 
     def _release(self, before: Sequence[Snapshot]) -> None:
         """Give back the memory of the snapshots that were kept `before` and no longer are."""

@@ -50,6 +50,8 @@ class Snapshot:
     """What the detectors remembered, so that they can go back together with the weights."""
     num_healthy_steps: int
     """Healthy steps that had been taken."""
+    progress: int
+    """Steps that are in these weights: unlike the others, it goes back when they do."""
     is_vouched: bool
     """Whether it was taken right behind a healthy check of these very weights."""
 
@@ -96,6 +98,7 @@ class SnapshotStore:
         snapshot_id: int,
         step: int,
         num_healthy_steps: int = 0,
+        progress: int = 0,
         detectors: tuple[Mapping[str, Any], ...] = (),
         is_vouched: bool = False,
     ) -> Snapshot:
@@ -139,6 +142,7 @@ class SnapshotStore:
             plain=plain,
             detectors=detectors,
             num_healthy_steps=num_healthy_steps,
+            progress=progress,
             is_vouched=is_vouched,
         )
 
