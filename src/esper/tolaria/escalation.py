@@ -17,9 +17,10 @@ from esper._generated.enums import EscalationAction
 class EscalationConfig:
     """How patient the governor is. The numbers are ours, set on the fault campaign of `benchmarks/faults.py`."""
 
-    budget: int = 8
+    budget: int = 6
     """Rollbacks that a window allows: one for each thing that can be tried, and then as many batches passed over
-    (16, 32, 64, ... in all about 500) as a fault of a few epochs needs to be over."""
+    (16, 32, 64) as a fault of a few epochs needs to be over. Data that is bad for good ends a run after some 290 steps;
+    with two more it would be 700."""
     window_steps: int = 500
     """Steps in a window, in a loop that reports its steps."""
     window_checks: int = 20
