@@ -69,7 +69,7 @@ class RobustConfig:
     """Losses whose median is followed."""
     drift_ratio: float | None = 1.6
     """Multiple of the best such median that a drift exceeds; None does not watch for drifts."""
-    drift_deviations: float = 10.0
+    drift_deviations: float = 8.0
     """Standard errors of the median that it exceeds as well, for series noisier than that ratio. The noise is that of
     when the losses were best: a drift widens the spread of what it drifts through, and would hide itself."""
     drift_floor_share: float = 0.05
