@@ -23,9 +23,11 @@ import random
 import statistics
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import torch
+from sections import write_section
 from torch import nn
 from torch.distributed.checkpoint.staging import StateDictStager
 from torch.nn import functional
@@ -217,20 +219,30 @@ def as_table(copies: dict[str, dict[str, float]]) -> str:
     return "\n".join(lines)
 
 
+def as_markdown(
+    copies: dict[str, dict[str, float]], epochs: dict[str, float], detectors: dict[str, float]
+) -> str:
+    """Return everything that was measured, in words and a table."""
+    return f"""{as_table(copies)}
+
+A governed epoch of digits takes {epochs['median']:.3f} times as long as a plain one (at most 1.05), quartiles
+{epochs['lower_quartile']:.3f} and {epochs['upper_quartile']:.3f}. A check by the robust detector takes {detectors['robust']:.2f} times as long
+as one by the sigma rule (at most 3)."""
+
+
 def main() -> None:
-    """Measure and print; with --json as one line."""
+    """Measure and print; with --json a line of JSON comes last."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json", action="store_true", help="end with the ratios as a line of JSON")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="write the table into FILE, too")
     options = parser.parse_args()
     torch.set_num_threads(1)
     copies = {name: measure_copies(name) for name in SIZES}
     epochs, detectors = measure_epochs(), measure_detectors()
-    print(as_table(copies))
-    print(
-        f"\ngoverned epoch / plain epoch: {epochs['median']:.3f} (at most 1.05), quartiles"
-        f" {epochs['lower_quartile']:.3f} and {epochs['upper_quartile']:.3f}"
-    )
-    print(f"robust check / sigma check: {detectors['robust']:.2f} (at most 3)")
+    markdown = as_markdown(copies, epochs, detectors)
+    print(markdown)
+    if options.write:
+        write_section(options.write, "benchmarks/snapshot.py", markdown)
     if options.json:
         ours = {
             name: {key: round(ratios[key], 3) for key in LIMITS[name]}
