@@ -92,7 +92,7 @@ class TolariaGovernor:
         self._brake = LearningRateBrake(self._recovery.optimizers.values())
         self._alarm: Verdict | None = None
         self._step_verdict: Verdict | None = None
-        self._is_vouched = False
+        self._vouched_loss: float | None = None
 
     @property
     def channel(self) -> Channel:
@@ -128,7 +128,7 @@ class TolariaGovernor:
         if verdict.is_anomalous:
             return self._note(verdict, LossSeries.CHECKS)
         self._alarm = None
-        self._is_vouched = True
+        self._vouched_loss = loss
         if not self._escalation.counts_steps:
             self.step += 1
         return verdict
@@ -141,7 +141,7 @@ class TolariaGovernor:
             SnapshotError: it cannot be copied. Either way earlier snapshots are kept.
         """
         return self._recovery.snapshot(
-            self.step, self._detector_states(), is_vouched=self._is_vouched
+            self.step, self._detector_states(), vouched_loss=self._vouched_loss
         )
 
     def execute_rollback(self) -> GovernorReport:
@@ -162,7 +162,7 @@ class TolariaGovernor:
         self._detector.rewind(state)
         self._judge.note_rollback(step_state)
         self._alarm = None
-        self._is_vouched = False
+        self._vouched_loss = None
         if report.kept_fossils:
             # The snapshots that knew them are gone; they must not depend on the weights of this one moment.
             self._try_snapshot()
@@ -212,7 +212,7 @@ class TolariaGovernor:
         if not verdict.may_step:
             return verdict
         self.step += 1
-        self._is_vouched = False
+        self._vouched_loss = None
         self._judge.note_step()
         is_healthy = verdict.severity is Severity.OK
         self._keeper.note_step(is_healthy=is_healthy)
@@ -239,7 +239,7 @@ class TolariaGovernor:
         """Return all counters and statistics in plain types; snapshots are not in it."""
         return {
             "step": self.step,
-            "is_vouched": self._is_vouched,
+            "vouched_loss": self._vouched_loss,
             "detector": self._detector.state_dict(),
             "judge": self._judge.state_dict(),
             "recovery": self._recovery.state_dict(),
@@ -254,7 +254,7 @@ class TolariaGovernor:
             SnapshotError: it cannot be taken.
         """
         self.step = state["step"]
-        self._is_vouched = state["is_vouched"]
+        self._vouched_loss = state["vouched_loss"]
         self._detector.load_state_dict(state["detector"])
         self._judge.load_state_dict(state["judge"])
         self._recovery.load_state_dict(state["recovery"])

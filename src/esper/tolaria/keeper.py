@@ -4,12 +4,14 @@ A snapshot is on probation until enough healthy steps have followed it: damage s
 One that was taken right behind a healthy check of the same weights needs none, nor does any in a loop that reports no
 steps, because nothing could be waited for.
 
-Whoever goes back gives up what was taken later. But of what had proved itself the most trained is set aside until the
-trouble is over: if it turns out that no way back helps, the snapshot was not to blame, and it is the one to end with.
+Whoever goes back gives up what was taken later. But of what had proved itself the best is set aside until the trouble is
+over: if it turns out that no way back helps, the snapshot was not to blame, and it is the one to end with. The best
+is the one with the least loss after it was gone back to; until such losses are known, the most trained.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -40,6 +42,7 @@ class SnapshotKeeper:
         self._progress = 0
         self._is_stepping = False
         self._has_moved = True
+        self._is_back = False
 
     @property
     def newest(self) -> Snapshot | None:
@@ -68,6 +71,7 @@ class SnapshotKeeper:
     def note_step(self, *, is_healthy: bool) -> None:
         """Note that a step was taken, and whether anything was wrong with it."""
         self._is_stepping = self._has_moved = True
+        self._is_back = False
         self._num_healthy_steps += is_healthy
         self._progress += 1
 
@@ -77,9 +81,9 @@ class SnapshotKeeper:
         return snapshot.is_vouched or not self._is_stepping or age >= self._probation_steps
 
     def take(
-        self, *, step: int, detectors: tuple[Mapping[str, Any], ...], is_vouched: bool
+        self, *, step: int, detectors: tuple[Mapping[str, Any], ...], vouched_loss: float | None
     ) -> Snapshot:
-        """Take a snapshot and keep it.
+        """Take a snapshot and keep it; `vouched_loss` is that of a healthy check of these very weights.
 
         Raises:
             NotFiniteError: something is not finite.
@@ -93,7 +97,7 @@ class SnapshotKeeper:
             num_healthy_steps=self._num_healthy_steps,
             progress=progress,
             detectors=detectors,
-            is_vouched=is_vouched,
+            is_vouched=vouched_loss is not None,
         )
         self.next_id += 1
         self._progress = progress
@@ -102,7 +106,9 @@ class SnapshotKeeper:
         if self._is_stepping and newest is not None and not self._has_moved:
             # While steps are skipped the network stays what it is; copies of it must not drive out all older ones.
             self._ring.drop(newest)
-            snapshot = replace(snapshot, is_vouched=is_vouched or newest.is_vouched)
+            snapshot = replace(snapshot, is_vouched=snapshot.is_vouched or newest.is_vouched)
+            if self._is_back:
+                snapshot = replace(snapshot, loss=vouched_loss)
         self._has_moved = False
         self._ring.add(snapshot, has_proved=self.has_proved)
         self._release(before)
@@ -115,7 +121,8 @@ class SnapshotKeeper:
             SnapshotError: it cannot be taken.
         """
         self.next_id = max(0, self.next_id - 1)
-        return self.take(step=step, detectors=detectors, is_vouched=True)
+        # It was vouched for by whatever let the checkpoint be written.
+        return self.take(step=step, detectors=detectors, vouched_loss=math.inf)
 
     def find_way_back(
         self, *, goes_further: bool, is_last: bool = False
@@ -123,7 +130,7 @@ class SnapshotKeeper:
         """Return a validated way back, and the numbers of corrupt snapshots that were given up on the way to it.
 
         It leads to the newest snapshot that has proved itself, or if it `goes_further`, to the next older one; if it
-        `is_last`, to the most trained that ever had. A corrupt one is given up for the next older, and if there is none,
+        `is_last`, to the best that ever had. A corrupt one is given up for the next older, and if there is none,
         for the next newer.
 
         Raises:
@@ -134,7 +141,7 @@ class SnapshotKeeper:
             self._ring.bring_back(self._aside)
             self._aside = None
         while kept := self._ring.newest_first:
-            snapshot = kept[self._most_trained() if is_last else self._start(goes_further)]
+            snapshot = kept[self._best() if is_last else self._start(goes_further)]
             try:
                 way = Restoration(snapshot, self._store.inventory(), others=self._ring.newest_first)
             except CorruptSnapshotError:
@@ -162,10 +169,11 @@ class SnapshotKeeper:
         before = self._ring.newest_first
         self._ring.drop_newer(snapshot)
         self._has_moved = False
+        self._is_back = True
         self._progress = snapshot.progress
         for kept in before[: len(before) - len(self._ring)]:
             if self.has_proved(kept) and (
-                self._aside is None or kept.progress > self._aside.progress
+                self._aside is None or _merit(kept) > _merit(self._aside)
             ):
                 self.forget_aside()
                 self._aside = kept
@@ -185,6 +193,7 @@ class SnapshotKeeper:
             "progress": self._progress,
             "is_stepping": self._is_stepping,
             "has_moved": self._has_moved,
+            "is_back": self._is_back,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -194,6 +203,7 @@ class SnapshotKeeper:
         self._progress = state["progress"]
         self._is_stepping = state["is_stepping"]
         self._has_moved = state["has_moved"]
+        self._is_back = state["is_back"]
 
     def _start(self, goes_further: bool) -> int:
         """Return the place of the snapshot to go back to, counted from the newest."""
@@ -204,12 +214,12 @@ class SnapshotKeeper:
         last = len(self._ring) - 1
         return min(places[0] + goes_further, last) if places else last
 
-    def _most_trained(self) -> int:
-        """Return the place of the most trained of the snapshots that have proved themselves, or of all if none has."""
+    def _best(self) -> int:
+        """Return the place of the best of the snapshots that have proved themselves, or of all if none has."""
         kept = self._ring.newest_first
         return max(
             range(len(kept)),
-            key=lambda place: (self.has_proved(kept[place]), kept[place].progress),
+            key=lambda place: (self.has_proved(kept[place]), _merit(kept[place])),
         )
 
     def _release(self, before: Sequence[Snapshot]) -> None:
@@ -217,3 +227,9 @@ class SnapshotKeeper:
         for snapshot in before:
             if all(kept is not snapshot for kept in (*self._ring.newest_first, self._aside)):
                 self._store.release(snapshot)
+
+
+def _merit(snapshot: Snapshot) -> tuple[bool, float, int]:
+    """Return what makes a snapshot better than another to end a run with."""
+    loss = snapshot.loss
+    return loss is not None, 0.0 if loss is None else -loss, snapshot.progress

@@ -83,15 +83,17 @@ class Recovery:
             can_hold_germination=bool(find_slots(model)),
         )
 
-    def snapshot(self, step: int, detectors: DetectorStates, *, is_vouched: bool) -> SnapshotInfo:
-        """Take a snapshot, keep it and tell of it.
+    def snapshot(
+        self, step: int, detectors: DetectorStates, *, vouched_loss: float | None = None
+    ) -> SnapshotInfo:
+        """Take a snapshot, keep it and tell of it; `vouched_loss` is that of a healthy check of these very weights.
 
         Raises:
             SnapshotError: it cannot be taken, which has been told of.
         """
         self.last_snapshot_step = step
         try:
-            taken = self.keeper.take(step=step, detectors=detectors, is_vouched=is_vouched)
+            taken = self.keeper.take(step=step, detectors=detectors, vouched_loss=vouched_loss)
         except SnapshotError as error:
             is_finite = not isinstance(error, NotFiniteError)
             fault = SnapshotFault.NOT_COPIED if is_finite else SnapshotFault.NOT_FINITE
@@ -106,7 +108,7 @@ class Recovery:
         One that cannot be copied has been told of; the next will be tried when it is due.
         """
         try:
-            self.snapshot(step, detectors, is_vouched=False)
+            self.snapshot(step, detectors)
         except NotFiniteError:
             return False
         except SnapshotError:

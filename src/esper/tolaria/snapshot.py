@@ -54,6 +54,8 @@ class Snapshot:
     """Steps that are in these weights: unlike the others, it goes back when they do."""
     is_vouched: bool
     """Whether it was taken right behind a healthy check of these very weights."""
+    loss: float | None = None
+    """Loss of that check where these weights had been gone back to, without the seeds of their time; else None."""
 
     @property
     def inventory(self) -> Inventory:
