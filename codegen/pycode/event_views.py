@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from codegen.model import Envelope, Event, MapType, Value
+from codegen.model import Envelope, Event, FromContext, MapType, Value
 from codegen.pycode.annotations import annotate, default_of
 from codegen.pycode.checks import check_expression, quick_condition
 from codegen.pycode.modules import draft_name, helper_name
@@ -48,9 +48,8 @@ class EventView:
         ]
         self.stamped = [views[one.name] for one in event.stamped]
         # The context has checked itself when it was bound.
-        unchecked = [one for one in event.fields if one not in event.stamped]
-        self.normalized = list(_normalize(unchecked))
-        self.condition = _condition(unchecked)
+        unchecked = [one for one in event.fields if not isinstance(one.capture, FromContext)]
+        self.normalized, self.condition = _check(unchecked)
         self.keywords = _pass_on(event.fields)
 
 
@@ -62,8 +61,7 @@ class EnvelopeView(RecordView):
         given = [one for one in envelope.fields if one.name != "v"]
         self.given = [ident(one.name) for one in given]
         self.parameters = join(", ", [_parameter(one) for one in given])
-        self.normalized = list(_normalize(given))
-        self.condition = _condition(given)
+        self.normalized, self.condition = _check(given)
         self.keywords = _pass_on(given)
 
 
@@ -89,23 +87,26 @@ def _parameter(value: Value) -> Python:
     return code("{parameter} = {default}", parameter=parameter, default=default)
 
 
-def _normalize(values: Iterable[Value]) -> Iterator[Python]:
-    """Check beforehand what no quick condition can tell."""
+def _check(values: Iterable[Value]) -> tuple[list[Python], Python]:
+    """Return what is checked beforehand, because no quick condition can tell, and the condition for the rest."""
+    lines: list[Python] = []
+    conditions = [Python("CAN_SWAP")]
     for value in values:
         name = ident(value.name)
-        if quick_condition(value, name) is not None:
-            continue
-        line = code("{name} = {check}", name=name, check=check_expression(value, name))
-        if value.nullable:
-            yield code("if {name} is not None:", name=name)
-            line = code("    {line}", line=line)
-        yield line
+        condition = quick_condition(value, name)
+        if condition is None:
+            lines += _normalize(value, name)
+        else:
+            conditions.append(condition)
+    return lines, join(" and ", conditions)
 
 
-def _condition(values: Iterable[Value]) -> Python:
-    conditions = [quick_condition(value, ident(value.name)) for value in values]
-    quick = [condition for condition in conditions if condition is not None]
-    return join(" and ", [Python("CAN_SWAP"), *quick])
+def _normalize(value: Value, name: Python) -> Iterator[Python]:
+    line = code("{name} = {check}", name=name, check=check_expression(value, name))
+    if value.nullable:
+        yield code("if {name} is not None:", name=name)
+        line = code("    {line}", line=line)
+    yield line
 
 
 def _pass_on(values: Iterable[Value]) -> Python:

@@ -18,7 +18,6 @@ NO_BREAK = "\N{NO-BREAK SPACE}"
 """A space at which a docstring is not broken; it is printed as a plain one."""
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
-_SLOT = re.compile(r"\{([a-z_]+)\}")
 
 
 class Python(Printable):
@@ -90,15 +89,7 @@ def code(template: str, **parts: Python) -> Python:
     for part in parts.values():
         if type(part) is not Python:
             raise TypeError(f"a part of Python source must be Python, got {type(part).__name__}")
-    pieces = list(_split(template))
-    pieces[1::2] = [parts[name] for name in pieces[1::2]]
-    return Python("".join(pieces))
-
-
-@cache
-def _split(template: str) -> tuple[str, ...]:
-    """Split a template into text, name, text, name, and so on."""
-    return tuple(_SLOT.split(template))
+    return Python(template.format_map(parts))
 
 
 def join(separator: str, parts: Iterable[Python]) -> Python:

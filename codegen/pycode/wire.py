@@ -188,4 +188,4 @@ def _each(subject: Python, item: Python, is_list: bool) -> Python:
         return subject
     if is_list:
         return code("tuple([{item} for item in {subject}])", item=item, subject=subject)
-    return code("{key: {item} for key, item in {subject}.items()}", item=item, subject=subject)
+    return code("{{key: {item} for key, item in {subject}.items()}}", item=item, subject=subject)

@@ -72,7 +72,7 @@ def _declare(columns: Iterable[tuple[str, Value]]) -> list[Python]:
             parts.append(Python("nullable=False"))
         unit = name_unit(value)
         if unit:
-            parts.append(code('metadata={"unit": {unit}}', unit=lit(unit)))
+            parts.append(code('metadata={{"unit": {unit}}}', unit=lit(unit)))
         declared.append(code("field({parts})", parts=join(", ", parts)))
     return declared
 
