@@ -6,6 +6,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import TypeVar
 
 from codegen.errors import CodegenError
@@ -26,10 +27,14 @@ def map_in_processes(function: Callable[[_Item], _Result], items: Sequence[_Item
         CodegenError: the function raised it for some item.
     """
     num_shares = max(1, min(num_cores(), len(items) // MIN_ITEMS))
-    shares = [items[index::num_shares] for index in range(num_shares)]
+    # Neighbours are alike, every other item is not: what lies together makes shares of the same weight.
+    ends = [len(items) * index // num_shares for index in range(num_shares + 1)]
+    shares = [items[start:end] for start, end in pairwise(ends)]
     readers = [_fork(function, share) for share in shares[1:]]
-    done = [[function(item) for item in shares[0]], *(_receive(*reader) for reader in readers)]
-    return [done[index % num_shares][index // num_shares] for index in range(len(items))]
+    done = [function(item) for item in shares[0]]
+    for reader in readers:
+        done += _receive(*reader)
+    return done
 
 
 def num_cores() -> int:

@@ -26,7 +26,7 @@ def test_as_many_processes_work_as_there_are_cores(num_cores):
     assert len(set(pids)) == num_cores
 
 
-@pytest.mark.parametrize("wrong", [0, 1])
+@pytest.mark.parametrize("wrong", [0, 5 * MIN_ITEMS - 1])
 def test_what_goes_wrong_in_any_process_is_raised_here(num_cores, wrong):
     def check(item):
         if item == wrong:
