@@ -13,21 +13,7 @@ from pathlib import Path
 from faults_campaign.catalogue import FAULTS
 from faults_campaign.plan import FULL, QUICK, carry_out, plan
 from faults_campaign.report import Report
-
-BEGIN, END = "<!-- begin: benchmarks/faults.py -->", "<!-- end: benchmarks/faults.py -->"
-
-
-def write_section(path: Path, markdown: str) -> None:
-    """Put `markdown` between the marks in the file at `path`.
-
-    Raises:
-        SystemExit: the file has no such marks.
-    """
-    before, begin, rest = path.read_text(encoding="utf-8").partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise SystemExit(f"{path} must hold the marks {BEGIN} and {END}, got none; add them")
-    path.write_text(f"{before}{BEGIN}\n{markdown}\n{END}{after}", encoding="utf-8")
+from sections import write_section
 
 
 def main() -> None:
@@ -43,10 +29,10 @@ def main() -> None:
     )
     options = parser.parse_args()
     faults = [fault for fault in FAULTS if options.only is None or fault.name in options.only]
-    jobs = plan(QUICK if options.quick else FULL, [fault.name for fault in faults])
+    jobs = plan(QUICK if options.quick else FULL, faults)
     report = Report(faults, list(carry_out(jobs)))
     if options.write is not None:
-        write_section(options.write, report.to_markdown())
+        write_section(options.write, "benchmarks/faults.py", report.to_markdown())
     if not options.json:
         print(report.to_markdown())
     print(json.dumps(report.to_json()))

@@ -50,6 +50,7 @@ FAULTS = (
         "flipped_bit",
         "a bit flipped in the newest snapshot",
         (Strike(inject=injections.flipped_bit, sign=Sign.CORRUPT), _occasion(at=1)),
+        is_inner=True,
     ),
     Fault(
         "interrupted_copy",
@@ -58,6 +59,7 @@ FAULTS = (
             Strike(inject=injections.interrupted_copy, sign=Sign.NOT_COPIED, steps=EPOCH_STEPS + 1),
             _occasion(at=EPOCH_STEPS + 1),
         ),
+        is_inner=True,
     ),
     Fault(
         "no_memory",
@@ -66,16 +68,19 @@ FAULTS = (
             Strike(inject=injections.no_memory, sign=Sign.NOT_COPIED, steps=EPOCH_STEPS + 1),
             _occasion(at=EPOCH_STEPS + 1),
         ),
+        is_inner=True,
     ),
     Fault(
         "raising_sink",
         "a sink that raises during a rollback",
         (Strike(inject=injections.raising_sink, sign=None), _occasion(at=0)),
+        is_inner=True,
     ),
     Fault(
         "hanging_sink",
         "a sink that hangs during a rollback",
         (Strike(inject=injections.hanging_sink, sign=None), _occasion(at=0)),
+        is_inner=True,
     ),
     Fault(
         "two_faults",

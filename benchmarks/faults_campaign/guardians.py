@@ -12,6 +12,7 @@ from torch import Tensor
 
 from esper._generated.enums import PanicReason, Severity
 from esper.tolaria.detector import Detector, SigmaDetector
+from esper.tolaria.escalation import EscalationConfig
 from esper.tolaria.governor import TolariaGovernor
 from esper.tolaria.robust import EPOCH_LIMITS, RobustConfig, RobustDetector
 from esper.tolaria.verdict import Verdict
@@ -78,10 +79,10 @@ class SpikeRestarter:
 
     The callback itself judges a loss after the step, names this batch and the one before to be left out, and raises. The
     rest is ours, in its favour: a checkpoint of everything at the end of each epoch, loaded at once and without loss
-    of a batch but those two, as often as our governor goes back.
+    of a batch but those two, as often within as many steps as our governor goes back.
     """
 
-    MAX_RESTARTS = 8
+    PATIENCE = EscalationConfig()
 
     may_germinate = True
 
@@ -90,7 +91,7 @@ class SpikeRestarter:
         self._run = run
         self._rule = SpikeRule()
         self._checkpoint = copy.deepcopy(run.network)
-        self._num_restarts = 0
+        self._restarts: list[int] = []
         self._batch_index = -1
         self._loss = math.nan
 
@@ -104,8 +105,9 @@ class SpikeRestarter:
         """Judge the loss, and restart if it is a spike."""
         if not self._rule.is_spike(self._loss, self._batch_index):
             return Verdict(severity=Severity.OK, loss=self._loss)
-        is_last = self._num_restarts == self.MAX_RESTARTS
-        self._num_restarts += 1
+        oldest = self._run.step - self.PATIENCE.window_steps
+        is_last = sum(step > oldest for step in self._restarts) >= self.PATIENCE.budget
+        self._restarts.append(self._run.step)
         self._rule = SpikeRule()
         self._run.adopt(copy.deepcopy(self._checkpoint))
         return Verdict(
@@ -161,7 +163,9 @@ def _governor(run: TrainingRun, epochs: Detector, steps: Detector) -> TolariaGov
 GOVERNOR = "governor"
 GUARDIANS: dict[str, Callable[[TrainingRun], Guardian]] = {
     GOVERNOR: governor,
-    "nobody": Nobody,
-    "spike rule": SpikeRestarter,
     "sigma rule": sigma_governor,
+    "spike rule": SpikeRestarter,
+    "nobody": Nobody,
 }
+GOVERNORS = frozenset({GOVERNOR, "sigma rule"})
+"""Those that have snapshots and tell of what they do."""

@@ -14,6 +14,7 @@ from torch import Tensor
 from esper._generated.channel import Payload
 from esper._generated.envelope import Envelope
 from esper.tolaria.governor import TolariaGovernor
+from esper.tolaria.keeper import SnapshotKeeper
 from esper.tolaria.vault import Vault
 
 if TYPE_CHECKING:
@@ -130,11 +131,10 @@ def other_order(run: TrainingRun) -> Iterator[None]:
 @contextmanager
 def flipped_bit(run: TrainingRun) -> Iterator[None]:
     """Flip a bit in the newest snapshot."""
-    if isinstance(run.guardian, TolariaGovernor):
-        newest = run.guardian._keeper.newest
-        assert newest is not None
-        buffer = next(iter(newest.vault._buffers.values()))
-        buffer[0] ^= 1 << 4
+    newest = _keeper(run).newest
+    assert newest is not None
+    buffer = next(iter(newest.vault._buffers.values()))
+    buffer[0] ^= 1 << 4
     yield
 
 
@@ -156,8 +156,7 @@ def interrupted_copy(run: TrainingRun) -> Iterator[None]:
 @contextmanager
 def no_memory(run: TrainingRun) -> Iterator[None]:
     """Let every snapshot need new memory, and get none."""
-    if isinstance(run.guardian, TolariaGovernor):
-        run.guardian._keeper._store._free.clear()
+    _keeper(run)._store._free.clear()
     with patch("esper.tolaria.vault.allocate", side_effect=MemoryError("injected")):
         yield
 
@@ -203,6 +202,12 @@ def hanging_sink(run: TrainingRun) -> Iterator[None]:
     yield
     run.hub.detach(sink)
     sink.is_let_go.set()
+
+
+def _keeper(run: TrainingRun) -> SnapshotKeeper:
+    """Return where the governor keeps its snapshots: memory breaks without asking for an interface."""
+    assert isinstance(run.guardian, TolariaGovernor)
+    return run.guardian._keeper
 
 
 def _plant_nan(tensor: Tensor) -> None:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from faults_campaign.catalogue import CONTROL, FAULTS
-from faults_campaign.guardians import GOVERNOR, GUARDIANS
+from faults_campaign.guardians import GOVERNOR, GOVERNORS, GUARDIANS
+from faults_campaign.schedule import Fault
 from faults_campaign.trial import Outcome, run_trainer, run_trial
 
 NUM_PROCESSES = 2
@@ -47,17 +48,21 @@ FULL = Size(faults=10, peers=3, grown=50, host=20, trainer=30)
 QUICK = Size(faults=2, peers=1, grown=2, host=1, trainer=1)
 
 
-def plan(size: Size, names: Sequence[str]) -> list[Job]:
-    """Return the runs of a campaign over the faults called `names`."""
+def plan(size: Size, faults: Sequence[Fault]) -> list[Job]:
+    """Return the runs of a campaign over `faults`, with none where a guardian has nothing that they could strike."""
     return [
         *(Job(seed=seed) for seed in range(size.grown)),
-        *(Job(seed=seed, fault=CONTROL.name) for seed in range(size.faults)),
-        *(Job(seed=seed, fault=name) for name in names for seed in range(size.faults)),
         *(
-            Job(seed=seed, fault=name, guardian=guardian)
+            Job(seed=seed, fault=fault.name)
+            for fault in (*faults, CONTROL)
+            for seed in range(size.faults)
+        ),
+        *(
+            Job(seed=seed, fault=None if fault is None else fault.name, guardian=guardian)
             for guardian in GUARDIANS
             if guardian != GOVERNOR
-            for name in (None, *names)
+            for fault in (None, *faults)
+            if fault is None or not fault.is_inner or guardian in GOVERNORS
             for seed in range(size.peers)
         ),
         *(Job(seed=seed, kind="host") for seed in range(size.host)),

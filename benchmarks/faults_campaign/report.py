@@ -83,7 +83,7 @@ class Report:
             f"|---|{'---|' * len(GUARDIANS)}",
         ]
         for fault in self._faults:
-            cells = [_cell(scores[fault.name]) for scores in self._scores.values()]
+            cells = [_cell(scores.get(fault.name)) for scores in self._scores.values()]
             lines.append(f"| {fault.text} | {' | '.join(cells)} |")
         alarms = [_clean_cell(self._clean_runs(guardian)) for guardian in GUARDIANS]
         lines.append(f"| nothing | {' | '.join(alarms)} |")
@@ -119,7 +119,9 @@ def _spread(values: Sequence[int]) -> str:
     return f"{statistics.median(values):g}, {max(values)}" if values else "-"
 
 
-def _cell(found: Score) -> str:
+def _cell(found: Score | None) -> str:
+    if found is None:
+        return "-"
     detected = "" if found.detected is None else f"detected {found.detected}, "
     return f"{detected}recovered {found.recovered} of {found.runs}, gap {found.worst_gap:.1f}"
 

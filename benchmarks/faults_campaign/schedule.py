@@ -48,6 +48,8 @@ class Fault:
     strikes: tuple[Strike, ...]
     is_ready: Callable[[TrainingRun], bool] = lambda run: True
     """Whether it can begin; it waits until it can."""
+    is_inner: bool = False
+    """Whether it strikes what only a governor has: snapshots, or telemetry of a rollback."""
     must_stop: bool = False
     """Whether nothing can be done about it but to end the run with a sound network."""
 

@@ -9,6 +9,7 @@ from esper.tolaria.escalation import Escalation, EscalationConfig
 
 NEWEST = EscalationAction.NEWEST_SNAPSHOT
 OLDER = EscalationAction.OLDER_SNAPSHOT
+BEST = EscalationAction.BEST_SNAPSHOT
 SLOWER = EscalationAction.LOWER_LEARNING_RATE
 SKIP = EscalationAction.SKIP_BATCHES
 HOLD = EscalationAction.HOLD_GERMINATION
@@ -41,14 +42,14 @@ def respond(subject: Escalation, num: int = 1):
                 (NEWEST,),
                 (OLDER,),
                 (OLDER, SLOWER),
-                (OLDER, SLOWER, SKIP),
-                (OLDER, SLOWER, SKIP, HOLD),
-                (OLDER, SLOWER, SKIP, HOLD),
-                (OLDER, STOP),
+                (BEST, SLOWER, SKIP),
+                (BEST, SLOWER, SKIP, HOLD),
+                (BEST, SLOWER, SKIP, HOLD),
+                (BEST, STOP),
             ],
         ),
         ({"can_slow_down": False, "can_hold": False}, [(NEWEST,), (OLDER,), (OLDER, SKIP)]),
-        ({"is_stepping": False}, [(NEWEST,), (OLDER,), (OLDER, HOLD), (OLDER, HOLD)]),
+        ({"is_stepping": False}, [(NEWEST,), (OLDER,), (OLDER, HOLD), (BEST, HOLD)]),
     ],
     ids=["everything", "no optimizer and no slots", "no steps reported"],
 )

@@ -207,14 +207,14 @@ def test_repeated_faults_bring_out_more_and_more():
         for _ in range(60):
             loop.step(0.5)
 
-    older = EscalationAction.OLDER_SNAPSHOT
+    older, best = EscalationAction.OLDER_SNAPSHOT, EscalationAction.BEST_SNAPSHOT
     slower, skip = EscalationAction.LOWER_LEARNING_RATE, EscalationAction.SKIP_BATCHES
     assert [told.actions for told in loop.ear.of(GovernorRollbackPayload)] == [
         (EscalationAction.NEWEST_SNAPSHOT,),
         (older,),
         (older, slower),
-        (older, slower, skip),
-        (older, slower, skip),
+        (best, slower, skip),
+        (best, slower, skip),
     ]
     assert [told.attempt for told in loop.ear.of(GovernorEscalatedPayload)] == [2, 3, 4, 5]
 
@@ -308,8 +308,33 @@ def test_a_run_that_is_stopped_ends_with_the_best_that_was_gone_back_to(loss_of,
             loop.governor.snapshot()
 
     reports = loop.ear.of(GovernorRollbackPayload)
-    assert reports[-1].actions == (EscalationAction.NEWEST_SNAPSHOT, EscalationAction.STOP)
+    assert reports[-1].actions == (EscalationAction.BEST_SNAPSHOT, EscalationAction.STOP)
     assert loop.model.weight[0, 0] == ends_at
+
+
+def test_when_older_weights_are_no_help_it_goes_on_from_the_newest_again():
+    loop = ready()
+
+    for _ in range(4):
+        assert loop.step(math.nan)
+        while loop.step(0.5).severity is Severity.SKIP:
+            pass
+
+    assert [told.to_step for told in loop.ear.of(GovernorRollbackPayload)] == [90, 70, 70, 90]
+
+
+@pytest.mark.parametrize(("last_loss", "goes_back_to"), [(0.5, 103), (30.0, 70)])
+def test_a_check_does_not_vouch_for_weights_that_training_is_in_trouble_with(
+    last_loss, goes_back_to
+):
+    loop = ready(102)
+    loop.step(last_loss)
+    assert loop.governor.check_vital_signs(0.5).severity is Severity.OK
+    loop.governor.snapshot()
+
+    loop.step(math.nan)
+
+    assert loop.governor.last_rollback.to_step == goes_back_to
 
 
 def test_after_the_end_no_step_is_counted_whatever_ended_the_run():

@@ -72,3 +72,13 @@ def test_gives_up_one():
     ring.drop(ring.newest_first[1])
 
     assert numbers(ring) == [3, 0]
+
+
+def test_takes_back_one_where_its_age_belongs():
+    ring = filled(4)
+    ring.drop_newer(numbered(2))
+
+    ring.bring_back(numbered(3))
+    ring.bring_back(numbered(1))
+
+    assert numbers(ring) == [3, 2, 1]

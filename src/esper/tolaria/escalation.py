@@ -21,6 +21,8 @@ class EscalationConfig:
     """Rollbacks that a window allows: one for each thing that can be tried, and then as many batches passed over
     (16, 32, 64) as a fault of a few epochs needs to be over. Data that is bad for good ends a run after some 290 steps;
     with two more it would be 700."""
+    ages: int = 3
+    """Rollbacks that go further and further back; those after them go to the best snapshot again."""
     window_steps: int = 500
     """Steps in a window, in a loop that reports its steps."""
     window_checks: int = 20
@@ -109,6 +111,11 @@ class Escalation:
         return bool(self._memory.attempts)
 
     @property
+    def goes_to_best(self) -> bool:
+        """Whether older snapshots have been tried and did not help: the fault is not in the weights."""
+        return self.is_exhausted or len(self._memory.attempts) >= self._config.ages
+
+    @property
     def snapshot_ids(self) -> tuple[int, ...]:
         """The snapshots gone back to since the window was last empty."""
         return tuple(self._memory.snapshot_ids)
@@ -167,10 +174,9 @@ class Escalation:
         `has_older` says whether it could go back further than the last time.
         """
         memory, config = self._memory, self._config
+        actions = self._actions(has_older=has_older)
         memory.attempts.append(memory.clock)
         memory.snapshot_ids.append(snapshot_id)
-        attempt = len(memory.attempts)
-        actions = self._actions(attempt, has_older=has_older)
         memory.tried += map(int, actions)
         if EscalationAction.LOWER_LEARNING_RATE in actions:
             memory.factor = self.learning_rate_factor * config.learning_rate_factor
@@ -180,7 +186,7 @@ class Escalation:
             memory.num_skips += 1
         if EscalationAction.HOLD_GERMINATION in actions:
             memory.epochs_to_hold = config.hold_epochs
-        return self._measures(attempt, actions)
+        return self._measures(len(memory.attempts), actions)
 
     def carry_out_order(self) -> Measures:
         """Return what is done about a rollback that the caller has ordered: nothing more, and it counts for nothing."""
@@ -206,8 +212,9 @@ class Escalation:
             epochs_to_hold=self._memory.epochs_to_hold,
         )
 
-    def _actions(self, attempt: int, *, has_older: bool) -> tuple[EscalationAction, ...]:
-        """Return what is done at the given attempt: one thing more than at the one before."""
+    def _actions(self, *, has_older: bool) -> tuple[EscalationAction, ...]:
+        """Return what is done at the next attempt: as a rule one thing more than at the one before."""
+        attempt = 1 + len(self._memory.attempts)
         if attempt == 1:
             return (EscalationAction.NEWEST_SNAPSHOT,)
         rungs = []
@@ -217,7 +224,12 @@ class Escalation:
             rungs.append(EscalationAction.SKIP_BATCHES)
         if self._can_hold:
             rungs.append(EscalationAction.HOLD_GERMINATION)
-        further = EscalationAction.OLDER_SNAPSHOT if has_older else EscalationAction.NEWEST_SNAPSHOT
-        if attempt > self._config.budget:
-            return (further, EscalationAction.STOP)
-        return (further, *rungs[: attempt - 2])
+        if self.goes_to_best:
+            target = EscalationAction.BEST_SNAPSHOT
+        elif has_older:
+            target = EscalationAction.OLDER_SNAPSHOT
+        else:
+            target = EscalationAction.NEWEST_SNAPSHOT
+        if self.is_exhausted:
+            return (target, EscalationAction.STOP)
+        return (target, *rungs[: attempt - 2])

@@ -128,7 +128,10 @@ class TolariaGovernor:
         if verdict.is_anomalous:
             return self._note(verdict, LossSeries.CHECKS)
         self._alarm = None
-        self._vouched_loss = loss
+        # Validation alone would vouch for a network that training sees drifting away.
+        verdict_before = self._step_verdict
+        is_calm = verdict_before is None or verdict_before.severity is not Severity.PANIC
+        self._vouched_loss = loss if is_calm else None
         if not self._escalation.counts_steps:
             self.step += 1
         return verdict

@@ -5,8 +5,8 @@ One that was taken right behind a healthy check of the same weights needs none, 
 steps, because nothing could be waited for.
 
 Whoever goes back gives up what was taken later. But of what had proved itself the best is set aside until the trouble is
-over: if it turns out that no way back helps, the snapshot was not to blame, and it is the one to end with. The best
-is the one with the least loss after it was gone back to; until such losses are known, the most trained.
+over: if going further back does not help, the snapshot was not to blame. The best is the one with the least loss
+after it was gone back to; until such losses are known, the most trained.
 """
 
 from __future__ import annotations
@@ -125,23 +125,24 @@ class SnapshotKeeper:
         return self.take(step=step, detectors=detectors, vouched_loss=math.inf)
 
     def find_way_back(
-        self, *, goes_further: bool, is_last: bool = False
+        self, *, goes_further: bool, to_best: bool = False
     ) -> tuple[Restoration, list[int]]:
         """Return a validated way back, and the numbers of corrupt snapshots that were given up on the way to it.
 
-        It leads to the newest snapshot that has proved itself, or if it `goes_further`, to the next older one; if it
-        `is_last`, to the best that ever had. A corrupt one is given up for the next older, and if there is none,
-        for the next newer.
+        It leads to the newest snapshot that has proved itself, or if it `goes_further`, to the next older one, or `to_best`
+        that ever had. A corrupt one is given up for the next older, and if there is none, for the next newer.
 
         Raises:
             SnapshotError: there is no sound snapshot, or the host has been rebuilt; the model is untouched.
         """
         corrupt: list[int] = []
-        if is_last and self._aside is not None:
+        if to_best and self._aside is not None:
+            before = (*self._ring.newest_first, self._aside)
             self._ring.bring_back(self._aside)
             self._aside = None
+            self._release(before)
         while kept := self._ring.newest_first:
-            snapshot = kept[self._best() if is_last else self._start(goes_further)]
+            snapshot = kept[self._best() if to_best else self._start(goes_further)]
             try:
                 way = Restoration(snapshot, self._store.inventory(), others=self._ring.newest_first)
             except CorruptSnapshotError:
@@ -230,6 +231,6 @@ class SnapshotKeeper:
 
 
 def _merit(snapshot: Snapshot) -> tuple[bool, float, int]:
-    """Return what makes a snapshot better than another to end a run with."""
+    """Return what makes a snapshot better than another to go on or to end with."""
     loss = snapshot.loss
     return loss is not None, 0.0 if loss is None else -loss, snapshot.progress

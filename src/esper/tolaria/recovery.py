@@ -123,10 +123,10 @@ class Recovery:
         """
         started = time.perf_counter()
         reason = alarm.reason if alarm is not None and alarm.reason else PanicReason.ORDERED
-        is_last = alarm is not None and self.escalation.is_exhausted
-        has_older = self.keeper.has_older and not is_last
+        has_older = self.keeper.has_older
         way, corrupt = self.keeper.find_way_back(
-            goes_further=alarm is not None and self.escalation.is_repeated, is_last=is_last
+            goes_further=alarm is not None and self.escalation.is_repeated,
+            to_best=alarm is not None and self.escalation.goes_to_best,
         )
         for number in corrupt:
             message = f"the bytes of snapshot {number} are no longer what was saved"

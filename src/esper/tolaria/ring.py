@@ -56,9 +56,10 @@ class Ring:
         self._places = [kept for kept in self._places if kept is not snapshot]
 
     def bring_back(self, snapshot: Snapshot) -> None:
-        """Take in one that had been given up, beyond the places there are, where its age belongs."""
+        """Take in one that had been given up, where its age belongs; if there are too many now, the oldest goes."""
         self._places.append(snapshot)
         self._places.sort(key=lambda kept: kept.info.snapshot_id, reverse=True)
+        del self._places[1 + len(self._ages) :]
 
     def drop_newer(self, snapshot: Snapshot) -> None:
         """Give up those taken after `snapshot`: the future they came from is not going to happen."""

@@ -91,8 +91,9 @@ class RobustConfig:
     and a network that has all but learnt its data by heart jumps about by factors."""
 
 
-EPOCH_LIMITS: Final = RobustConfig(window=32, warm_up=6, drift_ratio=None)
-"""For validation losses, one an epoch: few, smooth, and free to rise slowly, which is overfitting and no damage."""
+EPOCH_LIMITS: Final = RobustConfig(window=12, warm_up=6, spike_deviations=4.0, drift_ratio=None)
+"""For validation losses, one an epoch: few, smooth, and free to rise slowly, which is overfitting and no damage. The window
+must not reach back to the first steep epochs, whose spread would hide what comes after."""
 
 
 class RobustDetector:

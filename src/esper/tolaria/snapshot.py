@@ -44,6 +44,8 @@ class Snapshot:
     """A verified copy of a training run at one step."""
 
     info: SnapshotInfo
+    inventory: Inventory
+    """What it holds."""
     vault: Vault
     plain: PlainState
     detectors: tuple[Mapping[str, Any], ...]
@@ -56,12 +58,6 @@ class Snapshot:
     """Whether it was taken right behind a healthy check of these very weights."""
     loss: float | None = None
     """Loss of that check where these weights had been gone back to, without the seeds of their time; else None."""
-
-    @property
-    def inventory(self) -> Inventory:
-        """What it holds."""
-        assert self.vault.layout is not None
-        return self.vault.layout.inventory
 
 
 class SnapshotStore:
@@ -140,6 +136,7 @@ class SnapshotStore:
         )
         return Snapshot(
             info=info,
+            inventory=inventory,
             vault=vault,
             plain=plain,
             detectors=detectors,

@@ -45,13 +45,14 @@ class StepJudge:
         if is_passed_over:
             return self._skip(Verdict(severity=Severity.SKIP, loss=loss), SkipCause.PLANNED)
         verdict = self.detector.check(loss)
-        is_finite = grad_norm is None or math.isfinite(grad_norm)
-        if verdict.is_anomalous and self._has_just_rolled_back:
+        is_anomalous = verdict.reason is not None
+        if is_anomalous and self._has_just_rolled_back:
             return self._refuse(verdict, SkipCause.DATA)
-        if verdict.severity <= Severity.PANIC and not is_finite:
-            if not verdict.is_anomalous and self._is_overflow():
+        has_broken_gradient = grad_norm is not None and not math.isfinite(grad_norm)
+        if has_broken_gradient and not verdict:
+            if not is_anomalous and self._is_overflow():
                 return self._skip(replace(verdict, severity=Severity.SKIP), SkipCause.OVERFLOW)
-            if not verdict.is_anomalous:
+            if not is_anomalous:
                 verdict = replace(
                     verdict,
                     reason=PanicReason.GRADIENT,
