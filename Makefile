@@ -41,6 +41,8 @@ check: $(STAMP) ## format, lint, types; drift, compatibility and coverage of the
 
 codegen: $(STAMP) ## write src/esper/_generated from specs/telemetry.yaml
 	$(BIN)/python -m codegen
+	$(BIN)/python -m codegen coverage --record
+	$(BIN)/python -m codegen --target markdown
 
 codegen-check: $(STAMP) ## fail when the generated code is stale
 	$(BIN)/python -m codegen check

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from codegen.fingerprint import hash_text
-from codegen.paths import read_found
+from codegen.paths import near, read_found
 from codegen.provenance import Header, split_file
 from codegen.render import Rendered
 
@@ -66,7 +66,7 @@ def _find_reasons(path: Path, found: str, expected: str) -> Iterator[str]:
         if old.generator != new.generator:
             yield "generator: changed since"
         elif old.spec == new.spec:
-            yield "contract: changed elsewhere, which this file tells as well"
+            yield "contract: changed elsewhere, or in who uses it, which this file tells as well"
 
 
 def _name_changes(old: Header, new: Header) -> str:
@@ -79,7 +79,7 @@ def _diff(path: Path, found: str, expected: str) -> str:
     lines = unified_diff(
         found.splitlines(keepends=True),
         expected.splitlines(keepends=True),
-        f"{path} (on disk)",
-        f"{path} (from the contract)",
+        f"{near(path)} (on disk)",
+        f"{near(path)} (from the contract)",
     )
     return "".join(lines)

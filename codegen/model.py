@@ -8,6 +8,7 @@ from typing import Literal
 from codegen.findings import Span
 from codegen.nodes import Bounds, Given, Stability
 from codegen.promises import Exemption, Promise, Upcast
+from codegen.users import Users
 
 PrimitiveName = Literal["int", "float", "bool", "str"]
 
@@ -286,6 +287,7 @@ class Contract:
     promise: Promise
     upcasts: tuple[Upcast, ...]
     exemptions: tuple[Exemption, ...]
+    users: Users = field(default=Users(), compare=False, repr=False)
 
     @property
     def owners(self) -> Iterator[Record | Event]:

@@ -23,3 +23,9 @@ def resolve_below(root: Path, path: str) -> Path:
 def read_found(path: Path) -> str:
     """Read a file as it is, line ends and all; bytes that are no text are shown in their place."""
     return path.read_bytes().decode(encoding="utf-8", errors="replace")
+
+
+def near(path: Path) -> Path:
+    """Return a path as people are shown it: from the folder we are in, if it is below."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path

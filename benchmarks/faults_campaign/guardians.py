@@ -54,7 +54,7 @@ class Nobody:
 
     def before_step(self, loss: Tensor, grad_norm: Tensor) -> Verdict:
         """Let the step be taken."""
-        return Verdict(severity=Severity.OK, loss=float(loss))
+        return Verdict(severity=Severity.OK, loss=loss.item())
 
     def after_step(self) -> Verdict:
         """See nothing."""
@@ -98,7 +98,7 @@ class SpikeRestarter:
     def before_step(self, loss: Tensor, grad_norm: Tensor) -> Verdict:
         """Let the step be taken."""
         self._batch_index += 1
-        self._loss = float(loss)
+        self._loss = loss.item()
         return Verdict(severity=Severity.OK, loss=self._loss)
 
     def after_step(self) -> Verdict:

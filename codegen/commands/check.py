@@ -7,6 +7,7 @@ from codegen.commands.contract import read_contract
 from codegen.commands.options import add_render_options, read_settings
 from codegen.drift import find_drift
 from codegen.layout import Layout
+from codegen.paths import near
 from codegen.render import render
 from codegen.write import find_extras, find_strangers
 
@@ -23,7 +24,7 @@ def run(options: Namespace, layout: Layout) -> int:
     for drift in drifts:
         print(drift.diff, end="")
     for drift in drifts:
-        print(f"{drift.path}: {'; '.join(drift.reasons)}")
+        print(f"{near(drift.path)}: {'; '.join(drift.reasons)}")
     if drifts:
         what = "file is" if len(drifts) == 1 else "files are"
         print(f"{len(drifts)} generated {what} not what the contract says; run: {layout.command}")

@@ -1,10 +1,11 @@
-"""coverage: compare what the contract declares with what the code does, or with what a log holds."""
+"""coverage: compare what the contract declares with what the code does, or with what a log holds; record who uses it."""
 
 import sys
 from argparse import ArgumentParser, Namespace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from codegen.atomic import write_atomically
 from codegen.commands.command import CLEAN, FINDINGS, INVALID, Command
 from codegen.commands.contract import read_contract
 from codegen.coverage.judge import judge
@@ -12,11 +13,14 @@ from codegen.coverage.point import Point
 from codegen.coverage.recorded import measure_log
 from codegen.coverage.settings import SettingsSpec, load_settings
 from codegen.coverage.table import to_json, to_text
+from codegen.coverage.users import find_users, judge_record
 from codegen.errors import UsageError
 from codegen.findings import Findings
 from codegen.layout import Layout
 from codegen.model import Contract
+from codegen.paths import near
 from codegen.report import FORMATS, report
+from codegen.users import Users, print_users, users_path
 
 _SETTINGS = "coverage.yaml"
 
@@ -28,6 +32,11 @@ def add_options(parser: ArgumentParser) -> None:
         type=Path,
         metavar="RUN",
         help="judge this run's folder or log file instead of the code",
+    )
+    parser.add_argument(
+        "--record",
+        action="store_true",
+        help="write down who emits and who reads what, for the reference; judge nothing",
     )
     parser.add_argument(
         "--source",
@@ -42,15 +51,25 @@ def add_options(parser: ArgumentParser) -> None:
 
 def run(options: Namespace, layout: Layout) -> int:
     """Measure the code or the log, and judge it."""
-    contract = read_contract(layout)
+    contract = read_contract(layout, with_users=not options.record)
     settings = _read_settings(layout)
     if contract is None or settings is None:
         return INVALID
     findings = Findings()
-    if options.log is None:
-        points = _measure_code(contract, layout, options.source, findings)
-    else:
+    if options.log is not None:
+        if options.record:
+            raise UsageError("--record is about the code, and --log is not; give one of them")
         points = measure_log(contract, layout.package, options.log)
+    else:
+        root = near(options.source or _root_of(layout))
+        points = _measure_code(contract, layout, root, findings)
+        users = find_users(points, root)
+        if options.record:
+            return _record(users, layout)
+        # Only the reference tells of users, and not everybody has one.
+        if "docs" in layout.roots:
+            path = near(users_path(layout.spec)).as_posix()
+            judge_record(contract.users, users, path, f"run: {layout.command}", findings)
     today = datetime.now(UTC).date()
     shares = judge(points, settings, today, findings)
     if options.format == "text":
@@ -83,14 +102,14 @@ def _settings_name(layout: Layout) -> str:
 
 
 def _measure_code(
-    contract: Contract, layout: Layout, source: Path | None, findings: Findings
+    contract: Contract, layout: Layout, root: Path, findings: Findings
 ) -> list[Point]:
     try:
         # Importing mypy takes longer than everything else that `--log` does.
         from codegen.coverage.static import measure_code
     except ImportError as error:
         raise UsageError(f"the code is scanned with mypy, got: {error}; install it") from None
-    return measure_code(contract, layout.package, _near(source or _root_of(layout)), findings)
+    return measure_code(contract, layout.package, root, findings)
 
 
 def _root_of(layout: Layout) -> Path:
@@ -105,7 +124,10 @@ def _root_of(layout: Layout) -> Path:
     return folder.parents[len(parts) - 1]
 
 
-def _near(path: Path) -> Path:
-    """Return a path as findings show it: from the folder we are in, if it is below."""
-    here = Path.cwd()
-    return path.relative_to(here) if path.is_relative_to(here) else path
+def _record(users: Users, layout: Layout) -> int:
+    path = users_path(layout.spec)
+    text = print_users(users)
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        write_atomically(path, text.encode())
+        print("wrote", near(path))
+    return CLEAN

@@ -8,6 +8,7 @@ from codegen.commands.contract import read_contract
 from codegen.commands.options import add_render_options, read_settings
 from codegen.drift import find_drift
 from codegen.layout import Layout
+from codegen.paths import near
 from codegen.render import render
 from codegen.watch import watch
 from codegen.write import find_extras, write_all
@@ -41,13 +42,15 @@ def _generate(options: Namespace, layout: Layout) -> int:
     extras = find_extras(files, layout, settings)
     if options.diff or options.dry_run:
         for drift in find_drift(files, extras):
-            sys.stdout.write(drift.diff if options.diff else f"would {drift.verb} {drift.path}\n")
+            sys.stdout.write(
+                drift.diff if options.diff else f"would {drift.verb} {near(drift.path)}\n"
+            )
         return CLEAN
     for path in write_all(files):
-        print("wrote", path)
+        print("wrote", near(path))
     for path in extras:
         path.unlink()
-        print("removed", path)
+        print("removed", near(path))
     return CLEAN
 
 

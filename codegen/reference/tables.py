@@ -1,6 +1,6 @@
 """Tables of the reference."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from codegen.model import Field, Reserved, Value
@@ -32,8 +32,10 @@ def tabulate(rows: Iterable[dict[str, Markdown]]) -> Table:
     return Table([text(one) for one in columns], [[row[one] for one in columns] for row in listed])
 
 
-def tabulate_values(values: Iterable[Value]) -> Table:
-    """Make the table of fields."""
+def tabulate_values(
+    values: Iterable[Value], readers: Mapping[str, Markdown] | None = None
+) -> Table:
+    """Make the table of fields; `readers` are those of a field, by its name."""
     return tabulate(
         {
             "field": span(value.name),
@@ -44,6 +46,7 @@ def tabulate_values(values: Iterable[Value]) -> Table:
             "default": name_defaults(value),
             "from": name_capture(value) if isinstance(value, Field) else NOTHING,
             "since": text(value.since or ""),
+            "read by": (readers or {}).get(value.name, NOTHING),
             "meaning": explain(value.doc, value.deprecated),
         }
         for value in values

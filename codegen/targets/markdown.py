@@ -9,6 +9,7 @@ from codegen.pycode.modules import helper_name
 from codegen.quoting.markdown import Markdown, code, join, span, text
 from codegen.reference.cells import explain
 from codegen.reference.tables import tabulate, tabulate_reserved, tabulate_values
+from codegen.reference.users import NamedUsers
 
 _PATH = "telemetry.md"
 _TEMPLATES = environment("markdown", Markdown)
@@ -29,11 +30,13 @@ TARGET = Target(
 
 
 def _chunks(contract: Contract, package: str) -> Iterator[Chunk]:
+    users = NamedUsers(contract.users, package)
     yield _chunk(
         "",
         "head.md.j2",
         version=text(contract.version),
         package=span(package),
+        top=span(package.partition(".")[0]),
         doc=text(contract.envelope.doc),
         table=tabulate_values(contract.envelope.fields),
         context=tabulate_values(contract.context),
@@ -41,10 +44,10 @@ def _chunks(contract: Contract, package: str) -> Iterator[Chunk]:
     for family in contract.families:
         yield _chunk(family.name, "family.md.j2", name=text(family.name), doc=text(family.doc))
         for event in family.events:
-            yield _event(event, family, contract, package)
+            yield _event(event, family, contract, package, users)
     yield _chunk("records", "records.md.j2", module=span(f"{package}.records"))
     for record in contract.records:
-        yield _record(record)
+        yield _record(record, users)
     yield _chunk("enums", "enums.md.j2", module=span(f"{package}.enums"))
     for enum in contract.enums:
         yield _enum(enum)
@@ -57,22 +60,24 @@ def _chunk(key: str, template: str, **values: object) -> Chunk:
     return Chunk(key, f"\n{body}\n")
 
 
-def _event(event: Event, family: Family, contract: Contract, package: str) -> Chunk:
+def _event(
+    event: Event, family: Family, contract: Contract, package: str, users: NamedUsers
+) -> Chunk:
     return _chunk(
         event.name,
         "part.md.j2",
         name=text(event.name),
         doc=text(event.doc),
         facts=[
-            *_event_facts(event, f"{package}.{family.name}", contract),
+            *_event_facts(event, f"{package}.{family.name}", contract, users),
             *_group_facts(event, contract),
         ],
-        table=tabulate_values(event.fields),
+        table=tabulate_values(event.fields, users.readers(event)),
         reserved=tabulate_reserved(event.reserved),
     )
 
 
-def _record(record: Record) -> Chunk:
+def _record(record: Record, users: NamedUsers) -> Chunk:
     facts = [] if record.stability == "stable" else [_fact("Stability", text(record.stability))]
     return _chunk(
         record.name,
@@ -80,7 +85,7 @@ def _record(record: Record) -> Chunk:
         name=text(record.name),
         doc=text(record.doc),
         facts=facts,
-        table=tabulate_values(record.fields),
+        table=tabulate_values(record.fields, users.readers(record)),
         reserved=tabulate_reserved(record.reserved),
     )
 
@@ -113,14 +118,17 @@ def _enum(enum: Enum) -> Chunk:
     )
 
 
-def _event_facts(event: Event, module: str, contract: Contract) -> Iterator[Markdown]:
+def _event_facts(
+    event: Event, module: str, contract: Contract, users: NamedUsers
+) -> Iterator[Markdown]:
     given = ["channel", *(["source"] if event.source else [])]
     given += ["*", *(one.name for one in event.arguments)] if event.arguments else []
     helper = span(f"{helper_name(event)}({', '.join(given)})")
     if event.source:
         helper = code("$helper, from a $source", helper=helper, source=span(event.source))
     if event.retired is None:
-        yield _fact("Emitted by", helper)
+        yield _fact("Helper", helper)
+        yield _fact("Emitted by", users.emitters(event) or text("nobody that is known"))
     yield _fact("Payload", code("$name in $module", name=span(event.payload), module=span(module)))
     said = {
         "How often": event.cadence,

@@ -1,11 +1,14 @@
 """The reference says of every field what the contract says, as a parser of Markdown reads it."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 from markdown_it import MarkdownIt
 
 from codegen.model import FromSource
+from codegen.targets.markdown import render
+from codegen.users import Users
 
 PARSER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 
@@ -113,7 +116,8 @@ def test_retired_names_are_told(everything):
 def test_an_event_says_what_is_known_of_it(everything):
     text = everything.reference
     for said in (
-        "- Emitted by: `emit_nothing_said(channel)`\n",
+        "- Helper: `emit_nothing_said(channel)`\n",
+        "- Emitted by: nobody that is known\n",
         "from a `ThingSource`\n",
         "- How often: Once in a while.\n",
         "- Since: 2.0.0\n",
@@ -123,6 +127,21 @@ def test_an_event_says_what_is_known_of_it(everything):
         "- `width`: How big; 1. not a list, \\$x\\$ no formula.\n",
     ):
         assert said in text
+
+
+def test_who_emits_and_who_reads_is_told(everything):
+    event = next(one for one in everything.contract.events if one.fields)
+    field = event.fields[0]
+    users = Users(
+        emitters={event.name: ("pings.a", "pings.b")},
+        readers={f"{event.name}.{field.name}": ("pings.c",)},
+    )
+
+    (output,) = render(replace(everything.contract, users=users), "pings._generated")
+    text = "".join(chunk.text for chunk in output.chunks)
+
+    assert "- Emitted by: `a`, `b`\n" in text
+    assert read_rows(read_tables(text)[event.name][0])[field.name]["read by"] == "c"
 
 
 def test_an_event_of_the_past_is_not_emitted(everything):

@@ -1,0 +1,47 @@
+"""Which modules the scanned uses are in, and whether that is what was recorded."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePath
+
+from codegen.coverage.point import Point
+from codegen.findings import Findings, Span
+from codegen.users import Modules, Users
+
+STALE = "COV016"
+
+
+def find_users(points: Iterable[Point], root: Path) -> Users:
+    """Return the modules, as imported from `root`, in which the points have their places."""
+    listed = list(points)
+    return Users(
+        emitters=_modules((one for one in listed if one.measure == "emitted"), root),
+        readers=_modules((one for one in listed if one.measure == "read"), root),
+    )
+
+
+def judge_record(recorded: Users, found: Users, path: str, hint: str, findings: Findings) -> None:
+    """Add to `findings` what the record at `path` says otherwise than the code."""
+    for verb, before, now in (
+        ("emitted", recorded.emitters, found.emitters),
+        ("read", recorded.readers, found.readers),
+    ):
+        for name in sorted({*before, *now}):
+            if before.get(name) != now.get(name):
+                message = (
+                    f"{name} is {verb} {_where(now.get(name))}, recorded {_where(before.get(name))}"
+                )
+                findings.add(Span(path, 1, 1), STALE, message, hint)
+
+
+def _modules(points: Iterable[Point], root: Path) -> Modules:
+    return {one.name: tuple(sorted(set(_name_all(one, root)))) for one in points if one.places}
+
+
+def _name_all(point: Point, root: Path) -> Iterator[str]:
+    for place in point.places:
+        parts = PurePath(place.path).relative_to(root).with_suffix("").parts
+        yield ".".join(parts).removesuffix(".__init__")
+
+
+def _where(modules: tuple[str, ...] | None) -> str:
+    return f"in {', '.join(modules)}" if modules else "nowhere"

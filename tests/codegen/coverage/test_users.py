@@ -1,0 +1,98 @@
+"""Who uses a contract is written down beside it, for the reference."""
+
+import json
+import shutil
+
+import pytest
+
+from codegen.__main__ import main
+from codegen.coverage.users import judge_record
+from codegen.findings import Findings
+from codegen.users import Users
+
+
+@pytest.fixture
+def record(shop, tmp_path):
+    """Return a function that runs coverage on a copy of the shop's contract, and the place of the record."""
+    spec = shutil.copy(shop.folder / "shop.yaml", tmp_path)
+    return (
+        lambda *arguments: shop.codegen("coverage", *arguments, spec=spec),
+        tmp_path / "users.json",
+    )
+
+
+def test_the_modules_that_emit_and_read_are_written_down(record):
+    run, path = record
+
+    assert run("--record")[0] == 0
+
+    found = json.loads(path.read_text(encoding="utf-8"))
+    assert found["emitters"]["ORDER_PLACED"] == ["shop.counter"]
+    assert found["readers"]["PARCEL_SENT.by_annotation"] == ["shop.readers"]
+    assert "ORDER_LOST" not in found["emitters"]
+    assert "PARCEL_SENT.by_name" not in found["readers"]
+
+
+def test_what_is_written_down_already_is_not_written_again(record):
+    run, _ = record
+
+    assert "wrote" in run("--record")[1]
+    assert run("--record")[1] == ""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "[]",
+        '{"emitters": {}}',
+        '{"emitters": [], "readers": {}}',
+        '{"emitters": {}, "readers": {"A": [1]}}',
+    ],
+)
+def test_a_damaged_record_is_refused_and_nothing_is_lost(record, text):
+    run, path = record
+    path.write_text(text)
+
+    code, _, err = run()
+
+    assert code == 2
+    assert err.startswith(
+        "codegen: users.json must be what `codegen coverage --record` wrote, got "
+    )
+    assert err.endswith("; record it anew\n")
+    assert path.read_text() == text
+
+
+def test_a_damaged_record_can_be_recorded_anew(record):
+    run, path = record
+    path.write_text("{")
+
+    assert run("--record")[0] == 0
+
+    assert json.loads(path.read_text(encoding="utf-8"))["emitters"]
+
+
+def test_a_log_says_nothing_about_users(capsys):
+    assert main(["coverage", "--record", "--log", "runs/any"]) == 2
+    assert "--record is about the code" in capsys.readouterr().err
+
+
+def test_what_is_recorded_otherwise_than_the_code_has_it_is_found():
+    recorded = Users(emitters={"A": ("one",)}, readers={"A.x": ("one", "two"), "A.y": ("one",)})
+    found = Users(emitters={"A": ("one",)}, readers={"A.x": ("two",), "A.z": ("one",)})
+    findings = Findings()
+
+    judge_record(recorded, found, "specs/users.json", "run: make codegen", findings)
+
+    assert [(one.rule, one.message, one.hint) for one in findings] == [
+        ("COV016", "A.x is read in two, recorded in one, two", "run: make codegen"),
+        ("COV016", "A.y is read nowhere, recorded in one", "run: make codegen"),
+        ("COV016", "A.z is read in one, recorded nowhere", "run: make codegen"),
+    ]
+
+
+def test_our_own_record_holds_and_the_reference_tells_of_it(capsys):
+    assert main(["coverage"]) == 0, capsys.readouterr().out
+
+    assert main(["check", "--target", "markdown"]) == 0
