@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
 import torch
@@ -50,6 +50,7 @@ class TrainingRun:
         step: steps that were tried so far.
         alarms: what the guardian did about what it saw.
         accuracies: validation accuracy at the end of each epoch, in percent.
+        host_accuracies: the same without live seeds.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class TrainingRun:
         self.step = 0
         self.alarms: list[Alarm] = []
         self.accuracies: list[float] = []
+        self.host_accuracies: list[float] = []
         # Faults spoil samples in place.
         self.samples, self._val_samples = copy.deepcopy(TASK.load_samples())
         # A sink that hangs is meant to; there is no use in waiting for it.
@@ -86,6 +88,7 @@ class TrainingRun:
                     return False
                 validation = self.validate()
                 self.accuracies.append(validation.accuracy)
+                self.host_accuracies.append(self._validate_without_seeds().accuracy)
                 verdict = self._judge(validation)
                 if verdict.severity is Severity.STOP:
                     return False
@@ -100,6 +103,14 @@ class TrainingRun:
     def validate(self) -> Evaluation:
         """Score the network on the validation samples."""
         return evaluate(self.network.model, self._val_samples)
+
+    def _validate_without_seeds(self) -> Evaluation:
+        """Score the network with its live seeds switched off, as a rollback would leave it."""
+        with ExitStack() as switched_off:
+            for slot in self.network.slots.values():
+                if slot.is_live:
+                    switched_off.enter_context(slot.force_alpha(0.0))
+            return self.validate()
 
     def adopt(self, network: Network) -> None:
         """Go on with another network."""

@@ -57,8 +57,11 @@ def score(fault: Fault, outcomes: Sequence[Outcome], clean: dict[int, Outcome]) 
 
 
 def _gap(fault: Fault, outcome: Outcome, clean: Outcome) -> float:
-    """Return how far a run ended below its clean twin, or, if it had to be ended, below where that was at the time."""
+    """Return how far a run ended below its clean twin.
+
+    One that had to be ended is compared with where the twin was at the time, without the seeds that a rollback prunes.
+    """
     assert outcome.began is not None
     if fault.must_stop:
-        return clean.accuracies[outcome.began // EPOCH_STEPS - 1] - outcome.accuracy
+        return clean.host_accuracies[outcome.began // EPOCH_STEPS - 1] - outcome.accuracy
     return clean.accuracy - outcome.accuracy

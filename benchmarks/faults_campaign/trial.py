@@ -50,6 +50,8 @@ class Outcome:
     """Whether all weights are finite at the end."""
     accuracies: tuple[float, ...]
     """Validation accuracy at the end of each epoch, in percent."""
+    host_accuracies: tuple[float, ...]
+    """The same without live seeds."""
     accuracy: float
     """That of the network as it was left."""
 
@@ -77,6 +79,7 @@ def run_trial(guardian: str, fault: Fault | None, seed: int, *, grows: bool = Tr
         is_complete=is_complete,
         is_finite=run.network.is_finite,
         accuracies=tuple(run.accuracies),
+        host_accuracies=tuple(run.host_accuracies),
         accuracy=run.validate().accuracy,
     )
 
@@ -105,6 +108,7 @@ def run_trainer(seed: int) -> Outcome:
         is_complete=outcome is RunOutcome.COMPLETED,
         is_finite=True,
         accuracies=tuple(payload.val_accuracy for payload in memory.of(EpochCompletedPayload)),
+        host_accuracies=(),
         accuracy=trainer.validate().accuracy,
     )
 

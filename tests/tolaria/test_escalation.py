@@ -29,7 +29,7 @@ def escalation(*, is_stepping=True, can_slow_down=True, can_hold=True) -> Escala
 def respond(subject: Escalation, num: int = 1):
     """Roll back `num` times and return the last measures."""
     for number in range(num):
-        measures = subject.respond(snapshot_id=number, has_older=True)
+        measures = subject.respond(snapshot_id=number, has_older=True, to_best=subject.goes_to_best)
     return measures
 
 
@@ -41,15 +41,15 @@ def respond(subject: Escalation, num: int = 1):
             [
                 (NEWEST,),
                 (OLDER,),
-                (OLDER, SLOWER),
+                (BEST, SLOWER),
                 (BEST, SLOWER, SKIP),
                 (BEST, SLOWER, SKIP, HOLD),
                 (BEST, SLOWER, SKIP, HOLD),
                 (BEST, STOP),
             ],
         ),
-        ({"can_slow_down": False, "can_hold": False}, [(NEWEST,), (OLDER,), (OLDER, SKIP)]),
-        ({"is_stepping": False}, [(NEWEST,), (OLDER,), (OLDER, HOLD), (BEST, HOLD)]),
+        ({"can_slow_down": False, "can_hold": False}, [(NEWEST,), (OLDER,), (BEST, SKIP)]),
+        ({"is_stepping": False}, [(NEWEST,), (OLDER,), (BEST, HOLD), (BEST, HOLD)]),
     ],
     ids=["everything", "no optimizer and no slots", "no steps reported"],
 )
@@ -63,7 +63,11 @@ def test_without_an_older_snapshot_none_is_claimed():
     subject = escalation()
     respond(subject)
 
-    assert subject.respond(snapshot_id=0, has_older=False).actions == (NEWEST,)
+    assert subject.respond(snapshot_id=0, has_older=False, to_best=False).actions == (NEWEST,)
+
+
+def test_whoever_goes_to_the_best_at_once_says_so():
+    assert escalation().respond(snapshot_id=0, has_older=True, to_best=True).actions == (BEST,)
 
 
 def test_learning_rates_return_to_full_by_and_by():

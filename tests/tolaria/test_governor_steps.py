@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -212,7 +213,7 @@ def test_repeated_faults_bring_out_more_and_more():
     assert [told.actions for told in loop.ear.of(GovernorRollbackPayload)] == [
         (EscalationAction.NEWEST_SNAPSHOT,),
         (older,),
-        (older, slower),
+        (best, slower),
         (best, slower, skip),
         (best, slower, skip),
     ]
@@ -294,7 +295,7 @@ def test_batches_of_nan_that_are_refused_leave_no_trace_in_buffers():
 
 @pytest.mark.parametrize(
     ("loss_of", "ends_at"),
-    [(lambda weight: 0.5, 90), (lambda weight: 0.5 + weight / 1000, 70), (None, 90)],
+    [(lambda weight: 0.5, 90), (lambda weight: 0.5 + weight / 1000, 80), (None, 90)],
     ids=["equal losses", "less loss at older weights", "unchecked"],
 )
 def test_a_run_that_is_stopped_ends_with_the_best_that_was_gone_back_to(loss_of, ends_at):
@@ -320,10 +321,25 @@ def test_when_older_weights_are_no_help_it_goes_on_from_the_newest_again():
         while loop.step(0.5).severity is Severity.SKIP:
             pass
 
-    assert [told.to_step for told in loop.ear.of(GovernorRollbackPayload)] == [90, 70, 70, 90]
+    assert [told.to_step for told in loop.ear.of(GovernorRollbackPayload)] == [90, 80, 90, 90]
 
 
-@pytest.mark.parametrize(("last_loss", "goes_back_to"), [(0.5, 103), (30.0, 70)])
+def test_a_drift_is_undone_from_where_a_check_found_the_least_loss():
+    loop = ready(config=replace(FAST, snapshot_interval=1000))
+
+    for val_loss, factor in ((0.51, 1.0), (0.50, 1.1), (0.52, 2.0), (0.53, 2.0)):
+        loop.governor.check_vital_signs(val_loss)
+        loop.governor.snapshot()
+        for loss in healthy_losses(14, noise=0.05):
+            if loop.step(factor * loss):
+                break
+
+    report = loop.governor.last_rollback
+    assert (report.reason, report.to_step) == (PanicReason.DRIFT, 114)
+    assert report.actions == (EscalationAction.BEST_SNAPSHOT,)
+
+
+@pytest.mark.parametrize(("last_loss", "goes_back_to"), [(0.5, 103), (30.0, 80)])
 def test_a_check_does_not_vouch_for_weights_that_training_is_in_trouble_with(
     last_loss, goes_back_to
 ):

@@ -208,3 +208,13 @@ def test_a_planned_shift_makes_it_blind_to_no_catastrophe(limits, fault, reason)
 
     assert verdicts[-1].severity is Severity.ROLLBACK
     assert verdicts[-1].reason is reason
+
+
+@pytest.mark.parametrize(("num_losses", "is_seen"), [(2, False), (3, True)])
+def test_a_few_losses_of_epochs_say_more_than_those_before_a_shift(num_losses, is_seen):
+    detector = RobustDetector(EPOCH_LIMITS)
+    feed(detector, [0.5] * 12)
+    detector.expect_shift()
+    feed(detector, [0.2] * num_losses)
+
+    assert detector.check(0.7).is_anomalous is is_seen

@@ -21,7 +21,7 @@ class EscalationConfig:
     """Rollbacks that a window allows: one for each thing that can be tried, and then as many batches passed over
     (16, 32, 64) as a fault of a few epochs needs to be over. Data that is bad for good ends a run after some 290 steps;
     with two more it would be 700."""
-    ages: int = 3
+    ages: int = 2
     """Rollbacks that go further and further back; those after them go to the best snapshot again."""
     window_steps: int = 500
     """Steps in a window, in a loop that reports its steps."""
@@ -168,13 +168,13 @@ class Escalation:
         self._memory.batches_to_skip -= 1
         return True
 
-    def respond(self, *, snapshot_id: int, has_older: bool) -> Measures:
+    def respond(self, *, snapshot_id: int, has_older: bool, to_best: bool) -> Measures:
         """Count a rollback to a snapshot, and decide what is done beside it; that is in force from now on.
 
-        `has_older` says whether it could go back further than the last time.
+        `has_older` says whether it could go back further than the last time, `to_best` that it goes to the best.
         """
         memory, config = self._memory, self._config
-        actions = self._actions(has_older=has_older)
+        actions = self._actions(has_older=has_older, to_best=to_best)
         memory.attempts.append(memory.clock)
         memory.snapshot_ids.append(snapshot_id)
         memory.tried += map(int, actions)
@@ -212,11 +212,8 @@ class Escalation:
             epochs_to_hold=self._memory.epochs_to_hold,
         )
 
-    def _actions(self, *, has_older: bool) -> tuple[EscalationAction, ...]:
+    def _actions(self, *, has_older: bool, to_best: bool) -> tuple[EscalationAction, ...]:
         """Return what is done at the next attempt: as a rule one thing more than at the one before."""
-        attempt = 1 + len(self._memory.attempts)
-        if attempt == 1:
-            return (EscalationAction.NEWEST_SNAPSHOT,)
         rungs = []
         if self._counts_steps and self._can_slow_down:
             rungs.append(EscalationAction.LOWER_LEARNING_RATE)
@@ -224,12 +221,13 @@ class Escalation:
             rungs.append(EscalationAction.SKIP_BATCHES)
         if self._can_hold:
             rungs.append(EscalationAction.HOLD_GERMINATION)
-        if self.goes_to_best:
+        attempt = 1 + len(self._memory.attempts)
+        if to_best:
             target = EscalationAction.BEST_SNAPSHOT
-        elif has_older:
+        elif has_older and attempt > 1:
             target = EscalationAction.OLDER_SNAPSHOT
         else:
             target = EscalationAction.NEWEST_SNAPSHOT
         if self.is_exhausted:
             return (target, EscalationAction.STOP)
-        return (target, *rungs[: attempt - 2])
+        return (target, *rungs[: max(0, attempt - 2)])

@@ -19,7 +19,7 @@ class GovernorConfig:
     """Steps between the snapshots that `after_step` takes."""
     probation_steps: int = 15
     """Healthy steps until a snapshot is trusted: about as many as the detector needs to see a doubled loss."""
-    ring_ages: tuple[int, ...] = (1, 8)
+    ring_ages: tuple[int, ...] = (1, 3, 8)
     """Snapshots after which the second place takes a younger one, the third, and so on."""
     max_skips: int = 25
     """Steps that are refused in a row before the governor goes back further."""

@@ -5,8 +5,8 @@ One that was taken right behind a healthy check of the same weights needs none, 
 steps, because nothing could be waited for.
 
 Whoever goes back gives up what was taken later. But of what had proved itself the best is set aside until the trouble is
-over: if going further back does not help, the snapshot was not to blame. The best is the one with the least loss
-after it was gone back to; until such losses are known, the most trained.
+over: if going further back does not help, the snapshot was not to blame. The best is the one that had the least loss
+when it had been gone back to; until such losses are known, the least loss at all; where nothing was checked, the most trained.
 """
 
 from __future__ import annotations
@@ -78,7 +78,11 @@ class SnapshotKeeper:
     def has_proved(self, snapshot: Snapshot) -> bool:
         """Return whether `snapshot` is off probation."""
         age = self._num_healthy_steps - snapshot.num_healthy_steps
-        return snapshot.is_vouched or not self._is_stepping or age >= self._probation_steps
+        return (
+            snapshot.vouched_loss is not None
+            or not self._is_stepping
+            or age >= self._probation_steps
+        )
 
     def take(
         self, *, step: int, detectors: tuple[Mapping[str, Any], ...], vouched_loss: float | None
@@ -97,7 +101,7 @@ class SnapshotKeeper:
             num_healthy_steps=self._num_healthy_steps,
             progress=progress,
             detectors=detectors,
-            is_vouched=vouched_loss is not None,
+            vouched_loss=vouched_loss,
         )
         self.next_id += 1
         self._progress = progress
@@ -106,9 +110,10 @@ class SnapshotKeeper:
         if self._is_stepping and newest is not None and not self._has_moved:
             # While steps are skipped the network stays what it is; copies of it must not drive out all older ones.
             self._ring.drop(newest)
-            snapshot = replace(snapshot, is_vouched=snapshot.is_vouched or newest.is_vouched)
-            if self._is_back:
-                snapshot = replace(snapshot, loss=vouched_loss)
+            if vouched_loss is None:
+                snapshot = replace(snapshot, vouched_loss=newest.vouched_loss)
+            else:
+                snapshot = replace(snapshot, was_restored=self._is_back)
         self._has_moved = False
         self._ring.add(snapshot, has_proved=self.has_proved)
         self._release(before)
@@ -232,5 +237,5 @@ class SnapshotKeeper:
 
 def _merit(snapshot: Snapshot) -> tuple[bool, float, int]:
     """Return what makes a snapshot better than another to go on or to end with."""
-    loss = snapshot.loss
-    return loss is not None, 0.0 if loss is None else -loss, snapshot.progress
+    loss = math.inf if snapshot.vouched_loss is None else snapshot.vouched_loss
+    return snapshot.was_restored, -loss, snapshot.progress

@@ -123,10 +123,14 @@ class Recovery:
         """
         started = time.perf_counter()
         reason = alarm.reason if alarm is not None and alarm.reason else PanicReason.ORDERED
+        # What has crept in is in the newest snapshots as well.
+        to_best = alarm is not None and (
+            self.escalation.goes_to_best or reason is PanicReason.DRIFT
+        )
         has_older = self.keeper.has_older
         way, corrupt = self.keeper.find_way_back(
             goes_further=alarm is not None and self.escalation.is_repeated,
-            to_best=alarm is not None and self.escalation.goes_to_best,
+            to_best=to_best,
         )
         for number in corrupt:
             message = f"the bytes of snapshot {number} are no longer what was saved"
@@ -143,7 +147,9 @@ class Recovery:
         measures = (
             self.escalation.carry_out_order()
             if alarm is None
-            else self.escalation.respond(snapshot_id=snapshot_id, has_older=has_older)
+            else self.escalation.respond(
+                snapshot_id=snapshot_id, has_older=has_older, to_best=to_best
+            )
         )
         report = GovernorReport(
             reason=reason,

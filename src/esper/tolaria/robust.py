@@ -31,6 +31,8 @@ _MAX_SINH: Final = 700.0
 """About where sinh leaves the range of floats."""
 _SPREAD_AGE: Final = 8
 """Losses judged by one estimate of the spread: it changes slowly, and is the dearest part of a check."""
+_ENOUGH: Final = 3
+"""Losses whose median says more than what was before a shift."""
 _TINY: Final = 1e-12
 """Keeps the logarithm defined for a series of zeros."""
 
@@ -63,7 +65,9 @@ class RobustConfig:
     gross_patience: int = 2
     """Gross spikes in a row that it takes."""
     gross_warm_up: float = 10.0
-    """Multiple of what is known that a loss exceeds to be a spike before the spread is trusted."""
+    """Multiple of what was known before a shift that a loss exceeds to be a spike while there are hardly new ones."""
+    early_ratio: float = 10.0
+    """Multiple of the median of the few new ones that it exceeds before the spread is trusted."""
 
     drift_window: int = 16
     """Losses whose median is followed."""
@@ -91,7 +95,9 @@ class RobustConfig:
     and a network that has all but learnt its data by heart jumps about by factors."""
 
 
-EPOCH_LIMITS: Final = RobustConfig(window=12, warm_up=6, spike_deviations=4.0, drift_ratio=None)
+EPOCH_LIMITS: Final = RobustConfig(
+    window=12, warm_up=6, spike_deviations=4.0, early_ratio=2.5, drift_ratio=None
+)
 """For validation losses, one an epoch: few, smooth, and free to rise slowly, which is overfitting and no damage. The window
 must not reach back to the first steep epochs, whose spread would hide what comes after."""
 
@@ -202,14 +208,9 @@ class RobustDetector:
 
         A planned shift does not make a network forget: one that had learnt and guesses again has collapsed.
         """
-        level = self._config.random_guess_loss if self._usual is None else self._usual
-        known = [level] if level is not None else []
-        if len(self._healthy):
-            known.append(self._healthy.median())
-        if not known:
+        threshold = self._early_threshold()
+        if threshold is None:
             return self._accept(loss, None, None)
-        margin = self._margin(max(known), self._config.floor_share)
-        threshold = _finite(max(known) + (self._config.gross_warm_up - 1.0) * margin)
         if self._usual is not None and self._has_collapsed(loss, self._usual):
             self._collapses += 1
             is_due = self._collapses >= self._config.collapse_patience
@@ -219,6 +220,20 @@ class RobustDetector:
             is_due = self._count_spike(True)
             return self._panic(PanicReason.DIVERGENCE, is_due, loss, threshold, None)
         return self._accept(loss, threshold, None)
+
+    def _early_threshold(self) -> float | None:
+        """Return what a loss must not exceed while there are few; None when nothing at all is known."""
+        config = self._config
+        known = [self._healthy.median()] if len(self._healthy) else []
+        ratio = config.early_ratio
+        if len(self._healthy) < _ENOUGH:
+            old = config.random_guess_loss if self._usual is None else self._usual
+            known += [] if old is None else [old]
+            ratio = config.gross_warm_up
+        if not known:
+            return None
+        level = max(known)
+        return _finite(level + (ratio - 1.0) * self._margin(level, config.floor_share))
 
     def _count_spike(self, is_gross: bool) -> bool:
         """Return whether there have been enough spikes in a row."""

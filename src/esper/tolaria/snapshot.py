@@ -54,10 +54,10 @@ class Snapshot:
     """Healthy steps that had been taken."""
     progress: int
     """Steps that are in these weights: unlike the others, it goes back when they do."""
-    is_vouched: bool
-    """Whether it was taken right behind a healthy check of these very weights."""
-    loss: float | None = None
-    """Loss of that check where these weights had been gone back to, without the seeds of their time; else None."""
+    vouched_loss: float | None
+    """Loss of a healthy check of these very weights; None when there was none."""
+    was_restored: bool = False
+    """Whether that check was after these weights had been gone back to, so without the seeds of their time."""
 
 
 class SnapshotStore:
@@ -98,7 +98,7 @@ class SnapshotStore:
         num_healthy_steps: int = 0,
         progress: int = 0,
         detectors: tuple[Mapping[str, Any], ...] = (),
-        is_vouched: bool = False,
+        vouched_loss: float | None = None,
     ) -> Snapshot:
         """Copy everything, find it finite, sum it, and return it.
 
@@ -142,7 +142,7 @@ class SnapshotStore:
             detectors=detectors,
             num_healthy_steps=num_healthy_steps,
             progress=progress,
-            is_vouched=is_vouched,
+            vouched_loss=vouched_loss,
         )
 
     def release(self, snapshot: Snapshot) -> None:
