@@ -105,7 +105,7 @@ def copy_in(vault: Vault, inventory: Inventory) -> Timed:
 
 def candidates(model: nn.Module) -> dict[str, Timed]:
     """Return everything that is timed on `model`; `limit` is the raw copy."""
-    inventory = Inventory(model, modules={}, optimizers={})
+    inventory = Inventory.take(model, modules={}, optimizers={})
     vault = Vault()
     vault.lay_out(Layout(inventory, unchecked=()))
     vault.fill()

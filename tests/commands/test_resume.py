@@ -80,6 +80,23 @@ def test_after_kill_9_it_ends_bit_equal(whole, tmp_path, epoch):
     assert [line["seq"] for line in log_of(tmp_path)] == list(range(len(log_of(tmp_path))))
 
 
+@pytest.mark.parametrize("epoch", [10, 11])
+def test_between_rollbacks_it_still_knows_the_older_snapshots(tmp_path, epoch):
+    arguments = ["--no-baseline", "--epochs", "16", "--inject-fault", "spike@10"]
+    assert main(["train", "--run-dir", str(tmp_path / "whole"), *arguments]) == 0
+    assert len(told(log_of(tmp_path / "whole"), "GOVERNOR_ROLLBACK")) >= 3
+    killed = tmp_path / "killed"
+    process = start(killed, *arguments)
+    wait_for_epoch(killed, epoch)
+    process.kill()
+    process.communicate()
+
+    assert main(["train", "--run-dir", str(killed), "--resume", "latest"]) == 0
+
+    assert_same_weights(next(killed.iterdir()), next((tmp_path / "whole").iterdir()))
+    assert story(killed) == story(tmp_path / "whole")
+
+
 def test_ctrl_c_says_how_to_go_on(whole, tmp_path):
     process = start(tmp_path, *ARGUMENTS)
     wait_for_epoch(tmp_path, 4)

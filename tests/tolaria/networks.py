@@ -63,7 +63,7 @@ def take(store: SnapshotStore, number: int = 0) -> Snapshot:
 
 def inventory_of(model: nn.Module, **parts) -> Inventory:
     """Walk `model`."""
-    return Inventory(
+    return Inventory.take(
         model, modules=parts.get("modules", {}), optimizers=parts.get("optimizers", {})
     )
 

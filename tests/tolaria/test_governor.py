@@ -1,6 +1,5 @@
 """The governor in a loop that checks, remembers and rolls back by itself."""
 
-import json
 import math
 
 import pytest
@@ -22,6 +21,7 @@ from esper.tolaria.escalation import EscalationConfig
 from esper.tolaria.finite import NotFiniteError
 from esper.tolaria.governor import TolariaGovernor
 from esper.tolaria.governor_config import GovernorConfig
+from tests.tolaria.disk import through_disk
 from tests.tolaria.ear import Ear
 from tests.tolaria.networks import dense_net, same, scramble, state_of
 
@@ -277,7 +277,7 @@ def test_goes_on_from_its_state_as_if_nothing_had_happened():
     governor.check_vital_signs(50.0)
     resumed = TolariaGovernor(model, detector=SigmaDetector(), channel=(new_ear := Ear()))
 
-    resumed.load_state_dict(json.loads(json.dumps(governor.state_dict())))
+    resumed.load_state_dict(through_disk(governor.state_dict()))
 
     assert new_ear.payloads == []
     for loss in (50.0, 50.0):

@@ -239,7 +239,11 @@ class TolariaGovernor:
         self.after_step()
 
     def state_dict(self) -> dict[str, Any]:
-        """Return all counters and statistics in plain types; snapshots are not in it."""
+        """Return counters, statistics and snapshots, for a checkpoint that `torch.load` reads with `weights_only=True`.
+
+        The tensors are those of the snapshots themselves, so save it before the next step. It is about as large as the
+        snapshots are: up to five times the weights.
+        """
         return {
             "step": self.step,
             "vouched_loss": self._vouched_loss,
@@ -249,19 +253,16 @@ class TolariaGovernor:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Remember what `state_dict` returned, and the network as it is, which must be the one of that time.
-
-        The snapshot that this takes is the last one of that time, taken again; so it is not told of.
+        """Remember what `state_dict` returned; the model must be as it was at that time.
 
         Raises:
-            SnapshotError: it cannot be taken.
+            SnapshotError: the model cannot be saved.
         """
         self.step = state["step"]
         self._vouched_loss = state["vouched_loss"]
         self._detector.load_state_dict(state["detector"])
         self._judge.load_state_dict(state["judge"])
         self._recovery.load_state_dict(state["recovery"])
-        self._keeper.retake(step=self.step, detectors=self._detector_states())
 
     def _carry_out(self, verdict: Verdict) -> Verdict:
         """Tell of the verdict on a step, do what it says, and return it, worse if need be."""

@@ -9,13 +9,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, Self
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from esper.kasmina.graft import find_slots
+from esper.kasmina.slot import SeedSlot
 from esper.leyline.errors import SnapshotError
 from esper.tolaria.optimizer_state import named_parameters
 from esper.tolaria.watch import Watch
@@ -62,41 +63,68 @@ class Inventory:
         fingerprint: 16 hex digits for the names, shapes and dtypes of all entries.
     """
 
-    def __init__(
-        self,
+    def __init__(self, slots: Mapping[str, SeedSlot]) -> None:
+        """Hold nothing yet, of a model with `slots`."""
+        self.entries: dict[str, Entry] = {}
+        self.memory: dict[str, Tensor] = {}
+        self.first_key: dict[str, str] = {}
+        self.keys: tuple[str, ...] = ()
+        self.num_excluded = 0
+        self.extras: dict[str, nn.Module] = {}
+        self.parameters: dict[tuple[str, str], nn.Parameter] = {}
+        self.moments: dict[tuple[str, str], dict[str, str]] = {}
+        self.slots = slots
+        self.fossils: tuple[str, ...] = ()
+        self.fingerprint = ""
+        self._live: frozenset[str] = frozenset()
+        self._watch: Watch | None = None
+
+    @classmethod
+    def take(
+        cls,
         model: nn.Module,
         *,
         modules: Mapping[str, nn.Module],
         optimizers: Mapping[str, Optimizer],
-    ) -> None:
+    ) -> Self:
         """Walk `model`, the further `modules` (an average of its weights, say) and the state of `optimizers`.
 
         Raises:
             SnapshotError: a tensor cannot be saved.
         """
-        self.entries: dict[str, Entry] = {}
-        self.memory: dict[str, Tensor] = {}
-        self.first_key: dict[str, str] = {}
-        self.num_excluded = 0
-        self.extras: dict[str, nn.Module] = {}
-        self.parameters: dict[tuple[str, str], nn.Parameter] = {}
-        self.moments: dict[tuple[str, str], dict[str, str]] = {}
-        self.slots = find_slots(model)
-        self._live = {path for path, slot in self.slots.items() if slot.is_live}
-        self.fossils = tuple(
-            path
-            for path, slot in self.slots.items()
-            if not slot.is_empty and path not in self._live
-        )
-        self._watch: Watch | None = Watch(self.slots.values())
-        self._walk(model, "", self._watch)
-        self.keys = (*self.first_key, *self.extras)
-        for name, module in modules.items():
-            self._walk(module, f"{name}/", self._watch)
-        for name, optimizer in optimizers.items():
-            self._walk_optimizer(optimizer, name, model, self._watch)
-        self._watch.start()
-        self.fingerprint = _fingerprint(self.entries.values())
+        inventory = cls(find_slots(model))
+        inventory._take(model, modules, optimizers)
+        return inventory
+
+    @classmethod
+    def recall(
+        cls, record: Mapping[str, Any], memory: Mapping[str, Tensor], slots: Mapping[str, SeedSlot]
+    ) -> Self:
+        """Return one that `to_record` wrote down, with the tensors in `memory` for those that it was of."""
+        inventory = cls(slots)
+        inventory.memory = dict(memory)
+        inventory.entries = {
+            key: Entry(key=key, shape=tuple(shape), dtype=memory[key].dtype, part=part, slot=slot)
+            for key, (shape, part, slot) in record["entries"].items()
+        }
+        inventory.first_key = dict(record["first_key"])
+        inventory.keys = tuple(record["keys"])
+        inventory.moments = {tuple(names): dict(own) for names, own in record["moments"]}
+        inventory.fossils = tuple(record["fossils"])
+        inventory.fingerprint = _fingerprint(inventory.entries.values())
+        return inventory
+
+    def to_record(self) -> dict[str, Any]:
+        """Return the names in plain types, without the tensors."""
+        return {
+            "entries": {
+                entry.key: (entry.shape, entry.part, entry.slot) for entry in self.entries.values()
+            },
+            "first_key": self.first_key,
+            "keys": self.keys,
+            "moments": list(self.moments.items()),
+            "fossils": self.fossils,
+        }
 
     def is_current(self) -> bool:
         """Return whether walking again would find the same."""
@@ -124,6 +152,28 @@ class Inventory:
     def slot_of(self, key: str) -> str | None:
         """Return the path of the slot in whose namespace `key` lies; None if it lies in no slot."""
         return next((path for path in self.slots if key.startswith(f"{path}.")), None)
+
+    def _take(
+        self,
+        model: nn.Module,
+        modules: Mapping[str, nn.Module],
+        optimizers: Mapping[str, Optimizer],
+    ) -> None:
+        self._live = frozenset(path for path, slot in self.slots.items() if slot.is_live)
+        self.fossils = tuple(
+            path
+            for path, slot in self.slots.items()
+            if not slot.is_empty and path not in self._live
+        )
+        watch = self._watch = Watch(self.slots.values())
+        self._walk(model, "", watch)
+        self.keys = (*self.first_key, *self.extras)
+        for name, module in modules.items():
+            self._walk(module, f"{name}/", watch)
+        for name, optimizer in optimizers.items():
+            self._walk_optimizer(optimizer, name, model, watch)
+        watch.start()
+        self.fingerprint = _fingerprint(self.entries.values())
 
     def _walk(self, root: nn.Module, prefix: str, watch: Watch) -> None:
         """Take in what the state dict of `root` holds, but for what live seeds own."""

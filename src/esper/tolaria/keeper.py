@@ -22,6 +22,7 @@ from esper.leyline.errors import SnapshotError
 from esper.tolaria.restoration import CorruptSnapshotError, Restoration
 from esper.tolaria.ring import Ring
 from esper.tolaria.snapshot import Snapshot, SnapshotStore
+from esper.tolaria.snapshot_record import from_record, to_record
 
 
 class SnapshotKeeper:
@@ -119,16 +120,6 @@ class SnapshotKeeper:
         self._release(before)
         return snapshot
 
-    def retake(self, *, step: int, detectors: tuple[Mapping[str, Any], ...]) -> Snapshot:
-        """Take the last snapshot of an earlier life again, under its number.
-
-        Raises:
-            SnapshotError: it cannot be taken.
-        """
-        self.next_id = max(0, self.next_id - 1)
-        # It was vouched for by whatever let the checkpoint be written.
-        return self.take(step=step, detectors=detectors, vouched_loss=math.inf)
-
     def find_way_back(
         self, *, goes_further: bool, to_best: bool = False
     ) -> tuple[Restoration, list[int]]:
@@ -192,8 +183,11 @@ class SnapshotKeeper:
             self._aside = None
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the counters, in plain types; the snapshots themselves are not in it."""
+        """Return everything that is kept, in tensors and plain types; the tensors are the snapshots' own."""
+        aside = self._aside
         return {
+            "snapshots": [to_record(kept) for kept in self._ring.newest_first],
+            "aside": None if aside is None else to_record(aside),
             "next_id": self.next_id,
             "num_healthy_steps": self._num_healthy_steps,
             "progress": self._progress,
@@ -203,7 +197,14 @@ class SnapshotKeeper:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over the counters that `state_dict` returned."""
+        """Keep what `state_dict` returned, in memory of its own."""
+        for kept in self._ring.newest_first:
+            self._store.release(kept)
+        self.forget_aside()
+        slots = self._store.inventory().slots
+        self._ring.restore([from_record(kept, slots) for kept in state["snapshots"]])
+        if state["aside"] is not None:
+            self._aside = from_record(state["aside"], slots)
         self.next_id = state["next_id"]
         self._num_healthy_steps = state["num_healthy_steps"]
         self._progress = state["progress"]

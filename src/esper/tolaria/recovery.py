@@ -233,7 +233,7 @@ class Recovery:
             emit_governor_recovered(self.channel, step=step, attempts=attempts)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return all counters in plain types; snapshots are not in it."""
+        """Return all counters and snapshots in plain types and tensors."""
         return {
             "keeper": self.keeper.state_dict(),
             "escalation": self.escalation.state_dict(),
@@ -241,7 +241,11 @@ class Recovery:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over the counters that `state_dict` returned."""
+        """Take over what `state_dict` returned.
+
+        Raises:
+            SnapshotError: the model cannot be saved.
+        """
         self.keeper.load_state_dict(state["keeper"])
         self.escalation.load_state_dict(state["escalation"])
         self.last_snapshot_step = state["last_snapshot_step"]

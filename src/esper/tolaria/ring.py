@@ -51,6 +51,10 @@ class Ring:
                 return
             self._places[place], moving = moving, present
 
+    def restore(self, newest_first: Sequence[Snapshot]) -> None:
+        """Keep what `newest_first` returned in an earlier life, and nothing else."""
+        self._places = list(newest_first)
+
     def drop(self, snapshot: Snapshot) -> None:
         """Give up one snapshot."""
         self._places = [kept for kept in self._places if kept is not snapshot]

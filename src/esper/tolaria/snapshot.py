@@ -153,7 +153,7 @@ class SnapshotStore:
         if self._layout is None or not self._layout.inventory.is_current():
             if self._layout is not None:
                 self._layout.inventory.let_go()
-            inventory = Inventory(
+            inventory = Inventory.take(
                 self._model, modules=self._companions.modules, optimizers=self._optimizers
             )
             self._layout = Layout(inventory, unchecked=self._infinite)
