@@ -6,7 +6,6 @@ import copy
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol
 
 from torch import Tensor
 
@@ -16,32 +15,12 @@ from esper.tolaria.escalation import EscalationConfig
 from esper.tolaria.governor import TolariaGovernor
 from esper.tolaria.robust import EPOCH_LIMITS, RobustConfig, RobustDetector
 from esper.tolaria.verdict import Verdict
+from faults_campaign.guardian import Guardian
+from faults_campaign.loop import TrainingRun
 from faults_campaign.network import TASK
 from faults_campaign.spike_rule import SpikeRule
 
-if TYPE_CHECKING:
-    from faults_campaign.loop import TrainingRun
-
 _GUESS = math.log(TASK.num_classes)
-
-
-class Guardian(Protocol):
-    """What the loop asks of whoever watches over it; `TolariaGovernor` defines what each answer means."""
-
-    @property
-    def may_germinate(self) -> bool: ...
-
-    def before_step(self, loss: Tensor, grad_norm: Tensor) -> Verdict: ...
-
-    def after_step(self) -> Verdict: ...
-
-    def check_vital_signs(self, loss: float) -> Verdict: ...
-
-    def execute_rollback(self) -> object: ...
-
-    def snapshot(self) -> object: ...
-
-    def expect_shift(self) -> None: ...
 
 
 class Nobody:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 from unittest.mock import patch
 
 import torch
@@ -16,9 +15,7 @@ from esper._generated.envelope import Envelope
 from esper.tolaria.governor import TolariaGovernor
 from esper.tolaria.keeper import SnapshotKeeper
 from esper.tolaria.vault import Vault
-
-if TYPE_CHECKING:
-    from faults_campaign.loop import TrainingRun
+from faults_campaign.loop import TrainingRun
 
 
 @contextmanager

@@ -21,9 +21,8 @@ from esper.tolaria.evaluate import Evaluation, contribution, evaluate
 from esper.tolaria.growth import apply_actions, fossils, slot_signals
 from esper.tolaria.optimizers import cosine_factor
 from esper.tolaria.verdict import Verdict
-from faults_campaign.guardians import Guardian
+from faults_campaign.guardian import Guardian
 from faults_campaign.network import EPOCH_STEPS, TASK, Network, build_network
-from faults_campaign.schedule import Schedule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +57,7 @@ class TrainingRun:
         seed: int,
         *,
         guard: Callable[[TrainingRun], Guardian],
-        schedule: Schedule,
+        before_step: Callable[[TrainingRun], None],
         grows: bool,
     ) -> None:
         """Build the network, and have `guard` return its guardian; a host that `grows` has a policy."""
@@ -77,11 +76,11 @@ class TrainingRun:
         self.channel = self.hub.channel(env_id=0)
         self.adopt(build_network(seed, grows=grows))
         self.guardian = guard(self)
-        self._schedule = schedule
+        self._before_step = before_step
 
     def train(self) -> bool:
         """Return whether all epochs were trained; otherwise the guardian has ended the run."""
-        with self.hub, self._schedule:
+        with self.hub:
             for epoch in range(1, TASK.epochs + 1):
                 self.channel.advance(epoch=epoch)
                 if not self._train_epoch(epoch):
@@ -123,7 +122,7 @@ class TrainingRun:
         self.network.model.train()
         batches = self.samples.shuffled_batches(TASK.batch_size, seed=self.order_seed, epoch=epoch)
         for index in range(EPOCH_STEPS):
-            self._schedule.advance(self)
+            self._before_step(self)
             batch = next(batches)
             network, optimizer = self.network, self.network.optimizer
             optimizer.set_learning_rate_factor(

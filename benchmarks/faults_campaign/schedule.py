@@ -6,12 +6,11 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
-if TYPE_CHECKING:
-    from faults_campaign.loop import TrainingRun
+from faults_campaign.loop import TrainingRun
 
-Injection = Callable[["TrainingRun"], AbstractContextManager[None]]
+Injection = Callable[[TrainingRun], AbstractContextManager[None]]
 
 
 class Sign(Enum):

@@ -64,8 +64,9 @@ def first_step(seed: int) -> int:
 def run_trial(guardian: str, fault: Fault | None, seed: int, *, grows: bool = True) -> Outcome:
     """Train once."""
     schedule = Schedule(fault, first_step(seed))
-    run = TrainingRun(seed, guard=GUARDIANS[guardian], schedule=schedule, grows=grows)
-    is_complete = run.train()
+    run = TrainingRun(seed, guard=GUARDIANS[guardian], before_step=schedule.advance, grows=grows)
+    with schedule:
+        is_complete = run.train()
     detected, delay = (None, None) if fault is None else _detection(run, fault, schedule.began)
     return Outcome(
         guardian=guardian,
