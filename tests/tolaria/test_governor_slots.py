@@ -202,18 +202,18 @@ def test_a_broken_fossil_is_found_before_the_next_step():
     assert governor.last_rollback.removed_fossils == ("early",)
 
 
-def test_no_seed_is_to_be_planted_for_some_epochs_after_repeated_rollbacks():
-    escalation = EscalationConfig(hold_epochs=3, budget=9)
+@pytest.mark.parametrize(("num_rollbacks", "num_epochs"), [(1, 2), (2, 2), (3, 4)])
+def test_no_seed_is_to_be_planted_for_some_epochs_behind_a_rollback(num_rollbacks, num_epochs):
+    escalation = EscalationConfig(settle_epochs=2, hold_epochs=4)
     _, governor, _ = governed(config=GovernorConfig(escalation=escalation))
     governor.snapshot()
-    may = []
-    for _ in range(3):
+    assert governor.may_germinate
+    for _ in range(num_rollbacks):
         governor.check_vital_signs(math.nan)
         governor.execute_rollback()
-        may.append(governor.may_germinate)
-    assert may == [True, True, False]
 
-    for loss in healthy_losses(3):
+    for loss in healthy_losses(num_epochs):
+        assert not governor.may_germinate
         governor.check_vital_signs(loss)
 
     assert governor.may_germinate

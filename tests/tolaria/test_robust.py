@@ -218,3 +218,13 @@ def test_a_few_losses_of_epochs_say_more_than_those_before_a_shift(num_losses, i
     feed(detector, [0.2] * num_losses)
 
     assert detector.check(0.7).is_anomalous is is_seen
+
+
+def test_a_fault_right_behind_a_shift_does_not_become_the_norm():
+    detector = RobustDetector(RobustConfig(random_guess_loss=GUESS))
+    feed(detector, [0.03] * 64)
+    detector.expect_shift()
+
+    verdicts = [detector.check(loss) for loss in (0.03, 0.5, 3.6, 5.8)]
+
+    assert [verdict.severity.name for verdict in verdicts] == ["OK", "OK", "PANIC", "ROLLBACK"]

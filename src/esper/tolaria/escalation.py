@@ -33,8 +33,11 @@ class EscalationConfig:
     """Steps in which they return to full."""
     skip_batches: int = 16
     """Batches passed over the first time, and twice as many each further time."""
+    settle_epochs: int = 2
+    """Checks behind any rollback in which no seed may be planted: planting announces a shift, and what is still wrong would
+    pass for it."""
     hold_epochs: int = 5
-    """Checks in which no seed may be planted."""
+    """The same when that is what is tried."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,8 +187,9 @@ class Escalation:
         if EscalationAction.SKIP_BATCHES in actions:
             memory.batches_to_skip = config.skip_batches << memory.num_skips
             memory.num_skips += 1
-        if EscalationAction.HOLD_GERMINATION in actions:
-            memory.epochs_to_hold = config.hold_epochs
+        is_held = EscalationAction.HOLD_GERMINATION in actions
+        hold = config.hold_epochs if is_held else config.settle_epochs
+        memory.epochs_to_hold = max(memory.epochs_to_hold, hold)
         return self._measures(len(memory.attempts), actions)
 
     def carry_out_order(self) -> Measures:

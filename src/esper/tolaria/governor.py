@@ -105,7 +105,7 @@ class TolariaGovernor:
 
     @property
     def may_germinate(self) -> bool:
-        """Whether seeds may be planted; after repeated rollbacks they may not for some epochs."""
+        """Whether seeds may be planted; behind a rollback they may not for some epochs."""
         return self._escalation.may_germinate
 
     def expect_shift(self) -> None:

@@ -5,8 +5,9 @@ One that was taken right behind a healthy check of the same weights needs none, 
 steps, because nothing could be waited for.
 
 Whoever goes back gives up what was taken later. But of what had proved itself the best is set aside until the trouble is
-over: if going further back does not help, the snapshot was not to blame. The best is the one that had the least loss
-when it had been gone back to; until such losses are known, the least loss at all; where nothing was checked, the most trained.
+over: if going further back does not help, the snapshot was not to blame. The best is the one with the least loss, or where
+nothing was checked, the most trained. A loss from before seeds were pruned flatters; once a snapshot has been gone back to
+and checked again, its loss is known. So the one to end with is chosen from those, as long as there are any.
 """
 
 from __future__ import annotations
@@ -121,12 +122,13 @@ class SnapshotKeeper:
         return snapshot
 
     def find_way_back(
-        self, *, goes_further: bool, to_best: bool = False
+        self, *, goes_further: bool, to_best: bool = False, is_last: bool = False
     ) -> tuple[Restoration, list[int]]:
         """Return a validated way back, and the numbers of corrupt snapshots that were given up on the way to it.
 
         It leads to the newest snapshot that has proved itself, or if it `goes_further`, to the next older one, or `to_best`
-        that ever had. A corrupt one is given up for the next older, and if there is none, for the next newer.
+        that ever had; if it `is_last`, there will be no other try. A corrupt one is given up for the next older, and if
+        there is none, for the next newer.
 
         Raises:
             SnapshotError: there is no sound snapshot, or the host has been rebuilt; the model is untouched.
@@ -138,7 +140,7 @@ class SnapshotKeeper:
             self._aside = None
             self._release(before)
         while kept := self._ring.newest_first:
-            snapshot = kept[self._best() if to_best else self._start(goes_further)]
+            snapshot = kept[self._best(is_last) if to_best else self._start(goes_further)]
             try:
                 way = Restoration(snapshot, self._store.inventory(), others=self._ring.newest_first)
             except CorruptSnapshotError:
@@ -170,7 +172,8 @@ class SnapshotKeeper:
         self._progress = snapshot.progress
         for kept in before[: len(before) - len(self._ring)]:
             if self.has_proved(kept) and (
-                self._aside is None or _merit(kept) > _merit(self._aside)
+                self._aside is None
+                or _merit(kept, is_last=False) > _merit(self._aside, is_last=False)
             ):
                 self.forget_aside()
                 self._aside = kept
@@ -221,12 +224,12 @@ class SnapshotKeeper:
         last = len(self._ring) - 1
         return min(places[0] + goes_further, last) if places else last
 
-    def _best(self) -> int:
+    def _best(self, is_last: bool) -> int:
         """Return the place of the best of the snapshots that have proved themselves, or of all if none has."""
         kept = self._ring.newest_first
         return max(
             range(len(kept)),
-            key=lambda place: (self.has_proved(kept[place]), _merit(kept[place])),
+            key=lambda place: (self.has_proved(kept[place]), _merit(kept[place], is_last=is_last)),
         )
 
     def _release(self, before: Sequence[Snapshot]) -> None:
@@ -236,7 +239,7 @@ class SnapshotKeeper:
                 self._store.release(snapshot)
 
 
-def _merit(snapshot: Snapshot) -> tuple[bool, float, int]:
-    """Return what makes a snapshot better than another to go on or to end with."""
+def _merit(snapshot: Snapshot, *, is_last: bool) -> tuple[bool, float, int]:
+    """Return what makes a snapshot better than another to go on with, or if it `is_last`, to end with."""
     loss = math.inf if snapshot.vouched_loss is None else snapshot.vouched_loss
-    return snapshot.was_restored, -loss, snapshot.progress
+    return is_last and snapshot.was_restored, -loss, snapshot.progress

@@ -131,6 +131,7 @@ class Recovery:
         way, corrupt = self.keeper.find_way_back(
             goes_further=alarm is not None and self.escalation.is_repeated,
             to_best=to_best,
+            is_last=self.escalation.is_exhausted,
         )
         for number in corrupt:
             message = f"the bytes of snapshot {number} are no longer what was saved"

@@ -224,15 +224,14 @@ class RobustDetector:
     def _early_threshold(self) -> float | None:
         """Return what a loss must not exceed while there are few; None when nothing at all is known."""
         config = self._config
-        known = [self._healthy.median()] if len(self._healthy) else []
-        ratio = config.early_ratio
-        if len(self._healthy) < _ENOUGH:
-            old = config.random_guess_loss if self._usual is None else self._usual
-            known += [] if old is None else [old]
-            ratio = config.gross_warm_up
-        if not known:
+        old = config.random_guess_loss if self._usual is None else self._usual
+        if old is not None and len(self._healthy) < _ENOUGH:
+            # Of the first losses behind a shift the level must not be learnt: a fault may have come with it.
+            level, ratio = old, config.gross_warm_up
+        elif len(self._healthy):
+            level, ratio = self._healthy.median(), config.early_ratio
+        else:
             return None
-        level = max(known)
         return _finite(level + (ratio - 1.0) * self._margin(level, config.floor_share))
 
     def _count_spike(self, is_gross: bool) -> bool:
