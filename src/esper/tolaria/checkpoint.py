@@ -16,7 +16,7 @@ from esper.leyline.atomic import write_atomically
 from esper.leyline.errors import CheckpointError
 from esper.tolaria.plain_file import expect_format, read_plain
 
-FORMAT = 1
+FORMAT = 2
 FOLDER = "checkpoints"
 
 _MAGIC = b"ESPER-CHECKPOINT sha256 "
