@@ -54,13 +54,18 @@ class Loop:
             config=config,
             **settings,
         )
+        # Behind the governor's own hook: the rate that the step is taken with.
+        self.optimizer.register_step_pre_hook(
+            lambda optimizer, *_: self.rates.append(optimizer.param_groups[0]["lr"])
+        )
 
     def step(self, loss: float, grad_norm: float = 1.0):
         """Take a step if the governor lets it, and return its verdict."""
         self.model.weight.grad = torch.ones(2, 2)
         verdict = self.governor.before_step(loss, grad_norm)
         if verdict.may_step:
-            self.rates.append(self.optimizer.param_groups[0]["lr"])
+            self.optimizer.zero_grad()
+            self.optimizer.step()
             self.model.weight.data += 1.0
             self.governor.after_step()
         return verdict
