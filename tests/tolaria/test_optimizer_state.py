@@ -1,5 +1,7 @@
 """Optimizers remember exactly what they are told to."""
 
+import re
+
 import pytest
 import torch
 from torch import nn
@@ -46,6 +48,15 @@ def test_a_cleared_optimizer_steps_like_a_new_one(kind):
     assert all(map(torch.equal, *runs))
 
 
+def test_a_cleared_adagrad_starts_from_its_own_initial_value():
+    parameter = nn.Parameter(torch.zeros(2))
+    optimizer = torch.optim.Adagrad([parameter], initial_accumulator_value=0.5)
+
+    clear(optimizer)
+
+    assert torch.equal(optimizer.state[parameter]["sum"], torch.full((2,), 0.5))
+
+
 def test_names_parameters_after_the_model_and_others_after_their_place():
     model = nn.Linear(2, 2)
     stranger = nn.Parameter(torch.zeros(1))
@@ -87,3 +98,25 @@ def test_optimizers_without_a_name_get_one():
 
     assert optimizers_by_name([first, second]) == {"optimizer0": first, "optimizer1": second}
     assert optimizers_by_name({"host": first}) == {"host": first}
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (
+            torch.optim.SGD([nn.Parameter(torch.zeros(1))]),
+            "optimizers must be a list of optimizers or a mapping of names to them, got SGD;"
+            " write optimizers=[optimizer]",
+        ),
+        (nn.Linear(1, 1), "a mapping of names to them, got Linear; write optimizers="),
+        (
+            [nn.Linear(1, 1)],
+            "optimizers must be torch.optim.Optimizer, got Linear as optimizer0; hand in what has"
+            " a state to save as a companion",
+        ),
+        ({"host": None}, "must be torch.optim.Optimizer, got NoneType as host; hand in"),
+    ],
+)
+def test_what_is_no_optimizer_is_refused(given, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        optimizers_by_name(given)

@@ -17,10 +17,27 @@ from torch.optim import Adagrad, Optimizer
 def optimizers_by_name(
     optimizers: Iterable[Optimizer] | Mapping[str, Optimizer],
 ) -> dict[str, Optimizer]:
-    """Return `optimizers` by name; those without one are called `optimizer0` and so on."""
+    """Return `optimizers` by name; those without one are called `optimizer0` and so on.
+
+    Raises:
+        ValueError: there is something else among them.
+    """
+    if not isinstance(optimizers, Iterable):
+        raise ValueError(
+            "optimizers must be a list of optimizers or a mapping of names to them,"
+            f" got {type(optimizers).__name__}; write optimizers=[optimizer]"
+        )
     if isinstance(optimizers, Mapping):
-        return dict(optimizers)
-    return {f"optimizer{index}": optimizer for index, optimizer in enumerate(optimizers)}
+        named = dict(optimizers)
+    else:
+        named = {f"optimizer{index}": optimizer for index, optimizer in enumerate(optimizers)}
+    for name, optimizer in named.items():
+        if not isinstance(optimizer, Optimizer):
+            raise ValueError(
+                f"optimizers must be torch.optim.Optimizer, got {type(optimizer).__name__} as {name};"
+                " hand in what has a state to save as a companion"
+            )
+    return named
 
 
 def named_parameters(model: nn.Module, optimizer: Optimizer) -> Iterator[tuple[str, nn.Parameter]]:
@@ -74,4 +91,5 @@ def clear(optimizer: Optimizer) -> None:
     if isinstance(optimizer, Adagrad):
         # The only one of PyTorch's that builds its state up front and fails without it.
         groups = [dict(group) for group in optimizer.param_groups]
-        optimizer.state.update(Adagrad(groups).state)
+        initial = optimizer.defaults["initial_accumulator_value"]
+        optimizer.state.update(Adagrad(groups, initial_accumulator_value=initial).state)
