@@ -1,12 +1,16 @@
 """What goes back together with the weights."""
 
+import math
+
 import pytest
 import torch
 from torch import nn
 from torch.amp import GradScaler
 from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR, SequentialLR, StepLR
 
+from esper.leyline.errors import SnapshotError
 from esper.tolaria.companions import Companions
+from esper.tolaria.governor import TolariaGovernor
 
 
 class Loader:
@@ -114,3 +118,45 @@ def test_refuses_what_has_no_state():
     message = "must have state_dict and load_state_dict, got 'clock', a object; leave it out"
     with pytest.raises(ValueError, match=message):
         Companions({"clock": object()})
+
+
+def test_a_learning_rate_in_a_tensor_stays_the_same_tensor():
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=torch.tensor(1.0))
+    rate = optimizer.param_groups[0]["lr"]
+    companions = Companions({"schedule": StepLR(optimizer, 1)})
+    remembered = companions.remember()
+    rate.fill_(5.0)
+
+    companions.put_back(remembered)
+
+    assert optimizer.param_groups[0]["lr"] is rate
+    assert rate == 1.0
+
+
+def test_what_was_remembered_of_others_is_refused_before_anything_is_changed():
+    with pytest.raises(SnapshotError, match="of companions that the governor has, got average"):
+        Companions({}).check({"average": None})
+
+
+def test_a_companion_that_fails_does_not_leave_a_rollback_half_done():
+    class Clock:
+        def state_dict(self):
+            return {}
+
+        def load_state_dict(self, state_dict):
+            raise RuntimeError("stopped")
+
+    model = nn.Linear(2, 2)
+    governor = TolariaGovernor(model, companions={"clock": Clock()})
+    governor.snapshot()
+
+    attempts = []
+    for _ in range(2):
+        model.weight.data.zero_()
+        governor.check_vital_signs(math.nan)
+        with pytest.raises(RuntimeError, match="stopped"):
+            governor.execute_rollback()
+        attempts.append(governor._escalation.tried)
+
+    assert model.weight.any()
+    assert len(attempts[1]) > len(attempts[0])

@@ -106,6 +106,35 @@ def test_twice_as_many_batches_are_passed_over_each_time():
     assert counts == [3, 6, 12]
 
 
+def test_a_fault_that_keeps_coming_back_has_no_more_and_more_passed_over():
+    subject = escalation()
+    counts = []
+    for _ in range(100):
+        counts.append(respond(subject).batches_to_skip)
+        while subject.skip_batch():
+            pass
+        for _ in range(20):
+            subject.advance()
+
+    assert max(counts) == 6
+    assert len(subject.snapshot_ids) <= 5
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"budget": 0}, "budget must be a whole number from 1 on, got 0"),
+        ({"skip_batches": 1.5}, "skip_batches must be a whole number from 1 on, got 1.5"),
+        ({"warm_back_steps": 0}, "warm_back_steps must be a whole number from 1 on, got 0"),
+        ({"settle_epochs": -1}, "settle_epochs must be a whole number from 0 on, got -1"),
+        ({"learning_rate_factor": 0.0}, r"learning_rate_factor must be in \(0, 1\], got 0.0"),
+    ],
+)
+def test_numbers_that_make_no_sense_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        EscalationConfig(**settings)
+
+
 def test_germination_is_held_for_some_epochs():
     subject = escalation()
     respond(subject, 5)

@@ -286,6 +286,56 @@ def test_goes_on_from_its_state_as_if_nothing_had_happened():
     assert resumed.snapshot().snapshot_id == governor.snapshot().snapshot_id
 
 
+def test_weights_of_an_anomalous_check_are_not_trusted():
+    model = dense_net()
+    governor, _ = governed(model)
+    for loss in [1.0] * 12:
+        governor.check_vital_signs(loss)
+        governor.snapshot()
+    healthy = state_of(model)
+
+    scramble(model)
+    assert governor.check_vital_signs(50.0).severity is Severity.PANIC
+    governor.snapshot()
+    governor.check_vital_signs(math.nan)
+    governor.execute_rollback()
+
+    assert same(state_of(model), healthy)
+
+
+def test_the_end_of_a_run_is_remembered():
+    governor, _ = governed(config=GovernorConfig(escalation=EscalationConfig(budget=1)))
+    fresh = through_disk(governor.state_dict())
+    governor.snapshot()
+    for _ in range(2):
+        governor.check_vital_signs(math.nan)
+        governor.execute_rollback()
+    resumed, _ = governed()
+
+    resumed.load_state_dict(through_disk(governor.state_dict()))
+
+    assert resumed.stop_report == governor.stop_report
+    assert resumed.check_vital_signs(1.0).severity is Severity.STOP
+    resumed.load_state_dict(fresh)
+    assert resumed.check_vital_signs(1.0).severity is Severity.OK
+
+
+def test_the_state_of_something_else_is_refused_and_changes_nothing():
+    model = dense_net()
+    governor, _ = governed(model)
+    governor.snapshot()
+    before = str(governor.state_dict())
+    other, _ = governed(nn.Linear(2, 2))
+    other.snapshot()
+
+    with pytest.raises(ValueError, match="must be what `state_dict` of a governor with the same"):
+        governor.load_state_dict(TolariaGovernor(model).state_dict())
+    with pytest.raises(SnapshotError, match="outside its slots a model must be built as it was"):
+        governor.load_state_dict(other.state_dict())
+
+    assert str(governor.state_dict()) == before
+
+
 def test_telemetry_that_nobody_reads_changes_nothing():
     model = dense_net()
     governor = TolariaGovernor(model)

@@ -48,9 +48,9 @@ def test_one_that_has_proved_itself_is_always_kept(count, probation):
     assert count - 1 - oldest >= min(probation, count - 1)
 
 
-@given(st.sets(st.integers(0, 30)))
-def test_one_that_has_proved_itself_is_not_given_up_for_one_that_has_not(proved):
-    ring = Ring((2, 8))
+@given(st.sets(st.integers(0, 30)), st.sampled_from([(1,), (2, 8), (1, 3, 8)]))
+def test_one_that_has_proved_itself_is_not_given_up_for_one_that_has_not(proved, ages):
+    ring = Ring(ages)
     for number in range(30):
         had_one = bool(set(numbers(ring)) & proved)
         ring.add(numbered(number), has_proved=lambda kept: kept.info.snapshot_id in proved)
@@ -81,4 +81,8 @@ def test_takes_back_one_where_its_age_belongs():
     ring.bring_back(numbered(3))
     ring.bring_back(numbered(1))
 
-    assert numbers(ring) == [3, 2, 1]
+    assert numbers(ring) == [3, 2, 1, 0]
+
+    ring.trim(lambda kept: kept.info.snapshot_id != 2)
+
+    assert numbers(ring) == [3, 1, 0]

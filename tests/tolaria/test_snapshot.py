@@ -9,6 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
+from torch.optim.swa_utils import AveragedModel
 
 from esper.leyline.errors import SnapshotError
 from esper.tolaria import vault
@@ -190,6 +191,13 @@ class Masked(nn.Module):
         super().__init__()
         self.register_buffer("mask", torch.full((3, 3), -torch.inf).triu(1))
         self.weight = nn.Parameter(torch.zeros(3))
+
+
+def test_the_mask_of_an_averaged_model_may_be_infinite_too():
+    model = Masked()
+    store = store_for(model, companions={"average": AveragedModel(model)})
+
+    take(store)
 
 
 def test_a_mask_may_be_infinite_but_a_weight_beside_it_may_not():

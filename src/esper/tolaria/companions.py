@@ -10,9 +10,11 @@ import copy
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol, runtime_checkable
 
-from torch import nn
+from torch import Tensor, nn
 from torch.amp.grad_scaler import GradScaler
 from torch.optim.lr_scheduler import LRScheduler
+
+from esper.leyline.errors import SnapshotError
 
 
 @runtime_checkable
@@ -67,13 +69,26 @@ class Companions:
             for name, companion in self._others.items()
         }
 
+    def check(self, remembered: Mapping[str, Any]) -> None:
+        """Check that what was remembered is of companions that are here.
+
+        Raises:
+            SnapshotError: one of them is not.
+        """
+        unknown = sorted(remembered.keys() - self._others.keys())
+        if unknown:
+            raise SnapshotError(
+                f"a snapshot must be of companions that the governor has, got {', '.join(unknown)}; build it"
+                " with the same ones"
+            )
+
     def put_back(self, remembered: Mapping[str, Any]) -> None:
         """Make them remember that again; `remembered` stays as it is."""
         for name, (state, rates) in copy.deepcopy(dict(remembered)).items():
             companion = self._others[name]
             companion.load_state_dict(state)
             for group_name, group in _groups(companion):
-                group.update(rates.get(group_name, {}))
+                _set_rates(group, rates.get(group_name, {}))
 
 
 def _groups(companion: Stateful) -> Iterator[tuple[str | int, dict[str, Any]]]:
@@ -81,6 +96,16 @@ def _groups(companion: Stateful) -> Iterator[tuple[str | int, dict[str, Any]]]:
     if isinstance(companion, LRScheduler):
         for index, group in enumerate(companion.optimizer.param_groups):
             yield group.get("name", index), group
+
+
+def _set_rates(group: dict[str, Any], rates: Mapping[str, Any]) -> None:
+    """Set what a scheduler sets; a tensor stays the object that a compiled step holds."""
+    for key, value in rates.items():
+        present = group.get(key)
+        if isinstance(present, Tensor):
+            present.fill_(value)
+        else:
+            group[key] = value
 
 
 def _rates(companion: Stateful) -> dict[str | int, dict[str, Any]]:

@@ -8,9 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from esper._generated.enums import EscalationAction
+
+_LEAST: Final = {
+    "budget": 1,
+    "ages": 0,
+    "window_steps": 1,
+    "window_checks": 1,
+    "warm_back_steps": 1,
+    "skip_batches": 1,
+    "settle_epochs": 0,
+    "hold_epochs": 0,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +50,22 @@ class EscalationConfig:
     hold_epochs: int = 5
     """The same when that is what is tried."""
 
+    def __post_init__(self) -> None:
+        """Refuse what makes no sense.
+
+        Raises:
+            ValueError: a number is out of its range.
+        """
+        for name, least in _LEAST.items():
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < least:
+                raise ValueError(f"{name} must be a whole number from {least} on, got {value!r}")
+        if not 0.0 < self.learning_rate_factor <= 1.0:
+            raise ValueError(
+                f"learning_rate_factor must be in (0, 1], got {self.learning_rate_factor!r};"
+                " 1 leaves learning rates alone"
+            )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measures:
@@ -53,23 +80,29 @@ class Measures:
 
 
 @dataclass(slots=True)
+class _Attempt:
+    """A rollback."""
+
+    clock: int
+    snapshot_id: int
+    actions: list[int]
+    """Values of what was done."""
+
+
+@dataclass(slots=True)
 class _Memory:
     """Everything that changes, in plain types, so that a checkpoint can hold it."""
 
     clock: int = 0
     """Steps, or checks where no steps are reported, that have been seen."""
-    attempts: list[int] = field(default_factory=list)
-    """The clock at each rollback in the window."""
-    tried: list[int] = field(default_factory=list)
-    """Values of all actions since the window was last empty."""
-    snapshot_ids: list[int] = field(default_factory=list)
-    """The snapshots gone back to since then."""
+    attempts: list[_Attempt] = field(default_factory=list)
+    """The rollbacks in the window."""
+    num_attempts: int = 0
+    """How many there have been since it was last empty."""
     factor: float = 1.0
     """What learning rates were last multiplied by."""
     factor_clock: int = 0
     """The clock at that time."""
-    num_skips: int = 0
-    """How often batches have been passed over since the window was last empty."""
     batches_to_skip: int = 0
     epochs_to_hold: int = 0
 
@@ -120,13 +153,14 @@ class Escalation:
 
     @property
     def snapshot_ids(self) -> tuple[int, ...]:
-        """The snapshots gone back to since the window was last empty."""
-        return tuple(self._memory.snapshot_ids)
+        """The snapshots gone back to in the window."""
+        return tuple(attempt.snapshot_id for attempt in self._memory.attempts)
 
     @property
     def tried(self) -> tuple[EscalationAction, ...]:
-        """Everything that has been tried since the window was last empty."""
-        return tuple(EscalationAction(value) for value in self._memory.tried)
+        """Everything that has been tried in the window."""
+        attempts = self._memory.attempts
+        return tuple(EscalationAction(value) for one in attempts for value in one.actions)
 
     @property
     def learning_rate_factor(self) -> float:
@@ -152,12 +186,13 @@ class Escalation:
         memory.clock += 1
         if not memory.attempts:
             return 0
-        memory.attempts = [at for at in memory.attempts if memory.clock - at < self.window]
+        memory.attempts = [
+            attempt for attempt in memory.attempts if memory.clock - attempt.clock < self.window
+        ]
         if memory.attempts:
             return 0
-        num_attempts = len(memory.snapshot_ids)
-        memory.tried, memory.snapshot_ids = [], []
-        memory.num_skips = memory.epochs_to_hold = 0
+        num_attempts, memory.num_attempts = memory.num_attempts, 0
+        memory.epochs_to_hold = 0
         return num_attempts
 
     def end_epoch(self) -> None:
@@ -178,15 +213,21 @@ class Escalation:
         """
         memory, config = self._memory, self._config
         actions = self._actions(has_older=has_older, to_best=to_best)
-        memory.attempts.append(memory.clock)
-        memory.snapshot_ids.append(snapshot_id)
-        memory.tried += map(int, actions)
+        memory.attempts.append(
+            _Attempt(
+                clock=memory.clock,
+                snapshot_id=snapshot_id,
+                actions=[action.value for action in actions],
+            )
+        )
+        memory.num_attempts += 1
         if EscalationAction.LOWER_LEARNING_RATE in actions:
             memory.factor = self.learning_rate_factor * config.learning_rate_factor
             memory.factor_clock = memory.clock
         if EscalationAction.SKIP_BATCHES in actions:
-            memory.batches_to_skip = config.skip_batches << memory.num_skips
-            memory.num_skips += 1
+            # As often as the window allows; counted on, a fault that keeps coming back would have ever more passed over.
+            num_doublings = len(memory.attempts) - (3 + self._can_slow_down)
+            memory.batches_to_skip = config.skip_batches << num_doublings
         is_held = EscalationAction.HOLD_GERMINATION in actions
         hold = config.hold_epochs if is_held else config.settle_epochs
         memory.epochs_to_hold = max(memory.epochs_to_hold, hold)
@@ -204,7 +245,8 @@ class Escalation:
         """Remember what `state_dict` returned."""
         memory = dict(state)
         self._counts_steps = memory.pop("counts_steps")
-        self._memory = _Memory(**memory)
+        attempts = [_Attempt(**attempt) for attempt in memory.pop("attempts")]
+        self._memory = _Memory(**memory, attempts=attempts)
 
     def _measures(self, attempt: int, actions: tuple[EscalationAction, ...]) -> Measures:
         return Measures(

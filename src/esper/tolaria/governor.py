@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from esper._generated.channel import Channel
-from esper._generated.enums import LossSeries, Severity
+from esper._generated.enums import EscalationAction, LossSeries, PanicReason, Severity
 from esper._generated.records import GovernorReport, SnapshotInfo, StopReport
 from esper.leyline.channel import SILENT
 from esper.leyline.errors import SnapshotError
@@ -93,6 +93,7 @@ class TolariaGovernor:
         self._alarm: Verdict | None = None
         self._step_verdict: Verdict | None = None
         self._vouched_loss: float | None = None
+        self._is_calm = True
 
     @property
     def channel(self) -> Channel:
@@ -126,12 +127,11 @@ class TolariaGovernor:
             self._recovery.advance(self.step)
         verdict = self._detector.check(loss)
         if verdict.is_anomalous:
+            self._vouched_loss = None
             return self._note(verdict, LossSeries.CHECKS)
         self._alarm = None
         # Validation alone would vouch for a network that training sees drifting away.
-        verdict_before = self._step_verdict
-        is_calm = verdict_before is None or verdict_before.severity is not Severity.PANIC
-        self._vouched_loss = loss if is_calm else None
+        self._vouched_loss = loss if self._is_calm else None
         if not self._escalation.counts_steps:
             self.step += 1
         return verdict
@@ -144,7 +144,10 @@ class TolariaGovernor:
             SnapshotError: it cannot be copied. Either way earlier snapshots are kept.
         """
         return self._recovery.snapshot(
-            self.step, self._detector_states(), vouched_loss=self._vouched_loss
+            self.step,
+            self._detector_states(),
+            vouched_loss=self._vouched_loss,
+            is_doubtful=self._alarm is not None,
         )
 
     def execute_rollback(self) -> GovernorReport:
@@ -184,6 +187,7 @@ class TolariaGovernor:
         Raises:
             SnapshotError: the first snapshot cannot be taken.
         """
+        self._step_verdict = None
         loss, grad_norm = to_floats(loss, grad_norm)
         if self.stop_report is not None:
             self._step_verdict = final_verdict(self.stop_report.reason, loss)
@@ -208,7 +212,7 @@ class TolariaGovernor:
         Raises:
             ValueError: `before_step` has not been called.
         """
-        verdict = self._step_verdict
+        verdict, self._step_verdict = self._step_verdict, None
         if verdict is None:
             raise ValueError("after_step must follow before_step, got none; call it first")
         self._brake.release()
@@ -247,6 +251,8 @@ class TolariaGovernor:
         return {
             "step": self.step,
             "vouched_loss": self._vouched_loss,
+            "is_calm": self._is_calm,
+            "stop": None if self.stop_report is None else _record_stop(self.stop_report),
             "detector": self._detector.state_dict(),
             "judge": self._judge.state_dict(),
             "recovery": self._recovery.state_dict(),
@@ -257,12 +263,26 @@ class TolariaGovernor:
 
         Raises:
             SnapshotError: the model cannot be saved.
+            ValueError: it is the state of something else; this governor is as it was.
         """
-        self.step = state["step"]
-        self._vouched_loss = state["vouched_loss"]
+        own = self.state_dict()
+        try:
+            self._load(state)
+        except (KeyError, TypeError) as error:
+            self._load(own)
+            raise ValueError(
+                "a state must be what `state_dict` of a governor with the same detectors returned, got another"
+                f" ({type(error).__name__}: {error}); build the governor as it was"
+            ) from error
+
+    def _load(self, state: Mapping[str, Any]) -> None:
+        self._recovery.load_state_dict(state["recovery"])
         self._detector.load_state_dict(state["detector"])
         self._judge.load_state_dict(state["judge"])
-        self._recovery.load_state_dict(state["recovery"])
+        self.step = state["step"]
+        self._vouched_loss = state["vouched_loss"]
+        self._is_calm = state["is_calm"]
+        self.stop_report = None if state["stop"] is None else _recall_stop(state["stop"])
 
     def _carry_out(self, verdict: Verdict) -> Verdict:
         """Tell of the verdict on a step, do what it says, and return it, worse if need be."""
@@ -279,6 +299,7 @@ class TolariaGovernor:
         elif (factor := self._escalation.learning_rate_factor) != 1.0:
             self._brake.press(factor)
         self._step_verdict = verdict
+        self._is_calm = verdict.severity is not Severity.PANIC
         return verdict
 
     def _note(self, verdict: Verdict, series: LossSeries) -> Verdict:
@@ -305,3 +326,15 @@ class TolariaGovernor:
 
     def _detector_states(self) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
         return self._detector.state_dict(), self._judge.detector.state_dict()
+
+
+def _record_stop(report: StopReport) -> dict[str, Any]:
+    """Return a report in plain types."""
+    tried = [action.value for action in report.tried]
+    return asdict(report) | {"reason": report.reason.value, "tried": tried}
+
+
+def _recall_stop(record: Mapping[str, Any]) -> StopReport:
+    """Return the report that `_record_stop` wrote down."""
+    tried = tuple(EscalationAction(value) for value in record["tried"])
+    return StopReport(**{**record, "reason": PanicReason(record["reason"]), "tried": tried})

@@ -37,6 +37,8 @@ class Entry:
     shape: tuple[int, ...]
     dtype: torch.dtype
     part: Part
+    is_buffer: bool
+    """Whether it is the buffer of a module, of the model or of a companion."""
     slot: str | None
     """Path of the slot that it belongs to; None for everything else."""
 
@@ -104,8 +106,15 @@ class Inventory:
         inventory = cls(slots)
         inventory.memory = dict(memory)
         inventory.entries = {
-            key: Entry(key=key, shape=tuple(shape), dtype=memory[key].dtype, part=part, slot=slot)
-            for key, (shape, part, slot) in record["entries"].items()
+            key: Entry(
+                key=key,
+                shape=tuple(shape),
+                dtype=memory[key].dtype,
+                part=part,
+                is_buffer=is_buffer,
+                slot=slot,
+            )
+            for key, (shape, part, is_buffer, slot) in record["entries"].items()
         }
         inventory.first_key = dict(record["first_key"])
         inventory.keys = tuple(record["keys"])
@@ -118,7 +127,8 @@ class Inventory:
         """Return the names in plain types, without the tensors."""
         return {
             "entries": {
-                entry.key: (entry.shape, entry.part, entry.slot) for entry in self.entries.values()
+                entry.key: (entry.shape, entry.part, entry.is_buffer, entry.slot)
+                for entry in self.entries.values()
             },
             "first_key": self.first_key,
             "keys": self.keys,
@@ -188,7 +198,8 @@ class Inventory:
                 self.num_excluded += len(members) + has_extra
                 continue
             for name, tensor, kind in members:
-                self._add(start + name, tensor, part or kind, slot, watch)
+                is_buffer = kind == "buffer"
+                self._add(start + name, tensor, part or kind, slot, watch, is_buffer=is_buffer)
             if has_extra:
                 self.extras[start + EXTRA_STATE] = module
 
@@ -210,13 +221,27 @@ class Inventory:
                     moments[own_key] = key = f"{name}/{parameter_name}/{own_key}"
                     self._add(key, value, "optimizer", slot, watch)
 
-    def _add(self, key: str, tensor: Tensor, part: Part, slot: str | None, watch: Watch) -> None:
+    def _add(
+        self,
+        key: str,
+        tensor: Tensor,
+        part: Part,
+        slot: str | None,
+        watch: Watch,
+        *,
+        is_buffer: bool = False,
+    ) -> None:
         """Take in one tensor, or another name of one that is there."""
         first = self.first_key[key] = watch.add_tensor(key, tensor)
         if first == key:
             self.memory[key] = _writable(key, tensor)
             self.entries[key] = Entry(
-                key=key, shape=tuple(tensor.shape), dtype=tensor.dtype, part=part, slot=slot
+                key=key,
+                shape=tuple(tensor.shape),
+                dtype=tensor.dtype,
+                part=part,
+                is_buffer=is_buffer,
+                slot=slot,
             )
 
 

@@ -13,7 +13,7 @@ and checked again, its loss is known. So the one to end with is chosen from thos
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -79,17 +79,23 @@ class SnapshotKeeper:
 
     def has_proved(self, snapshot: Snapshot) -> bool:
         """Return whether `snapshot` is off probation."""
-        age = self._num_healthy_steps - snapshot.num_healthy_steps
-        return (
-            snapshot.vouched_loss is not None
-            or not self._is_stepping
-            or age >= self._probation_steps
-        )
+        if snapshot.vouched_loss is not None:
+            return True
+        if not self._is_stepping:
+            return not snapshot.is_doubtful
+        return self._num_healthy_steps - snapshot.num_healthy_steps >= self._probation_steps
 
     def take(
-        self, *, step: int, detectors: tuple[Mapping[str, Any], ...], vouched_loss: float | None
+        self,
+        *,
+        step: int,
+        detectors: tuple[Mapping[str, Any], ...],
+        vouched_loss: float | None,
+        is_doubtful: bool = False,
     ) -> Snapshot:
         """Take a snapshot and keep it; `vouched_loss` is that of a healthy check of these very weights.
+
+        It `is_doubtful` when the last loss was anomalous.
 
         Raises:
             NotFiniteError: something is not finite.
@@ -104,6 +110,7 @@ class SnapshotKeeper:
             progress=progress,
             detectors=detectors,
             vouched_loss=vouched_loss,
+            is_doubtful=is_doubtful,
         )
         self.next_id += 1
         self._progress = progress
@@ -112,6 +119,7 @@ class SnapshotKeeper:
         if self._is_stepping and newest is not None and not self._has_moved:
             # While steps are skipped the network stays what it is; copies of it must not drive out all older ones.
             self._ring.drop(newest)
+            snapshot = replace(snapshot, num_healthy_steps=newest.num_healthy_steps)
             if vouched_loss is None:
                 snapshot = replace(snapshot, vouched_loss=newest.vouched_loss)
             else:
@@ -122,9 +130,14 @@ class SnapshotKeeper:
         return snapshot
 
     def find_way_back(
-        self, *, goes_further: bool, to_best: bool = False, is_last: bool = False
-    ) -> tuple[Restoration, list[int]]:
-        """Return a validated way back, and the numbers of corrupt snapshots that were given up on the way to it.
+        self,
+        *,
+        goes_further: bool,
+        to_best: bool = False,
+        is_last: bool = False,
+        tell_corrupt: Callable[[int], None] = lambda number: None,
+    ) -> Restoration:
+        """Return a validated way back; the numbers of corrupt snapshots that are given up on the way go to `tell_corrupt`.
 
         It leads to the newest snapshot that has proved itself, or if it `goes_further`, to the next older one, or `to_best`
         that ever had; if it `is_last`, there will be no other try. A corrupt one is given up for the next older, and if
@@ -133,24 +146,21 @@ class SnapshotKeeper:
         Raises:
             SnapshotError: there is no sound snapshot, or the host has been rebuilt; the model is untouched.
         """
-        corrupt: list[int] = []
-        if to_best and self._aside is not None:
-            before = (*self._ring.newest_first, self._aside)
-            self._ring.bring_back(self._aside)
-            self._aside = None
-            self._release(before)
-        while kept := self._ring.newest_first:
+        num_corrupt = 0
+        if to_best:
+            self._bring_back()
+        while self._ring.newest_first or self._bring_back():
+            kept = self._ring.newest_first
             snapshot = kept[self._best(is_last) if to_best else self._start(goes_further)]
             try:
-                way = Restoration(snapshot, self._store.inventory(), others=self._ring.newest_first)
+                return Restoration(snapshot, self._store.inventory(), others=kept)
             except CorruptSnapshotError:
-                corrupt.append(snapshot.info.snapshot_id)
+                num_corrupt += 1
+                tell_corrupt(snapshot.info.snapshot_id)
                 self._ring.drop(snapshot)
                 self._store.release(snapshot)
-            else:
-                return way, corrupt
         raise SnapshotError(
-            f"there must be a sound snapshot to go back to, got {len(corrupt)} corrupt and no other;"
+            f"there must be a sound snapshot to go back to, got {num_corrupt} corrupt and no other;"
             " take one while the network is healthy"
         )
 
@@ -165,18 +175,15 @@ class SnapshotKeeper:
 
     def settle(self, snapshot: Snapshot) -> None:
         """Note that the run has gone back to `snapshot`; those taken after it are given up or set aside."""
-        before = self._ring.newest_first
+        before = (*self._ring.newest_first, *([self._aside] if self._aside else []))
         self._ring.drop_newer(snapshot)
+        self._ring.trim(_merit_so_far)
         self._has_moved = False
         self._is_back = True
         self._progress = snapshot.progress
-        for kept in before[: len(before) - len(self._ring)]:
-            if self.has_proved(kept) and (
-                self._aside is None
-                or _merit(kept, is_last=False) > _merit(self._aside, is_last=False)
-            ):
-                self.forget_aside()
-                self._aside = kept
+        kept = self._ring.newest_first
+        given_up = [one for one in before if one not in kept and self.has_proved(one)]
+        self._aside = max(given_up, key=_merit_so_far, default=None)
         self._release(before)
 
     def forget_aside(self) -> None:
@@ -200,20 +207,33 @@ class SnapshotKeeper:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Keep what `state_dict` returned, in memory of its own."""
-        for kept in self._ring.newest_first:
-            self._store.release(kept)
-        self.forget_aside()
-        slots = self._store.inventory().slots
-        self._ring.restore([from_record(kept, slots) for kept in state["snapshots"]])
-        if state["aside"] is not None:
-            self._aside = from_record(state["aside"], slots)
+        """Keep what `state_dict` returned, in memory of its own, and nothing else.
+
+        Raises:
+            SnapshotError: the snapshots are not of this model; nothing has been changed.
+        """
+        now = self._store.inventory()
+        slots = now.slots
+        recalled = [from_record(kept, slots) for kept in state["snapshots"]]
+        for snapshot in recalled[:1]:
+            Restoration(snapshot, now)
+        aside = None if state["aside"] is None else from_record(state["aside"], slots)
+        self._ring.restore(recalled)
+        self._aside = aside
         self.next_id = state["next_id"]
         self._num_healthy_steps = state["num_healthy_steps"]
         self._progress = state["progress"]
         self._is_stepping = state["is_stepping"]
         self._has_moved = state["has_moved"]
         self._is_back = state["is_back"]
+
+    def _bring_back(self) -> bool:
+        """Take what was set aside back among the others; return whether there was anything."""
+        if self._aside is None:
+            return False
+        self._ring.bring_back(self._aside)
+        self._aside = None
+        return True
 
     def _start(self, goes_further: bool) -> int:
         """Return the place of the snapshot to go back to, counted from the newest."""
@@ -233,7 +253,7 @@ class SnapshotKeeper:
         )
 
     def _release(self, before: Sequence[Snapshot]) -> None:
-        """Give back the memory of the snapshots that were kept `before` and no longer are."""
+        """Give back the memory of the snapshots that were kept `before`, each named once, and no longer are."""
         for snapshot in before:
             if all(kept is not snapshot for kept in (*self._ring.newest_first, self._aside)):
                 self._store.release(snapshot)
@@ -243,3 +263,7 @@ def _merit(snapshot: Snapshot, *, is_last: bool) -> tuple[bool, float, int]:
     """Return what makes a snapshot better than another to go on with, or if it `is_last`, to end with."""
     loss = math.inf if snapshot.vouched_loss is None else snapshot.vouched_loss
     return is_last and snapshot.was_restored, -loss, snapshot.progress
+
+
+def _merit_so_far(snapshot: Snapshot) -> tuple[bool, float, int]:
+    return _merit(snapshot, is_last=False)

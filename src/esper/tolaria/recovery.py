@@ -84,16 +84,28 @@ class Recovery:
         )
 
     def snapshot(
-        self, step: int, detectors: DetectorStates, *, vouched_loss: float | None = None
+        self,
+        step: int,
+        detectors: DetectorStates,
+        *,
+        vouched_loss: float | None = None,
+        is_doubtful: bool = False,
     ) -> SnapshotInfo:
         """Take a snapshot, keep it and tell of it; `vouched_loss` is that of a healthy check of these very weights.
+
+        It `is_doubtful` when the last loss was anomalous.
 
         Raises:
             SnapshotError: it cannot be taken, which has been told of.
         """
         self.last_snapshot_step = step
         try:
-            taken = self.keeper.take(step=step, detectors=detectors, vouched_loss=vouched_loss)
+            taken = self.keeper.take(
+                step=step,
+                detectors=detectors,
+                vouched_loss=vouched_loss,
+                is_doubtful=is_doubtful,
+            )
         except SnapshotError as error:
             is_finite = not isinstance(error, NotFiniteError)
             fault = SnapshotFault.NOT_COPIED if is_finite else SnapshotFault.NOT_FINITE
@@ -128,19 +140,24 @@ class Recovery:
             self.escalation.goes_to_best or reason is PanicReason.DRIFT
         )
         has_older = self.keeper.has_older
-        way, corrupt = self.keeper.find_way_back(
+        corrupt: list[int] = []
+
+        def tell_corrupt(number: int) -> None:
+            corrupt.append(number)
+            message = f"the bytes of snapshot {number} are no longer what was saved"
+            self._tell_of_fault(SnapshotFault.CORRUPT, number, step, message)
+
+        way = self.keeper.find_way_back(
             goes_further=alarm is not None and self.escalation.is_repeated,
             to_best=to_best,
             is_last=self.escalation.is_exhausted,
+            tell_corrupt=tell_corrupt,
         )
-        for number in corrupt:
-            message = f"the bytes of snapshot {number} are no longer what was saved"
-            self._tell_of_fault(SnapshotFault.CORRUPT, number, step, message)
+        self.companions.check(way.snapshot.plain.companions)
         result = carry_out(
             way,
             reason=reason,
             optimizers=self.optimizers,
-            companions=self.companions,
             clears_optimizers=not self._restores_optimizers,
         )
         self.keeper.settle(way.snapshot)
@@ -152,6 +169,8 @@ class Recovery:
                 snapshot_id=snapshot_id, has_older=has_older, to_best=to_best
             )
         )
+        # Last of all, since it calls what is not ours: if that fails, everything else has been done and counted.
+        way.put_back_rest(self.companions)
         report = GovernorReport(
             reason=reason,
             loss_at_panic=None if alarm is None else alarm.loss,

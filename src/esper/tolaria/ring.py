@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from esper.tolaria.snapshot import Snapshot
 
@@ -49,6 +50,9 @@ class Ring:
                 return
             if place and age <= limit:
                 return
+            if place == len(self._ages) > 0 and not has_proved(moving):
+                # What it would drive out here has proved itself, and would be gone.
+                return
             self._places[place], moving = moving, present
 
     def restore(self, newest_first: Sequence[Snapshot]) -> None:
@@ -60,10 +64,14 @@ class Ring:
         self._places = [kept for kept in self._places if kept is not snapshot]
 
     def bring_back(self, snapshot: Snapshot) -> None:
-        """Take in one that had been given up, where its age belongs; if there are too many now, the oldest goes."""
+        """Take in one that had been given up, where its age belongs, even if there are too many then."""
         self._places.append(snapshot)
         self._places.sort(key=lambda kept: kept.info.snapshot_id, reverse=True)
-        del self._places[1 + len(self._ages) :]
+
+    def trim(self, merit: Callable[[Snapshot], Any]) -> None:
+        """Give up those of least merit, but not the newest, until there are not too many."""
+        while len(self._places) > 1 + len(self._ages):
+            self.drop(min(self._places[1:], key=merit))
 
     def drop_newer(self, snapshot: Snapshot) -> None:
         """Give up those taken after `snapshot`: the future they came from is not going to happen."""

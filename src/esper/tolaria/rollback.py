@@ -9,7 +9,6 @@ from torch.optim import Optimizer
 
 from esper._generated.enums import PanicReason
 from esper.tolaria import optimizer_state
-from esper.tolaria.companions import Companions
 from esper.tolaria.restoration import Restoration
 
 _INITIATOR = "governor"
@@ -35,10 +34,9 @@ def carry_out(
     *,
     reason: PanicReason,
     optimizers: Mapping[str, Optimizer],
-    companions: Companions,
     clears_optimizers: bool,
 ) -> RollbackResult:
-    """Go the validated `way` back.
+    """Go the validated `way` back, but for what companions remember.
 
     Live seeds are pruned when the weights are back, because they have learnt beside a network that is gone; a slot is
     never left half-way, and a fossil keeps its stage unless no sound weights of it are left anywhere.
@@ -47,7 +45,6 @@ def carry_out(
     if clears_optimizers:
         for optimizer in optimizers.values():
             optimizer_state.clear(optimizer)
-    way.put_back_rest(companions)
     prune_reason = _PRUNE_REASONS.get(reason, "governor_rollback")
     slots = way.slots
     removed = [

@@ -56,6 +56,8 @@ class Snapshot:
     """Steps that are in these weights: unlike the others, it goes back when they do."""
     vouched_loss: float | None
     """Loss of a healthy check of these very weights; None when there was none."""
+    is_doubtful: bool = False
+    """Whether the last loss before it was anomalous."""
     was_restored: bool = False
     """Whether that check was after these weights had been gone back to, so without the seeds of their time."""
 
@@ -99,6 +101,7 @@ class SnapshotStore:
         progress: int = 0,
         detectors: tuple[Mapping[str, Any], ...] = (),
         vouched_loss: float | None = None,
+        is_doubtful: bool = False,
     ) -> Snapshot:
         """Copy everything, find it finite, sum it, and return it.
 
@@ -143,10 +146,12 @@ class SnapshotStore:
             num_healthy_steps=num_healthy_steps,
             progress=progress,
             vouched_loss=vouched_loss,
+            is_doubtful=is_doubtful,
         )
 
     def release(self, snapshot: Snapshot) -> None:
         """Use the memory of `snapshot`, which is not needed any more, for the next one."""
+        assert all(vault is not snapshot.vault for vault in self._free)
         self._free.append(snapshot.vault)
 
     def _current_layout(self) -> Layout:
@@ -189,7 +194,7 @@ class SnapshotStore:
         masks = {
             entry.key
             for entry in entries
-            if entry.part == "buffer"
+            if entry.is_buffer
             and entry.key not in self._seen_finite
             and faults.get(entry.key, (1, 0))[0] == 0
         }

@@ -30,6 +30,7 @@ def to_record(snapshot: Snapshot) -> dict[str, Any]:
         "num_healthy_steps": snapshot.num_healthy_steps,
         "progress": snapshot.progress,
         "vouched_loss": snapshot.vouched_loss,
+        "is_doubtful": snapshot.is_doubtful,
         "was_restored": snapshot.was_restored,
     }
 
@@ -57,5 +58,6 @@ def from_record(record: Mapping[str, Any], slots: Mapping[str, SeedSlot]) -> Sna
         num_healthy_steps=record["num_healthy_steps"],
         progress=record["progress"],
         vouched_loss=record["vouched_loss"],
+        is_doubtful=record["is_doubtful"],
         was_restored=record["was_restored"],
     )

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from esper.kasmina.gradients import capture_gradient_health
 from esper.kasmina.graft import find_slots
 from esper.leyline.actions import Germinate
 from esper.leyline.channel import TelemetryChannel
+from esper.leyline.errors import SnapshotError
 from esper.leyline.policy import GrowthPolicy
 from esper.leyline.signals import TrainingSignals
 from esper.tolaria.config import TrainConfig
@@ -218,7 +220,9 @@ class Trainer:
         if verdict:
             self._governor.execute_rollback()
         elif verdict.severity is Severity.OK:
-            self._governor.snapshot()
+            # One that cannot be taken has been told of, and the earlier ones are kept.
+            with suppress(SnapshotError):
+                self._governor.snapshot()
         return verdict.severity
 
     def _score_seeds(self, accuracy: float) -> None:
@@ -247,7 +251,8 @@ class Trainer:
         if any(isinstance(action, Germinate) for action in actions):
             self._governor.expect_shift()
         if fossils(self.slots) != fossils_before:
-            self._governor.snapshot()
+            with suppress(SnapshotError):
+                self._governor.snapshot()
 
     def _tell(
         self, training: TrainingMeans, validation: Evaluation, severity: Severity, duration_s: float
