@@ -188,6 +188,7 @@ class TolariaGovernor:
             SnapshotError: the first snapshot cannot be taken.
         """
         self._step_verdict = None
+        self._brake.release()
         loss, grad_norm = to_floats(loss, grad_norm)
         if self.stop_report is not None:
             self._step_verdict = final_verdict(self.stop_report.reason, loss)

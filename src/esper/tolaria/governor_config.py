@@ -21,7 +21,7 @@ class GovernorConfig:
     probation_steps: int = 15
     """Healthy steps until a snapshot is trusted: about as many as the detector needs to see a doubled loss."""
     ring_ages: tuple[int, ...] = (1, 3, 8)
-    """Snapshots after which the second place takes a younger one, the third, and so on; at least two, so that one that
+    """Snapshots after which the second place takes a younger one, the third, and so on; at least one, so that one that
     has proved itself is always left."""
     max_skips: int = 25
     """Steps that are refused in a row before the governor goes back further."""
@@ -47,8 +47,8 @@ class GovernorConfig:
                 raise ValueError(f"{name} must be at least {least}, got {number}")
         ages = self.ring_ages
         is_rising = all(younger < older for younger, older in pairwise((0, *ages)))
-        if len(ages) < 2 or not is_rising:
+        if not ages or not is_rising:
             raise ValueError(
-                f"ring_ages must be at least two rising positive numbers, got {ages};"
+                f"ring_ages must be rising positive numbers, at least one, got {ages};"
                 " take for example (1, 3, 8)"
             )
