@@ -25,6 +25,7 @@ class LearningRateBrake:
         Raises:
             ValueError: one of them takes no hooks.
         """
+        self._is_pressed = False
         # One that is given twice would be lowered twice.
         self._pedals = tuple(_Pedal(optimizer) for optimizer in dict.fromkeys(optimizers))
         # The optimizers hold the pedals only; without the brake those must not act any more.
@@ -32,13 +33,16 @@ class LearningRateBrake:
 
     def press(self, factor: float) -> None:
         """Multiply every learning rate by `factor` in each step until `release`; pressing again replaces the factor."""
+        self._is_pressed = True
         for pedal in self._pedals:
             pedal.arm(factor)
 
     def release(self) -> None:
         """Leave the rates of further steps alone; where a step has failed, put them back."""
-        for pedal in self._pedals:
-            pedal.arm(None)
+        if self._is_pressed:
+            self._is_pressed = False
+            for pedal in self._pedals:
+                pedal.arm(None)
 
 
 class _Pedal:

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping
 
 from torch.optim import Optimizer
 
-from esper.kasmina.slot import SeedSlot
 from esper.leyline.errors import SnapshotError
 from esper.tolaria import optimizer_state
 from esper.tolaria.companions import Companions
@@ -73,8 +72,7 @@ class Restoration:
             self._copy_by_name()
         self._put_back_optimizers(optimizers)
         for key, module in self._now.extras.items():
-            # A slot's own record of its seed goes on, as the epochs do.
-            if key in self.snapshot.plain.extras and not isinstance(module, SeedSlot):
+            if key in self.snapshot.plain.extras:
                 module.set_extra_state(copy.deepcopy(self.snapshot.plain.extras[key]))
 
     def put_back_rest(self, companions: Companions) -> None:

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+_LOSS, _NORM = "a loss", "a gradient norm"
+
 
 def to_floats(loss: float | Tensor, grad_norm: float | Tensor | None) -> tuple[float, float | None]:
     """Return both as numbers; the host waits for the device here, once.
@@ -10,29 +12,31 @@ def to_floats(loss: float | Tensor, grad_norm: float | Tensor | None) -> tuple[f
     Raises:
         ValueError: one of them is not one number.
     """
-    loss = _check(loss, "a loss")
-    if grad_norm is not None:
-        grad_norm = _check(grad_norm, "a gradient norm")
     if isinstance(loss, Tensor) and isinstance(grad_norm, Tensor) and not loss.is_cpu:
+        _check(loss, _LOSS)
+        _check(grad_norm, _NORM)
         # In float32: a norm that a half-precision loss dragged down to its own type would overflow.
-        together = (loss.float(), grad_norm.float().to(loss.device))
+        together = [one.detach().reshape(()).float().to(loss.device) for one in (loss, grad_norm)]
         loss, grad_norm = torch.stack(together).tolist()
-    return float(loss), None if grad_norm is None else float(grad_norm)
+    return _number(loss, _LOSS), None if grad_norm is None else _number(grad_norm, _NORM)
 
 
-def _check(number: float | Tensor, name: str) -> float | Tensor:
-    """Return `number` as a float, or as a tensor without dimensions and history."""
-    if isinstance(number, Tensor):
-        if number.is_complex():
-            raise _refuse(name, f"a tensor of {number.dtype}")
-        if number.numel() != 1:
-            raise _refuse(name, f"a tensor of shape {tuple(number.shape)}")
-        return number.detach().reshape(())
+def _number(value: float | Tensor, name: str) -> float:
+    if isinstance(value, Tensor):
+        _check(value, name)
+        return float(value.item())
     try:
-        return float(number)
+        return float(value)
     except (TypeError, ValueError) as error:
-        got = "None" if number is None else f"a {type(number).__name__}"
+        got = "None" if value is None else f"a {type(value).__name__}"
         raise _refuse(name, got) from error
+
+
+def _check(tensor: Tensor, name: str) -> None:
+    if tensor.is_complex():
+        raise _refuse(name, f"a tensor of {tensor.dtype}")
+    if tensor.numel() != 1:
+        raise _refuse(name, f"a tensor of shape {tuple(tensor.shape)}")
 
 
 def _refuse(name: str, got: str) -> ValueError:

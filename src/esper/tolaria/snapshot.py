@@ -16,6 +16,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from esper._generated.records import SnapshotInfo
+from esper.kasmina.slot import SeedSlot
 from esper.leyline.errors import SnapshotError
 from esper.tolaria.companions import Companions
 from esper.tolaria.finite import NotFiniteError, describe, not_finite
@@ -31,7 +32,7 @@ class PlainState:
     """What a snapshot holds beside tensors, all copies."""
 
     extras: dict[str, Any]
-    """Extra states of modules, by state-dict key."""
+    """Extra states of modules other than slots, by state-dict key."""
     optimizers: dict[tuple[str, str], dict[str, Any]]
     """What optimizers remember of parameters, but for tensors."""
     companions: dict[str, Any]
@@ -210,6 +211,8 @@ class SnapshotStore:
             extras={
                 key: copy.deepcopy(module.get_extra_state())
                 for key, module in inventory.extras.items()
+                # A slot's own record of its seed goes on, as the epochs do.
+                if not isinstance(module, SeedSlot)
             },
             optimizers={
                 names: plain_state(self._optimizers[names[0]].state.get(parameter, {}))
