@@ -27,9 +27,11 @@ def main() -> None:
     parser.add_argument(
         "--only", nargs="+", metavar="FAULT", choices=[fault.name for fault in FAULTS]
     )
+    parser.add_argument("--seeds", type=int, metavar="N", help="so many seeds of each fault")
     options = parser.parse_args()
     faults = [fault for fault in FAULTS if options.only is None or fault.name in options.only]
-    jobs = plan(QUICK if options.quick else FULL, faults)
+    size = QUICK if options.quick else FULL
+    jobs = plan(size if options.seeds is None else size.with_seeds(options.seeds), faults)
     report = Report(faults, list(carry_out(jobs)))
     if options.write is not None:
         write_section(options.write, "benchmarks/faults.py", report.to_markdown())

@@ -24,7 +24,7 @@ class Users:
 
 def users_path(spec: Path) -> Path:
     """Return where it is recorded who uses the contract at `spec`."""
-    return spec.with_name("users.json")
+    return spec.with_suffix(".users.json")
 
 
 def print_users(users: Users) -> str:

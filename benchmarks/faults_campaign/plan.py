@@ -7,8 +7,8 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Literal, Self
 
 from faults_campaign.catalogue import CONTROL, FAULTS
 from faults_campaign.guardians import GOVERNOR, GOVERNORS, GUARDIANS
@@ -42,6 +42,10 @@ class Size:
     """Clean runs; not fewer than those with faults, which are compared with them."""
     host: int
     trainer: int
+
+    def with_seeds(self, num: int) -> Self:
+        """Return the same with `num` seeds of each fault."""
+        return replace(self, faults=num, grown=max(num, self.grown))
 
 
 FULL = Size(faults=10, peers=3, grown=50, host=20, trainer=30)

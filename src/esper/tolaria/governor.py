@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from esper._generated.channel import Channel
-from esper._generated.enums import EscalationAction, LossSeries, PanicReason, Severity
+from esper._generated.enums import LossSeries, Severity
 from esper._generated.records import GovernorReport, SnapshotInfo, StopReport
 from esper.leyline.channel import SILENT
 from esper.leyline.errors import SnapshotError
+from esper.tolaria import stop_record
 from esper.tolaria.brake import LearningRateBrake
 from esper.tolaria.companions import Companions, Stateful
 from esper.tolaria.detector import Detector
@@ -253,7 +254,7 @@ class TolariaGovernor:
             "step": self.step,
             "vouched_loss": self._vouched_loss,
             "is_calm": self._is_calm,
-            "stop": None if self.stop_report is None else _record_stop(self.stop_report),
+            "stop": None if self.stop_report is None else stop_record.to_record(self.stop_report),
             "detector": self._detector.state_dict(),
             "judge": self._judge.state_dict(),
             "recovery": self._recovery.state_dict(),
@@ -283,7 +284,7 @@ class TolariaGovernor:
         self.step = state["step"]
         self._vouched_loss = state["vouched_loss"]
         self._is_calm = state["is_calm"]
-        self.stop_report = None if state["stop"] is None else _recall_stop(state["stop"])
+        self.stop_report = None if state["stop"] is None else stop_record.from_record(state["stop"])
 
     def _carry_out(self, verdict: Verdict) -> Verdict:
         """Tell of the verdict on a step, do what it says, and return it, worse if need be."""
@@ -327,15 +328,3 @@ class TolariaGovernor:
 
     def _detector_states(self) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
         return self._detector.state_dict(), self._judge.detector.state_dict()
-
-
-def _record_stop(report: StopReport) -> dict[str, Any]:
-    """Return a report in plain types."""
-    tried = [action.value for action in report.tried]
-    return asdict(report) | {"reason": report.reason.value, "tried": tried}
-
-
-def _recall_stop(record: Mapping[str, Any]) -> StopReport:
-    """Return the report that `_record_stop` wrote down."""
-    tried = tuple(EscalationAction(value) for value in record["tried"])
-    return StopReport(**{**record, "reason": PanicReason(record["reason"]), "tried": tried})

@@ -95,7 +95,21 @@ class Inventory:
             SnapshotError: a tensor cannot be saved.
         """
         inventory = cls(find_slots(model))
-        inventory._take(model, modules, optimizers)
+        inventory._live = frozenset(path for path, slot in inventory.slots.items() if slot.is_live)
+        inventory.fossils = tuple(
+            path
+            for path, slot in inventory.slots.items()
+            if not slot.is_empty and path not in inventory._live
+        )
+        watch = inventory._watch = Watch(inventory.slots.values())
+        inventory._walk(model, "", watch)
+        inventory.keys = (*inventory.first_key, *inventory.extras)
+        for name, module in modules.items():
+            inventory._walk(module, f"{name}/", watch)
+        for name, optimizer in optimizers.items():
+            inventory._walk_optimizer(optimizer, name, model, watch)
+        watch.start()
+        inventory.fingerprint = _fingerprint(inventory.entries.values())
         return inventory
 
     @classmethod
@@ -162,28 +176,6 @@ class Inventory:
     def slot_of(self, key: str) -> str | None:
         """Return the path of the slot in whose namespace `key` lies; None if it lies in no slot."""
         return next((path for path in self.slots if key.startswith(f"{path}.")), None)
-
-    def _take(
-        self,
-        model: nn.Module,
-        modules: Mapping[str, nn.Module],
-        optimizers: Mapping[str, Optimizer],
-    ) -> None:
-        self._live = frozenset(path for path, slot in self.slots.items() if slot.is_live)
-        self.fossils = tuple(
-            path
-            for path, slot in self.slots.items()
-            if not slot.is_empty and path not in self._live
-        )
-        watch = self._watch = Watch(self.slots.values())
-        self._walk(model, "", watch)
-        self.keys = (*self.first_key, *self.extras)
-        for name, module in modules.items():
-            self._walk(module, f"{name}/", watch)
-        for name, optimizer in optimizers.items():
-            self._walk_optimizer(optimizer, name, model, watch)
-        watch.start()
-        self.fingerprint = _fingerprint(self.entries.values())
 
     def _walk(self, root: nn.Module, prefix: str, watch: Watch) -> None:
         """Take in what the state dict of `root` holds, but for what live seeds own."""

@@ -29,6 +29,7 @@ from esper.tolaria.escalation import Escalation
 from esper.tolaria.finite import NotFiniteError
 from esper.tolaria.governor_config import GovernorConfig
 from esper.tolaria.keeper import SnapshotKeeper
+from esper.tolaria.restoration import Restoration
 from esper.tolaria.rollback import carry_out
 from esper.tolaria.snapshot import SnapshotStore
 from esper.tolaria.step_judge import StepJudge
@@ -140,19 +141,7 @@ class Recovery:
             self.escalation.goes_to_best or reason is PanicReason.DRIFT
         )
         has_older = self.keeper.has_older
-        corrupt: list[int] = []
-
-        def tell_corrupt(number: int) -> None:
-            corrupt.append(number)
-            message = f"the bytes of snapshot {number} are no longer what was saved"
-            self._tell_of_fault(SnapshotFault.CORRUPT, number, step, message)
-
-        way = self.keeper.find_way_back(
-            goes_further=alarm is not None and self.escalation.is_repeated,
-            to_best=to_best,
-            is_last=self.escalation.is_exhausted,
-            tell_corrupt=tell_corrupt,
-        )
+        way, corrupt = self._find_way(alarm, step, to_best=to_best)
         self.companions.check(way.snapshot.plain.companions)
         result = carry_out(
             way,
@@ -269,6 +258,25 @@ class Recovery:
         self.keeper.load_state_dict(state["keeper"])
         self.escalation.load_state_dict(state["escalation"])
         self.last_snapshot_step = state["last_snapshot_step"]
+
+    def _find_way(
+        self, alarm: Verdict | None, step: int, *, to_best: bool
+    ) -> tuple[Restoration, list[int]]:
+        """Return a validated way back, and the corrupt snapshots that were given up for it, which have been told of."""
+        corrupt: list[int] = []
+
+        def tell(number: int) -> None:
+            corrupt.append(number)
+            message = f"the bytes of snapshot {number} are no longer what was saved"
+            self._tell_of_fault(SnapshotFault.CORRUPT, number, step, message)
+
+        way = self.keeper.find_way_back(
+            goes_further=alarm is not None and self.escalation.is_repeated,
+            to_best=to_best,
+            is_last=self.escalation.is_exhausted,
+            tell_corrupt=tell,
+        )
+        return way, corrupt
 
     def _tell_of_fault(
         self, fault: SnapshotFault, snapshot_id: int, step: int, message: str

@@ -17,7 +17,7 @@ def record(shop, tmp_path):
     spec = shutil.copy(shop.folder / "shop.yaml", tmp_path)
     return (
         lambda *arguments: shop.codegen("coverage", *arguments, spec=spec),
-        tmp_path / "users.json",
+        tmp_path / "shop.users.json",
     )
 
 
@@ -58,7 +58,7 @@ def test_a_damaged_record_is_refused_and_nothing_is_lost(record, text):
 
     assert code == 2
     assert err.startswith(
-        "codegen: users.json must be what `codegen coverage --record` wrote, got "
+        "codegen: shop.users.json must be what `codegen coverage --record` wrote, got "
     )
     assert err.endswith("; record it anew\n")
     assert path.read_text() == text
@@ -83,7 +83,7 @@ def test_what_is_recorded_otherwise_than_the_code_has_it_is_found():
     found = Users(emitters={"A": ("one",)}, readers={"A.x": ("two",), "A.z": ("one",)})
     findings = Findings()
 
-    judge_record(recorded, found, "specs/users.json", "run: make codegen", findings)
+    judge_record(recorded, found, "specs/telemetry.users.json", "run: make codegen", findings)
 
     assert [(one.rule, one.message, one.hint) for one in findings] == [
         ("COV016", "A.x is read in two, recorded in one, two", "run: make codegen"),
