@@ -93,6 +93,18 @@ def test_another_copy_of_proved_weights_has_proved_itself():
     assert kept.keeper.has_proved(copy)
 
 
+def test_another_copy_of_weights_keeps_what_a_check_has_found():
+    kept = Kept()
+    for loss in (0.3, 0.2):
+        kept.take(loss)
+    kept.go_back()
+    checked = kept.keeper.take(step=0, detectors=(), vouched_loss=0.4)
+    copy = kept.keeper.take(step=0, detectors=(), vouched_loss=None)
+
+    assert checked.was_restored
+    assert (copy.was_restored, copy.vouched_loss) == (True, 0.4)
+
+
 def test_loading_again_and_again_takes_no_more_memory():
     kept = Kept()
     for _ in range(8):

@@ -121,7 +121,11 @@ class SnapshotKeeper:
             self._ring.drop(newest)
             snapshot = replace(snapshot, num_healthy_steps=newest.num_healthy_steps)
             if vouched_loss is None:
-                snapshot = replace(snapshot, vouched_loss=newest.vouched_loss)
+                snapshot = replace(
+                    snapshot,
+                    vouched_loss=newest.vouched_loss,
+                    was_restored=newest.was_restored,
+                )
             else:
                 snapshot = replace(snapshot, was_restored=self._is_back)
         self._has_moved = False
