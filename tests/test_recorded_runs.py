@@ -14,8 +14,8 @@ import torch
 import esper
 from esper._generated.enums import SeedStage
 from esper.cli import main
-from esper.kasmina.graft import find_slots
 from esper.karn.run import read_story
+from esper.kasmina.graft import find_slots
 from esper.tolaria.tasks.digits import DIGITS
 
 RUNS = Path(__file__).parent / "golden" / "runs"
@@ -73,11 +73,11 @@ def test_the_checkpoint_is_gone_on_from(tmp_path):
     assert main(["train", "--resume", str(folder)]) == 0
 
     story = read_story(folder)
-    assert [epoch.val_loss for epoch in story.epochs[:23]] == [
+    assert [epoch.payload.val_loss for epoch in story.epochs[:23]] == [
         epoch["val_loss"] for epoch in then["epochs"][:23]
     ]
     # The epoch after the checkpoint is trained again: weights, optimizer, order and random state are those of then.
-    again, before = story.epochs[23], then["epochs"][23]
+    again, before = story.epochs[23].payload, then["epochs"][23]
     assert again.train_loss == pytest.approx(before["train_loss"], rel=1e-3)
     assert again.val_accuracy == pytest.approx(before["val_accuracy"], abs=0.6)
     assert len(story.epochs) == 60
