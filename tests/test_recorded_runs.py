@@ -74,10 +74,10 @@ def test_the_checkpoint_is_gone_on_from(tmp_path):
 
     story = read_story(folder)
     assert [epoch.payload.val_loss for epoch in story.epochs[:23]] == [
-        epoch["val_loss"] for epoch in then["epochs"][:23]
+        epoch["val_loss"] for epoch in then["curve"][:23]
     ]
     # The epoch after the checkpoint is trained again: weights, optimizer, order and random state are those of then.
-    again, before = story.epochs[23].payload, then["epochs"][23]
+    again, before = story.epochs[23].payload, then["curve"][23]
     assert again.train_loss == pytest.approx(before["train_loss"], rel=1e-3)
     assert again.val_accuracy == pytest.approx(before["val_accuracy"], abs=0.6)
     assert len(story.epochs) == 60
