@@ -13,10 +13,10 @@ from typing import TypedDict
 from esper.leyline.policy import GrowthPolicy
 from esper.nissa.hub import Hub
 from esper.tamiyo.heuristic import HeuristicPolicy
-from esper.tolaria.config import TrainConfig
-from esper.tolaria.growth import fossils
 from esper.tolaria.tasks.digits import DIGITS
-from esper.tolaria.trainer import Trainer
+from esper.tolaria.training.config import TrainConfig
+from esper.tolaria.training.growth import fossils
+from esper.tolaria.training.trainer import Trainer
 
 
 class Row(TypedDict):

@@ -32,14 +32,14 @@ from torch import nn
 from torch.distributed.checkpoint.staging import StateDictStager
 from torch.nn import functional
 
-from esper.tolaria.detector import Detector, SigmaDetector
+from esper.tolaria.detection.detector import Detector, SigmaDetector
+from esper.tolaria.detection.robust import RobustConfig, RobustDetector
 from esper.tolaria.governor import TolariaGovernor
-from esper.tolaria.inventory import Inventory
-from esper.tolaria.layout import Layout
-from esper.tolaria.robust import RobustConfig, RobustDetector
-from esper.tolaria.staging import allocate
+from esper.tolaria.snapshots.buffer_layout import Layout
+from esper.tolaria.snapshots.buffers import Vault
+from esper.tolaria.snapshots.inventory import Inventory
+from esper.tolaria.snapshots.staging import allocate
 from esper.tolaria.tasks.digits import DIGITS
-from esper.tolaria.vault import Vault
 
 SIZES = {"20M": (20_000_000, 200, 41), "2M": (2_000_000, 400, 81)}
 """Parameters, tensors and rounds."""

@@ -5,11 +5,11 @@ import os
 import sys
 from argparse import ArgumentParser
 
-from codegen.commands.command import INVALID
-from codegen.commands.options import add_layout_options, choose_layout
-from codegen.commands.table import DEFAULT, NAMES, load_command
-from codegen.errors import CodegenError
-from codegen.similar import suggest
+from .commands.command import INVALID
+from .commands.options import add_layout_options, choose_layout
+from .commands.table import DEFAULT, NAMES, load_command
+from .diagnostics.errors import CodegenError
+from .diagnostics.similar import suggest
 
 _EXIT_CODES = "exit codes: 0 clean, 1 findings, 2 invalid contract or usage, 3 drift"
 

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from codegen.bind import Binder
-from codegen.findings import Findings
-from codegen.load import load
-from codegen.model import Contract
-from codegen.resolve import resolve
-from codegen.rules.table import judge
-from codegen.spec import ContractSpec
+from .contract.bind import Binder
+from .contract.load import load
+from .contract.model import Contract
+from .contract.resolve import resolve
+from .contract.spec import ContractSpec
+from .diagnostics.findings import Findings
+from .rules.table import judge
 
 
 def compile_contract(path: Path, name: str, findings: Findings) -> Contract | None:

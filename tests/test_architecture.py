@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,29 @@ ARROWS = {
     "nissa": {"leyline"},
     "karn": {"leyline", "nissa"},
 }
+# Inside `tolaria` and `codegen`: which part may import which.
+TOLARIA_ARROWS = {
+    "detection": set(),
+    "snapshots": set(),
+    "recovery": {"detection", "snapshots"},
+    "governor": {"detection", "snapshots", "recovery"},
+    "tasks": set(),
+    "training": {"detection", "snapshots", "governor", "tasks"},
+}
+CODEGEN_ARROWS = {
+    "atomic": set(),
+    "diagnostics": set(),
+    "contract": {"diagnostics"},
+    "languages": {"atomic", "contract", "diagnostics"},
+    "targets": {"contract", "diagnostics", "languages"},
+    "rules": {"contract", "diagnostics", "languages", "targets"},
+    "compile": {"contract", "diagnostics", "rules"},
+    "output": {"atomic", "contract", "diagnostics", "languages", "targets"},
+    "history": {"contract", "diagnostics", "output", "targets"},
+    "compat": {"contract", "diagnostics", "history"},
+    "coverage": {"contract", "diagnostics", "languages"},
+}
+CODEGEN_DOORS = {"commands", "__main__", "__init__"}
 # The doors join rooms.
 DOORS = {"commands", "cli", "loading", "__init__", "__main__"}
 WITHOUT_TORCH = ["_generated", "leyline", "nissa", "karn", "tamiyo"]
@@ -30,14 +54,33 @@ def room_of(path: Path) -> str:
 
 
 def imported_modules(path: Path) -> set[str]:
+    """Return what a file imports, by absolute names; codegen, which may bear another name, imports itself relatively."""
+    package = path.relative_to(PACKAGE.parent if path.is_relative_to(PACKAGE) else ROOT).parts[:-1]
+    is_relative = package[0] == "codegen"
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level:
+            assert is_relative, f"{path}: imports are absolute"
+            base = [*package[: len(package) - node.level + 1], *filter(None, [node.module])]
+            names.update(
+                [".".join(base)] if node.module else (".".join([*base, a.name]) for a in node.names)
+            )
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: imports are absolute"
+            assert not (is_relative and (node.module or "").startswith("codegen")), path
             names.add(node.module or "")
     return names
+
+
+def parts_imported(path: Path, package: str) -> set[str]:
+    """Return which parts of `package` a file imports."""
+    names = (
+        name.removeprefix(f"{package}.")
+        for name in imported_modules(path)
+        if name.startswith(f"{package}.")
+    )
+    return {name.partition(".")[0] for name in names}
 
 
 def rooms_imported(path: Path) -> set[str]:
@@ -56,6 +99,25 @@ def test_imports_point_the_way_of_the_arrows(path):
         return
 
     assert rooms_imported(path) <= ARROWS[room] | {room, "_generated", "version"}
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "tolaria").rglob("*.py")), ids=str)
+def test_the_parts_of_tolaria_point_one_way(path):
+    part = path.relative_to(PACKAGE / "tolaria").parts[0].removesuffix(".py")
+    if part != "__init__":
+        assert parts_imported(path, "esper.tolaria") <= TOLARIA_ARROWS[part] | {part}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "codegen").rglob("*.py")), ids=str)
+def test_the_parts_of_codegen_point_one_way(path):
+    part = path.relative_to(ROOT / "codegen").parts[0].removesuffix(".py")
+    if part not in CODEGEN_DOORS:
+        assert parts_imported(path, "codegen") <= CODEGEN_ARROWS[part] | {part}
+
+
+@pytest.mark.parametrize("arrows", [ARROWS, TOLARIA_ARROWS, CODEGEN_ARROWS])
+def test_the_arrows_have_no_circle(arrows):
+    TopologicalSorter(arrows).prepare()
 
 
 def test_nobody_imports_the_doors_but_the_doors():

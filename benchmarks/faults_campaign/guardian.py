@@ -4,7 +4,7 @@ from typing import Protocol
 
 from torch import Tensor
 
-from esper.tolaria.verdict import Verdict
+from esper.tolaria.detection.verdict import Verdict
 
 
 class Guardian(Protocol):

@@ -10,11 +10,11 @@ from dataclasses import replace
 from torch import Tensor
 
 from esper._generated.enums import PanicReason, Severity
-from esper.tolaria.detector import Detector, SigmaDetector
-from esper.tolaria.escalation import EscalationConfig
+from esper.tolaria.detection.detector import Detector, SigmaDetector
+from esper.tolaria.detection.robust import EPOCH_LIMITS, RobustConfig, RobustDetector
+from esper.tolaria.detection.verdict import Verdict
 from esper.tolaria.governor import TolariaGovernor
-from esper.tolaria.robust import EPOCH_LIMITS, RobustConfig, RobustDetector
-from esper.tolaria.verdict import Verdict
+from esper.tolaria.recovery.escalation import EscalationConfig
 from faults_campaign.guardian import Guardian
 from faults_campaign.loop import TrainingRun
 from faults_campaign.network import TASK

@@ -13,8 +13,8 @@ from torch import Tensor
 from esper._generated.channel import Payload
 from esper._generated.envelope import Envelope
 from esper.tolaria.governor import TolariaGovernor
-from esper.tolaria.keeper import SnapshotKeeper
-from esper.tolaria.vault import Vault
+from esper.tolaria.snapshots.buffers import Vault
+from esper.tolaria.snapshots.retention import SnapshotKeeper
 from faults_campaign.loop import TrainingRun
 
 
@@ -154,7 +154,7 @@ def interrupted_copy(run: TrainingRun) -> Iterator[None]:
 def no_memory(run: TrainingRun) -> Iterator[None]:
     """Let every snapshot need new memory, and get none."""
     _keeper(run)._store._free.clear()
-    with patch("esper.tolaria.vault.allocate", side_effect=MemoryError("injected")):
+    with patch("esper.tolaria.snapshots.buffers.allocate", side_effect=MemoryError("injected")):
         yield
 
 

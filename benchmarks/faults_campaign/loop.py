@@ -17,10 +17,10 @@ from esper.leyline.errors import SnapshotError
 from esper.leyline.signals import TrainingSignals
 from esper.nissa.hub import Hub, HubConfig
 from esper.nissa.sinks.memory import MemorySink
-from esper.tolaria.evaluate import Evaluation, contribution, evaluate
-from esper.tolaria.growth import apply_actions, fossils, slot_signals
-from esper.tolaria.optimizers import cosine_factor
-from esper.tolaria.verdict import Verdict
+from esper.tolaria.detection.verdict import Verdict
+from esper.tolaria.training.growing_optimizer import cosine_factor
+from esper.tolaria.training.growth import apply_actions, fossils, slot_signals
+from esper.tolaria.training.metrics import Evaluation, contribution, evaluate
 from faults_campaign.guardian import Guardian
 from faults_campaign.network import EPOCH_STEPS, TASK, Network, build_network
 

@@ -16,9 +16,9 @@ from esper.kasmina.hosts.cnn import CNNHost
 from esper.kasmina.slot import SeedSlot
 from esper.leyline.policy import GrowthPolicy
 from esper.tamiyo.heuristic import HeuristicPolicy
-from esper.tolaria.optimizers import GrowingOptimizer
-from esper.tolaria.task import Task
 from esper.tolaria.tasks.digits import DIGITS
+from esper.tolaria.tasks.task import Task
+from esper.tolaria.training.growing_optimizer import GrowingOptimizer
 
 
 def _build_host() -> nn.Module:

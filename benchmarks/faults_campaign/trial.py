@@ -16,9 +16,9 @@ from esper._generated.run import EpochCompletedPayload
 from esper.nissa.hub import Hub
 from esper.nissa.sinks.memory import MemorySink
 from esper.tamiyo.heuristic import HeuristicPolicy
-from esper.tolaria.config import TrainConfig
 from esper.tolaria.tasks.digits import DIGITS
-from esper.tolaria.trainer import Trainer
+from esper.tolaria.training.config import TrainConfig
+from esper.tolaria.training.trainer import Trainer
 from faults_campaign.guardians import GOVERNOR, GUARDIANS
 from faults_campaign.loop import TrainingRun
 from faults_campaign.network import EPOCH_STEPS

@@ -2,14 +2,14 @@
 
 from argparse import Namespace
 
-from codegen.commands.command import CLEAN, DRIFT, INVALID, Command
-from codegen.commands.contract import read_contract
-from codegen.commands.options import add_render_options, read_settings
-from codegen.drift import find_drift
-from codegen.layout import Layout
-from codegen.paths import near
-from codegen.render import render
-from codegen.write import find_extras, find_strangers
+from ..output.drift import find_drift
+from ..output.layout import Layout
+from ..output.paths import near
+from ..output.render import render
+from ..output.write import find_extras, find_strangers
+from .command import CLEAN, DRIFT, INVALID, Command
+from .contract import read_contract
+from .options import add_render_options, read_settings
 
 
 def run(options: Namespace, layout: Layout) -> int:

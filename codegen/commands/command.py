@@ -4,7 +4,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from codegen.layout import Layout
+from ..output.layout import Layout
 
 CLEAN = 0
 FINDINGS = 1

@@ -5,17 +5,17 @@ from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from pathlib import Path, PurePosixPath
 
-from codegen.compat.archive import EDITED
-from codegen.compat.archive import RULES as ARCHIVE_RULES
-from codegen.compat.exemptions import excuse
-from codegen.compat.judge import judge
-from codegen.compat.report import Report
-from codegen.compat.verdict import Verdict, apply
-from codegen.compile import compile_contract
-from codegen.findings import Findings
-from codegen.history.archive import FOLDER, Release, folder_of, read_release, read_releases
-from codegen.layout import Layout
-from codegen.model import Contract
+from ..compat.archive import EDITED
+from ..compat.archive import RULES as ARCHIVE_RULES
+from ..compat.exemptions import excuse
+from ..compat.judge import judge
+from ..compat.report import Report
+from ..compat.verdict import Verdict, apply
+from ..compile import compile_contract
+from ..contract.model import Contract
+from ..diagnostics.findings import Findings
+from ..history.archive import FOLDER, Release, folder_of, read_release, read_releases
+from ..output.layout import Layout
 
 
 def add_today(parser: ArgumentParser) -> None:

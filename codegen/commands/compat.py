@@ -4,14 +4,14 @@ import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from codegen.commands.command import CLEAN, FINDINGS, INVALID, Command
-from codegen.commands.comparing import add_today, compare_files, compare_with_archive
-from codegen.compat.catalogue import print_rules
-from codegen.compat.report import print_report
-from codegen.errors import UsageError
-from codegen.findings import Findings
-from codegen.layout import Layout
-from codegen.report import FORMATS, report
+from ..compat.catalogue import print_rules
+from ..compat.report import print_report
+from ..diagnostics.errors import UsageError
+from ..diagnostics.findings import Findings
+from ..diagnostics.report import FORMATS, report
+from ..output.layout import Layout
+from .command import CLEAN, FINDINGS, INVALID, Command
+from .comparing import add_today, compare_files, compare_with_archive
 
 
 def add_options(parser: ArgumentParser) -> None:

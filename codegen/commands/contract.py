@@ -3,12 +3,12 @@
 import sys
 from dataclasses import replace
 
-from codegen.compile import compile_contract
-from codegen.findings import Findings
-from codegen.layout import Layout
-from codegen.model import Contract
-from codegen.report import report
-from codegen.users import read_users, users_path
+from ..compile import compile_contract
+from ..contract.model import Contract
+from ..contract.users import read_users, users_path
+from ..diagnostics.findings import Findings
+from ..diagnostics.report import report
+from ..output.layout import Layout
 
 
 def read_contract(layout: Layout, *, with_users: bool = True) -> Contract | None:

@@ -5,22 +5,22 @@ from argparse import ArgumentParser, Namespace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from codegen.atomic import write_atomically
-from codegen.commands.command import CLEAN, FINDINGS, INVALID, Command
-from codegen.commands.contract import read_contract
-from codegen.coverage.judge import judge
-from codegen.coverage.point import Point
-from codegen.coverage.recorded import measure_log
-from codegen.coverage.settings import SettingsSpec, load_settings
-from codegen.coverage.table import to_json, to_text
-from codegen.coverage.users import find_users, judge_record
-from codegen.errors import UsageError
-from codegen.findings import Findings
-from codegen.layout import Layout
-from codegen.model import Contract
-from codegen.paths import near
-from codegen.report import FORMATS, report
-from codegen.users import Users, print_users, users_path
+from ..atomic import write_atomically
+from ..contract.model import Contract
+from ..contract.users import Users, print_users, users_path
+from ..coverage.judge import judge
+from ..coverage.point import Point
+from ..coverage.recorded import measure_log
+from ..coverage.settings import SettingsSpec, load_settings
+from ..coverage.table import to_json, to_text
+from ..coverage.users import find_users, judge_record
+from ..diagnostics.errors import UsageError
+from ..diagnostics.findings import Findings
+from ..diagnostics.report import FORMATS, report
+from ..output.layout import Layout
+from ..output.paths import near
+from .command import CLEAN, FINDINGS, INVALID, Command
+from .contract import read_contract
 
 _SETTINGS = "coverage.yaml"
 
@@ -106,7 +106,7 @@ def _measure_code(
 ) -> list[Point]:
     try:
         # Importing mypy takes longer than everything else that `--log` does.
-        from codegen.coverage.static import measure_code
+        from ..coverage.static import measure_code
     except ImportError as error:
         raise UsageError(f"the code is scanned with mypy, got: {error}; install it") from None
     return measure_code(contract, layout.package, root, findings)

@@ -3,15 +3,15 @@
 import sys
 from argparse import ArgumentParser, Namespace
 
-from codegen.commands.command import CLEAN, INVALID, Command
-from codegen.commands.contract import read_contract
-from codegen.commands.options import add_render_options, read_settings
-from codegen.drift import find_drift
-from codegen.layout import Layout
-from codegen.paths import near
-from codegen.render import render
-from codegen.watch import watch
-from codegen.write import find_extras, write_all
+from ..output.drift import find_drift
+from ..output.layout import Layout
+from ..output.paths import near
+from ..output.render import render
+from ..output.watch import watch
+from ..output.write import find_extras, write_all
+from .command import CLEAN, INVALID, Command
+from .contract import read_contract
+from .options import add_render_options, read_settings
 
 
 def add_options(parser: ArgumentParser) -> None:

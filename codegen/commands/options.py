@@ -4,12 +4,12 @@ import re
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from codegen.errors import UsageError
-from codegen.formatting import check_version, pinned_version
-from codegen.layout import PROJECT, Layout, foreign_layout, our_layout
-from codegen.pycode.quoting import ident
-from codegen.settings import Settings
-from codegen.targets.table import NAMES
+from ..diagnostics.errors import UsageError
+from ..languages.python.quoting import ident
+from ..output.formatting import check_version, pinned_version
+from ..output.layout import PROJECT, Layout, foreign_layout, our_layout
+from ..output.settings import Settings
+from ..targets.table import NAMES
 
 # Paths are printed in the headers of generated files, in comments and texts of several languages.
 _PLAIN_PATH = re.compile(r"[^\x00-\x1f\x7f\"'`\\<>*|?]+")

@@ -6,23 +6,23 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from codegen.commands import check
-from codegen.commands.command import CLEAN, FINDINGS, INVALID, Command
-from codegen.commands.comparing import add_today, compare_with_archive, read_archive
-from codegen.commands.options import add_render_options
-from codegen.compat.golden import RULE as GOLDEN_RULE
-from codegen.compat.golden import Reading
-from codegen.compat.report import Report, print_report
-from codegen.compat.verdict import apply
-from codegen.findings import Findings
-from codegen.history.archive import Release, folder_of
-from codegen.history.baseline import write_baseline
-from codegen.history.decoding import load_decoder
-from codegen.history.golden import write_golden
-from codegen.history.shapes import find_shapes
-from codegen.layout import Layout
-from codegen.model import Contract
-from codegen.report import report
+from ..compat.golden import RULE as GOLDEN_RULE
+from ..compat.golden import Reading
+from ..compat.report import Report, print_report
+from ..compat.verdict import apply
+from ..contract.model import Contract
+from ..diagnostics.findings import Findings
+from ..diagnostics.report import report
+from ..history.archive import Release, folder_of
+from ..history.baseline import write_baseline
+from ..history.decoding import load_decoder
+from ..history.golden import write_golden
+from ..history.shapes import find_shapes
+from ..output.layout import Layout
+from . import check
+from .command import CLEAN, FINDINGS, INVALID, Command
+from .comparing import add_today, compare_with_archive, read_archive
+from .options import add_render_options
 
 
 def add_options(parser: ArgumentParser) -> None:

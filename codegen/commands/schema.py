@@ -3,9 +3,9 @@
 import json
 from argparse import ArgumentParser, Namespace
 
-from codegen.commands.command import CLEAN, Command
-from codegen.layout import Layout
-from codegen.schema import contract_schema
+from ..contract.schema import contract_schema
+from ..output.layout import Layout
+from .command import CLEAN, Command
 
 
 def add_options(parser: ArgumentParser) -> None:

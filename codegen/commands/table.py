@@ -2,7 +2,7 @@
 
 from importlib import import_module
 
-from codegen.commands.command import Command
+from .command import Command
 
 DEFAULT = "generate"
 NAMES = ("generate", "check", "compat", "validate", "schema", "coverage", "release")
@@ -10,5 +10,5 @@ NAMES = ("generate", "check", "compat", "validate", "schema", "coverage", "relea
 
 def load_command(name: str) -> Command:
     """Import a command; the others would cost time for nothing."""
-    command: Command = import_module(f"codegen.commands.{name}").COMMAND
+    command: Command = import_module(f".{name}", __package__).COMMAND
     return command

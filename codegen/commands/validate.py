@@ -4,11 +4,11 @@ import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from codegen.commands.command import CLEAN, FINDINGS, INVALID, Command
-from codegen.compile import compile_contract
-from codegen.findings import Findings
-from codegen.layout import Layout
-from codegen.report import FORMATS, report
+from ..compile import compile_contract
+from ..diagnostics.findings import Findings
+from ..diagnostics.report import FORMATS, report
+from ..output.layout import Layout
+from .command import CLEAN, FINDINGS, INVALID, Command
 
 
 def add_options(parser: ArgumentParser) -> None:

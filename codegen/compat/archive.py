@@ -2,18 +2,18 @@
 
 from collections.abc import Iterator, Sequence
 
-from codegen.compat.breaks import Break
-from codegen.compat.modes import MODES
-from codegen.compat.rule import Rule, Sighting
-from codegen.findings import Span
-from codegen.history.archive import Release
-from codegen.history.baseline import hash_golden
-from codegen.history.golden import events_of
+from ..diagnostics.findings import Span
+from ..history.archive import Release
+from ..history.baseline import hash_golden
+from ..history.golden import events_of
+from .impact import Break
+from .modes import MODES
+from .rule import Change, Rule
 
 Archive = Sequence[Release]
 
 
-def _find_missing_golden(archive: Archive) -> Iterator[Sighting]:
+def _find_missing_golden(archive: Archive) -> Iterator[Change]:
     for release in archive:
         if release.golden is None:
             yield _see(release, f"{release.path.stem}.jsonl is gone")
@@ -24,7 +24,7 @@ def _find_missing_golden(archive: Archive) -> Iterator[Sighting]:
                 yield _see(release, f"there is no record of {event.name}")
 
 
-def _find_edited(archive: Archive) -> Iterator[Sighting]:
+def _find_edited(archive: Archive) -> Iterator[Change]:
     for release in archive:
         if not release.baseline.is_intact:
             yield _see(release, "it is not as it was released")
@@ -32,7 +32,7 @@ def _find_edited(archive: Archive) -> Iterator[Sighting]:
             yield _see(release, "its golden records are not as they were released")
 
 
-def _find_misplaced(archive: Archive) -> Iterator[Sighting]:
+def _find_misplaced(archive: Archive) -> Iterator[Change]:
     previous = ""
     for release in archive:
         if release.baseline.contract.version != release.path.stem:
@@ -42,9 +42,9 @@ def _find_misplaced(archive: Archive) -> Iterator[Sighting]:
         previous = release.baseline.digest
 
 
-def _see(release: Release, what: str) -> Sighting:
+def _see(release: Release, what: str) -> Change:
     span = Span(release.name, 1, 1)
-    return Sighting(subject=str(release.version), span=span, what=what, mode=MODES["stable"])
+    return Change(subject=str(release.version), span=span, what=what, mode=MODES["stable"])
 
 
 EDITED: Rule[Archive] = Rule(

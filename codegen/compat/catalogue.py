@@ -3,32 +3,32 @@
 from collections.abc import Iterator
 from typing import Any
 
-from codegen.compat import (
+from . import (
     archive,
     enums,
+    event_rules,
     events,
     exemptions,
     fields,
     golden,
     moves,
-    past,
     presence,
-    promising,
     releases,
-    telling,
+    reserved_rules,
+    stability_rules,
     values,
 )
-from codegen.compat.rule import Rule
+from .rule import Rule
 
 RULES: tuple[Rule[Any], ...] = (
     *events.RULES,
-    *telling.RULES,
+    *event_rules.RULES,
     *presence.RULES,
     *fields.RULES,
     *values.RULES,
     *moves.RULES,
-    *past.RULES,
-    *promising.RULES,
+    *reserved_rules.RULES,
+    *stability_rules.RULES,
     *enums.RULES,
     *enums.CLASS_RULES,
     *releases.RULES,

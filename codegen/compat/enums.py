@@ -2,15 +2,15 @@
 
 from collections.abc import Iterator
 
-from codegen.compat.breaks import EVERYBODY, NOTHING, Break
-from codegen.compat.modes import MODES
-from codegen.compat.pairs import EnumPair
-from codegen.compat.rule import Rule, Sighting
-from codegen.compat.scene import Scene
-from codegen.model import Member
+from ..contract.model import Member
+from .contract_diff import Scene
+from .impact import EVERYBODY, NOTHING, Break
+from .modes import MODES
+from .pairs import EnumPair
+from .rule import Change, Rule
 
 
-def _find_removed(pair: EnumPair) -> Iterator[Sighting]:
+def _find_removed(pair: EnumPair) -> Iterator[Change]:
     renamed = {old.name for old, _ in _renamed(pair)}
     new = {member.name for member in pair.new.members}
     for member in pair.old.members:
@@ -19,7 +19,7 @@ def _find_removed(pair: EnumPair) -> Iterator[Sighting]:
             yield pair.see(member.name, pair.new.span, what, renames=member.name)
 
 
-def _find_added(pair: EnumPair) -> Iterator[Sighting]:
+def _find_added(pair: EnumPair) -> Iterator[Change]:
     renamed = {new.name for _, new in _renamed(pair)}
     old = {member.name for member in pair.old.members}
     for member in pair.new.members:
@@ -29,7 +29,7 @@ def _find_added(pair: EnumPair) -> Iterator[Sighting]:
             yield pair.see(member.name, member.span, what, breaks=breaks)
 
 
-def _find_value(pair: EnumPair) -> Iterator[Sighting]:
+def _find_value(pair: EnumPair) -> Iterator[Change]:
     old = {member.name: member for member in pair.old.members}
     for member in pair.new.members:
         if member.name in old and old[member.name].value != member.value:
@@ -37,13 +37,13 @@ def _find_value(pair: EnumPair) -> Iterator[Sighting]:
             yield pair.see(member.name, member.at("value"), what)
 
 
-def _find_renamed(pair: EnumPair) -> Iterator[Sighting]:
+def _find_renamed(pair: EnumPair) -> Iterator[Change]:
     for old, new in _renamed(pair):
         what = f"{old.name} -> {new.name}, both {new.value}"
         yield pair.see(new.name, new.span, what, renames=old.name)
 
 
-def _find_openness(pair: EnumPair) -> Iterator[Sighting]:
+def _find_openness(pair: EnumPair) -> Iterator[Change]:
     if pair.old.open != pair.new.open:
         breaks = Break.SOURCE if pair.new.open else Break.WIRE_B
         what = "closed -> open" if pair.new.open else "open -> closed"
@@ -61,24 +61,24 @@ def _renamed(pair: EnumPair) -> Iterator[tuple[Member, Member]]:
             yield old, new
 
 
-def _find_gone_classes(scene: Scene) -> Iterator[Sighting]:
+def _find_gone_classes(scene: Scene) -> Iterator[Change]:
     kept = {one.name for one in (*scene.new.enums, *scene.new.records)}
     for enum in scene.old.enums:
         if enum.name not in kept:
             what, mode = "the enum is gone", scene.mode_of_enum(enum)
-            yield Sighting(subject=enum.name, span=scene.at("enums"), what=what, mode=mode)
+            yield Change(subject=enum.name, span=scene.at("enums"), what=what, mode=mode)
     for record in scene.old.records:
         if record.name not in kept:
             what, mode = "the record is gone", MODES[record.stability]
-            yield Sighting(subject=record.name, span=scene.at("records"), what=what, mode=mode)
+            yield Change(subject=record.name, span=scene.at("records"), what=what, mode=mode)
 
 
-def _find_new_classes(scene: Scene) -> Iterator[Sighting]:
+def _find_new_classes(scene: Scene) -> Iterator[Change]:
     known = {one.name for one in (*scene.old.enums, *scene.old.records)}
     for one in (*scene.new.enums, *scene.new.records):
         if one.name not in known:
             what = "a new enum or record"
-            yield Sighting(subject=one.name, span=one.span, what=what, mode=MODES["stable"])
+            yield Change(subject=one.name, span=one.span, what=what, mode=MODES["stable"])
 
 
 CLASS_RULES: tuple[Rule[Scene], ...] = (

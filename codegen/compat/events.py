@@ -2,16 +2,16 @@
 
 from collections.abc import Iterator
 
-from codegen.compat.breaks import EVERYBODY, NOTHING, Break
-from codegen.compat.modes import Mode, mode_of
-from codegen.compat.rule import Rule, Sighting, Upcastable
-from codegen.compat.scene import Scene
-from codegen.model import Event
+from ..contract.model import Event
+from .contract_diff import Scene
+from .impact import EVERYBODY, NOTHING, Break
+from .modes import Mode, mode_of
+from .rule import Change, Rule, Upcastable
 
 _LIKENESS = 0.7
 
 
-def _find_removed(scene: Scene) -> Iterator[Sighting]:
+def _find_removed(scene: Scene) -> Iterator[Change]:
     suspects = {old.name for old, _ in _find_suspects(scene)}
     retired = {one.name: one for one in scene.new.retired}
     for event in scene.gone:
@@ -19,7 +19,7 @@ def _find_removed(scene: Scene) -> Iterator[Sighting]:
             continue
         becomes, _ = scene.steps.follow(event.name)
         is_announced = event.deprecated is not None and event.name in retired
-        yield Sighting(
+        yield Change(
             subject=event.name,
             span=retired[event.name].span if event.name in retired else scene.at("events"),
             what="the event is gone",
@@ -29,9 +29,9 @@ def _find_removed(scene: Scene) -> Iterator[Sighting]:
         )
 
 
-def _find_undeclared_renames(scene: Scene) -> Iterator[Sighting]:
+def _find_undeclared_renames(scene: Scene) -> Iterator[Change]:
     for old, new in _find_suspects(scene):
-        yield Sighting(
+        yield Change(
             subject=new.name,
             span=new.span,
             what=f"looks like {old.name}, which is gone; say renamed_from: {old.name}",
@@ -39,13 +39,13 @@ def _find_undeclared_renames(scene: Scene) -> Iterator[Sighting]:
         )
 
 
-def _find_renamed(scene: Scene) -> Iterator[Sighting]:
+def _find_renamed(scene: Scene) -> Iterator[Change]:
     for pair in scene.event_pairs:
         if pair.old.name == pair.new.name:
             continue
         becomes, _ = scene.steps.follow(pair.old.name)
         is_given = becomes == pair.new.name
-        yield Sighting(
+        yield Change(
             subject=pair.new.name,
             span=pair.new.at("renamed_from"),
             what=f"{pair.old.name} -> {pair.new.name}",
@@ -54,11 +54,11 @@ def _find_renamed(scene: Scene) -> Iterator[Sighting]:
         )
 
 
-def _find_added(scene: Scene) -> Iterator[Sighting]:
+def _find_added(scene: Scene) -> Iterator[Change]:
     suspects = {new.name for _, new in _find_suspects(scene)}
     for event in scene.come:
         if event.name not in suspects:
-            yield Sighting(
+            yield Change(
                 subject=event.name, span=event.span, what="a new event", mode=_mode(scene, event)
             )
 

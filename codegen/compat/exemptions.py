@@ -4,11 +4,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
-from codegen.compat.breaks import Break
-from codegen.compat.modes import MODES
-from codegen.compat.rule import Rule, Sighting
-from codegen.compat.verdict import Verdict, apply
-from codegen.promises import Exemption
+from ..contract.promises import Exemption
+from .impact import Break
+from .modes import MODES
+from .rule import Change, Rule
+from .verdict import Verdict, apply
 
 MAX_DAYS = 180
 _USUAL_DAYS = 90
@@ -50,19 +50,19 @@ def spell_exemption(key: str, today: date) -> str:
     return f'exemptions:\n  {key}: {{until: "{until}", why: ...}}'
 
 
-def _find_expired(excuses: Excuses) -> Iterator[Sighting]:
+def _find_expired(excuses: Excuses) -> Iterator[Change]:
     for exemption in excuses.exemptions:
         if date.fromisoformat(exemption.until) < excuses.today:
             yield _see(exemption, f"it ended on {exemption.until}")
 
 
-def _find_unused(excuses: Excuses) -> Iterator[Sighting]:
+def _find_unused(excuses: Excuses) -> Iterator[Change]:
     for exemption in excuses.exemptions:
         if exemption.name not in excuses.excused:
             yield _see(exemption, "it excuses nothing")
 
 
-def _find_too_far(excuses: Excuses) -> Iterator[Sighting]:
+def _find_too_far(excuses: Excuses) -> Iterator[Change]:
     latest = excuses.today + timedelta(days=MAX_DAYS)
     for exemption in excuses.exemptions:
         if date.fromisoformat(exemption.until) > latest:
@@ -70,9 +70,9 @@ def _find_too_far(excuses: Excuses) -> Iterator[Sighting]:
             yield _see(exemption, what)
 
 
-def _see(exemption: Exemption, what: str) -> Sighting:
+def _see(exemption: Exemption, what: str) -> Change:
     span, mode = exemption.span, MODES["stable"]
-    return Sighting(subject=exemption.name, span=span, what=what, mode=mode)
+    return Change(subject=exemption.name, span=span, what=what, mode=mode)
 
 
 RULES: tuple[Rule[Excuses], ...] = (

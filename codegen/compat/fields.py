@@ -2,16 +2,16 @@
 
 from collections.abc import Callable, Iterator
 
-from codegen.compat.breaks import EVERYBODY, NOTHING, Break
-from codegen.compat.kinds import Kind, compare_types
-from codegen.compat.owners import FieldPair
-from codegen.compat.rule import Rule, Sighting
-from codegen.model import Field, FromCaller, ListType, MapType, Value
+from ..contract.model import Field, FromCaller, ListType, MapType, Value
+from .impact import EVERYBODY, NOTHING, Break
+from .kinds import Kind, compare_types
+from .owners import FieldPair
+from .rule import Change, Rule
 
 _NEW_FIELD = ("add a field with the new type, and deprecate this one",)
 
 
-def _find_other_key(pair: FieldPair) -> Iterator[Sighting]:
+def _find_other_key(pair: FieldPair) -> Iterator[Change]:
     old, new = pair.old, pair.new
     readable = {new.wire, *new.aliases}
     if old.wire != new.wire:
@@ -24,12 +24,12 @@ def _find_other_key(pair: FieldPair) -> Iterator[Sighting]:
             yield pair.see("aliases", what, breaks=Break.WIRE_B, step=f"{{move: {alias}}}")
 
 
-def _find_other_name(pair: FieldPair) -> Iterator[Sighting]:
+def _find_other_name(pair: FieldPair) -> Iterator[Change]:
     if pair.old.name != pair.new.name:
         yield pair.see("renamed_from", f"{pair.old.name} -> {pair.new.name}")
 
 
-def _find_required(pair: FieldPair) -> Iterator[Sighting]:
+def _find_required(pair: FieldPair) -> Iterator[Change]:
     old, new = pair.old, pair.new
     breaks, lost = NOTHING, []
     if old.missing is not None and new.missing is None:
@@ -43,7 +43,7 @@ def _find_required(pair: FieldPair) -> Iterator[Sighting]:
         yield pair.see("type", what, breaks=breaks, step="{fill: ...}")
 
 
-def _find_optional(pair: FieldPair) -> Iterator[Sighting]:
+def _find_optional(pair: FieldPair) -> Iterator[Change]:
     for key, old, new in (
         ("default", pair.old.default, pair.new.default),
         ("missing", pair.old.missing, pair.new.missing),
@@ -52,21 +52,21 @@ def _find_optional(pair: FieldPair) -> Iterator[Sighting]:
             yield pair.see(key, f"{key} given")
 
 
-def _find_nullable(pair: FieldPair) -> Iterator[Sighting]:
+def _find_nullable(pair: FieldPair) -> Iterator[Change]:
     if pair.new.nullable and not pair.old.nullable:
         yield pair.see("nullable", f"{pair.old.type} -> {pair.new.type} or null")
 
 
-def _find_not_nullable(pair: FieldPair) -> Iterator[Sighting]:
+def _find_not_nullable(pair: FieldPair) -> Iterator[Change]:
     if pair.old.nullable and not pair.new.nullable:
         what = f"{pair.old.type} or null -> {pair.new.type}"
         yield pair.see("nullable", what, step="{fill: ...}")
 
 
-def _find_type(kind: Kind) -> Callable[[FieldPair], Iterator[Sighting]]:
+def _find_type(kind: Kind) -> Callable[[FieldPair], Iterator[Change]]:
     """Make the function that finds types which have changed in one way."""
 
-    def find(pair: FieldPair) -> Iterator[Sighting]:
+    def find(pair: FieldPair) -> Iterator[Change]:
         old, new = pair.old.type, pair.new.type
         if compare_types(old, new) == kind:
             is_inside = isinstance(old, ListType | MapType) and kind != "cardinality"

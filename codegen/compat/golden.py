@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from codegen.compat.breaks import Break
-from codegen.compat.modes import MODES, mode_of
-from codegen.compat.rule import Rule, Sighting
-from codegen.compat.steps import Steps
-from codegen.findings import Span
-from codegen.history.decoding import Decode
-from codegen.history.golden import event_of
-from codegen.model import Contract
+from ..contract.model import Contract
+from ..diagnostics.findings import Span
+from ..history.decoding import Decode
+from ..history.golden import event_of
+from .impact import Break
+from .modes import MODES, mode_of
+from .rule import Change, Rule
+from .steps import Steps
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Reading:
     is_newest: bool
 
 
-def _find_unreadable(reading: Reading) -> Iterator[Sighting]:
+def _find_unreadable(reading: Reading) -> Iterator[Change]:
     contract = reading.contract
     steps = Steps(reading.version, contract.upcasts)
     modes = {one.name: mode_of(one, contract, one.stability) for one in contract.events}
@@ -38,7 +38,7 @@ def _find_unreadable(reading: Reading) -> Iterator[Sighting]:
             continue
         what = _try(reading.decode, line)
         if what:
-            yield Sighting(subject=event, span=Span(reading.name, number, 1), what=what, mode=mode)
+            yield Change(subject=event, span=Span(reading.name, number, 1), what=what, mode=mode)
 
 
 def _try(decode: Decode, line: str) -> str:

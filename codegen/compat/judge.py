@@ -2,16 +2,32 @@
 
 from collections.abc import Iterator
 
-from codegen.compat import enums, events, fields, moves, past, presence, promising, telling, values
-from codegen.compat.releases import RULES as PASSAGE_RULES
-from codegen.compat.releases import Passage
-from codegen.compat.scene import Scene
-from codegen.compat.turnover import find_turnovers
-from codegen.compat.verdict import Verdict, apply
-from codegen.history.baseline import Shapes
-from codegen.model import Contract
+from ..contract.model import Contract
+from ..history.baseline import Shapes
+from . import (
+    enums,
+    event_rules,
+    events,
+    fields,
+    moves,
+    presence,
+    reserved_rules,
+    stability_rules,
+    values,
+)
+from .contract_diff import Scene
+from .field_matching import find_turnovers
+from .releases import RULES as PASSAGE_RULES
+from .releases import Passage
+from .verdict import Verdict, apply
 
-_SCENE_RULES = (*past.RULES, *events.RULES, *moves.RULES, *promising.RULES, *enums.CLASS_RULES)
+_SCENE_RULES = (
+    *reserved_rules.RULES,
+    *events.RULES,
+    *moves.RULES,
+    *stability_rules.RULES,
+    *enums.CLASS_RULES,
+)
 
 
 def judge(old: Contract, new: Contract, shapes: Shapes) -> tuple[Passage, list[Verdict]]:
@@ -24,7 +40,7 @@ def judge(old: Contract, new: Contract, shapes: Shapes) -> tuple[Passage, list[V
 
 def _judge_changes(scene: Scene) -> Iterator[Verdict]:
     yield from apply(_SCENE_RULES, [scene], scene.bump)
-    yield from apply(telling.RULES, scene.event_pairs, scene.bump)
+    yield from apply(event_rules.RULES, scene.event_pairs, scene.bump)
     yield from apply(presence.RULES, find_turnovers(scene), scene.bump)
     pairs = [pair for owner in scene.owners for pair in owner.matched]
     yield from apply((*fields.RULES, *values.RULES), pairs, scene.bump)

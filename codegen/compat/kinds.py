@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from codegen.model import Enum, EnumType, ListType, MapType, Primitive, RecordType, Type
+from ..contract.model import Enum, EnumType, ListType, MapType, Primitive, RecordType, Type
 
 Kind = Literal["same", "widened", "narrowed", "changed", "cardinality"]
 

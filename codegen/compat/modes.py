@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass, replace
 
-from codegen.compat.breaks import NOTHING, WIRE, Break
-from codegen.model import Contract, Event
-from codegen.nodes import Stability
-from codegen.promises import Promise, SourceMode, WireMode
+from ..contract.model import Contract, Event
+from ..contract.nodes import Stability
+from ..contract.promises import Promise, SourceMode, WireMode
+from .impact import NOTHING, WIRE, Break
 
 STABILITIES: tuple[Stability, ...] = ("development", "beta", "stable")
 """From the loosest to the firmest."""

@@ -2,16 +2,16 @@
 
 from collections.abc import Iterator
 
-from codegen.compat.breaks import EVERYBODY, Break
-from codegen.compat.rule import Rule, Sighting, Upcastable
-from codegen.compat.scene import Scene
+from .contract_diff import Scene
+from .impact import EVERYBODY, Break
+from .rule import Change, Rule, Upcastable
 
 
-def _find_moved(scene: Scene) -> Iterator[Sighting]:
+def _find_moved(scene: Scene) -> Iterator[Change]:
     for move in scene.moves:
         _, steps = scene.steps.follow(move.pair.old.name)
         step = f'"{move.new}": {{move: "{move.old}"}}'
-        yield Sighting(
+        yield Change(
             subject=f"{move.pair.new.name}.{move.value.name}",
             span=move.value.span,
             what=f"{move.old} -> {move.new}",
@@ -20,12 +20,12 @@ def _find_moved(scene: Scene) -> Iterator[Sighting]:
         )
 
 
-def _find_order(scene: Scene) -> Iterator[Sighting]:
+def _find_order(scene: Scene) -> Iterator[Change]:
     for owner in scene.owners:
         new = [pair.old.name for pair in owner.matched]
         old = [value.name for value in owner.old.fields if value.name in new]
         if old != new:
-            yield Sighting(
+            yield Change(
                 subject=owner.subject,
                 span=owner.new.span,
                 what=f"the order of its fields: {', '.join(old)} -> {', '.join(new)}",

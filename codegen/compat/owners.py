@@ -4,14 +4,14 @@ from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from codegen.compat.breaks import NOTHING, Break
-from codegen.compat.modes import Mode
-from codegen.compat.rule import Sighting, Upcastable
-from codegen.compat.steps import Place, Steps, quote_path
-from codegen.findings import Span
-from codegen.model import Event, Reserved, Value
-from codegen.nodes import Stability
-from codegen.wire_paths import join_path
+from ..contract.model import Event, Reserved, Value
+from ..contract.nodes import Stability
+from ..contract.wire_paths import join_path
+from ..diagnostics.findings import Span
+from .impact import NOTHING, Break
+from .modes import Mode
+from .rule import Change, Upcastable
+from .steps import Place, Steps, quote_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +80,9 @@ class OwnerPair:
         step: str = "",
         mode: Mode | None = None,
         is_element: bool = False,
-    ) -> Sighting:
+    ) -> Change:
         """Note a change of the field `name`; `step` is what an upcast of its `key` on the wire would say."""
-        return Sighting(
+        return Change(
             subject=f"{self.subject}.{name}",
             span=span,
             what=what,
@@ -132,7 +132,7 @@ class FieldPair:
         breaks: Break | None = None,
         step: str = "",
         is_element: bool = False,
-    ) -> Sighting:
+    ) -> Change:
         """Note a change of what the field says under `key`; `step` is what an upcast of it would say."""
         return self.owner.see(
             self.new.name,

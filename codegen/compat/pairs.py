@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from codegen.compat.breaks import NOTHING, Break
-from codegen.compat.modes import Mode
-from codegen.compat.rule import Sighting, Upcastable
-from codegen.compat.steps import Place, Steps, quote_path
-from codegen.findings import Span
-from codegen.model import Enum, Event, Value
+from ..contract.model import Enum, Event, Value
+from ..diagnostics.findings import Span
+from .impact import NOTHING, Break
+from .modes import Mode
+from .rule import Change, Upcastable
+from .steps import Place, Steps, quote_path
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,9 @@ class EventPair:
         is_noted = self.new.note is not None and self.new.note != self.old.note
         return self.new.revision > self.old.revision and is_noted
 
-    def see(self, key: str, what: str, *, settled: Break = NOTHING) -> Sighting:
+    def see(self, key: str, what: str, *, settled: Break = NOTHING) -> Change:
         """Note a change of what the event says under `key`."""
-        return Sighting(
+        return Change(
             subject=self.new.name,
             span=self.new.at(key),
             what=what,
@@ -59,9 +59,9 @@ class EnumPair:
 
     def see(
         self, name: str, span: Span, what: str, *, breaks: Break | None = None, renames: str = ""
-    ) -> Sighting:
+    ) -> Change:
         """Note a change of the member `name`, or of the enum; `renames` is what an upcast would replace."""
-        return Sighting(
+        return Change(
             subject=f"{self.new.name}.{name}" if name else self.new.name,
             span=span,
             what=what,

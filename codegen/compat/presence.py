@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 
-from codegen.compat.breaks import EVERYBODY, NOTHING, Break
-from codegen.compat.owners import OwnerPair
-from codegen.compat.rule import Rule, Sighting
-from codegen.compat.turnover import Turnover
-from codegen.model import Field, FromCaller, FromSource, Value
+from ..contract.model import Field, FromCaller, FromSource, Value
+from .field_matching import Turnover
+from .impact import EVERYBODY, NOTHING, Break
+from .owners import OwnerPair
+from .rule import Change, Rule
 
 
-def _find_removed(turnover: Turnover) -> Iterator[Sighting]:
+def _find_removed(turnover: Turnover) -> Iterator[Change]:
     owner = turnover.owner
     for value in turnover.gone:
         is_announced = value.deprecated is not None and _is_reserved(owner, value)
@@ -17,20 +17,20 @@ def _find_removed(turnover: Turnover) -> Iterator[Sighting]:
         yield _see_gone(owner, value, "the field is gone", settled)
 
 
-def _find_unreserved(turnover: Turnover) -> Iterator[Sighting]:
+def _find_unreserved(turnover: Turnover) -> Iterator[Change]:
     owner = turnover.owner
     for value in turnover.gone:
         if not _is_reserved(owner, value):
             yield _see_gone(owner, value, "its name is free to be used again", NOTHING)
 
 
-def _find_suspected(turnover: Turnover) -> Iterator[Sighting]:
+def _find_suspected(turnover: Turnover) -> Iterator[Change]:
     for old, new in turnover.suspects:
         what = f"looks like {old.name}, which is gone; say renamed_from: {old.name}"
         yield turnover.owner.see(new.name, new.span, what)
 
 
-def _find_required(turnover: Turnover) -> Iterator[Sighting]:
+def _find_required(turnover: Turnover) -> Iterator[Change]:
     owner = turnover.owner
     for value in turnover.come:
         breaks = _breaks_of_new(owner, value)
@@ -39,14 +39,14 @@ def _find_required(turnover: Turnover) -> Iterator[Sighting]:
             yield _see_come(owner, value, what, breaks)
 
 
-def _find_optional(turnover: Turnover) -> Iterator[Sighting]:
+def _find_optional(turnover: Turnover) -> Iterator[Change]:
     owner = turnover.owner
     for value in turnover.come:
         if not _breaks_of_new(owner, value):
             yield _see_come(owner, value, f"a new field{_describe_source(value)}", NOTHING)
 
 
-def _find_changed_keys(turnover: Turnover) -> Iterator[Sighting]:
+def _find_changed_keys(turnover: Turnover) -> Iterator[Change]:
     owner = turnover.owner
     for value in turnover.keys_gone:
         yield owner.see(value.name, owner.new.span, "records can no longer be told apart by it")
@@ -79,12 +79,12 @@ def _is_reserved(owner: OwnerPair, value: Value) -> bool:
     return {value.name, value.wire} <= names
 
 
-def _see_gone(owner: OwnerPair, value: Value, what: str, settled: Break) -> Sighting:
+def _see_gone(owner: OwnerPair, value: Value, what: str, settled: Break) -> Change:
     mode = owner.mode_of(value)
     return owner.see(value.name, owner.new.span, what, settled=settled, mode=mode)
 
 
-def _see_come(owner: OwnerPair, value: Value, what: str, breaks: Break) -> Sighting:
+def _see_come(owner: OwnerPair, value: Value, what: str, breaks: Break) -> Change:
     return owner.see(
         value.name,
         value.span,

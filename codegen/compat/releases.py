@@ -3,16 +3,16 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from codegen.compat.breaks import Break
-from codegen.compat.modes import MODES
-from codegen.compat.rule import Rule, Sighting
-from codegen.compat.scene import Scene
-from codegen.compat.verdict import Verdict, needed_bump
-from codegen.findings import Span
-from codegen.history.baseline import Shapes
-from codegen.history.shapes import find_shapes
-from codegen.model import Contract
-from codegen.versions import BUMPS, Bump, Version, parse_version
+from ..contract.model import Contract
+from ..contract.versions import BUMPS, Bump, Version, parse_version
+from ..diagnostics.findings import Span
+from ..history.baseline import Shapes
+from ..history.shapes import find_shapes
+from .contract_diff import Scene
+from .impact import Break
+from .modes import MODES
+from .rule import Change, Rule
+from .verdict import Verdict, needed_bump
 
 
 @dataclass(frozen=True)
@@ -47,24 +47,24 @@ def _strip(contract: Contract) -> Contract:
     return replace(contract, path="", version="", exemptions=())
 
 
-def _find_not_bumped(passage: Passage) -> Iterator[Sighting]:
+def _find_not_bumped(passage: Passage) -> Iterator[Change]:
     old, new = passage.scene.old.version, passage.scene.new.version
     if old == new and passage.needed != "none":
         yield _see_version(passage, f"it has changed, and still says {old}")
 
 
-def _find_too_small(passage: Passage) -> Iterator[Sighting]:
+def _find_too_small(passage: Passage) -> Iterator[Change]:
     old, new = passage.scene.old.version, passage.scene.new.version
     if old != new and parse_version(new) < passage.needed_version:
         yield _see_version(passage, f"{old} -> {new} is too small a step for what has changed")
 
 
-def _see_version(passage: Passage, what: str) -> Sighting:
+def _see_version(passage: Passage, what: str) -> Change:
     way = f"say version: {passage.needed_version}"
     return _see("version", passage.scene.at("version"), what, way)
 
 
-def _find_missing_upcasts(passage: Passage) -> Iterator[Sighting]:
+def _find_missing_upcasts(passage: Passage) -> Iterator[Change]:
     steps: dict[str, set[str]] = {}
     for verdict in passage.verdicts:
         if Break.WIRE_B in verdict.broken & verdict.rule.by_upcast:
@@ -88,7 +88,7 @@ def _stub(passage: Passage, event: str, steps: set[str]) -> str:
     return "\n".join([*lines, *(f"          {step}" for step in fields)])
 
 
-def _find_edited_upcasts(passage: Passage) -> Iterator[Sighting]:
+def _find_edited_upcasts(passage: Passage) -> Iterator[Change]:
     released = parse_version(passage.scene.old.version)
     old = {one.version: one for one in passage.scene.old.upcasts}
     new = {one.version: one for one in passage.scene.new.upcasts}
@@ -99,7 +99,7 @@ def _find_edited_upcasts(passage: Passage) -> Iterator[Sighting]:
             yield _see(f"upcasts.{version}", span, f"{what} after it was released")
 
 
-def _find_other_shapes(passage: Passage) -> Iterator[Sighting]:
+def _find_other_shapes(passage: Passage) -> Iterator[Change]:
     scene = passage.scene
     old = {one.name: one for one in (*scene.old.enums, *scene.old.owners)}
     new = {one.name: one for one in (*scene.new.enums, *scene.new.owners)}
@@ -114,8 +114,8 @@ def _find_other_shapes(passage: Passage) -> Iterator[Sighting]:
                 yield _see(name, new[name].span, what)
 
 
-def _see(subject: str, span: Span, what: str, *ways: str) -> Sighting:
-    return Sighting(subject=subject, span=span, what=what, mode=MODES["stable"], ways=ways)
+def _see(subject: str, span: Span, what: str, *ways: str) -> Change:
+    return Change(subject=subject, span=span, what=what, mode=MODES["stable"], ways=ways)
 
 
 RULES: tuple[Rule[Passage], ...] = (

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from datetime import date
 from textwrap import indent
 
-from codegen.compat.exemptions import spell_exemption
-from codegen.compat.releases import Passage
-from codegen.compat.verdict import Verdict
-from codegen.compat.ways import ways_of
-from codegen.findings import Finding
-from codegen.model import Contract
-from codegen.report import report as report_findings
+from ..contract.model import Contract
+from ..diagnostics.findings import Finding
+from ..diagnostics.report import report as report_findings
+from .exemptions import spell_exemption
+from .releases import Passage
+from .remedies import ways_of
+from .verdict import Verdict
 
 
 @dataclass(frozen=True, kw_only=True)

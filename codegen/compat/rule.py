@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
-from codegen.compat.breaks import NOTHING, Break
-from codegen.compat.modes import Mode
-from codegen.findings import Span
-from codegen.versions import Bump
+from ..contract.versions import Bump
+from ..diagnostics.findings import Span
+from .impact import NOTHING, Break
+from .modes import Mode
 
 Subject = TypeVar("Subject")
 
@@ -22,7 +22,7 @@ class Upcastable:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sighting:
+class Change:
     """A change that a rule has seen."""
 
     subject: str
@@ -57,7 +57,7 @@ class Rule(Generic[Subject]):
 
     id: str
     name: str
-    find: Callable[[Subject], Iterable[Sighting]]
+    find: Callable[[Subject], Iterable[Change]]
     breaks: Break = NOTHING
     why: str
     ways: tuple[str, ...] = ()

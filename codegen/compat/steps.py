@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from codegen.promises import Step, Upcast
-from codegen.versions import parse_version
+from ..contract.promises import Step, Upcast
+from ..contract.versions import parse_version
 
 
 @dataclass(frozen=True, slots=True)

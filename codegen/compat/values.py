@@ -2,37 +2,37 @@
 
 from collections.abc import Iterator
 
-from codegen.compat.breaks import NOTHING, Break
-from codegen.compat.kinds import compare_types
-from codegen.compat.owners import FieldPair
-from codegen.compat.rule import Rule, Sighting
-from codegen.model import Field, FromCaller, FromContext, FromSource
-from codegen.nodes import Bounds, Given
+from ..contract.model import Field, FromCaller, FromContext, FromSource
+from ..contract.nodes import Bounds, Given
+from .impact import NOTHING, Break
+from .kinds import compare_types
+from .owners import FieldPair
+from .rule import Change, Rule
 
 _OPEN = Bounds(None, None)
 
 
-def _find_default(pair: FieldPair) -> Iterator[Sighting]:
+def _find_default(pair: FieldPair) -> Iterator[Change]:
     old, new = pair.old.default, pair.new.default
     if old and new and old != new:
         yield pair.see("default", f"{_show(old)} -> {_show(new)}")
 
 
-def _find_missing(pair: FieldPair) -> Iterator[Sighting]:
+def _find_missing(pair: FieldPair) -> Iterator[Change]:
     old, new = pair.old.missing, pair.new.missing
     if old and new and old != new:
         step = f"{{fill: {_show(old)}}}"
         yield pair.see("missing", f"{_show(old)} -> {_show(new)}", step=step)
 
 
-def _find_unit(pair: FieldPair) -> Iterator[Sighting]:
+def _find_unit(pair: FieldPair) -> Iterator[Change]:
     old, new = pair.old.unit, pair.new.unit
     if old != new and _is_comparable(pair):
         step = f"{{convert: {pair.old.wire}, factor: ...}}"
         yield pair.see("unit", f"{old or 'none'} -> {new or 'none'}", step=step)
 
 
-def _find_capture(pair: FieldPair) -> Iterator[Sighting]:
+def _find_capture(pair: FieldPair) -> Iterator[Change]:
     old, new = pair.old, pair.new
     if not isinstance(old, Field) or not isinstance(new, Field):
         return
@@ -47,7 +47,7 @@ def _find_capture(pair: FieldPair) -> Iterator[Sighting]:
             yield pair.see(key, what, breaks=Break.SEM)
 
 
-def _find_tightened(pair: FieldPair) -> Iterator[Sighting]:
+def _find_tightened(pair: FieldPair) -> Iterator[Change]:
     if not _is_comparable(pair):
         return
     for key, old, new in _limits(pair):
@@ -59,7 +59,7 @@ def _find_tightened(pair: FieldPair) -> Iterator[Sighting]:
         yield pair.see("pattern", what, step=f"{{convert: {pair.old.wire}, values: ...}}")
 
 
-def _find_loosened(pair: FieldPair) -> Iterator[Sighting]:
+def _find_loosened(pair: FieldPair) -> Iterator[Change]:
     if not _is_comparable(pair):
         return
     for key, old, new in _limits(pair):
@@ -69,7 +69,7 @@ def _find_loosened(pair: FieldPair) -> Iterator[Sighting]:
         yield pair.see("type", f"pattern: {pair.old.pattern} -> none")
 
 
-def _find_nonfinite(pair: FieldPair) -> Iterator[Sighting]:
+def _find_nonfinite(pair: FieldPair) -> Iterator[Change]:
     old, new = pair.old.nonfinite, pair.new.nonfinite
     if old != new and _is_comparable(pair):
         breaks = NOTHING

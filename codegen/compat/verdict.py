@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from codegen.compat.breaks import Break
-from codegen.compat.rule import Rule, Sighting, Subject
-from codegen.versions import BUMPS, Bump
+from ..contract.versions import BUMPS, Bump
+from .impact import Break
+from .rule import Change, Rule, Subject
 
 Weight = Literal["error", "warning", "info"]
 
@@ -16,7 +16,7 @@ class Verdict:
     """A change, and how it is taken."""
 
     rule: Rule[Any]
-    sighting: Sighting
+    sighting: Change
     broken: Break
     """Who is broken in spite of a promise, and not let off by a legal way."""
     weight: Weight
@@ -43,7 +43,7 @@ def apply(
                 yield weigh(rule, sighting, bump)
 
 
-def weigh(rule: Rule[Any], sighting: Sighting, bump: Bump) -> Verdict:
+def weigh(rule: Rule[Any], sighting: Change, bump: Bump) -> Verdict:
     """Take a change as the promises, the legal ways and the version say."""
     broken = _promised_breaks(rule, sighting) & ~sighting.settled
     if sighting.is_upcast:
@@ -68,7 +68,7 @@ def needed_bump(verdicts: Iterable[Verdict]) -> Bump:
     return max(bumps, key=BUMPS.index, default="none")
 
 
-def _bump_for(rule: Rule[Any], sighting: Sighting) -> Bump:
+def _bump_for(rule: Rule[Any], sighting: Change) -> Bump:
     breaks = _promised_breaks(rule, sighting) & ~Break.POLICY
     if Break.WIRE_B in breaks and sighting.mode.stability == "stable":
         return "major"
@@ -77,7 +77,7 @@ def _bump_for(rule: Rule[Any], sighting: Sighting) -> Bump:
     return "minor" if breaks else rule.bump
 
 
-def _promised_breaks(rule: Rule[Any], sighting: Sighting) -> Break:
+def _promised_breaks(rule: Rule[Any], sighting: Change) -> Break:
     """Return who is broken by a change in spite of a promise, whatever legal way has been taken."""
     breaks = rule.breaks if sighting.breaks is None else sighting.breaks
     return breaks if rule.is_always else breaks & (sighting.mode.forbidden | Break.POLICY)

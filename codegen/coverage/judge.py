@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import get_args
 
-from codegen.coverage.point import Measure, Point
-from codegen.coverage.settings import FloorsSpec, SettingsSpec, SuppressionSpec
-from codegen.findings import Findings
+from ..diagnostics.findings import Findings
+from .point import Measure, Point
+from .settings import FloorsSpec, SettingsSpec, SuppressionSpec
 
 FLOOR = "COV011"
 UNKNOWN, UNUSED, EXPIRED, TOO_FAR = "COV012", "COV013", "COV014", "COV015"

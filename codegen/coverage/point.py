@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from codegen.findings import Span
-from codegen.model import Contract, Event, Field, FromContext, Record, RecordType, Value
+from ..contract.model import Contract, Event, Field, FromContext, Record, RecordType, Value
+from ..diagnostics.findings import Span
 
 Measure = Literal["emitted", "noticed", "read", "varied", "seen", "moved"]
 """What is looked at: that the code emits an event, reads any field of it, reads a field, gives a field more than one

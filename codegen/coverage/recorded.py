@@ -7,10 +7,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from codegen.bind import quote
-from codegen.coverage.point import Point, live_events, nested_records, own_fields
-from codegen.errors import CodegenError
-from codegen.model import (
+from ..contract.bind import quote
+from ..contract.model import (
     Contract,
     Event,
     Field,
@@ -22,6 +20,8 @@ from codegen.model import (
     Type,
     Value,
 )
+from ..diagnostics.errors import CodegenError
+from .point import Point, live_events, nested_records, own_fields
 
 _Decode = Callable[[bytes], tuple[Any, Any]]
 

@@ -25,9 +25,9 @@ from mypy.options import Options
 from mypy.plugin import AttributeContext, FunctionContext, Plugin, ReportConfigContext
 from mypy.types import Instance, LiteralType, NoneType, Type, UnionType, get_proper_type
 
-from codegen.coverage.uses import DEFAULT, Arguments, Call, Uses
-from codegen.errors import CodegenError
-from codegen.findings import Span
+from ..diagnostics.errors import CodegenError
+from ..diagnostics.findings import Span
+from .uses import DEFAULT, Arguments, Call, Uses
 
 _REPLACE = "dataclasses.replace"
 _CACHE = Path(".mypy_cache") / "coverage"

@@ -10,12 +10,12 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, get_args
 
-from codegen.bind import Binder
-from codegen.coverage.point import Measure
-from codegen.findings import Findings
-from codegen.forms import DATE, EXEMPTED, SENTENCE
-from codegen.load import load
-from codegen.nodes import Key, Node
+from ..contract.bind import Binder
+from ..contract.forms import DATE, EXEMPTED, SENTENCE
+from ..contract.load import load
+from ..contract.nodes import Key, Node
+from ..diagnostics.findings import Findings
+from .point import Measure
 
 PERCENTAGE, CALENDAR = "COV016", "COV017"
 

@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from codegen.coverage.point import Point, live_events, nested_records, own_fields
-from codegen.coverage.scan import scan
-from codegen.coverage.uses import Call, Uses
-from codegen.findings import Findings, Span
-from codegen.model import Contract, Event, Field, FromCaller, FromSource, Record, Value
-from codegen.pycode.modules import helper_name
+from ..contract.model import Contract, Event, Field, FromCaller, FromSource, Record, Value
+from ..diagnostics.findings import Findings, Span
+from ..languages.python.modules import helper_name
+from .point import Point, live_events, nested_records, own_fields
+from .scan import scan
+from .uses import Call, Uses
 
 HAND_BUILT = "COV010"
 

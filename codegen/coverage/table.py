@@ -5,10 +5,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, timedelta
 from typing import Any
 
-from codegen.coverage.judge import Share, excuse_for
-from codegen.coverage.point import Measure, Point
-from codegen.findings import Findings
-from codegen.report import report
+from ..diagnostics.findings import Findings
+from ..diagnostics.report import report
+from .judge import Share, excuse_for
+from .point import Measure, Point
 
 _SUGGESTED_DAYS = 90
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePath
 
-from codegen.coverage.point import Point
-from codegen.findings import Findings, Span
-from codegen.users import Modules, Users
+from ..contract.users import Modules, Users
+from ..diagnostics.findings import Findings, Span
+from .point import Point
 
 STALE = "COV016"
 

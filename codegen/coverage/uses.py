@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from codegen.findings import Span
+from ..diagnostics.findings import Span
 
 Arguments = dict[str, str | None]
 """The arguments of a call by parameter: a constant as one would write it, or None for anything else."""

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from codegen.findings import Findings, Span
-from codegen.forms import VERSION
-from codegen.history.baseline import Baseline, read_baseline
-from codegen.history.normal import NormalFormError
-from codegen.versions import Version, parse_version
+from ..contract.forms import VERSION
+from ..contract.versions import Version, parse_version
+from ..diagnostics.findings import Findings, Span
+from .baseline import Baseline, read_baseline
+from .normal import NormalFormError
 
 FOLDER = "history"
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from codegen.history.normal import NormalFormError, from_plain, to_plain
-from codegen.model import Contract
+from ..contract.model import Contract
+from .normal import NormalFormError, from_plain, to_plain
 
 Shapes = dict[str, dict[str, str]]
 """By target and name: hashes of what a target made of an event, record or enum."""

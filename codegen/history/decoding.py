@@ -8,7 +8,7 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
-from codegen.errors import UsageError
+from ..diagnostics.errors import UsageError
 
 Decode = Callable[[bytes], Any]
 

@@ -3,8 +3,8 @@
 import json
 from collections.abc import Iterator
 
-from codegen.history.samples import sample_objects
-from codegen.model import Contract
+from ..contract.model import Contract
+from .samples import sample_objects
 
 
 def write_golden(contract: Contract) -> str:

@@ -9,10 +9,10 @@ from dataclasses import fields, is_dataclass
 from datetime import date
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from codegen import model
-from codegen.findings import Span
-from codegen.forms import VERSION
-from codegen.nodes import Bounds, Given
+from ..contract import model
+from ..contract.forms import VERSION
+from ..contract.nodes import Bounds, Given
+from ..diagnostics.findings import Span
 
 _CAPTURES: dict[str, model.Capture] = {"caller": model.FromCaller(), "context": model.FromContext()}
 _TYPES = (

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any
 
-from codegen.errors import CodegenError
-from codegen.model import EnumType, ListType, MapType, Primitive, RecordType, Type, Value
-from codegen.nodes import Bounds
+from ..contract.model import EnumType, ListType, MapType, Primitive, RecordType, Type, Value
+from ..contract.nodes import Bounds
+from ..diagnostics.errors import CodegenError
 
 _INT64 = Bounds(-(2**63), 2**63 - 1)
 _FLOATS = Bounds(-1.5e300, 1.5e300)

@@ -1,9 +1,9 @@
 """What targets make of a contract, in short: a hash for each event, record and enum."""
 
-from codegen.fingerprint import hash_text
-from codegen.history.baseline import Shapes
-from codegen.model import Contract
-from codegen.targets import arrow, sql, typescript
+from ..contract.model import Contract
+from ..output.fingerprint import hash_text
+from ..targets import arrow, sql, typescript
+from .baseline import Shapes
 
 # Those whose readers know columns and types by what was rendered, not by the contract.
 _TARGETS = (sql.TARGET, arrow.TARGET, typescript.TARGET)

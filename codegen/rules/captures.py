@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from codegen.model import Contract, Field, FromCaller, FromSource, Type
-from codegen.rules.rule import Breach
-from codegen.spec import ContractSpec
+from ..contract.model import Contract, Field, FromCaller, FromSource, Type
+from ..contract.spec import ContractSpec
+from .rule import Breach
 
 
 def check_origin(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:

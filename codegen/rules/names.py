@@ -4,12 +4,12 @@ import builtins
 import keyword
 from collections.abc import Iterable, Iterator
 
-from codegen.findings import Span
-from codegen.model import Contract, FromSource, Value
-from codegen.pycode.modules import STANDARD, STATIC, TAKEN_WORDS, names_of
-from codegen.rules.rule import Breach
-from codegen.spec import ContractSpec
-from codegen.targets import typescript
+from ..contract.model import Contract, FromSource, Value
+from ..contract.spec import ContractSpec
+from ..diagnostics.findings import Span
+from ..languages.python.modules import STANDARD, STATIC, TAKEN_WORDS, names_of
+from ..targets import typescript
+from .rule import Breach
 
 _KEYWORDS = frozenset([*keyword.kwlist, *keyword.softkwlist])
 _OF_PYTHON = _KEYWORDS | frozenset(dir(builtins))

@@ -4,11 +4,11 @@ import re
 from collections.abc import Iterator
 from datetime import date
 
-from codegen.model import Contract
-from codegen.promises import Step
-from codegen.rules.rule import Breach
-from codegen.spec import ContractSpec
-from codegen.versions import parse_version
+from ..contract.model import Contract
+from ..contract.promises import Step
+from ..contract.spec import ContractSpec
+from ..contract.versions import parse_version
+from .rule import Breach
 
 
 def check_steps(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from codegen.findings import Level, Span
-from codegen.model import Contract
-from codegen.spec import ContractSpec
+from ..contract.model import Contract
+from ..contract.spec import ContractSpec
+from ..diagnostics.findings import Level, Span
 
 
 class Breach(NamedTuple):

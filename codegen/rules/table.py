@@ -1,10 +1,10 @@
 """The table of rules."""
 
-from codegen.findings import Findings
-from codegen.model import Contract
-from codegen.rules import captures, enums, names, promises, retired, usage, values
-from codegen.rules.rule import Rule
-from codegen.spec import ContractSpec
+from ..contract.model import Contract
+from ..contract.spec import ContractSpec
+from ..diagnostics.findings import Findings
+from . import captures, enums, names, promises, retired, usage, values
+from .rule import Rule
 
 RULES: tuple[Rule, ...] = (
     Rule("NAM001", names.check_words),

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from codegen.model import Contract
-from codegen.rules.rule import Breach
-from codegen.spec import ContractSpec
+from ..contract.model import Contract
+from ..contract.spec import ContractSpec
+from .rule import Breach
 
 
 def check_unused(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:

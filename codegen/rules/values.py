@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-from codegen.fitting import find_misfit
-from codegen.model import Contract, EnumType, ListType, MapType, Primitive, RecordType, Type
-from codegen.patterns import find_flaw
-from codegen.rules.rule import Breach
-from codegen.similar import suggest
-from codegen.spec import ContractSpec
+from ..contract.fitting import find_misfit
+from ..contract.model import Contract, EnumType, ListType, MapType, Primitive, RecordType, Type
+from ..contract.patterns import find_flaw
+from ..contract.spec import ContractSpec
+from ..diagnostics.similar import suggest
+from .rule import Breach
 
 MAX_DEPTH = 2
 BARE_COUNT = "1"

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from codegen.model import (
+from ..contract.model import (
     Contract,
     EnumType,
     ListType,
@@ -12,13 +12,13 @@ from codegen.model import (
     Type,
     Value,
 )
-from codegen.output import Chunk, Output, Target
-from codegen.printable import environment
-from codegen.pycode.imports import import_block, names_used
-from codegen.pycode.modules import fields_name
-from codegen.pycode.quoting import Python, code, doc, ident, join, lit
-from codegen.quoting.columns import name_columns
-from codegen.quoting.wording import name_unit
+from ..languages.columns import name_columns
+from ..languages.printable import environment
+from ..languages.python.imports import import_block, names_used
+from ..languages.python.modules import fields_name
+from ..languages.python.quoting import Python, code, doc, ident, join, lit
+from ..languages.wording import name_unit
+from .target import Chunk, Output, Target
 
 _PATH = "arrow_schemas.py"
 _TEMPLATES = environment("arrow", Python)
@@ -43,7 +43,6 @@ TARGET = Target(
     root="tests",
     outputs=lambda contract: [_PATH],
     render=render,
-    sources=("pycode", "quoting"),
 )
 
 

@@ -3,9 +3,9 @@
 import json
 from collections.abc import Iterator
 
-from codegen.model import Contract
-from codegen.output import Chunk, Output, Target
-from codegen.schema import contract_schema
+from ..contract.model import Contract
+from ..contract.schema import contract_schema
+from .target import Chunk, Output, Target
 
 _FILE = "contract.schema.json"
 
@@ -26,5 +26,4 @@ TARGET = Target(
     root="specs",
     outputs=outputs,
     render=render,
-    sources=("schema.py", "spec.py", "spec_promises.py", "nodes.py", "forms.py"),
 )

@@ -4,8 +4,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from codegen.errors import QuotingError
-from codegen.model import (
+from ..contract.model import (
     Contract,
     Enum,
     EnumType,
@@ -16,9 +15,10 @@ from codegen.model import (
     Type,
     Value,
 )
-from codegen.nodes import Bounds
-from codegen.output import Chunk, Output, Target
-from codegen.quoting.wording import describe
+from ..contract.nodes import Bounds
+from ..diagnostics.errors import QuotingError
+from ..languages.wording import describe
+from .target import Chunk, Output, Target
 
 Schema = dict[str, Any]
 
@@ -45,7 +45,6 @@ TARGET = Target(
     root="package",
     outputs=lambda contract: [_PATH],
     render=render,
-    sources=("quoting",),
 )
 
 

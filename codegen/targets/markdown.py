@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 
-from codegen.model import Contract, Enum, Event, Family, Record
-from codegen.output import Chunk, Output, Target
-from codegen.printable import environment
-from codegen.pycode.modules import helper_name
-from codegen.quoting.markdown import Markdown, code, join, span, text
-from codegen.reference.cells import explain
-from codegen.reference.tables import tabulate, tabulate_reserved, tabulate_values
-from codegen.reference.users import NamedUsers
+from ..contract.model import Contract, Enum, Event, Family, Record
+from ..languages.markdown.cells import explain
+from ..languages.markdown.quoting import Markdown, code, join, span, text
+from ..languages.markdown.tables import tabulate, tabulate_reserved, tabulate_values
+from ..languages.markdown.users import NamedUsers
+from ..languages.printable import environment
+from ..languages.python.modules import helper_name
+from .target import Chunk, Output, Target
 
 _PATH = "telemetry.md"
 _TEMPLATES = environment("markdown", Markdown)
@@ -25,7 +25,6 @@ TARGET = Target(
     root="docs",
     outputs=lambda contract: [_PATH],
     render=render,
-    sources=("quoting", "reference"),
 )
 
 

@@ -3,25 +3,25 @@
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
-from codegen.model import Contract, Event, Family, Record, Value
-from codegen.output import Chunk, Later, Output, Target
-from codegen.printable import environment
-from codegen.pycode.event_views import EnvelopeView, EventView
-from codegen.pycode.imports import import_block, import_order
-from codegen.pycode.modules import STATIC, fields_name, find_homes
-from codegen.pycode.quoting import Python, code, doc, ident, join, lit
-from codegen.pycode.syntax import read_syntax
-from codegen.pycode.upcasting import UpcastView, view_reserved
-from codegen.pycode.views import EnumView, RecordView, SourceView, view_record
-from codegen.pycode.wire import view_wire
-from codegen.pycode.wire_views import (
+from ..contract.model import Contract, Event, Family, Record, Value
+from ..contract.versions import parse_version
+from ..languages.printable import environment
+from ..languages.python.event_views import EnvelopeView, EventView
+from ..languages.python.imports import import_block, import_order
+from ..languages.python.modules import STATIC, fields_name, find_homes
+from ..languages.python.quoting import Python, code, doc, ident, join, lit
+from ..languages.python.syntax import read_syntax
+from ..languages.python.upcasting import UpcastView, view_reserved
+from ..languages.python.views import EnumView, RecordView, SourceView, view_record
+from ..languages.python.wire import view_wire
+from ..languages.python.wire_views import (
     EnumWireView,
     EventWireView,
     WireNames,
     field_info,
     view_record_wire,
 )
-from codegen.versions import parse_version
+from .target import Chunk, Later, Output, Target
 
 Chunks = Callable[[], Iterable[Chunk]]
 
@@ -48,7 +48,7 @@ def outputs(contract: Contract) -> Iterator[str]:
         yield f"{family.name}_wire.py"
 
 
-TARGET = Target(name="python", root="package", outputs=outputs, render=render, sources=("pycode",))
+TARGET = Target(name="python", root="package", outputs=outputs, render=render)
 
 
 def _modules(contract: Contract) -> Iterator[tuple[str, str, Chunks]]:

@@ -7,14 +7,14 @@ are looked up one by one instead.
 
 from collections.abc import Iterable, Iterator
 
-from codegen.model import Contract, Envelope, Event, Type, Value
-from codegen.output import Chunk, Output, Target
-from codegen.printable import environment
-from codegen.quoting.columns import name_columns
-from codegen.quoting.sql import Sql, code, comment, join, lit, name
-from codegen.quoting.wording import describe
-from codegen.sqlcode.reading import literal, look_up
-from codegen.sqlcode.types import call, declare, is_loose, keys, spell
+from ..contract.model import Contract, Envelope, Event, Type, Value
+from ..languages.columns import name_columns
+from ..languages.printable import environment
+from ..languages.sql.quoting import Sql, code, comment, join, lit, name
+from ..languages.sql.reading import literal, look_up
+from ..languages.sql.types import call, declare, is_loose, keys, spell
+from ..languages.wording import describe
+from .target import Chunk, Output, Target
 
 _PATH = "views.sql"
 _TEMPLATES = environment("sql", Sql)
@@ -33,7 +33,6 @@ TARGET = Target(
     root="package",
     outputs=lambda contract: [_PATH],
     render=render,
-    sources=("quoting", "sqlcode"),
 )
 
 

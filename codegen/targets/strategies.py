@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from codegen.model import (
+from ..contract.model import (
     Contract,
     EnumType,
     Event,
@@ -14,12 +14,12 @@ from codegen.model import (
     Type,
     Value,
 )
-from codegen.nodes import Bounds
-from codegen.output import Chunk, Output, Target
-from codegen.printable import environment
-from codegen.pycode.imports import import_block, names_used
-from codegen.pycode.modules import fields_name, find_homes
-from codegen.pycode.quoting import Python, code, doc, ident, join, lit
+from ..contract.nodes import Bounds
+from ..languages.printable import environment
+from ..languages.python.imports import import_block, names_used
+from ..languages.python.modules import fields_name, find_homes
+from ..languages.python.quoting import Python, code, doc, ident, join, lit
+from .target import Chunk, Output, Target
 
 _PATH = "strategies.py"
 _TEMPLATES = environment("strategies", Python)
@@ -51,7 +51,6 @@ TARGET = Target(
     root="tests",
     outputs=lambda contract: [_PATH],
     render=render,
-    sources=("pycode",),
 )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator
 from importlib import import_module
 
-from codegen.output import Target
+from .target import Target
 
 NAMES = (
     "python",
@@ -21,5 +21,5 @@ def load_targets(wanted: Collection[str] = ()) -> Iterator[Target]:
     """Import the targets that are wanted, or all; the others would cost time for nothing."""
     for name in NAMES:
         if not wanted or name in wanted:
-            target: Target = import_module(f"codegen.targets.{name}").TARGET
+            target: Target = import_module(f".{name}", __package__).TARGET
             yield target

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from codegen.model import (
+from ..contract.model import (
     Contract,
     EnumType,
     ListType,
@@ -12,10 +12,10 @@ from codegen.model import (
     Type,
     Value,
 )
-from codegen.output import Chunk, Output, Target
-from codegen.printable import environment
-from codegen.quoting.typescript import TypeScript, code, doc, key, lit, name
-from codegen.quoting.wording import describe
+from ..languages.printable import environment
+from ..languages.typescript import TypeScript, code, doc, key, lit, name
+from ..languages.wording import describe
+from .target import Chunk, Output, Target
 
 NAMES = ("VERSION", "NonFinite", "Envelope", "Line")
 """Types that the module has whatever the contract says."""
@@ -35,7 +35,6 @@ TARGET = Target(
     root="package",
     outputs=lambda contract: [_PATH],
     render=render,
-    sources=("quoting",),
 )
 
 

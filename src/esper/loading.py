@@ -5,7 +5,7 @@ from pathlib import Path
 from torch import nn
 
 from esper.nissa.runs import resolve
-from esper.tolaria.saved import load_model
+from esper.tolaria.training.model_file import load_model
 
 
 def load(run: str | Path, *, run_dir: str | Path = "runs", device: str = "cpu") -> nn.Module:

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from codegen import formatting
-from codegen.layout import PROJECT
+from codegen.output import formatting
+from codegen.output.layout import PROJECT
 from tests.codegen.tiny import tiny
 
 

@@ -4,7 +4,7 @@ import ast
 
 import pytest
 
-from codegen.layout import PROJECT
+from codegen.output.layout import PROJECT
 from esper._generated.registry import EVENTS
 
 PAYLOADS = {payload.__name__ for payload in EVENTS.values()}

@@ -14,14 +14,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from codegen.bind import Binder
-from codegen.findings import Findings
-from codegen.gate import Gate
-from codegen.load import parse
-from codegen.model import EnumType, ListType, MapType, Primitive, RecordType
-from codegen.resolve import resolve
+from codegen.contract.bind import Binder
+from codegen.contract.load import parse
+from codegen.contract.model import EnumType, ListType, MapType, Primitive, RecordType
+from codegen.contract.resolve import resolve
+from codegen.contract.spec import ContractSpec
+from codegen.diagnostics.findings import Findings
+from codegen.output.gate import Gate
 from codegen.rules.table import judge
-from codegen.spec import ContractSpec
 from codegen.targets.python import render
 from tests.codegen.random_contracts import broken_contracts, contracts, to_yaml
 

@@ -2,12 +2,12 @@
 
 from textwrap import indent
 
-from codegen.bind import Binder
-from codegen.findings import Findings
-from codegen.load import parse
-from codegen.resolve import resolve
+from codegen.contract.bind import Binder
+from codegen.contract.load import parse
+from codegen.contract.resolve import resolve
+from codegen.contract.spec import ContractSpec
+from codegen.diagnostics.findings import Findings
 from codegen.rules.table import judge
-from codegen.spec import ContractSpec
 
 _TOP = """\
 version: 1.2.0

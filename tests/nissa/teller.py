@@ -23,7 +23,7 @@ from esper._generated.lifecycle import (
 )
 from esper._generated.records import GovernorReport, SnapshotInfo
 from esper._generated.run import emit_epoch_completed, emit_run_finished, emit_run_started
-from esper.tolaria.reports import EpochReport, RunDescription, RunResult
+from esper.tolaria.training.reports import EpochReport, RunDescription, RunResult
 
 
 @dataclass

@@ -4,8 +4,8 @@ import math
 import random
 from collections.abc import Callable, Iterator
 
-from esper.tolaria.detector import Detector
-from esper.tolaria.verdict import Verdict
+from esper.tolaria.detection.detector import Detector
+from esper.tolaria.detection.verdict import Verdict
 
 GUESS = math.log(10)
 

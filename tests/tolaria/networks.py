@@ -6,9 +6,9 @@ from torch import Tensor, nn
 
 from esper.kasmina.gates import QualityGates
 from esper.kasmina.slot import SeedSlot
-from esper.tolaria.companions import Companions
-from esper.tolaria.inventory import Inventory
-from esper.tolaria.snapshot import Snapshot, SnapshotStore
+from esper.tolaria.snapshots.companions import Companions
+from esper.tolaria.snapshots.inventory import Inventory
+from esper.tolaria.snapshots.store import Snapshot, SnapshotStore
 
 FLOATS = [torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.complex64]
 DTYPES = [*FLOATS, torch.int64, torch.uint8, torch.bool]

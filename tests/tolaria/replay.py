@@ -12,10 +12,10 @@ from typing import Any
 
 from torch import nn
 
-from esper.tolaria.detector import SigmaDetector
-from esper.tolaria.escalation import EscalationConfig
+from esper.tolaria.detection.detector import SigmaDetector
 from esper.tolaria.governor import TolariaGovernor
-from esper.tolaria.governor_config import GovernorConfig
+from esper.tolaria.recovery.config import GovernorConfig
+from esper.tolaria.recovery.escalation import EscalationConfig
 from tests.kasmina.replay import read_scenarios
 
 PATIENT = GovernorConfig(escalation=EscalationConfig(budget=1_000_000))

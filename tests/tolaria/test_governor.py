@@ -15,12 +15,12 @@ from esper._generated.governor import (
     GovernorStoppedPayload,
 )
 from esper.leyline.errors import SnapshotError
-from esper.tolaria import vault
-from esper.tolaria.detector import SigmaDetector
-from esper.tolaria.escalation import EscalationConfig
-from esper.tolaria.finite import NotFiniteError
+from esper.tolaria.detection.detector import SigmaDetector
 from esper.tolaria.governor import TolariaGovernor
-from esper.tolaria.governor_config import GovernorConfig
+from esper.tolaria.recovery.config import GovernorConfig
+from esper.tolaria.recovery.escalation import EscalationConfig
+from esper.tolaria.snapshots import buffers as vault
+from esper.tolaria.snapshots.finite import NotFiniteError
 from tests.tolaria.disk import through_disk
 from tests.tolaria.ear import Ear
 from tests.tolaria.networks import dense_net, same, scramble, state_of

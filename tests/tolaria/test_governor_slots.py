@@ -9,10 +9,10 @@ from esper._generated.enums import SeedStage
 from esper._generated.governor import GovernorRollbackPayload, GovernorSnapshotPayload
 from esper._generated.lifecycle import SeedPrunedPayload
 from esper.leyline.lifecycle import has_seed
-from esper.tolaria.detector import SigmaDetector
-from esper.tolaria.escalation import EscalationConfig
+from esper.tolaria.detection.detector import SigmaDetector
 from esper.tolaria.governor import TolariaGovernor
-from esper.tolaria.governor_config import GovernorConfig
+from esper.tolaria.recovery.config import GovernorConfig
+from esper.tolaria.recovery.escalation import EscalationConfig
 from tests.tolaria.curves import healthy_losses
 from tests.tolaria.ear import Ear
 from tests.tolaria.networks import SlottedNet, fossilise, same, scramble, state_of

@@ -20,10 +20,10 @@ from esper._generated.governor import (
     GovernorStoppedPayload,
 )
 from esper.leyline.errors import SnapshotError
-from esper.tolaria import vault
-from esper.tolaria.escalation import EscalationConfig
 from esper.tolaria.governor import TolariaGovernor
-from esper.tolaria.governor_config import GovernorConfig
+from esper.tolaria.recovery.config import GovernorConfig
+from esper.tolaria.recovery.escalation import EscalationConfig
+from esper.tolaria.snapshots import buffers as vault
 from tests.tolaria.curves import healthy_losses
 from tests.tolaria.disk import through_disk
 from tests.tolaria.ear import Ear

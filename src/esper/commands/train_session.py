@@ -26,9 +26,9 @@ from esper.nissa.rewind import rewind
 from esper.nissa.runs import create_run, resolve
 from esper.nissa.sinks.progress import ProgressSink
 from esper.tamiyo.heuristic import HeuristicPolicy
-from esper.tolaria.checkpoint import Checkpoints
-from esper.tolaria.run import Resumption, run_task
 from esper.tolaria.tasks.registry import get_task
+from esper.tolaria.training.checkpoint import Checkpoints
+from esper.tolaria.training.run import Resumption, run_task
 
 _EXIT_CODES = {
     RunOutcome.COMPLETED: 0,

@@ -6,9 +6,9 @@ import torch
 
 from esper.commands.settings import RunSettings
 from esper.leyline.errors import UsageError
-from esper.tolaria.config import TrainConfig
-from esper.tolaria.faults import parse_fault
 from esper.tolaria.tasks.registry import get_task
+from esper.tolaria.training.config import TrainConfig
+from esper.tolaria.training.faults import parse_fault
 
 _ONLY_AT_START = ("task", "seed", "detector", "inject_fault", "no_baseline", "keep_checkpoints")
 

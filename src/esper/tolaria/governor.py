@@ -19,17 +19,17 @@ from esper._generated.enums import LossSeries, Severity
 from esper._generated.records import GovernorReport, SnapshotInfo, StopReport
 from esper.leyline.channel import SILENT
 from esper.leyline.errors import SnapshotError
-from esper.tolaria import stop_record
-from esper.tolaria.brake import LearningRateBrake
-from esper.tolaria.companions import Companions, Stateful
-from esper.tolaria.detector import Detector
-from esper.tolaria.governor_config import GovernorConfig
-from esper.tolaria.optimizer_state import optimizers_by_name
-from esper.tolaria.recovery import Recovery
-from esper.tolaria.robust import EPOCH_LIMITS, RobustDetector
-from esper.tolaria.scalars import to_floats
-from esper.tolaria.step_judge import StepJudge
-from esper.tolaria.verdict import Verdict, final_verdict, weights_verdict
+from esper.tolaria.detection.detector import Detector
+from esper.tolaria.detection.robust import EPOCH_LIMITS, RobustDetector
+from esper.tolaria.detection.scalars import to_floats
+from esper.tolaria.detection.step_judge import StepJudge
+from esper.tolaria.detection.verdict import Verdict, final_verdict, weights_verdict
+from esper.tolaria.recovery import stop_record
+from esper.tolaria.recovery.config import GovernorConfig
+from esper.tolaria.recovery.learning_rate_scaling import LearningRateBrake
+from esper.tolaria.recovery.recovery import Recovery
+from esper.tolaria.snapshots.companions import Companions, Stateful
+from esper.tolaria.snapshots.optimizer_state import optimizers_by_name
 
 
 class TolariaGovernor:

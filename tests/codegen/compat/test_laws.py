@@ -8,10 +8,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from codegen.compile import compile_contract
-from codegen.findings import Findings
+from codegen.diagnostics.findings import Findings
 from codegen.history.golden import write_golden
 from codegen.history.normal import from_plain, to_plain
-from codegen.layout import our_layout
+from codegen.output.layout import our_layout
 from esper._generated.codec import decode_line, encode_line
 from tests.codegen.compat.zoo import compare, decoder, generate, spell
 

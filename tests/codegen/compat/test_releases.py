@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from codegen.sqlcode import types
+from codegen.languages.sql import types
 from tests.codegen.compat.zoo import (
     EVERYTHING,
     LAYOUT,

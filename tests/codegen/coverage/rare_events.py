@@ -17,9 +17,9 @@ from esper.leyline.errors import SnapshotError
 from esper.nissa.hub import Hub
 from esper.nissa.log import RunLog
 from esper.nissa.runs import create_run
-from esper.tolaria.escalation import EscalationConfig
 from esper.tolaria.governor import TolariaGovernor
-from esper.tolaria.governor_config import GovernorConfig
+from esper.tolaria.recovery.config import GovernorConfig
+from esper.tolaria.recovery.escalation import EscalationConfig
 
 
 def main(run_dir):

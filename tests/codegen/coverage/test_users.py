@@ -6,9 +6,9 @@ import shutil
 import pytest
 
 from codegen.__main__ import main
+from codegen.contract.users import Users
 from codegen.coverage.users import judge_record
-from codegen.findings import Findings
-from codegen.users import Users
+from codegen.diagnostics.findings import Findings
 
 
 @pytest.fixture

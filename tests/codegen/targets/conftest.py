@@ -14,11 +14,11 @@ import pyarrow
 import pytest
 
 from codegen.compile import compile_contract
-from codegen.findings import Findings
-from codegen.layout import Layout, our_layout
-from codegen.model import Contract
-from codegen.render import render
-from codegen.settings import Settings
+from codegen.contract.model import Contract
+from codegen.diagnostics.findings import Findings
+from codegen.output.layout import Layout, our_layout
+from codegen.output.render import render
+from codegen.output.settings import Settings
 
 EVERYTHING = Path(__file__).parent / "everything.yaml"
 

@@ -6,9 +6,9 @@ from itertools import pairwise
 import pytest
 from markdown_it import MarkdownIt
 
-from codegen.model import FromSource
+from codegen.contract.model import FromSource
+from codegen.contract.users import Users
 from codegen.targets.markdown import render
-from codegen.users import Users
 
 PARSER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 

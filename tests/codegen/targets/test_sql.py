@@ -6,7 +6,7 @@ import duckdb
 import pytest
 
 from codegen.compile import compile_contract
-from codegen.findings import Findings
+from codegen.diagnostics.findings import Findings
 from codegen.targets import sql
 from esper._generated.telemetry import emit_telemetry_rejected
 from esper.nissa.hub import Hub

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from codegen.errors import UnprintableError
-from codegen.layout import PROJECT
-from codegen.printable import TEMPLATES, Printable, environment
-from codegen.pycode.quoting import Python
-from codegen.quoting.markdown import Markdown
-from codegen.quoting.sql import Sql
-from codegen.quoting.typescript import TypeScript
+from codegen.diagnostics.errors import UnprintableError
+from codegen.languages.markdown.quoting import Markdown
+from codegen.languages.printable import TEMPLATES, Printable, environment
+from codegen.languages.python.quoting import Python
+from codegen.languages.sql.quoting import Sql
+from codegen.languages.typescript import TypeScript
+from codegen.output.layout import PROJECT
 from codegen.targets.table import load_targets
 
 LANGUAGES: dict[str, type[Printable]] = {

@@ -11,7 +11,7 @@ from esper._generated.records import SeedStatus
 from esper._generated.run import emit_epoch_completed
 from esper.nissa.hub import Hub
 from esper.nissa.sinks.progress import ProgressSink
-from esper.tolaria.reports import EpochReport
+from esper.tolaria.training.reports import EpochReport
 
 SEED = SeedStatus(
     slot_id="r0c0",

@@ -7,7 +7,7 @@ from torch import nn
 
 from esper.kasmina.hosts.cnn import CNNHost
 from esper.leyline.errors import MissingExtraError
-from esper.tolaria.task import Samples, Task
+from esper.tolaria.tasks.task import Samples, Task
 
 _NUM_CLASSES = 10
 _VALIDATION_SHARE = 0.2

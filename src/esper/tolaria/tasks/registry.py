@@ -1,8 +1,8 @@
 """The tasks by name."""
 
 from esper.leyline.errors import UsageError
-from esper.tolaria.task import Task
 from esper.tolaria.tasks.digits import DIGITS
+from esper.tolaria.tasks.task import Task
 
 TASKS = {task.name: task for task in (DIGITS,)}
 

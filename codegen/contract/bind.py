@@ -1,0 +1,221 @@
+"""Reads located values as the classes of `spec`, and notes everything that does not fit."""
+
+import types
+from collections.abc import Iterator
+from collections.abc import Mapping as Names
+from dataclasses import MISSING, Field, dataclass, fields
+from functools import cache
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from ..diagnostics.findings import Findings, Span
+from ..diagnostics.similar import suggest
+from .forms import Form
+from .load import Entry, Mapping, Scalar, Sequence, Value
+from .nodes import Bounds, Given, Key, Node
+
+_NodeType = TypeVar("_NodeType", bound=Node)
+_ABSENT: Any = object()
+_NODE_FIELDS = {"name", "span", "spans"}
+_TYPE_WORDS = {int: "an integer", float: "a number", bool: "true or false", str: "a text"}
+
+
+@dataclass(frozen=True, slots=True)
+class BoundKey:
+    """A key of a node class, ready for use: its name in the file, its attribute, and what it holds."""
+
+    name: str
+    attribute: str
+    annotation: Any
+    says: Key
+    is_required: bool
+
+
+@cache
+def keys_of(cls: type[Node]) -> Names[str, BoundKey]:
+    """List the keys that a node class knows, by their names in the file."""
+    hints = get_type_hints(cls, include_extras=True)
+    keys = [
+        _describe(field, hints[field.name])
+        for field in fields(cls)
+        if field.name not in _NODE_FIELDS
+    ]
+    return {key.name: key for key in keys}
+
+
+def _describe(field: "Field[Any]", hint: Any) -> BoundKey:
+    annotation, says = get_args(hint)
+    return BoundKey(
+        name=field.name.removesuffix("_"),
+        attribute=field.name,
+        annotation=unwrap_optional(annotation),
+        says=says,
+        is_required=field.default is MISSING,
+    )
+
+
+def unwrap_optional(annotation: Any) -> Any:
+    """Return T for T | None: a key that may be left out still has a type."""
+    if get_origin(annotation) in (types.UnionType, Union):
+        rest = [arg for arg in get_args(annotation) if arg is not types.NoneType]
+        return rest[0] if len(rest) == 1 else annotation
+    return annotation
+
+
+class Binder:
+    """Binds values to node classes; what cannot be bound is left out, and its name kept in `broken`."""
+
+    def __init__(self, findings: Findings) -> None:
+        self._findings = findings
+        self.broken: set[str] = set()
+
+    def bind(
+        self, cls: type[_NodeType], value: Value, name: str = "", span: Span | None = None
+    ) -> _NodeType | None:
+        """Read `value` as a `cls`; None, with findings, when a required key is missing or wrong.
+
+        What has a name is found at its name (`span`), what has none where it begins.
+        """
+        if not isinstance(value, Mapping):
+            self._findings.add(value.span, "FORM001", f"{name or 'this'} must be a mapping of keys")
+            return None
+        keys = keys_of(cls)  # type: ignore[arg-type]  # a class is hashable
+        bound: dict[str, Any] = {}
+        for entry in value.entries:
+            key = keys.get(entry.key)
+            if key is None:
+                self._refuse_key(entry, keys)
+                continue
+            item = self._read(key, entry)
+            if item is not _ABSENT:
+                bound[key.attribute] = item
+        place = span or value.span
+        self._find_missing(keys, value, name, place)
+        if any(key.is_required and key.attribute not in bound for key in keys.values()):
+            return None
+        return cls(name=name, span=place, spans=dict(_places(value)), **bound)
+
+    def _refuse_key(self, entry: Entry, keys: Names[str, BoundKey]) -> None:
+        hint = suggest(entry.key, keys) or f"the keys here are: {', '.join(keys)}"
+        if " " in entry.key:
+            hint = "a text with a comma in it is quoted"
+        self._findings.add(entry.span, "FORM002", f'unknown key "{entry.key}"', hint)
+
+    def _find_missing(
+        self, keys: Names[str, BoundKey], value: Mapping, name: str, place: Span
+    ) -> None:
+        given = {entry.key for entry in value.entries}
+        for key in keys.values():
+            if key.is_required and key.name not in given:
+                owner = f"{name} lacks" if name else "the contract lacks"
+                self._findings.add(place, "FORM003", f'{owner} "{key.name}": {key.says.doc}')
+
+    def _read(self, key: BoundKey, entry: Entry) -> Any:
+        annotation, value = key.annotation, entry.value
+        if annotation is Given:
+            return Given(to_plain(value))
+        if annotation is Bounds:
+            return self._read_bounds(entry)
+        if isinstance(annotation, type) and issubclass(annotation, Node):
+            node = self.bind(annotation, value, entry.key)
+            return _ABSENT if node is None else node
+        if get_origin(annotation) is tuple:
+            item = get_args(annotation)[0]
+            if item is str:
+                return self._read_list(key, entry)
+            return self._read_named(item, key, entry)
+        if get_origin(annotation) is Literal:
+            return self._read_choice(get_args(annotation), entry)
+        return self._read_scalar(annotation, key.says.form, entry.key, value)
+
+    def _read_named(self, cls: type[Node], key: BoundKey, entry: Entry) -> Any:
+        if not isinstance(entry.value, Mapping):
+            self._findings.add(
+                entry.value.span, "FORM001", f"{entry.key} must be a mapping of names"
+            )
+            return _ABSENT
+        nodes = []
+        for item in entry.value.entries:
+            if key.says.names is not None and not key.says.names.fits(item.key):
+                self._refuse_text(item.span, "this name", key.says.names, item.key)
+                self.broken.add(item.key)
+                continue
+            node = self.bind(cls, item.value, item.key, item.span)
+            if node is None:
+                self.broken.add(item.key)
+            else:
+                nodes.append(node)
+        return tuple(nodes)
+
+    def _read_list(self, key: BoundKey, entry: Entry) -> Any:
+        if not isinstance(entry.value, Sequence):
+            self._findings.add(entry.value.span, "FORM001", f"{entry.key} must be a list")
+            return _ABSENT
+        items = [
+            self._read_scalar(str, key.says.form, entry.key, item) for item in entry.value.items
+        ]
+        return tuple(item for item in items if item is not _ABSENT)
+
+    def _read_choice(self, choices: tuple[str, ...], entry: Entry) -> Any:
+        value = to_plain(entry.value)
+        if value in choices:
+            return value
+        hint = suggest(str(value), choices)
+        message = f"{entry.key} must be one of {', '.join(choices)}, got {quote(value)}"
+        self._findings.add(entry.value.span, "FORM004", message, hint)
+        return _ABSENT
+
+    def _read_bounds(self, entry: Entry) -> Any:
+        value = to_plain(entry.value)
+        if isinstance(value, list) and len(value) == 2 and all(_is_bound(item) for item in value):
+            return Bounds(*value)
+        message = f"{entry.key} must be [least, greatest], numbers or null, got {quote(value)}"
+        self._findings.add(entry.value.span, "FORM004", message)
+        return _ABSENT
+
+    def _read_scalar(self, cls: type, form: Form | None, name: str, value: Value) -> Any:
+        plain = to_plain(value)
+        if cls is float and type(plain) is int:
+            plain = float(plain)
+        if type(plain) is not cls:
+            message = f"{name} must be {_TYPE_WORDS[cls]}, got {quote(plain)}"
+            self._findings.add(value.span, "FORM004", message)
+            return _ABSENT
+        if form is not None and isinstance(plain, str) and not form.fits(plain):
+            self._refuse_text(value.span, name, form, plain)
+            return _ABSENT
+        return plain
+
+    def _refuse_text(self, span: Span, name: str, form: Form, text: str) -> None:
+        message = f"{name} must be {form.words} of at most {form.max_length} characters, got {quote(text)}"
+        self._findings.add(span, "FORM005", message)
+
+
+def to_plain(value: Value) -> Any:
+    """Strip places off: the value as Python's scalars, lists and dicts."""
+    if isinstance(value, Scalar):
+        return value.value
+    if isinstance(value, Sequence):
+        return [to_plain(item) for item in value.items]
+    return {entry.key: to_plain(entry.value) for entry in value.entries}
+
+
+def quote(value: object) -> str:
+    """Show a value in a message as it would stand in the file, shortened."""
+    words: dict[object, str] = {True: "true", False: "false", None: "null"}
+    if value is None or isinstance(value, bool):
+        return words[value]
+    text = f'"{value}"' if isinstance(value, str) else str(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _places(value: Mapping) -> Iterator[tuple[str, Span]]:
+    """Tell where the value of each key is, and each item of the lists among them."""
+    for entry in value.entries:
+        yield entry.key, entry.value.span
+        if isinstance(entry.value, Sequence):
+            for index, item in enumerate(entry.value.items):
+                yield f"{entry.key}[{index}]", item.span
+
+
+def _is_bound(value: object) -> bool:
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))

@@ -1,0 +1,72 @@
+"""Whether a value as it stands in a contract fits the value that it is put in for."""
+
+import re
+
+from .model import EnumType, ListType, MapType, Primitive, RecordType, Type, Value
+from .nodes import Bounds
+
+
+def find_misfit(value: Value, plain: object) -> str | None:
+    """Return what is wrong with `plain` as the value, to follow its name; None when it fits."""
+    if plain is None:
+        return None if value.nullable else "must not be null; say nullable: true"
+    if isinstance(plain, list | dict | str) and isinstance(
+        value.type, ListType | MapType | Primitive
+    ):
+        misfit = _check_bounds(value.length, len(plain), "length")
+        if misfit:
+            return misfit
+    return _find_misfit(value, value.type, plain)
+
+
+def _find_misfit(value: Value, of: Type, plain: object) -> str | None:
+    match of:
+        case Primitive("bool"):
+            return None if isinstance(plain, bool) else f"must be true or false, got {plain}"
+        case Primitive("int" | "float" as name):
+            return _check_number(value, name, plain)
+        case Primitive():
+            return _check_text(value, plain)
+        case EnumType(enum):
+            names = [member.name for member in enum.members]
+            return None if plain in names else f"must be one of {', '.join(names)}, got {plain}"
+        case RecordType():
+            return f"cannot be written here, got {plain}"
+        case ListType(item):
+            if not isinstance(plain, list):
+                return f"must be a list, got {plain}"
+            if plain and isinstance(item, MapType):
+                return f"cannot be written here, got {plain}"
+            misfits = [_find_misfit(value, item, one) for one in plain]
+            return next((misfit for misfit in misfits if misfit), None)
+        case MapType():
+            return None if plain == {} else f"must be {{}}, got {plain}"
+
+
+def _check_number(value: Value, name: str, plain: object) -> str | None:
+    if isinstance(plain, bool) or not isinstance(plain, int if name == "int" else int | float):
+        return f"must be {name}, got {plain}"
+    return _check_bounds(value.range, plain, "value")
+
+
+def _check_text(value: Value, plain: object) -> str | None:
+    if not isinstance(plain, str):
+        return f"must be str, got {plain}"
+    if value.pattern is not None:
+        try:
+            if not re.fullmatch(value.pattern, plain):
+                return f"must match {value.pattern}, got {plain}"
+        except (re.error, OverflowError):
+            # The pattern has a finding of its own.
+            return None
+    return None
+
+
+def _check_bounds(bounds: Bounds | None, number: float, what: str) -> str | None:
+    if bounds is None:
+        return None
+    if bounds.low is not None and number < bounds.low:
+        return f"must have a {what} of at least {bounds.low}, got {number}"
+    if bounds.high is not None and number > bounds.high:
+        return f"must have a {what} of at most {bounds.high}, got {number}"
+    return None

@@ -1,0 +1,148 @@
+"""What the names in a contract mean: types, and the records among them, resolved when they are first asked for."""
+
+from collections.abc import Container, Iterable
+from dataclasses import fields
+from typing import Any, get_args
+
+from ..diagnostics.findings import Findings, Span
+from ..diagnostics.similar import suggest
+from . import model
+from .nodes import Node, Stability
+from .spec import ContractSpec, EnumSpec, MemberSpec, RecordSpec, ReservedSpec, ValueSpec
+
+MAX_RECORD_DEPTH = 8
+
+_PRIMITIVES: dict[str, model.Type] = {
+    name: model.Primitive(name) for name in get_args(model.PrimitiveName)
+}
+_COPIED = {field.name for field in fields(model.Value)} & {
+    field.name for field in fields(ValueSpec)
+}
+_COPIED -= {"type", "wire", "stability", "owner"}
+
+
+class Scope:
+    """The types of a contract by name; what is not found is a finding."""
+
+    def __init__(self, spec: ContractSpec, broken: set[str], findings: Findings) -> None:
+        self._broken = broken
+        self._findings = findings
+        self._owner = spec.owner
+        self._record_specs = {record.name: record for record in spec.records}
+        self._under_way: list[str] = []
+        self.enums = tuple(_to_enum(enum) for enum in spec.enums)
+        self.records: dict[str, model.Record] = {}
+        self._types = _PRIMITIVES | {enum.name: model.EnumType(enum) for enum in self.enums}
+
+    def find(
+        self, kind: str, name: str, known: Container[str], span: Span, all_known: Iterable[str]
+    ) -> bool:
+        """Tell whether `name` is known; if not, and if it is not known to be broken, say so."""
+        if name in known:
+            return True
+        if name not in self._broken:
+            candidates = list(all_known)
+            hint = suggest(name, candidates) or f"there are: {', '.join(candidates) or 'none'}"
+            self._findings.add(span, "REF001", f'unknown {kind} "{name}"', hint)
+        return False
+
+    def find_record(self, name: str, span: Span) -> model.Record | None:
+        """Return the record called `name`."""
+        if not self.find("record", name, self._record_specs, span, self._record_specs):
+            return None
+        return self._resolve_record(name, span)
+
+    def resolve_value(
+        self, spec: ValueSpec, stability: Stability, owner: str | None = None
+    ) -> dict[str, Any] | None:
+        """Return what a model.Value of `spec` is made of; None when its type is unknown."""
+        of = self._resolve_type(spec)
+        if of is None:
+            return None
+        return {name: getattr(spec, name) for name in _COPIED} | {
+            "type": of,
+            "wire": spec.wire or spec.name,
+            "stability": spec.stability or stability,
+            "owner": spec.owner or owner or self._owner,
+        }
+
+    def resolve_values(
+        self, specs: Iterable[ValueSpec], stability: Stability
+    ) -> Iterable[model.Value]:
+        """Resolve the fields of a record or of the envelope, leaving out what is unknown."""
+        for spec in specs:
+            parts = self.resolve_value(spec, stability)
+            if parts is not None:
+                yield model.Value(**parts)
+
+    def _resolve_type(self, spec: ValueSpec) -> model.Type | None:
+        name = spec.type.rstrip("[]{}")
+        of = self._look_up(name, spec.at("type"))
+        # The suffixes read from the inside out: int[]{} is a map of lists.
+        suffixes = spec.type[len(name) :]
+        for suffix in suffixes[::2]:
+            if of is not None:
+                of = model.ListType(of) if suffix == "[" else model.MapType(of)
+        return of
+
+    def _look_up(self, name: str, span: Span) -> model.Type | None:
+        if name in self._record_specs:
+            record = self._resolve_record(name, span)
+            return model.RecordType(record) if record else None
+        known = self._types
+        all_known = (*self._types, *self._record_specs)
+        return known[name] if self.find("type", name, known, span, all_known) else None
+
+    def _resolve_record(self, name: str, span: Span) -> model.Record | None:
+        if name in self.records:
+            return self.records[name]
+        path = " -> ".join([*self._under_way, name])
+        if name in self._under_way:
+            self._findings.add(span, "REF003", f"a record cannot hold itself: {path}", "hold an id")
+            return None
+        if len(self._under_way) == MAX_RECORD_DEPTH:
+            message = f"records are nested at most {MAX_RECORD_DEPTH} levels deep: {path}"
+            self._findings.add(span, "REF004", message, "hold an id")
+            return None
+        self._under_way.append(name)
+        record = self._build_record(self._record_specs[name])
+        self._under_way.pop()
+        # In the order in which they are finished, each record comes after those that it holds.
+        self.records[name] = record
+        return record
+
+    def _build_record(self, spec: RecordSpec) -> model.Record:
+        return model.Record(
+            **places(spec),
+            doc=spec.doc,
+            fields=tuple(self.resolve_values(spec.fields, spec.stability)),
+            reserved=to_reserved(spec.reserved),
+            stability=spec.stability,
+        )
+
+
+def places(spec: Node) -> dict[str, Any]:
+    """Return what everything located has: its name and its places."""
+    return {"name": spec.name, "span": spec.span, "spans": spec.spans}
+
+
+def to_reserved(specs: tuple[ReservedSpec, ...]) -> tuple[model.Reserved, ...]:
+    """Turn names of the past into the model's."""
+    return tuple(
+        model.Reserved(**places(one), doc=one.doc, last=one.last, wire=one.wire or one.name)
+        for one in specs
+    )
+
+
+def _to_enum(spec: EnumSpec) -> model.Enum:
+    return model.Enum(
+        **places(spec),
+        doc=spec.doc,
+        open=spec.open,
+        members=tuple(_to_member(member) for member in spec.members),
+        reserved=tuple(_to_member(member) for member in spec.reserved),
+    )
+
+
+def _to_member(spec: MemberSpec) -> model.Member:
+    return model.Member(**places(spec), value=spec.value, doc=spec.doc, deprecated=spec.deprecated)

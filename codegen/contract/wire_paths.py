@@ -1,0 +1,40 @@
+"""Paths in payloads: keys on the wire, with [] for every item of a list and {} for every value of a map."""
+
+from collections.abc import Iterable, Iterator
+
+from .model import ListType, MapType, Record, RecordType, Type, Value
+
+
+def join_path(prefix: str, key: str) -> str:
+    """Return the path of what stands under a key of an object; the payload itself is the empty path."""
+    return f"{prefix}.{key}" if prefix else key
+
+
+def brackets(of: Type) -> str:
+    """Spell the lists and maps around a type, from the outside in."""
+    text = ""
+    while isinstance(of, ListType | MapType):
+        text += "[]" if isinstance(of, ListType) else "{}"
+        of = of.item
+    return text
+
+
+def walk_records(fields: Iterable[Value], prefix: str = "") -> Iterator[tuple[str, Record]]:
+    """Go through the records that a payload holds, each with its path, the outer before the inner."""
+    for value in fields:
+        inner = value.innermost
+        if isinstance(inner, RecordType):
+            path = join_path(prefix, value.wire) + brackets(value.type)
+            yield path, inner.record
+            yield from walk_records(inner.record.fields, path)
+
+
+def walk_leaves(fields: Iterable[Value], prefix: str = "") -> Iterator[tuple[str, Value]]:
+    """Go through the values of a payload that are no records, each with its path."""
+    for value in fields:
+        inner = value.innermost
+        path = join_path(prefix, value.wire)
+        if isinstance(inner, RecordType):
+            yield from walk_leaves(inner.record.fields, path + brackets(value.type))
+        else:
+            yield path, value

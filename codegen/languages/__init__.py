@@ -1,0 +1,1 @@
+"""How each output language is written safely."""

@@ -1,0 +1,1 @@
+"""How Markdown is written: quoting, cells and tables."""

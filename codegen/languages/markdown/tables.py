@@ -1,0 +1,65 @@
+"""Tables of the reference."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from ...contract.model import Field, Reserved, Value
+from ..wording import name_unit
+from .cells import (
+    NOTHING,
+    explain,
+    name_capture,
+    name_defaults,
+    name_keys,
+    name_limits,
+    name_type,
+)
+from .quoting import Markdown, span, text
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table, without the columns in which nothing is said."""
+
+    headings: list[Markdown]
+    rows: list[list[Markdown]]
+
+
+def tabulate(rows: Iterable[dict[str, Markdown]]) -> Table:
+    """Make a table of rows that say the same columns."""
+    listed = list(rows)
+    columns = [key for key in (listed[0] if listed else ()) if any(row[key] for row in listed)]
+    return Table([text(one) for one in columns], [[row[one] for one in columns] for row in listed])
+
+
+def tabulate_values(
+    values: Iterable[Value], readers: Mapping[str, Markdown] | None = None
+) -> Table:
+    """Make the table of fields; `readers` are those of a field, by its name."""
+    return tabulate(
+        {
+            "field": span(value.name),
+            "key": name_keys(value),
+            "type": name_type(value),
+            "unit": text(name_unit(value)),
+            "range": name_limits(value),
+            "default": name_defaults(value),
+            "from": name_capture(value) if isinstance(value, Field) else NOTHING,
+            "since": text(value.since or ""),
+            "read by": (readers or {}).get(value.name, NOTHING),
+            "meaning": explain(value.doc, value.deprecated),
+        }
+        for value in values
+    )
+
+
+def tabulate_reserved(names: Iterable[Reserved]) -> Table:
+    """Make the table of names of the past."""
+    return tabulate(
+        {
+            "retired": span(one.name),
+            "until": text(one.last or ""),
+            "meaning": text(one.doc),
+        }
+        for one in names
+    )

@@ -1,0 +1,1 @@
+"""How Python is written: values, types, checks and modules."""

@@ -1,0 +1,176 @@
+"""The modules of a generated package: what each defines, and so where each name is imported from."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ...contract.model import Contract, Event, Record
+from ...diagnostics.findings import Span
+
+STANDARD = {
+    "Annotated": "typing",
+    "Any": "typing",
+    "Callable": "collections.abc",
+    "Iterator": "collections.abc",
+    "ClassVar": "typing",
+    "Collection": "collections.abc",
+    "DecodeError": "msgspec",
+    "IntEnum": "enum",
+    "Literal": "typing",
+    "Mapping": "collections.abc",
+    "Meta": "msgspec",
+    "MsgspecError": "msgspec",
+    "NoReturn": "typing",
+    "Protocol": "typing",
+    "Raw": "msgspec",
+    "Struct": "msgspec",
+    "TypeVar": "typing",
+    "cache": "functools",
+    "dataclass": "dataclasses",
+    "dataclasses": "dataclasses",
+    "inf": "math",
+    "isfinite": "math",
+    "json": "msgspec",
+    "msgspec": "msgspec",
+    "re": "re",
+    "sys": "sys",
+    "sysconfig": "sysconfig",
+}
+"""Names from elsewhere; a name that stands for itself is a module."""
+
+STATIC = {
+    "checks": (
+        "ContractError",
+        "INT64_MAX",
+        "INT64_MIN",
+        "check_any_float",
+        "check_bool",
+        "check_enum",
+        "check_float",
+        "check_int",
+        "check_list",
+        "check_map",
+        "check_open_enum",
+        "check_or_drop_float",
+        "check_pattern",
+        "check_record",
+        "check_str",
+        "refuse",
+        "set_field",
+        "show",
+    ),
+    "drafts": ("CAN_SWAP", "new_draft"),
+    "enums": (),
+    "channel": ("Channel", "Context", "Payload"),
+    "records": (),
+    "envelope": ("Envelope", "EnvelopeDraft", "make_envelope"),
+    "envelope_wire": ("LineWire", "read_envelope"),
+    "records_wire": ("NonFinite", "spell"),
+    "fields": ("ENVELOPE_FIELDS", "EVENT_FIELDS", "FieldInfo", "RECORD_FIELDS"),
+    "registry": ("DEPRECATED", "ENUMS", "EVENTS", "OPEN_ENUMS", "RECORDS", "RETIRED", "VERSION"),
+    "rewriting": ("clamp", "each", "fill", "put", "rename", "scale", "take", "to_integer"),
+    "upcasters": ("check_version", "reads_as_is", "upcast"),
+    "strict": ("read_line", "read_payload"),
+    "codec": ("decode_line", "decode_payload", "encode_line", "encode_payload"),
+}
+"""The modules that every package has, and what they define whatever the contract says."""
+
+_LOCALS = (
+    "self",
+    "channel",
+    "source",
+    "draft",
+    "payload",
+    "error",
+    "wire",
+    "record",
+    "item",
+    "key",
+)
+
+TAKEN_WORDS = frozenset(
+    [
+        *(name for name in STANDARD if name.islower()),
+        *(name for names in STATIC.values() for name in names if name.islower()),
+        *_LOCALS,
+    ]
+)
+"""Names that a field cannot have, because they mean something in the functions that handle it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Defined:
+    """A name that a module of the package defines, and what of the contract it is there for."""
+
+    name: str
+    module: str
+    span: Span
+
+
+def names_of(contract: Contract) -> Iterator[Defined]:
+    """List what the modules define on behalf of this contract."""
+    for enum in contract.enums:
+        yield Defined(enum.name, "enums", enum.span)
+        yield Defined(table_name(enum.name), "records_wire", enum.span)
+    for record in contract.records:
+        yield Defined(record.name, "records", record.span)
+        for name in wire_names(record):
+            yield Defined(name, "records_wire", record.span)
+    for family in contract.families:
+        for name, events in family.sources.items():
+            yield Defined(name, family.name, events[0].span)
+        for event in family.events:
+            for name in (event.payload, draft_name(event)):
+                yield Defined(name, family.name, event.span)
+            if event.retired is None:
+                yield Defined(helper_name(event), family.name, event.span)
+            for name in wire_names(event):
+                yield Defined(name, f"{family.name}_wire", event.span)
+
+
+def find_homes(contract: Contract, package: str) -> dict[str, str]:
+    """Tell where every name is imported from that a generated module may use."""
+    homes = dict(STANDARD)
+    for module, names in STATIC.items():
+        homes |= dict.fromkeys(names, f"{package}.{module}")
+    for defined in names_of(contract):
+        homes[defined.name] = f"{package}.{defined.module}"
+    return homes
+
+
+def helper_name(event: Event) -> str:
+    """Return the name of an event's emission helper."""
+    return f"emit_{event.name.lower()}"
+
+
+def draft_name(event: Event) -> str:
+    """Return the name of the class that becomes an event's payload."""
+    return f"{stem(event)}Draft"
+
+
+def wire_names(owner: Event | Record) -> tuple[str, str, str]:
+    """Return the names of a wire struct, of the function that fills it and of the one that reads it."""
+    name = stem(owner)
+    return f"{name}Wire", f"write_{snake(name)}", f"read_{snake(name)}"
+
+
+def table_name(enum: str) -> str:
+    """Return the name of the table of an enum's members by name."""
+    return f"{snake(enum).upper()}_BY_NAME"
+
+
+def fields_name(owner: Event | Record) -> str:
+    """Return the name of the constant that describes the fields of a payload or record."""
+    if isinstance(owner, Event):
+        return f"{owner.name}_EVENT"
+    return f"{snake(owner.name).upper()}_RECORD"
+
+
+def stem(owner: Event | Record) -> str:
+    """Return what the names of the helpers of a payload or record begin with."""
+    return owner.payload.removesuffix("Payload") if isinstance(owner, Event) else owner.name
+
+
+def snake(name: str) -> str:
+    """Spell a class name as a function's: HTTPError becomes http_error."""
+    return re.sub("(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()

@@ -1,0 +1,1 @@
+"""How SQL is written: quoting, types and reading of lines."""

@@ -1,0 +1,74 @@
+"""How values are looked up in JSON, one by one."""
+
+from ...contract.model import ListType, MapType, RecordType, Type, Value
+from .quoting import Sql, code, join, lit, name
+from .types import call, holds_loose, keys, spell
+
+
+def look_up(value: Value, owner: Sql, depth: int = 0) -> Sql:
+    """Return the expression that finds a value in a JSON object."""
+    paths = [lit(f"/{key.replace('~', '~0').replace('/', '~1')}") for key in keys(value)]
+    found = [
+        _convert(value.type, code("($owner -> $path)", owner=owner, path=path), depth)
+        for path in paths
+    ]
+    # The last way to find it needs no condition.
+    rest = literal(value) if value.missing is not None else found.pop()
+    for path, expression in reversed(list(zip(paths, found, strict=False))):
+        rest = code(
+            "CASE WHEN json_exists($owner, $path) THEN $found ELSE $rest END",
+            owner=owner,
+            path=path,
+            found=expression,
+            rest=rest,
+        )
+    return rest
+
+
+def _convert(of: Type, json: Sql, depth: int) -> Sql:
+    """Return the expression that turns a piece of JSON into a value."""
+    item = name(f"item_{depth}")
+    match of:
+        case _ if spell(of) == "VARCHAR":
+            # A cast would keep the quotes of the JSON.
+            return code("$json ->> '$'", json=json)
+        case RecordType(record) if holds_loose(of):
+            fields = [
+                code("$name := $value", name=name(one.name), value=look_up(one, json, depth))
+                for one in record.fields
+            ]
+            return code(
+                "CASE json_type($json) WHEN 'OBJECT' THEN $struct END",
+                json=json,
+                struct=call("struct_pack", fields),
+            )
+        case ListType(inner) if holds_loose(of):
+            return code(
+                "list_transform(CAST($json AS JSON[]), lambda $item: $value)",
+                json=json,
+                item=item,
+                value=_convert(inner, item, depth + 1),
+            )
+        case MapType(inner) if holds_loose(of):
+            return code(
+                "map_from_entries(list_transform(map_entries(CAST($json AS MAP(VARCHAR, JSON))),"
+                " lambda $item: struct_pack(key := $item.key, value := $value)))",
+                json=json,
+                item=item,
+                value=_convert(inner, code("$item.value", item=item), depth + 1),
+            )
+        case _:
+            return code("CAST($json AS $type)", json=json, type=spell(of))
+
+
+def literal(value: Value) -> Sql:
+    """Return what a reader puts in for a value."""
+    assert value.missing is not None
+    plain = value.missing.value
+    if isinstance(plain, dict):
+        text = Sql("MAP {}")
+    elif isinstance(plain, list):
+        text = code("[$items]", items=join(", ", [lit(one) for one in plain]))
+    else:
+        text = lit(plain)
+    return code("CAST($plain AS $type)", plain=text, type=spell(value.type))

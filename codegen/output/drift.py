@@ -1,0 +1,79 @@
+"""Compares what should be on disk with what is, says why they differ, and touches nothing."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from difflib import unified_diff
+from pathlib import Path
+from typing import Literal
+
+from .fingerprint import hash_text
+from .paths import near, read_found
+from .provenance import Header, split_file
+from .render import Rendered
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """A file that is not as it should be, the reasons, the difference, and what would mend it."""
+
+    path: Path
+    reasons: tuple[str, ...]
+    diff: str
+    verb: Literal["write", "remove"] = "write"
+
+
+def find_drift(files: Iterable[Rendered], extras: Iterable[Path]) -> Iterator[Drift]:
+    """Compare the rendered files with what is on disk, where `extras` should not be."""
+    for path, text in ((file.path, file.text) for file in files):
+        if not path.exists():
+            yield Drift(
+                path, ("missing: it was never generated, or was removed",), _diff(path, "", text)
+            )
+            continue
+        found = read_found(path)
+        reasons = tuple(_find_reasons(path, found, text))
+        if reasons:
+            yield Drift(path, reasons, _diff(path, found, text))
+    for path in extras:
+        found = read_found(path)
+        reason = "extra: nothing in the contract asks for it any more"
+        if split_file(path, found) is None:
+            reason = "extra: it was not written by codegen and is in its folder; move it"
+        yield Drift(path, (reason,), _diff(path, found, ""), verb="remove")
+
+
+def _find_reasons(path: Path, found: str, expected: str) -> Iterator[str]:
+    on_disk, wanted = split_file(path, found), split_file(path, expected)
+    assert wanted, "what we render bears our header"
+    if found == expected:
+        return
+    if on_disk is None:
+        yield "foreign: it bears no header of codegen"
+        return
+    (old, body), (new, _) = on_disk, wanted
+    if old.text != hash_text(body):
+        yield "hand edit: its text is not what codegen wrote"
+    elif old == new:
+        yield "hand edit: its header is not what codegen wrote"
+    if old.formatter != new.formatter:
+        yield f"formatter: written with black {old.formatter}, now black {new.formatter}"
+    if old.spec != new.spec:
+        yield f"contract: changed since ({_name_changes(old, new)})"
+    if old.parts != new.parts and old.spec == new.spec:
+        yield "generator: it, or what this file tells of another place, has changed since"
+
+
+def _name_changes(old: Header, new: Header) -> str:
+    before, after = ({part.key: part.hash for part in one.parts} for one in (old, new))
+    keys = [key for key in {**before, **after} if key and before.get(key) != after.get(key)]
+    return ", ".join(keys) or "in words only"
+
+
+def _diff(path: Path, found: str, expected: str) -> str:
+    lines = unified_diff(
+        found.splitlines(keepends=True),
+        expected.splitlines(keepends=True),
+        f"{near(path)} (on disk)",
+        f"{near(path)} (from the contract)",
+    )
+    return "".join(lines)

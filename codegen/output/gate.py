@@ -1,0 +1,137 @@
+"""The last gate before generated Python is written: what came out must be what the contract says, and no more.
+
+The gate knows nothing of the templates. It parses the text and holds its syntax tree against the model, so that
+whatever slipped through quoting, a class or a call that nobody declared, stops the generator.
+"""
+
+import ast
+from collections.abc import Iterable, Iterator, Sequence
+
+from ..contract.model import Contract, Value
+from ..diagnostics.errors import GateError
+from ..languages.python.modules import STANDARD, STATIC, find_homes, names_of
+from ..languages.python.syntax import read_syntax
+from ..targets.target import Output
+
+_BUILTINS = frozenset([
+    "Exception", "KeyError", "OverflowError", "RecursionError", "TypeError", "UnicodeDecodeError",
+    "UnicodeEncodeError", "ValueError", "all", "any", "bool", "bytes", "dict", "enumerate",
+    "float", "frozenset", "int", "isinstance", "len", "list", "map", "max", "min", "object", "property",
+    "repr", "round", "str", "super", "tuple", "type",
+])  # fmt: skip
+_DUNDERS = frozenset([
+    "__class__", "__init__", "__members__", "__module__", "__name__", "__new__", "__qualname__",
+    "__setattr__", "__slots__", "__str__",
+])  # fmt: skip
+_MODULES = frozenset(STANDARD.values())
+_DATACLASS = "dataclass(frozen=True, slots=True, kw_only=True)"
+
+
+class Gate:
+    """Holds the modules of one package against the contract."""
+
+    def __init__(self, contract: Contract, package: str) -> None:
+        self._package = package
+        self._homes = find_homes(contract, package)
+        self._fields = dict(_dataclasses(contract))
+        self._defined = {name: set(names) for name, names in STATIC.items()}
+        for family in contract.families:
+            self._defined |= {family.name: set(), f"{family.name}_wire": set()}
+        self._defined["__init__"] = {"__all__"}
+        for one in names_of(contract):
+            self._defined.setdefault(one.module, set()).add(one.name)
+
+    def check(self, output: Output) -> None:
+        """Hold a rendered module against the contract.
+
+        Raises:
+            GateError: the module is not what the contract says.
+        """
+        head = output.chunks[0]
+        name = output.path.removesuffix(".py")
+        try:
+            imports = ast.parse(head.text).body
+            body = read_syntax(output.body)
+        except (SyntaxError, ValueError) as error:
+            raise GateError(f"{output.path} does not parse: {error}") from None
+        for node in imports:
+            self._check_import(output.path, node)
+        if body.foreign:
+            raise GateError(f"{output.path} holds {', '.join(sorted(body.foreign))}")
+        self._check_names(output.path, body.loaded - body.bound, body.attributes)
+        found = list(_definitions(output.path, body.tree.body))
+        if len(found) != len(set(found)):
+            raise GateError(f"{output.path} defines a name twice")
+        expected = self._defined[name]
+        self._check_definitions(output.path, set(found), expected)
+        for node in body.tree.body:
+            if isinstance(node, ast.ClassDef) and node.name in self._fields:
+                _check_dataclass(output.path, node, self._fields[node.name])
+
+    def _check_import(self, path: str, node: ast.stmt) -> None:
+        match node:
+            case ast.Import(names=aliases):
+                modules = [alias.name for alias in aliases]
+            case ast.ImportFrom(module=str(module), level=0):
+                modules = [module]
+            case ast.Expr(value=ast.Constant()):
+                return
+            case _:
+                raise GateError(f"the head of {path} holds {type(node).__name__}")
+        for module in modules:
+            if module not in _MODULES and not module.startswith(f"{self._package}."):
+                raise GateError(f"{path} imports {module}")
+
+    def _check_names(self, path: str, names: set[str], attributes: set[str]) -> None:
+        unknown = {one for one in names if one not in self._homes and one not in _BUILTINS}
+        unknown |= {one for one in attributes if one.startswith("__") and one not in _DUNDERS}
+        if unknown:
+            raise GateError(f"{path} mentions {', '.join(sorted(unknown))}")
+
+    def _check_definitions(self, path: str, found: set[str], expected: set[str]) -> None:
+        public = {one for one in found if one in expected or not one.startswith("_")}
+        # The tables of fields have a constant for each owner, which nothing else imports.
+        if path == "fields.py":
+            public = {one for one in public if one in expected or not one.isupper()}
+        if public != expected:
+            odd = ", ".join(sorted(public ^ expected))
+            raise GateError(f"{path} defines too much or too little: {odd}")
+
+
+def _definitions(path: str, body: Iterable[ast.stmt]) -> Iterator[str]:
+    for node in body:
+        match node:
+            case ast.ClassDef(name=name) | ast.FunctionDef(name=name):
+                yield name
+            case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
+                yield name
+            case ast.Expr(value=ast.Constant()):
+                pass
+            case _:
+                raise GateError(f"{path} holds {type(node).__name__} beside its definitions")
+
+
+def _dataclasses(contract: Contract) -> Iterator[tuple[str, Sequence[Value]]]:
+    yield "Context", contract.context
+    yield "Envelope", contract.envelope.fields
+    for record in contract.records:
+        yield record.name, record.fields
+    for event in contract.events:
+        yield event.payload, event.fields
+
+
+def _check_dataclass(path: str, node: ast.ClassDef, fields: Sequence[Value]) -> None:
+    if [ast.unparse(one) for one in node.decorator_list] != [_DATACLASS]:
+        raise GateError(f"{path}: {node.name} must be a {_DATACLASS}")
+    declared = []
+    for one in node.body:
+        match one:
+            case ast.AnnAssign(target=ast.Name(id=name)):
+                declared.append(name)
+            case ast.FunctionDef(name="__post_init__") | ast.Expr(value=ast.Constant()):
+                pass
+            case _:
+                raise GateError(f"{path}: {node.name} holds {type(one).__name__}")
+    expected = [field.name for field in fields]
+    if [name for name in declared if name != "EVENT"] != expected:
+        raise GateError(f"{path}: {node.name} must have the fields {expected}, got {declared}")

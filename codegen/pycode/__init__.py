@@ -1,1 +1,0 @@
-"""Pycode: pieces of Python source, shared by every target that writes Python."""

@@ -1,1 +1,0 @@
-"""Quoting: how text becomes source in the output languages beside Python, proved when it is made."""

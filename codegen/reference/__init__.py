@@ -1,1 +1,0 @@
-"""Reference: what the reference of a contract says, cell by cell."""

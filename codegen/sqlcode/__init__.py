@@ -1,1 +1,0 @@
-"""Sqlcode: pieces of SQL from which the views are made."""

@@ -1,0 +1,1 @@
+"""Numbers in, verdict out: whether a loss or a gradient says that training has broken."""

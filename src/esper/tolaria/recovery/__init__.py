@@ -1,0 +1,1 @@
+"""What is done about an alarm: rollback, escalation, lower learning rates, the end of a run."""

@@ -1,0 +1,272 @@
+"""What of a training run goes into a snapshot, by name, and whether that is still what it was.
+
+Walking a model costs as much as copying it, so an inventory is made once and a `Watch` says whether it still holds.
+What a live seed owns is left out: its weights, its gate and its state.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from esper.kasmina.graft import find_slots
+from esper.kasmina.slot import SeedSlot
+from esper.leyline.errors import SnapshotError
+from esper.tolaria.snapshots.change_detection import Watch
+from esper.tolaria.snapshots.optimizer_state import named_parameters
+
+EXTRA_STATE = "_extra_state"
+"""Name under which PyTorch keeps what a module adds to its state dict."""
+
+Part = Literal["parameter", "buffer", "companion", "optimizer"]
+"""Where a tensor comes from; the first two are the model's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A tensor as it is saved."""
+
+    key: str
+    """Unique; of tied tensors the first name."""
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+    part: Part
+    is_buffer: bool
+    """Whether it is the buffer of a module, of the model or of a companion."""
+    slot: str | None
+    """Path of the slot that it belongs to; None for everything else."""
+
+    @property
+    def form(self) -> str:
+        """What a tensor must share with it to be replaced by it."""
+        return f"{self.dtype} {self.shape}"
+
+
+class Inventory:
+    """The tensors that a snapshot saves.
+
+    Attributes:
+        entries: every tensor once, by key.
+        memory: the live tensors, by key, without gradient and without the dimensions along which they repeat themselves.
+        first_key: the key in `entries` for every key, tied ones included.
+        keys: the model's state-dict keys that are saved.
+        num_excluded: its state-dict keys that are not, because a live seed owns them.
+        slots: the slots of the model, by path.
+        fossils: the paths of those that hold a fossil.
+        extras: the saved modules that add to their state dict, by key.
+        parameters: the parameters that an optimizer holds and no live seed owns, by optimizer and name.
+        moments: the keys of what the optimizer remembers of each of them, by its own name for it.
+        fingerprint: 16 hex digits for the names, shapes and dtypes of all entries.
+    """
+
+    def __init__(self, slots: Mapping[str, SeedSlot]) -> None:
+        """Hold nothing yet, of a model with `slots`."""
+        self.entries: dict[str, Entry] = {}
+        self.memory: dict[str, Tensor] = {}
+        self.first_key: dict[str, str] = {}
+        self.keys: tuple[str, ...] = ()
+        self.num_excluded = 0
+        self.extras: dict[str, nn.Module] = {}
+        self.parameters: dict[tuple[str, str], nn.Parameter] = {}
+        self.moments: dict[tuple[str, str], dict[str, str]] = {}
+        self.slots = slots
+        self.fossils: tuple[str, ...] = ()
+        self.fingerprint = ""
+        self._live: frozenset[str] = frozenset()
+        self._watch: Watch | None = None
+
+    @classmethod
+    def take(
+        cls,
+        model: nn.Module,
+        *,
+        modules: Mapping[str, nn.Module],
+        optimizers: Mapping[str, Optimizer],
+    ) -> Self:
+        """Walk `model`, the further `modules` (an average of its weights, say) and the state of `optimizers`.
+
+        Raises:
+            SnapshotError: a tensor cannot be saved.
+        """
+        inventory = cls(find_slots(model))
+        inventory._live = frozenset(path for path, slot in inventory.slots.items() if slot.is_live)
+        inventory.fossils = tuple(
+            path
+            for path, slot in inventory.slots.items()
+            if not slot.is_empty and path not in inventory._live
+        )
+        watch = inventory._watch = Watch(inventory.slots.values())
+        inventory._walk(model, "", watch)
+        inventory.keys = (*inventory.first_key, *inventory.extras)
+        for name, module in modules.items():
+            inventory._walk(module, f"{name}/", watch)
+        for name, optimizer in optimizers.items():
+            inventory._walk_optimizer(optimizer, name, model, watch)
+        watch.start()
+        inventory.fingerprint = _fingerprint(inventory.entries.values())
+        return inventory
+
+    @classmethod
+    def recall(
+        cls, record: Mapping[str, Any], memory: Mapping[str, Tensor], slots: Mapping[str, SeedSlot]
+    ) -> Self:
+        """Return one that `to_record` wrote down, with the tensors in `memory` for those that it was of."""
+        inventory = cls(slots)
+        inventory.memory = dict(memory)
+        inventory.entries = {
+            key: Entry(
+                key=key,
+                shape=tuple(shape),
+                dtype=memory[key].dtype,
+                part=part,
+                is_buffer=is_buffer,
+                slot=slot,
+            )
+            for key, (shape, part, is_buffer, slot) in record["entries"].items()
+        }
+        inventory.first_key = dict(record["first_key"])
+        inventory.keys = tuple(record["keys"])
+        inventory.moments = {tuple(names): dict(own) for names, own in record["moments"]}
+        inventory.fossils = tuple(record["fossils"])
+        inventory.fingerprint = _fingerprint(inventory.entries.values())
+        return inventory
+
+    def to_record(self) -> dict[str, Any]:
+        """Return the names in plain types, without the tensors."""
+        return {
+            "entries": {
+                entry.key: (entry.shape, entry.part, entry.is_buffer, entry.slot)
+                for entry in self.entries.values()
+            },
+            "first_key": self.first_key,
+            "keys": self.keys,
+            "moments": list(self.moments.items()),
+            "fossils": self.fossils,
+        }
+
+    def is_current(self) -> bool:
+        """Return whether walking again would find the same."""
+        return self._watch is not None and self._watch.is_quiet()
+
+    def let_go(self) -> None:
+        """Keep the names only: what is no longer current must not keep old tensors alive."""
+        self._watch = None
+        self.memory, self.extras, self.parameters = {}, {}, {}
+
+    def form(self, key: str) -> str | None:
+        """Return the form of the tensor called `key`, tied names included; None if there is none."""
+        first = self.first_key.get(key)
+        return None if first is None else self.entries[first].form
+
+    def slot_forms(self, slot: str | None) -> dict[str, str]:
+        """Return the forms of the model's saved tensors in the slot at path `slot`, or outside all slots for None."""
+        return {
+            key: self.entries[first].form
+            for key, first in self.first_key.items()
+            if self.entries[first].part in ("parameter", "buffer")
+            and self.entries[first].slot == slot
+        }
+
+    def slot_of(self, key: str) -> str | None:
+        """Return the path of the slot in whose namespace `key` lies; None if it lies in no slot."""
+        return next((path for path in self.slots if key.startswith(f"{path}.")), None)
+
+    def _walk(self, root: nn.Module, prefix: str, watch: Watch) -> None:
+        """Take in what the state dict of `root` holds, but for what live seeds own."""
+        part: Part | None = "companion" if prefix else None
+        for path, module in root.named_modules(remove_duplicate=False):
+            watch.add_module(module)
+            start = prefix + (f"{path}." if path else "")
+            slot = self.slot_of(start)
+            members = list(_members(module))
+            has_extra = type(module).get_extra_state is not nn.Module.get_extra_state
+            if slot in self._live:
+                self.num_excluded += len(members) + has_extra
+                continue
+            for name, tensor, kind in members:
+                is_buffer = kind == "buffer"
+                self._add(start + name, tensor, part or kind, slot, watch, is_buffer=is_buffer)
+            if has_extra:
+                self.extras[start + EXTRA_STATE] = module
+
+    def _walk_optimizer(
+        self, optimizer: Optimizer, name: str, model: nn.Module, watch: Watch
+    ) -> None:
+        """Take in the tensors that `optimizer` remembers of parameters that no live seed owns."""
+        watch.add_optimizer(optimizer)
+        for parameter_name, parameter in named_parameters(model, optimizer):
+            slot = self.slot_of(parameter_name)
+            if slot in self._live:
+                continue
+            self.parameters[name, parameter_name] = parameter
+            state = optimizer.state.get(parameter, {})
+            watch.add_state(state)
+            moments = self.moments[name, parameter_name] = {}
+            for own_key, value in state.items():
+                if isinstance(value, Tensor):
+                    moments[own_key] = key = f"{name}/{parameter_name}/{own_key}"
+                    self._add(key, value, "optimizer", slot, watch)
+
+    def _add(
+        self,
+        key: str,
+        tensor: Tensor,
+        part: Part,
+        slot: str | None,
+        watch: Watch,
+        *,
+        is_buffer: bool = False,
+    ) -> None:
+        """Take in one tensor, or another name of one that is there."""
+        first = self.first_key[key] = watch.add_tensor(key, tensor)
+        if first == key:
+            self.memory[key] = _writable(key, tensor)
+            self.entries[key] = Entry(
+                key=key,
+                shape=tuple(tensor.shape),
+                dtype=tensor.dtype,
+                part=part,
+                is_buffer=is_buffer,
+                slot=slot,
+            )
+
+
+def _members(module: nn.Module) -> Iterator[tuple[str, Tensor, Part]]:
+    """Yield the tensors that the state dict holds of `module` itself."""
+    for name, parameter in module._parameters.items():
+        if parameter is not None:
+            yield name, parameter, "parameter"
+    for name, buffer in module._buffers.items():
+        if buffer is not None and name not in module._non_persistent_buffers_set:
+            yield name, buffer, "buffer"
+
+
+def _writable(key: str, tensor: Tensor) -> Tensor:
+    """Return the memory of `tensor` as a tensor that can be copied from and to.
+
+    Raises:
+        SnapshotError: there is none.
+    """
+    if nn.parameter.is_lazy(tensor):
+        raise SnapshotError(f"{key} must have been initialised, got a lazy one; run a batch first")
+    if tensor.layout is not torch.strided or tensor.is_quantized or tensor.is_meta:
+        kind = "a meta tensor" if tensor.is_meta else f"{tensor.dtype} in {tensor.layout}"
+        raise SnapshotError(f"{key} must be a dense tensor in memory, got {kind}; make it one")
+    memory = tensor.detach()
+    for dimension, stride in enumerate(memory.stride()):
+        if stride == 0 and memory.shape[dimension] > 1:
+            memory = memory.narrow(dimension, 0, 1)
+    return memory
+
+
+def _fingerprint(entries: Iterable[Entry]) -> str:
+    digest = hashlib.blake2b(digest_size=8)
+    for entry in entries:
+        digest.update(f"{entry.key} {entry.shape} {entry.dtype};".encode())
+    return digest.hexdigest()

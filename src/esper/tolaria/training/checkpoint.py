@@ -1,0 +1,100 @@
+"""Checkpoints on disk: where a run can go on after the process is gone.
+
+A checkpoint is one file, `checkpoints/epoch-000012.pt`: a line with its checksum, then what `torch.save` wrote. It is
+written beside its place and renamed into it, so that a process that dies at any moment leaves the older ones whole.
+"""
+
+import hashlib
+import io
+import re
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import torch
+
+from esper.leyline.atomic import write_atomically
+from esper.leyline.errors import CheckpointError
+from esper.tolaria.training.plain_file import expect_format, read_plain
+
+FORMAT = 2
+FOLDER = "checkpoints"
+
+_MAGIC = b"ESPER-CHECKPOINT sha256 "
+_DIGEST_LENGTH = 64
+_HEADER_LENGTH = len(_MAGIC) + _DIGEST_LENGTH + 1
+_NAME = re.compile(r"epoch-(\d{6,})\.pt")
+
+
+class Checkpoints:
+    """The checkpoints of one run, of which the newest few are kept."""
+
+    def __init__(self, run_folder: Path, *, keep: int = 2) -> None:
+        """Look after `run_folder`'s checkpoints, keeping the newest `keep`.
+
+        Raises:
+            ValueError: `keep` is less than 1.
+        """
+        if keep < 1:
+            raise ValueError(f"keep must be at least 1, got {keep}")
+        self._folder = run_folder / FOLDER
+        self._keep = keep
+
+    def save(self, content: dict[str, Any], *, epoch: int) -> Path:
+        """Write `content`, tensors and plain values, as the checkpoint of `epoch`; then drop what is too old.
+
+        Raises:
+            OSError: the disk refused; older checkpoints are as they were.
+        """
+        self._folder.mkdir(exist_ok=True)
+        path = self._folder / f"epoch-{epoch:06}.pt"
+        buffer = io.BytesIO()
+        torch.save({"format": FORMAT, **content}, buffer)
+        write_atomically(path, lambda file: _write(file, buffer.getbuffer()))
+        for old in self.paths()[self._keep :]:
+            old.unlink(missing_ok=True)
+        return path
+
+    def paths(self) -> list[Path]:
+        """Return the checkpoints, newest first."""
+        found = [path for path in self._folder.glob("epoch-*.pt") if _NAME.fullmatch(path.name)]
+        return sorted(found, key=_epoch, reverse=True)
+
+    def load_newest(self, *, device: str) -> tuple[dict[str, Any] | None, list[CheckpointError]]:
+        """Return the newest checkpoint that is whole, None without one, and what is wrong with the newer ones."""
+        damaged: list[CheckpointError] = []
+        for path in self.paths():
+            try:
+                return _read(path, device), damaged
+            except CheckpointError as error:
+                damaged.append(error)
+        return None, damaged
+
+    def drop_after(self, epoch: int) -> None:
+        """Remove the checkpoints of later epochs, which the run is about to train anew."""
+        for path in self.paths():
+            if _epoch(path) > epoch:
+                path.unlink()
+
+
+def _epoch(path: Path) -> int:
+    matched = _NAME.fullmatch(path.name)
+    assert matched is not None
+    return int(matched[1])
+
+
+def _write(file: BinaryIO, content: memoryview) -> None:
+    file.write(_MAGIC + hashlib.sha256(content).hexdigest().encode() + b"\n")
+    file.write(content)
+
+
+def _read(path: Path, device: str) -> dict[str, Any]:
+    data = path.read_bytes()
+    header, content = data[:_HEADER_LENGTH], data[_HEADER_LENGTH:]
+    expected = _MAGIC + hashlib.sha256(content).hexdigest().encode() + b"\n"
+    if header != expected:
+        raise CheckpointError(
+            f"{path} must match its checksum, got a damaged file; an older one may do"
+        )
+    plain = read_plain(io.BytesIO(content), name=path, device=device)
+    expect_format(plain, FORMAT, name=path)
+    return plain

@@ -1,0 +1,79 @@
+"""Whatever is put into SQL comes out of DuckDB as what it was."""
+
+from collections.abc import Iterator
+
+import duckdb
+import pytest
+from hypothesis import given
+from hypothesis.strategies import characters, floats, integers, text
+
+from codegen.languages.sql import quoting as sql
+from codegen.languages.typescript import TypeScript
+
+HOSTILE = ["'", "''", '"', "'; DROP TABLE x; --", "\\'", "*/", "--", "$$", "é\u2028", ""]
+SOUND = text(characters(exclude_categories=["Cs"], exclude_characters="\0"))
+
+
+@pytest.fixture(scope="module")
+def database() -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect() as connection:
+        yield connection
+
+
+def ask(database: duckdb.DuckDBPyConnection, query: str) -> object:
+    found = database.execute(query).fetchone()
+    assert found is not None
+    return found[0]
+
+
+@pytest.mark.parametrize("told", HOSTILE)
+def test_a_hostile_text_is_a_text(database: duckdb.DuckDBPyConnection, told: str) -> None:
+    assert ask(database, f"SELECT {sql.lit(told)}") == told
+
+
+@given(told=SOUND)
+def test_any_text_is_a_text(database: duckdb.DuckDBPyConnection, told: str) -> None:
+    assert ask(database, f"SELECT {sql.lit(told)}") == told
+
+
+@given(told=SOUND.filter(bool))
+def test_any_name_is_a_name(database: duckdb.DuckDBPyConnection, told: str) -> None:
+    relation = database.execute(f"SELECT 1 AS {sql.name(told)}")
+    assert [column[0] for column in relation.description or ()] == [told]
+
+
+@given(told=integers(-(2**63), 2**63 - 1) | floats(allow_nan=False, allow_infinity=False))
+def test_any_number_is_a_number(database: duckdb.DuckDBPyConnection, told: float) -> None:
+    assert ask(database, f"SELECT {sql.lit(told)}::DOUBLE") == float(told)
+
+
+@pytest.mark.parametrize(("plain", "token"), [(None, "NULL"), (True, "TRUE"), (False, "FALSE")])
+def test_words_are_words(plain: object, token: str) -> None:
+    assert sql.lit(plain) == token
+
+
+def test_a_comment_stays_on_its_line(database: duckdb.DuckDBPyConnection) -> None:
+    assert ask(database, f"SELECT 1 {sql.comment('; SELECT 2; */')}\n + 1") == 2
+
+
+@pytest.mark.parametrize("told", ["a\nb", "a\rb", "\u2028"])
+def test_a_comment_of_two_lines_is_refused(told: str) -> None:
+    with pytest.raises(ValueError, match="not a comment: "):
+        sql.comment(told)
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_a_number_without_notation_is_refused(number: float) -> None:
+    with pytest.raises(ValueError, match=r"not a number of SQL: (nan|inf)"):
+        sql.lit(number)
+
+
+def test_a_nul_is_refused() -> None:
+    with pytest.raises(ValueError, match="SQL text cannot hold a NUL"):
+        sql.lit("a\0b")
+
+
+@pytest.mark.parametrize("part", ["plain", TypeScript("of another language")])
+def test_only_sql_becomes_part_of_sql(part: str) -> None:
+    with pytest.raises(TypeError, match=r"a part of Sql must be it, got (str|TypeScript)"):
+        sql.code("SELECT $part", part=part)  # type: ignore[arg-type] # that is refused, too

@@ -1,0 +1,114 @@
+"""What the sigma rule promises beside the recorded curves."""
+
+import json
+import math
+
+import pytest
+
+from esper._generated.enums import PanicReason, Severity
+from esper.tolaria.detection.detector import SigmaDetector
+from tests.tolaria.curves import GUESS, feed
+
+STEADY = [1.0, 1.1] * 5
+
+
+def trained(**config) -> SigmaDetector:
+    """Return a detector with ten losses around 1.05 behind it."""
+    detector = SigmaDetector(**config)
+    feed(detector, STEADY)
+    return detector
+
+
+@pytest.mark.parametrize("loss", [math.nan, math.inf, -math.inf])
+def test_a_loss_that_is_not_finite_is_due_at_once(loss):
+    verdict = SigmaDetector().check(loss)
+
+    assert (verdict.severity, verdict.reason) == (Severity.ROLLBACK, PanicReason.NAN)
+    assert verdict.consecutive_panics == 1
+
+
+def test_a_divergence_is_due_when_it_has_repeated_itself():
+    detector = trained(min_panics_before_rollback=3)
+
+    verdicts = [detector.check(20.0) for _ in range(3)]
+
+    assert [verdict.severity.name for verdict in verdicts] == ["PANIC", "PANIC", "ROLLBACK"]
+    assert [verdict.consecutive_panics for verdict in verdicts] == [1, 2, 3]
+
+
+def test_the_threshold_is_the_largest_of_the_three_limits():
+    by_config = {
+        12.0: {},
+        3 * 1.05: {"absolute_threshold": 0.0},
+        1.05 + 100 * 0.05: {"absolute_threshold": 0.0, "sensitivity": 100.0},
+    }
+    for threshold, config in by_config.items():
+        assert trained(**config).check(1.0).loss_threshold == pytest.approx(threshold)
+
+
+def test_the_statistic_counts_standard_deviations():
+    assert trained().check(1.15).statistic == pytest.approx(2.0)
+
+
+def test_a_loss_at_random_guessing_is_a_collapse_only_after_something_was_learnt():
+    assert trained(random_guess_loss=GUESS).check(GUESS).reason is PanicReason.LOBOTOMY
+    untrained = SigmaDetector(random_guess_loss=GUESS)
+    feed(untrained, [2.2] * 10)
+    assert untrained.check(GUESS).severity is Severity.OK
+
+
+def test_without_a_random_guess_loss_a_collapse_is_not_looked_for():
+    assert trained().check(GUESS).severity is Severity.OK
+
+
+def test_a_rollback_ends_the_run_of_panics_and_keeps_the_history():
+    detector = trained()
+    detector.check(20.0)
+    history = detector.state_dict()["history"]
+
+    detector.rewind({"history": [], "panics": 0})
+
+    assert detector.state_dict() == {"history": history, "panics": 0}
+
+
+def test_goes_on_from_its_state_as_if_nothing_had_happened():
+    detector, copy = trained(), SigmaDetector()
+    detector.check(20.0)
+
+    copy.load_state_dict(json.loads(json.dumps(detector.state_dict())))
+
+    for loss in (20.0, 1.0, 20.0):
+        assert copy.check(loss) == detector.check(loss)
+
+
+def test_a_planned_shift_changes_nothing():
+    detector = trained()
+    before = detector.state_dict()
+
+    detector.expect_shift()
+
+    assert detector.state_dict() == before
+
+
+def test_astronomic_losses_do_not_break_it():
+    detector = SigmaDetector()
+
+    verdict = feed(detector, [1e200] * 12)
+
+    assert verdict.severity is Severity.OK
+    assert verdict.loss_threshold is None or math.isfinite(verdict.loss_threshold)
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"history_window": 9}, "history_window must be at least 10, got 9"),
+        (
+            {"min_panics_before_rollback": 0},
+            "min_panics_before_rollback must be at least 1, got 0",
+        ),
+    ],
+)
+def test_refuses_a_config_that_could_not_work(config, message):
+    with pytest.raises(ValueError, match=message):
+        SigmaDetector(**config)

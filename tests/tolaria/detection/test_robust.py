@@ -1,0 +1,230 @@
+"""What the robust detector sees, what it lets pass, and what it costs."""
+
+import json
+import math
+import random
+import sys
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from esper._generated.enums import PanicReason, Severity
+from esper.tolaria.detection.robust import EPOCH_LIMITS, RobustConfig, RobustDetector
+from tests.tolaria.curves import GUESS, feed, healthy_losses, steps_to_rollback
+
+DIGITS = RobustConfig(random_guess_loss=GUESS)
+
+
+def trained(config: RobustConfig = DIGITS) -> RobustDetector:
+    """Return a detector with 1,500 healthy losses behind it; the last ones are near 0.5."""
+    detector = RobustDetector(config)
+    feed(detector, healthy_losses(1500))
+    return detector
+
+
+@pytest.mark.parametrize(
+    ("fault", "most_steps"),
+    [
+        (lambda loss, step: math.nan, 1),
+        (lambda loss, step: 10 * loss, 2),
+        (lambda loss, step: GUESS, 2),
+        (lambda loss, step: 3 * loss, 5),
+        (lambda loss, step: 2 * loss, 40),
+        (lambda loss, step: loss * (1 + min(step, 50) / 50), 60),
+    ],
+    ids=["nan", "tenfold", "collapse", "threefold", "doubled", "doubling over 50 steps"],
+)
+@pytest.mark.parametrize("seed", range(5))
+def test_sees_a_fault_within_few_steps(fault, most_steps, seed):
+    steps = steps_to_rollback(RobustDetector(DIGITS), fault, seed=seed)
+
+    assert steps is not None
+    assert steps <= most_steps
+
+
+@pytest.mark.parametrize("config", [DIGITS, RobustConfig()], ids=["known scale", "unknown scale"])
+@pytest.mark.parametrize("noise", [0.02, 0.12, 0.5])
+def test_lets_ten_thousand_healthy_losses_pass(config, noise):
+    detector = RobustDetector(config)
+
+    assert not any(detector.check(loss) for loss in healthy_losses(10_000, noise=noise))
+
+
+def test_a_drift_does_not_hide_in_the_spread_that_it_causes():
+    steps = steps_to_rollback(RobustDetector(DIGITS), lambda loss, step: loss * 1.02**step)
+
+    assert steps is not None
+    assert steps <= 60
+
+
+def test_lets_single_bad_batches_pass():
+    detector = trained()
+
+    verdicts = [detector.check(loss) for loss in [5.0, 0.5, GUESS, 0.5, 50.0, 0.5]]
+
+    assert [verdict.severity.name for verdict in verdicts] == ["PANIC", "OK"] * 3
+
+
+def test_losses_of_a_network_that_knows_its_data_by_heart_may_jump_by_factors():
+    generator = random.Random(0)
+    detector = trained()
+    feed(detector, [0.5 * 0.99**step for step in range(1000)])
+
+    verdicts = [detector.check(10 ** generator.uniform(-5, -2)) for _ in range(1000)]
+
+    assert not any(verdicts)
+
+
+@pytest.mark.parametrize("guess", [GUESS, None])
+def test_an_explosion_during_the_warm_up_is_seen(guess):
+    detector = RobustDetector(RobustConfig(random_guess_loss=guess))
+    feed(detector, [2.4, 2.3, 2.2])
+
+    assert feed(detector, [90.0, 400.0])
+
+
+def test_losses_may_be_negative():
+    generator = random.Random(0)
+    detector = RobustDetector()
+    feed(detector, [generator.gauss(-3, 0.1) for _ in range(200)])
+
+    assert feed(detector, [1.0, 2.0, 3.0])
+
+
+@pytest.mark.parametrize("loss", [0.0, 1.0, 1e300, -1e300])
+def test_a_series_without_noise_is_healthy(loss):
+    assert not any(RobustDetector().check(loss).is_anomalous for _ in range(200))
+
+
+def test_the_evidence_says_what_was_seen():
+    verdict = trained().check(5.0)
+
+    assert (verdict.severity, verdict.reason) == (Severity.PANIC, PanicReason.DIVERGENCE)
+    assert 0.5 < verdict.loss_threshold < 2.0
+    assert verdict.statistic > 6.0
+    assert verdict.consecutive_panics == 1
+
+
+def test_counts_anomalies_in_a_row_whatever_their_reason():
+    detector = trained()
+
+    verdicts = [detector.check(loss) for loss in (5.0, GUESS, math.nan)]
+
+    assert [verdict.consecutive_panics for verdict in verdicts] == [1, 2, 3]
+
+
+def test_an_announced_shift_is_no_fault():
+    detector = trained()
+
+    detector.expect_shift()
+
+    assert not any(detector.check(2 * loss) for loss in healthy_losses(300, seed=1))
+
+
+def test_a_shift_that_blows_up_is_a_fault_all_the_same():
+    detector = trained()
+
+    detector.expect_shift()
+
+    assert feed(detector, [60.0, 600.0])
+
+
+def test_goes_back_to_the_statistics_of_the_weights():
+    detector = RobustDetector(DIGITS)
+    losses = list(healthy_losses(1500))
+    feed(detector, losses[:200])
+    early = detector.state_dict()
+    feed(detector, [*losses[200:], math.nan])
+
+    detector.rewind(json.loads(json.dumps(early)))
+
+    assert detector.state_dict() == early
+    assert not any(detector.check(loss) for loss in losses[200:300])
+
+
+def test_a_rollback_to_an_unknown_time_starts_anew():
+    detector = trained()
+
+    detector.rewind(None)
+
+    assert detector.check(0.9).severity is Severity.OK
+
+
+@given(st.lists(st.floats(), max_size=60), st.lists(st.floats(), max_size=20))
+def test_goes_on_from_its_state_as_if_nothing_had_happened(before, after):
+    detector, copy = RobustDetector(EPOCH_LIMITS), RobustDetector(EPOCH_LIMITS)
+    feed(detector, before)
+
+    copy.load_state_dict(json.loads(json.dumps(detector.state_dict())))
+
+    for loss in after:
+        assert repr(copy.check(loss)) == repr(detector.check(loss))
+
+
+@given(st.lists(st.floats(allow_nan=False), max_size=80))
+def test_a_threshold_is_always_a_finite_number(losses):
+    detector = RobustDetector(RobustConfig(warm_up=4, window=8, drift_window=4))
+
+    for loss in losses:
+        threshold = detector.check(loss).loss_threshold
+        assert threshold is None or math.isfinite(threshold)
+
+
+def test_a_slow_rise_of_the_validation_loss_is_overfitting_and_no_fault():
+    detector = RobustDetector(EPOCH_LIMITS)
+    feed(detector, [0.5] * 20)
+
+    assert not any(detector.check(0.5 * 1.02**epoch) for epoch in range(100))
+
+
+def test_its_memory_does_not_grow_in_a_million_steps():
+    detector = RobustDetector(DIGITS)
+    generator = random.Random(0)
+    losses = [0.5 * math.exp(generator.gauss(0, 0.3)) for _ in range(1000)]
+    feed(detector, losses)
+    blocks = sys.getallocatedblocks()
+
+    for _ in range(1000):
+        feed(detector, losses)
+
+    assert sys.getallocatedblocks() - blocks < 100
+
+
+@pytest.mark.parametrize("limits", [RobustConfig(), EPOCH_LIMITS], ids=["steps", "epochs"])
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [(math.log(10), PanicReason.LOBOTOMY), (80.0, PanicReason.DIVERGENCE)],
+    ids=["collapse", "divergence"],
+)
+def test_a_planned_shift_makes_it_blind_to_no_catastrophe(limits, fault, reason):
+    detector = RobustDetector(replace(limits, random_guess_loss=math.log(10)))
+    for _ in range(40):
+        detector.check(0.2)
+    detector.expect_shift()
+
+    verdicts = [detector.check(fault) for _ in range(2)]
+
+    assert verdicts[-1].severity is Severity.ROLLBACK
+    assert verdicts[-1].reason is reason
+
+
+@pytest.mark.parametrize(("num_losses", "is_seen"), [(2, False), (3, True)])
+def test_a_few_losses_of_epochs_say_more_than_those_before_a_shift(num_losses, is_seen):
+    detector = RobustDetector(EPOCH_LIMITS)
+    feed(detector, [0.5] * 12)
+    detector.expect_shift()
+    feed(detector, [0.2] * num_losses)
+
+    assert detector.check(0.7).is_anomalous is is_seen
+
+
+def test_a_fault_right_behind_a_shift_does_not_become_the_norm():
+    detector = RobustDetector(RobustConfig(random_guess_loss=GUESS))
+    feed(detector, [0.03] * 64)
+    detector.expect_shift()
+
+    verdicts = [detector.check(loss) for loss in (0.03, 0.5, 3.6, 5.8)]
+
+    assert [verdict.severity.name for verdict in verdicts] == ["OK", "OK", "PANIC", "ROLLBACK"]

@@ -1,0 +1,131 @@
+"""Memory for a snapshot, for tensors larger than a block and in any arrangement."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from esper.tolaria.snapshots.buffer_layout import (
+    ALIGNMENT,
+    BLOCK_BYTES,
+    Layout,
+    contiguous_strides,
+    is_dense,
+)
+from esper.tolaria.snapshots.buffers import Vault
+from tests.tolaria.networks import inventory_of, same, scramble, state_of
+
+LARGE = {
+    "plain": lambda: torch.arange(3 * 2**18 + 5, dtype=torch.float32),
+    "channels last": lambda: torch.rand(4, 8, 128, 160).to(memory_format=torch.channels_last),
+    "transposed": lambda: torch.rand(700, 900).t(),
+    "every other": lambda: torch.rand(700, 1800)[:, ::2],
+    "conjugate": lambda: torch.rand(400, 400, dtype=torch.complex64).conj(),
+}
+
+
+def filled(model: nn.Module) -> Vault:
+    vault = Vault()
+    vault.lay_out(Layout(inventory_of(model), unchecked=()))
+    vault.fill()
+    return vault
+
+
+def holding(tensor: torch.Tensor) -> nn.Module:
+    model = nn.Module()
+    model.register_buffer("small", torch.ones(3))
+    model.register_buffer("large", tensor)
+    return model
+
+
+@pytest.mark.parametrize("build", LARGE.values(), ids=LARGE.keys())
+def test_large_tensors_come_back_whole(build):
+    model = holding(build())
+    vault = filled(model)
+    before = state_of(model)
+    scramble(model)
+
+    vault.write_back()
+
+    assert same(state_of(model), before)
+    assert torch.equal(vault.view("large"), model.large)
+
+
+@pytest.mark.parametrize("where", [0.0, 0.5, 0.999])
+@pytest.mark.parametrize("bit", [0, 7])
+def test_a_flipped_bit_is_found_wherever_it_is(where, bit):
+    vault = filled(holding(LARGE["plain"]()))
+    bits = vault.view("large").view(torch.uint8)
+    assert vault.is_intact()
+
+    bits[int(where * len(bits))] ^= 1 << bit
+
+    assert not vault.is_intact()
+
+
+def test_equal_numbers_that_are_wiped_are_found():
+    vault = filled(nn.BatchNorm1d(1024))
+
+    vault.view("weight").zero_()
+
+    assert not vault.is_intact()
+
+
+def test_two_blocks_in_each_others_place_are_found():
+    vault = filled(holding(LARGE["plain"]()))
+    numbers = vault.view("large")
+    size = BLOCK_BYTES // numbers.itemsize
+    first, second = numbers[:size].clone(), numbers[size : 2 * size].clone()
+
+    numbers[:size], numbers[size : 2 * size] = second, first
+
+    assert not vault.is_intact()
+
+
+def test_what_is_not_filled_is_not_intact():
+    vault = Vault()
+    vault.lay_out(Layout(inventory_of(nn.Linear(2, 2)), unchecked=()))
+
+    assert not vault.is_intact()
+
+
+def test_memory_follows_what_there_is_to_hold():
+    vault = filled(nn.Linear(100, 100))
+    address = vault.view("weight").data_ptr()
+
+    for size, is_same in ((100, True), (90, True), (10, False)):
+        vault.lay_out(Layout(inventory_of(nn.Linear(size, size)), unchecked=()))
+        vault.fill()
+        assert (vault.view("weight").data_ptr() == address) is is_same
+
+
+@given(st.lists(st.integers(0, 3_000_000), min_size=1, max_size=8))
+def test_blocks_cover_every_byte_once_and_fit_the_cache(sizes):
+    model = nn.Module()
+    for index, size in enumerate(sizes):
+        model.register_buffer(f"b{index}", torch.empty(size, dtype=torch.uint8))
+
+    layout = Layout(inventory_of(model), unchecked=())
+
+    stop = 0
+    for block in layout.blocks:
+        assert block.start == stop
+        assert block.start % ALIGNMENT == 0
+        assert 0 < block.stop - block.start <= BLOCK_BYTES + ALIGNMENT
+        stop = block.stop
+    assert [stop] == list(layout.sizes.values())
+    assert layout.num_bytes == sum(sizes)
+
+
+@given(st.lists(st.integers(1, 4), max_size=4), st.permutations(range(4)))
+def test_a_tensor_is_dense_in_whatever_order_its_dimensions_lie(shape, order):
+    tensor = torch.zeros(shape)
+
+    assert is_dense(tensor.permute([place for place in order if place < len(shape)]))
+    assert contiguous_strides(shape) == tensor.stride()
+
+
+def test_a_tensor_with_gaps_is_not_dense():
+    assert not is_dense(torch.zeros(4, 4)[:, ::2])
+    assert not is_dense(torch.zeros(1).expand(4))

@@ -1,0 +1,162 @@
+"""What goes back together with the weights."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.amp import GradScaler
+from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR, SequentialLR, StepLR
+
+from esper.leyline.errors import SnapshotError
+from esper.tolaria.governor import TolariaGovernor
+from esper.tolaria.snapshots.companions import Companions
+
+
+class Loader:
+    """A loader that hands out its own list when it is asked for its state."""
+
+    def __init__(self) -> None:
+        self.order = [3, 1, 2]
+
+    def state_dict(self):
+        return {"order": self.order}
+
+    def load_state_dict(self, state):
+        self.order = state["order"]
+
+
+def optimizer_of(num_groups: int = 1) -> torch.optim.SGD:
+    """Return an optimizer with a parameter in each group."""
+    groups = [{"params": [nn.Parameter(torch.zeros(1))], "lr": 0.1} for _ in range(num_groups)]
+    return torch.optim.SGD(groups, momentum=0.9)
+
+
+def test_a_loader_goes_back_to_its_position_and_the_stored_one_is_kept_apart():
+    loader = Loader()
+    companions = Companions({"loader": loader})
+    remembered = companions.remember()
+
+    for _ in range(2):
+        loader.order.pop()
+        companions.put_back(remembered)
+        assert loader.order == [3, 1, 2]
+
+
+SCHEDULES = {
+    "cosine": lambda optimizer: CosineAnnealingLR(optimizer, T_max=10),
+    "one cycle": lambda optimizer: OneCycleLR(optimizer, max_lr=0.1, total_steps=30),
+    "sequence": lambda optimizer: SequentialLR(
+        optimizer, [StepLR(optimizer, 2), CosineAnnealingLR(optimizer, 5)], milestones=[3]
+    ),
+}
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=SCHEDULES.keys())
+def test_a_schedule_goes_on_from_where_it_was(schedule):
+    optimizer = optimizer_of(2)
+    scheduler = schedule(optimizer)
+    companions = Companions({"schedule": scheduler})
+
+    def rates(num_steps):
+        seen = []
+        for _ in range(num_steps):
+            optimizer.step()
+            scheduler.step()
+            seen += [(group["lr"], group["momentum"]) for group in optimizer.param_groups]
+        return seen
+
+    rates(4)
+    remembered = companions.remember()
+    expected = rates(8)
+    companions.put_back(remembered)
+
+    assert rates(8) == expected
+
+
+def test_a_group_that_has_come_since_keeps_its_rate():
+    optimizer = optimizer_of()
+    companions = Companions({"schedule": StepLR(optimizer, 1)})
+    remembered = companions.remember()
+    optimizer.add_param_group({"params": [nn.Parameter(torch.zeros(1))], "lr": 7.0})
+
+    companions.put_back(remembered)
+
+    assert [group["lr"] for group in optimizer.param_groups] == [0.1, 7.0]
+
+
+def test_a_scaler_goes_back_to_its_scale():
+    scaler = GradScaler("cpu", init_scale=1024.0)
+    scaler.scale(torch.ones(()))
+    companions = Companions({"scaler": scaler})
+    remembered = companions.remember()
+    scaler.update(new_scale=2.0)
+
+    companions.put_back(remembered)
+
+    assert scaler.state_dict()["scale"] == 1024.0
+
+
+@pytest.mark.parametrize(
+    ("scaler", "explains"),
+    [
+        (GradScaler("cpu", init_scale=8.0), True),
+        (GradScaler("cpu", init_scale=0.5), False),
+        (GradScaler("cpu", enabled=False), False),
+    ],
+    ids=["scaling", "scaled below one", "disabled"],
+)
+def test_a_scaler_explains_an_overflow_as_long_as_it_scales(scaler, explains):
+    assert Companions({"scaler": scaler}).has_overflowed() is explains
+
+
+def test_without_a_scaler_nothing_explains_an_overflow():
+    assert Companions({}).has_overflowed() is False
+
+
+def test_refuses_what_has_no_state():
+    message = "must have state_dict and load_state_dict, got 'clock', a object; leave it out"
+    with pytest.raises(ValueError, match=message):
+        Companions({"clock": object()})
+
+
+def test_a_learning_rate_in_a_tensor_stays_the_same_tensor():
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=torch.tensor(1.0))
+    rate = optimizer.param_groups[0]["lr"]
+    companions = Companions({"schedule": StepLR(optimizer, 1)})
+    remembered = companions.remember()
+    rate.fill_(5.0)
+
+    companions.put_back(remembered)
+
+    assert optimizer.param_groups[0]["lr"] is rate
+    assert rate == 1.0
+
+
+def test_what_was_remembered_of_others_is_refused_before_anything_is_changed():
+    with pytest.raises(SnapshotError, match="of companions that the governor has, got average"):
+        Companions({}).check({"average": None})
+
+
+def test_a_companion_that_fails_does_not_leave_a_rollback_half_done():
+    class Clock:
+        def state_dict(self):
+            return {}
+
+        def load_state_dict(self, state_dict):
+            raise RuntimeError("stopped")
+
+    model = nn.Linear(2, 2)
+    governor = TolariaGovernor(model, companions={"clock": Clock()})
+    governor.snapshot()
+
+    attempts = []
+    for _ in range(2):
+        model.weight.data.zero_()
+        governor.check_vital_signs(math.nan)
+        with pytest.raises(RuntimeError, match="stopped"):
+            governor.execute_rollback()
+        attempts.append(governor._escalation.tried)
+
+    assert model.weight.any()
+    assert len(attempts[1]) > len(attempts[0])

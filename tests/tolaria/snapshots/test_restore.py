@@ -1,0 +1,311 @@
+"""Going back to a snapshot gives every bit back, and touches nothing when it cannot."""
+
+import copy
+
+import pytest
+import torch
+from hypothesis import given, settings
+from torch import nn
+
+from esper.leyline.errors import SnapshotError
+from esper.tolaria.snapshots.restore import CorruptSnapshotError, Restoration
+from tests.tolaria.networks import (
+    SlottedNet,
+    dense_net,
+    fossilise,
+    random_modules,
+    same,
+    scramble,
+    state_of,
+    store_for,
+    take,
+)
+
+
+def go_back(store, snapshot, *, others=(), optimizers=None) -> Restoration:
+    """Go back to `snapshot`."""
+    way = Restoration(snapshot, store.inventory(), others=others)
+    way.put_back_tensors(optimizers or {})
+    return way
+
+
+@given(random_modules())
+@settings(max_examples=150)
+def test_restoring_is_the_identity(model):
+    store = store_for(model)
+    before = state_of(model)
+    snapshot = take(store)
+    scramble(model)
+
+    go_back(store, snapshot)
+
+    assert same(state_of(model), before)
+
+
+@given(random_modules())
+def test_restoring_into_other_memory_is_the_identity_too(model):
+    store = store_for(model)
+    before = state_of(model)
+    snapshot = take(store)
+    scramble(model)
+    for parameter in model.parameters():
+        parameter.data = parameter.data.clone(memory_format=torch.contiguous_format)
+
+    go_back(store, snapshot)
+
+    assert same(state_of(model), before)
+
+
+def test_parameters_stay_the_same_objects():
+    model = dense_net()
+    store = store_for(model)
+    snapshot = take(store)
+    before = [id(tensor) for tensor in model.state_dict(keep_vars=True).values()]
+    addresses = [tensor.data_ptr() for tensor in model.state_dict().values()]
+
+    scramble(model)
+    go_back(store, snapshot)
+
+    assert [id(tensor) for tensor in model.state_dict(keep_vars=True).values()] == before
+    assert [tensor.data_ptr() for tensor in model.state_dict().values()] == addresses
+
+
+def test_training_on_does_not_change_the_snapshot():
+    model = dense_net()
+    store = store_for(model)
+    before = state_of(model)
+    snapshot = take(store)
+
+    for _ in range(2):
+        scramble(model)
+        go_back(store, snapshot)
+
+    assert same(state_of(model), before)
+
+
+def test_compiled_code_is_not_compiled_again():
+    model = nn.Linear(2, 1)
+    graphs = []
+
+    def count(graph, _inputs):
+        graphs.append(graph)
+        return graph.forward
+
+    compiled = torch.compile(model, backend=count)
+    store = store_for(model)
+    snapshot = take(store)
+    expected = compiled(torch.ones(1, 2)).detach()
+    scramble(model)
+
+    go_back(store, snapshot)
+
+    assert torch.equal(compiled(torch.ones(1, 2)), expected)
+    assert len(graphs) == 1
+
+
+def test_a_flipped_bit_is_found_and_nothing_is_touched():
+    model = dense_net()
+    store = store_for(model)
+    snapshot = take(store)
+    scramble(model)
+    before = state_of(model)
+    snapshot.vault.view("0.weight")[0, 0] += 1
+
+    with pytest.raises(CorruptSnapshotError, match="other bytes in number 0; go back to another"):
+        go_back(store, snapshot)
+    assert same(state_of(model), before)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda model: model.append(nn.Linear(2, 2, bias=False)), "got 4.weight added"),
+        (lambda model: model.pop(3), "got 3.bias missing, 3.weight missing"),
+        (
+            lambda model: model[0].register_parameter("bias", nn.Parameter(torch.zeros(6))),
+            r"0.bias as torch.float32 \(6,\) instead of torch.float32 \(5,\)",
+        ),
+        (lambda model: model.half(), "torch.float16 .* and 5 more; nothing has been changed"),
+    ],
+    ids=["added", "missing", "reshaped", "retyped"],
+)
+def test_a_rebuilt_host_is_refused_and_nothing_is_touched(change, message):
+    model = dense_net()
+    store = store_for(model)
+    snapshot = take(store)
+    change(model)
+    before = state_of(model)
+
+    with pytest.raises(SnapshotError, match=message):
+        go_back(store, snapshot)
+    assert same(state_of(model), before)
+
+
+def test_a_seed_planted_since_leaves_the_host_to_be_restored():
+    model = SlottedNet()
+    store = store_for(model)
+    before = state_of(model.stem)
+    snapshot = take(store)
+    scramble(model)
+    model.early.germinate("norm")
+
+    way = go_back(store, snapshot)
+
+    assert same(state_of(model.stem), before)
+    assert (way.kept_fossils, way.lost_fossils) == ([], [])
+
+
+def test_a_fossil_the_snapshot_knows_is_restored_with_it():
+    model = SlottedNet()
+    fossilise(model.early)
+    store = store_for(model)
+    before = state_of(model)
+    snapshot = take(store)
+    scramble(model)
+
+    way = go_back(store, snapshot)
+
+    assert same(state_of(model), before)
+    assert way.kept_fossils == []
+
+
+def test_a_fossil_the_snapshot_does_not_know_gets_its_weights_from_the_newest_that_does():
+    model = SlottedNet()
+    store = store_for(model)
+    host = state_of(model.stem)
+    old = take(store)
+    fossilise(model.early)
+    fossil = state_of(model.early)
+    scramble(model.stem)
+    new = take(store, 1)
+    scramble(model)
+
+    way = go_back(store, old, others=[new, old])
+
+    assert same(state_of(model.early), fossil)
+    assert same(state_of(model.stem), host)
+    assert way.kept_fossils == ["early"]
+
+
+def test_a_donor_that_is_corrupt_is_passed_over():
+    model = SlottedNet()
+    store = store_for(model)
+    old = take(store)
+    fossilise(model.early)
+    first = take(store, 1)
+    fossil = state_of(model.early)
+    scramble(model)
+    second = take(store, 2)
+    second.vault.view("stem.weight")[0] += 1
+
+    go_back(store, old, others=[second, first, old])
+
+    assert same(state_of(model.early), fossil)
+
+
+@pytest.mark.parametrize("is_finite", [True, False])
+def test_a_fossil_that_no_snapshot_knows_stays_if_it_is_finite(is_finite):
+    model = SlottedNet()
+    store = store_for(model)
+    snapshot = take(store)
+    fossilise(model.late)
+    if not is_finite:
+        next(model.late.parameters()).data.fill_(torch.nan)
+
+    way = go_back(store, snapshot)
+
+    assert way.kept_fossils == (["late"] if is_finite else [])
+    assert way.lost_fossils == ([] if is_finite else ["late"])
+
+
+def test_tied_weights_may_be_untied_since():
+    model = nn.ModuleDict({"a": nn.Linear(2, 2, bias=False), "b": nn.Linear(2, 2, bias=False)})
+    model["b"].weight = model["a"].weight
+    store = store_for(model)
+    before = state_of(model)
+    snapshot = take(store)
+    model["b"].weight = nn.Parameter(torch.zeros(2, 2))
+
+    go_back(store, snapshot)
+
+    assert same(state_of(model), before)
+
+
+def test_what_a_companion_has_gained_since_stays():
+    model, average = dense_net(), dense_net()
+    store = store_for(model, companions={"average": average})
+    before = state_of(average)
+    snapshot = take(store)
+    scramble(average)
+    average.append(nn.Linear(2, 2))
+
+    go_back(store, snapshot)
+
+    restored = state_of(average)
+    assert same({key: restored[key] for key in before}, before)
+
+
+class Counting(nn.Module):
+    """A module that adds a counter to its state dict."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen = [0]
+
+    def get_extra_state(self) -> list[int]:
+        return self.seen
+
+    def set_extra_state(self, state: list[int]) -> None:
+        self.seen = state
+
+
+def test_extra_state_is_restored_and_the_stored_one_kept_apart():
+    model = nn.Sequential(Counting())
+    store = store_for(model)
+    snapshot = take(store)
+
+    for _ in range(2):
+        model[0].seen[0] = 7
+        go_back(store, snapshot)
+        assert model[0].seen == [0]
+
+
+def trained_adam(model: nn.Module) -> torch.optim.Optimizer:
+    """Return an optimizer with moments."""
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.1)
+    for _ in range(2):
+        sum(parameter.sum() for parameter in model.parameters()).backward()
+        optimizer.step()
+    return optimizer
+
+
+@pytest.mark.parametrize("is_rebuilt", [False, True], ids=["in place", "by name"])
+def test_moments_and_step_counts_are_restored_and_not_aliased(is_rebuilt):
+    model = nn.Linear(2, 2)
+    optimizers = {"adam": trained_adam(model)}
+    store = store_for(model, optimizers=optimizers)
+    before = copy.deepcopy(optimizers["adam"].state_dict())
+    snapshot = take(store)
+
+    for _ in range(2):
+        optimizers["adam"].step()
+        if is_rebuilt:
+            optimizers["adam"].load_state_dict(optimizers["adam"].state_dict())
+        go_back(store, snapshot, optimizers=optimizers)
+        assert str(optimizers["adam"].state_dict()) == str(before)
+
+
+def test_moments_of_a_seed_that_is_gone_are_forgotten_and_those_of_the_host_restored():
+    model = SlottedNet()
+    optimizer = trained_adam(model)
+    store = store_for(model, optimizers={"adam": optimizer})
+    before = optimizer.state[model.head.weight]["exp_avg"].clone()
+    snapshot = take(store)
+    fossilise(model.early)
+    optimizer.add_param_group({"params": list(model.early.parameters())})
+    optimizer.step()
+    optimizer.state[model.head.weight]["exp_avg"].zero_()
+
+    go_back(store, snapshot, optimizers={"adam": optimizer})
+
+    assert torch.equal(optimizer.state[model.head.weight]["exp_avg"], before)

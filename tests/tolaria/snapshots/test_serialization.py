@@ -1,0 +1,107 @@
+"""Snapshots outlive their process in a checkpoint."""
+
+import pytest
+import torch
+from hypothesis import given
+from torch.nn.functional import cross_entropy
+from torch.optim.lr_scheduler import StepLR
+from torch.optim.swa_utils import AveragedModel
+
+from esper.tolaria.governor import TolariaGovernor
+from esper.tolaria.recovery.config import GovernorConfig
+from esper.tolaria.snapshots.restore import Restoration
+from esper.tolaria.snapshots.serialization import from_record, to_record
+from tests.tolaria.disk import through_disk
+from tests.tolaria.networks import (
+    SlottedNet,
+    fossilise,
+    random_modules,
+    same,
+    scramble,
+    state_of,
+    store_for,
+    take,
+)
+
+
+@given(random_modules())
+def test_a_recalled_snapshot_brings_back_every_bit(model):
+    store = store_for(model)
+    wanted = state_of(model)
+    recalled = from_record(through_disk(to_record(take(store))), {})
+    scramble(model)
+
+    Restoration(recalled, store.inventory()).put_back_tensors({})
+
+    assert same(state_of(model), wanted)
+
+
+def test_what_is_known_of_a_snapshot_is_recalled():
+    model = SlottedNet()
+    fossilise(model.late)
+    model.early.germinate("norm")
+    store = store_for(model)
+    snapshot = take(store, 7)
+
+    recalled = from_record(through_disk(to_record(snapshot)), store.inventory().slots)
+
+    assert recalled.info == snapshot.info
+    assert recalled.inventory.fossils == ("late",)
+    assert recalled.inventory.fingerprint == snapshot.info.fingerprint
+
+
+def test_masks_may_be_infinite():
+    model = torch.nn.Linear(2, 2)
+    model.register_buffer("mask", torch.full((2, 2), -torch.inf))
+    store = store_for(model)
+
+    recalled = from_record(through_disk(to_record(take(store))), {})
+
+    assert recalled.vault.is_intact()
+    assert torch.isneginf(recalled.vault.view("mask")).all()
+
+
+@pytest.mark.parametrize("optimizer_state", ["clear", "restore"])
+def test_a_governor_goes_back_to_the_snapshots_of_an_earlier_life(optimizer_state):
+    lives = [_Life(optimizer_state) for _ in range(2)]
+    first, second = lives
+    for _ in range(3):
+        first.train()
+        first.governor.snapshot()
+    first.train()
+
+    second.governor.load_state_dict(through_disk(first.governor.state_dict()))
+    for life in lives:
+        torch.manual_seed(0)
+        assert life.governor.execute_rollback().snapshot_id == 2
+        life.noise = torch.rand(3)
+
+    assert same(state_of(second.model), state_of(first.model))
+    assert same(state_of(second.average), state_of(first.average))
+    assert str(second.optimizer.state_dict()) == str(first.optimizer.state_dict())
+    assert second.schedule.state_dict() == first.schedule.state_dict()
+    assert torch.equal(second.noise, first.noise)
+
+
+class _Life:
+    """A governed network with everything that a snapshot can cover."""
+
+    def __init__(self, optimizer_state) -> None:
+        self.model = SlottedNet()
+        fossilise(self.model.late)
+        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=0.1)
+        self.schedule = StepLR(self.optimizer, 2)
+        self.average = AveragedModel(self.model)
+        self.governor = TolariaGovernor(
+            self.model,
+            optimizers=[self.optimizer],
+            companions={"schedule": self.schedule, "average": self.average},
+            config=GovernorConfig(optimizer_state=optimizer_state, random_state=True),
+        )
+
+    def train(self) -> None:
+        images, labels = torch.rand(4, 1, 3, 3), torch.tensor([0, 1, 0, 1])
+        cross_entropy(self.model(images), labels).backward()
+        self.optimizer.step()
+        self.schedule.step()
+        self.average.update_parameters(self.model)

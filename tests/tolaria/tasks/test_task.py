@@ -1,0 +1,54 @@
+"""Samples come in an order that only seed and epoch decide."""
+
+import torch
+
+from esper.tolaria.tasks.digits import DIGITS
+from esper.tolaria.tasks.task import Samples
+
+TEN = Samples(inputs=torch.arange(10.0), targets=torch.arange(10))
+
+
+def order(seed: int, epoch: int) -> list[int]:
+    return [
+        int(t) for batch in TEN.shuffled_batches(3, seed=seed, epoch=epoch) for t in batch.targets
+    ]
+
+
+def test_an_epoch_visits_every_sample_once():
+    assert sorted(order(0, 1)) == list(range(10))
+    assert [len(batch) for batch in TEN.shuffled_batches(3, seed=0, epoch=1)] == [3, 3, 3, 1]
+
+
+def test_the_order_follows_from_seed_and_epoch_alone():
+    torch.manual_seed(1)
+    first = order(0, 5)
+    torch.manual_seed(2)
+
+    assert order(0, 5) == first
+    assert order(0, 6) != first
+    assert order(1, 5) != first
+
+
+def test_inputs_stay_with_their_targets():
+    for batch in TEN.shuffled_batches(4, seed=3, epoch=1):
+        assert torch.equal(batch.inputs.long(), batch.targets)
+
+
+def test_digits_are_the_real_images_split_by_class():
+    train, validation = DIGITS.load_samples()
+
+    assert (len(train), len(validation)) == (1437, 360)
+    assert train.inputs.shape[1:] == (1, 8, 8)
+    assert 0.0 <= float(train.inputs.min()) < float(train.inputs.max()) <= 1.0
+    shares = [
+        torch.bincount(part.targets, minlength=10) / len(part) for part in (train, validation)
+    ]
+    assert torch.allclose(*shares, atol=0.01)
+
+
+def test_the_split_does_not_depend_on_the_random_state():
+    torch.manual_seed(1)
+    first = DIGITS.load_samples()[1].targets
+    torch.manual_seed(2)
+
+    assert torch.equal(DIGITS.load_samples()[1].targets, first)
