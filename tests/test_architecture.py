@@ -15,6 +15,7 @@ PACKAGE = ROOT / "src" / "esper"
 ARROWS = {
     "_generated": set(),
     "leyline": set(),
+    "telemetry": set(),
     "kasmina": {"leyline"},
     "tolaria": {"leyline", "kasmina"},
     "tamiyo": {"leyline"},

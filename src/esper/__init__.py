@@ -1,4 +1,8 @@
-"""Grow PyTorch networks while they train, under a governor that never loses the run."""
+"""Keep a PyTorch training run alive, and let the network grow while it trains.
+
+Every name below is imported on first use, so that reading telemetry never imports torch. `esper.telemetry` holds the
+payloads, records, enums and emission helpers of the telemetry contract.
+"""
 
 import importlib
 from typing import TYPE_CHECKING
@@ -6,44 +10,164 @@ from typing import TYPE_CHECKING
 from esper import version
 
 if TYPE_CHECKING:
+    from esper._generated.enums import PanicReason, SeedStage, Severity
+    from esper._generated.envelope import Envelope
+    from esper.karn.run import read_story
+    from esper.karn.story import RunStory
+    from esper.kasmina.blueprints.registry import register_blueprint
+    from esper.kasmina.gates import QualityGates
+    from esper.kasmina.gradients import GradientHealth, capture_gradient_health
     from esper.kasmina.graft import SlotSpec, find_slots, graft, ungraft
     from esper.kasmina.slot import SeedSlot
+    from esper.leyline.actions import Advance, Germinate, Prune
+    from esper.leyline.errors import (
+        CheckpointError,
+        EsperError,
+        LogError,
+        MissingExtraError,
+        RunNotFoundError,
+        SlotError,
+        SnapshotError,
+    )
+    from esper.leyline.policy import GrowthPolicy
+    from esper.leyline.signals import SlotSignals, TrainingSignals
     from esper.loading import load
-    from esper.nissa.hub import Hub
-    from esper.nissa.log import RunLog
+    from esper.nissa.hub import Hub, HubConfig
+    from esper.nissa.log import RunLog, RunLogConfig
+    from esper.nissa.reader import read_run
+    from esper.nissa.sink import Sink
+    from esper.nissa.sinks.console import ConsoleSink
+    from esper.nissa.sinks.memory import MemorySink
+    from esper.tamiyo.heuristic import HeuristicConfig, HeuristicPolicy
+    from esper.tolaria.detection.detector import Detector, SigmaDetector
+    from esper.tolaria.detection.robust import RobustConfig, RobustDetector
+    from esper.tolaria.detection.verdict import Verdict
     from esper.tolaria.governor import TolariaGovernor
+    from esper.tolaria.recovery.config import GovernorConfig
+    from esper.tolaria.recovery.escalation import EscalationConfig
+    from esper.tolaria.tasks.task import Samples, Task
+    from esper.tolaria.training.trainer import Trainer
 
 __all__ = [
+    "Advance",
+    "CheckpointError",
+    "ConsoleSink",
+    "Detector",
+    "Envelope",
+    "EscalationConfig",
+    "EsperError",
+    "Germinate",
+    "GovernorConfig",
+    "GradientHealth",
+    "GrowthPolicy",
+    "HeuristicConfig",
+    "HeuristicPolicy",
     "Hub",
+    "HubConfig",
+    "LogError",
+    "MemorySink",
+    "MissingExtraError",
+    "PanicReason",
+    "Prune",
+    "QualityGates",
+    "RobustConfig",
+    "RobustDetector",
     "RunLog",
+    "RunLogConfig",
+    "RunNotFoundError",
+    "RunStory",
+    "Samples",
     "SeedSlot",
+    "SeedStage",
+    "Severity",
+    "SigmaDetector",
+    "Sink",
+    "SlotError",
+    "SlotSignals",
     "SlotSpec",
+    "SnapshotError",
+    "Task",
     "TolariaGovernor",
+    "Trainer",
+    "TrainingSignals",
+    "Verdict",
     "__version__",
+    "capture_gradient_health",
     "find_slots",
     "graft",
     "load",
+    "read_run",
+    "read_story",
+    "register_blueprint",
     "ungraft",
 ]
 
 __version__ = version.VERSION
 
-# Looked up on first use, so that reading telemetry never imports torch.
 _HOMES = {
+    "Advance": "esper.leyline.actions",
+    "CheckpointError": "esper.leyline.errors",
+    "ConsoleSink": "esper.nissa.sinks.console",
+    "Detector": "esper.tolaria.detection.detector",
+    "Envelope": "esper._generated.envelope",
+    "EscalationConfig": "esper.tolaria.recovery.escalation",
+    "EsperError": "esper.leyline.errors",
+    "Germinate": "esper.leyline.actions",
+    "GovernorConfig": "esper.tolaria.recovery.config",
+    "GradientHealth": "esper.kasmina.gradients",
+    "GrowthPolicy": "esper.leyline.policy",
+    "HeuristicConfig": "esper.tamiyo.heuristic",
+    "HeuristicPolicy": "esper.tamiyo.heuristic",
     "Hub": "esper.nissa.hub",
+    "HubConfig": "esper.nissa.hub",
+    "LogError": "esper.leyline.errors",
+    "MemorySink": "esper.nissa.sinks.memory",
+    "MissingExtraError": "esper.leyline.errors",
+    "PanicReason": "esper._generated.enums",
+    "Prune": "esper.leyline.actions",
+    "QualityGates": "esper.kasmina.gates",
+    "RobustConfig": "esper.tolaria.detection.robust",
+    "RobustDetector": "esper.tolaria.detection.robust",
     "RunLog": "esper.nissa.log",
+    "RunLogConfig": "esper.nissa.log",
+    "RunNotFoundError": "esper.leyline.errors",
+    "RunStory": "esper.karn.story",
+    "Samples": "esper.tolaria.tasks.task",
     "SeedSlot": "esper.kasmina.slot",
+    "SeedStage": "esper._generated.enums",
+    "Severity": "esper._generated.enums",
+    "SigmaDetector": "esper.tolaria.detection.detector",
+    "Sink": "esper.nissa.sink",
+    "SlotError": "esper.leyline.errors",
+    "SlotSignals": "esper.leyline.signals",
     "SlotSpec": "esper.kasmina.graft",
+    "SnapshotError": "esper.leyline.errors",
+    "Task": "esper.tolaria.tasks.task",
     "TolariaGovernor": "esper.tolaria.governor",
+    "Trainer": "esper.tolaria.training.trainer",
+    "TrainingSignals": "esper.leyline.signals",
+    "Verdict": "esper.tolaria.detection.verdict",
+    "capture_gradient_health": "esper.kasmina.gradients",
     "find_slots": "esper.kasmina.graft",
     "graft": "esper.kasmina.graft",
     "load": "esper.loading",
+    "read_run": "esper.nissa.reader",
+    "read_story": "esper.karn.run",
+    "register_blueprint": "esper.kasmina.blueprints.registry",
     "ungraft": "esper.kasmina.graft",
 }
 
 
 def __getattr__(name: str) -> object:
-    """Return a public name from its room."""
+    """Import a public name from the module that defines it."""
     if name not in _HOMES:
         raise AttributeError(f'esper has no "{name}"; it has: {", ".join(__all__)}')
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    value: object = getattr(importlib.import_module(_HOMES[name]), name)
+    # The next look-up finds it here and does not come through this function.
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names for `dir` and tab completion, imported or not."""
+    return [*__all__, "telemetry"]

@@ -1,0 +1,23 @@
+"""The public home of the telemetry contract: payloads, records, enums, emission helpers and codec.
+
+`SCHEMA_PATH`, `VIEWS_PATH` and `TYPESCRIPT_PATH` are the same contract for other readers: JSON Schema, DuckDB views and
+TypeScript types, as files.
+"""
+
+from pathlib import Path
+from typing import Final
+
+import esper._generated as _generated
+from esper._generated import *  # noqa: F403 - the contract decides what there is
+
+__all__ = ["SCHEMA_PATH", "TYPESCRIPT_PATH", "VIEWS_PATH"]
+__all__ += _generated.__all__
+
+_FOLDER = Path(_generated.__file__).parent
+
+SCHEMA_PATH: Final = _FOLDER / "telemetry.schema.json"
+"""JSON Schema (draft 2020-12) of one line of a run log."""
+VIEWS_PATH: Final = _FOLDER / "views.sql"
+"""DuckDB views, one an event, over the files of a run log."""
+TYPESCRIPT_PATH: Final = _FOLDER / "telemetry.ts"
+"""TypeScript types of the lines of a run log."""

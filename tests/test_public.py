@@ -1,0 +1,62 @@
+"""The front door: what `esper` and `esper.telemetry` offer, and that nothing else is needed."""
+
+import ast
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import esper
+import esper.telemetry
+
+ROOT = Path(__file__).parents[1]
+NAMES = [name for name in esper.__all__ if name != "__version__"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_public_name_is_documented_where_it_is_defined(name):
+    value = getattr(esper, name)
+
+    assert inspect.getdoc(value)
+    assert value.__module__.startswith("esper.")
+
+
+@pytest.mark.parametrize("name", esper.telemetry.__all__)
+def test_a_telemetry_name_is_there(name):
+    assert hasattr(esper.telemetry, name)
+
+
+def test_dir_lists_every_public_name_before_it_is_imported():
+    code = "import sys, esper; print(*dir(esper)); sys.exit('torch' in sys.modules)"
+
+    listed = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+
+    assert set(esper.__all__) <= set(listed.stdout.split())
+
+
+def test_an_unknown_name_is_answered_with_the_known_ones():
+    with pytest.raises(AttributeError, match=r'esper has no "Governor"; it has: .*TolariaGovernor'):
+        esper.Governor  # noqa: B018 - the look-up is what is tested
+
+
+def test_type_checkers_see_the_same_names_as_the_interpreter():
+    tree = ast.parse((ROOT / "src" / "esper" / "__init__.py").read_text(encoding="utf-8"))
+    (block,) = (node for node in tree.body if isinstance(node, ast.If))
+    typed = {alias.name: node.module for node in block.body for alias in node.names}
+
+    assert typed == esper._HOMES
+    assert set(typed) == set(NAMES)
+
+
+def test_the_contract_for_other_readers_is_on_disk():
+    paths = (
+        esper.telemetry.SCHEMA_PATH,
+        esper.telemetry.VIEWS_PATH,
+        esper.telemetry.TYPESCRIPT_PATH,
+    )
+
+    assert all(path.is_file() for path in paths)
