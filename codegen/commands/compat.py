@@ -66,7 +66,8 @@ def run(options: Namespace, layout: Layout) -> int:
         result = _compare_files(old, new, options.today, findings)
     else:
         raise UsageError(
-            f"compat takes no contract or two, OLD and NEW; got {len(options.contracts)}"
+            "compat takes two contracts, OLD and NEW, or no arguments,"
+            f" got {len(options.contracts)}"
         )
     sys.stderr.write(report(findings, "text"))
     if result is None:

@@ -63,7 +63,7 @@ def run(options: Namespace, layout: Layout) -> int:
     findings = Findings()
     if options.log is not None:
         if options.record:
-            raise UsageError("--record needs the code, and --log a run; give only one of them")
+            raise UsageError("--record is about the code and --log is not; give one of them")
         points = measure_log(contract, layout.package, options.log)
     else:
         root = near(options.source or _import_root(layout))
@@ -113,7 +113,9 @@ def _measure_code(
         # Importing mypy takes longer than a whole run with --log, which does not need it.
         from ..coverage.code_coverage import measure_code
     except ImportError as error:
-        raise UsageError(f"mypy must be installed to scan the code, got: {error}") from None
+        raise UsageError(
+            f"the code is scanned with mypy, which cannot be imported: {error}; install it"
+        ) from None
     return measure_code(contract, layout.package, root, findings)
 
 
@@ -123,7 +125,7 @@ def _import_root(layout: Layout) -> Path:
     parts = layout.package.split(".")
     if list(folder.parts[-len(parts) :]) != parts:
         raise UsageError(
-            f"the folders of the package must be named {layout.package}, got {folder};"
+            f"the path of the package must end like its name {layout.package}, got {folder};"
             " name the root of the code with --source"
         )
     return folder.parents[len(parts) - 1]

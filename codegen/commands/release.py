@@ -43,7 +43,7 @@ def run(options: Namespace, layout: Layout) -> int:
     releases = read_archive(layout, findings)
     is_unchanged = result.comparison is not None and result.comparison.needed_bump == "none"
     if is_unchanged and not result.has_errors:
-        print(f"{result.contract.version} has been released, and nothing has changed since")
+        print(f"{result.contract.version} is released already, and nothing has changed since")
         return FINDINGS
     golden = write_golden(result.contract)
     if not result.has_errors:
@@ -54,7 +54,7 @@ def run(options: Namespace, layout: Layout) -> int:
     for path in _write_release(result.contract, layout, releases, golden):
         print(f"wrote {path}")
     for one in result.excused:
-        print(f"remove the exemption {one.key}; from now on it excuses no finding")
+        print(f"remove the exemption {one.key}; it is no longer needed")
     return CLEAN
 
 

@@ -11,7 +11,7 @@ def write_golden(contract: Contract) -> str:
     """Return log lines of every event, in which each field has each kind of value that it allows at least once.
 
     Raises:
-        SampleError: there is no sample of the value of a field.
+        SampleError: a field has no sample.
     """
     return "".join(f"{line}\n" for line in _lines(contract))
 

@@ -51,7 +51,7 @@ def _check_texts(contract: model.Contract) -> None:
             date.fromisoformat(exemption.until)
         except ValueError:
             raise NormalFormError(
-                f"until must be a day in the calendar, got {exemption.until[:40]}"
+                f"until must be a day of the calendar, got {exemption.until[:40]}"
             ) from None
 
 

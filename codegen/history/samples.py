@@ -34,7 +34,7 @@ def sample_objects(values: Iterable[Value]) -> list[dict[str, Any]]:
     """Return objects with these values, so many that every sample of every value is in one of them.
 
     Raises:
-        SampleError: there is no sample of one of the values.
+        SampleError: one of the values has no sample.
     """
     columns = {value.wire: sample(value) for value in values}
     count = max((len(column) for column in columns.values()), default=1)

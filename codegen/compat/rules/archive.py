@@ -39,7 +39,7 @@ def _find_missing_golden(archive: Archive) -> Iterator[Change]:
         events = events_of(release.golden)
         for event in release.baseline.contract.events:
             if event.name not in events:
-                yield _make_change(release, f"there is no record of {event.name}")
+                yield _make_change(release, f"the golden records lack the event {event.name}")
 
 
 def _find_edited(archive: Archive) -> Iterator[Change]:

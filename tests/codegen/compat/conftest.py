@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from tests.codegen.compat.zoo import EVERYTHING, release, contract_yaml
+from tests.codegen.compat.zoo import EVERYTHING, contract_yaml, release
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.codegen.compat.zoo import compare, levels, run, contract_yaml
+from tests.codegen.compat.zoo import compare, contract_yaml, levels, run
 
 OLD = "x: {type: int, unit: epochs, arg: true, doc: X.}"
 NEW = "x: {type: str, arg: true, doc: X.}"

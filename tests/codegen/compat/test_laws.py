@@ -13,7 +13,7 @@ from codegen.history.golden import write_golden
 from codegen.history.normal_form import from_normal_form, to_normal_form
 from codegen.output.layout import our_layout
 from esper._generated.codec import decode_line, encode_line
-from tests.codegen.compat.zoo import compare, decoder, generate, contract_yaml
+from tests.codegen.compat.zoo import compare, contract_yaml, decoder, generate
 
 TYPES = {
     "int": ["", ", range: [0, 9]", ", range: [null, 5]"],

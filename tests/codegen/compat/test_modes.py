@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.codegen.compat.zoo import compare, levels, contract_yaml
+from tests.codegen.compat.zoo import compare, contract_yaml, levels
 
 REQUIRED = "x: {type: int, unit: epochs, arg: true, doc: X.}"
 WIDER = REQUIRED.replace("int", "float")

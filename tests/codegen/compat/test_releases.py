@@ -10,11 +10,11 @@ from tests.codegen.compat.zoo import (
     LAYOUT,
     PYTHON,
     compare_with_released,
+    contract_yaml,
     generate,
     levels,
     release,
     run,
-    contract_yaml,
 )
 
 
@@ -65,7 +65,7 @@ def test_golden_records_are_the_same_each_time(zoo, tmp_path_factory):
 def test_a_release_is_not_repeated(zoo):
     before = (zoo / "history" / "1.0.0.json").read_bytes()
     code, out, _ = run(zoo, "release", *PYTHON)
-    assert (code, out) == (1, "1.0.0 has been released, and nothing has changed since\n")
+    assert (code, out) == (1, "1.0.0 is released already, and nothing has changed since\n")
     assert (zoo / "history" / "1.0.0.json").read_bytes() == before
 
 
@@ -107,7 +107,7 @@ def test_a_release_says_which_exemptions_to_remove(zoo):
     text = contract_yaml("1.1.0", fields=EVERYTHING, event="cadence: once a day", top=top)
     code, out = release(zoo, text, "--today", "2026-03-01")
     assert code == 0
-    assert out.endswith("remove the exemption EVT006 FED; from now on it excuses no finding\n")
+    assert out.endswith("remove the exemption EVT006 FED; it is no longer needed\n")
     assert compare_with_released(zoo, text, "--today", "2026-03-01")[0] == 1
 
 
@@ -165,7 +165,7 @@ def test_a_pattern_without_a_matching_text_is_reported(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("zoo.yaml",), "compat takes no contract or two, OLD and NEW; got 1"),
+        (("zoo.yaml",), "compat takes two contracts, OLD and NEW, or no arguments"),
         (("a.yaml", "zoo.yaml"), "a.yaml:1:1: error YAML001"),
         (("a.json", "zoo.yaml"), "a.json:1:1: error HIS001 cannot read the baseline: No such file"),
     ],

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.codegen.compat.zoo import compare, levels, contract_yaml
+from tests.codegen.compat.zoo import compare, contract_yaml, levels
 
 WIRE_AND_SOURCE = "WIRE-B, WIRE-F, SOURCE"
 NUMBER = "type: int, unit: epochs, arg: true"

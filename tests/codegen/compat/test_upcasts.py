@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.codegen.compat.zoo import decoder, generate, release, run, contract_yaml
+from tests.codegen.compat.zoo import contract_yaml, decoder, generate, release, run
 
 BEFORE = """\
 title: {type: str, arg: true, doc: T.}

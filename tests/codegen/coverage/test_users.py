@@ -75,7 +75,7 @@ def test_a_damaged_record_can_be_recorded_again(record):
 
 def test_users_cannot_be_recorded_from_a_log(capsys):
     assert main(["coverage", "--record", "--log", "runs/any"]) == 2
-    assert "--record needs the code" in capsys.readouterr().err
+    assert "--record is about the code" in capsys.readouterr().err
 
 
 def test_differences_between_record_and_code_are_findings():
