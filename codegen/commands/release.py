@@ -31,7 +31,12 @@ def add_options(parser: ArgumentParser) -> None:
 
 
 def run(options: Namespace, layout: Layout) -> int:
-    """Write a release, unless the generated code is stale, a change breaks somebody, or old records are unreadable."""
+    """Write a release, unless the generated code is stale, a change breaks somebody, or old records are unreadable.
+
+    Raises:
+        UsageError: the generated package cannot be imported.
+        SampleError: a field has no sample for the golden records.
+    """
     code = check.run(options, layout)
     if code != CLEAN:
         return code
