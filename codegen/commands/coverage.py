@@ -1,4 +1,4 @@
-"""coverage: compare what the contract declares with what the code does, or with what a log holds; record who uses it."""
+"""coverage: measure how much of the contract the code or a log uses; record which modules use it."""
 
 import sys
 from argparse import ArgumentParser, Namespace
@@ -8,12 +8,12 @@ from pathlib import Path
 from ..atomic import write_atomically
 from ..contract.model import Contract
 from ..contract.users import Users, print_users, users_path
-from ..coverage.judge import judge
-from ..coverage.point import Point
-from ..coverage.recorded import measure_log
+from ..coverage.floors import check_floors
+from ..coverage.log_coverage import measure_log
+from ..coverage.points import Point
+from ..coverage.report import to_json, to_text
 from ..coverage.settings import SettingsSpec, load_settings
-from ..coverage.table import to_json, to_text
-from ..coverage.users import find_users, judge_record
+from ..coverage.users import compare_users, find_users
 from ..diagnostics.errors import UsageError
 from ..diagnostics.findings import Findings
 from ..diagnostics.report import FORMATS, report
@@ -31,18 +31,18 @@ def add_options(parser: ArgumentParser) -> None:
         "--log",
         type=Path,
         metavar="RUN",
-        help="judge this run's folder or log file instead of the code",
+        help="measure this folder of a run, or log file, instead of the code",
     )
     parser.add_argument(
         "--record",
         action="store_true",
-        help="write down who emits and who reads what, for the reference; judge nothing",
+        help="only record which modules emit each event and read each field, for the reference",
     )
     parser.add_argument(
         "--source",
         type=Path,
         metavar="DIR",
-        help="root of the code; that of the package unless said",
+        help="root of the code; default: the root of the package",
     )
     parser.add_argument(
         "--format", choices=list(FORMATS), default="text", help="how to print findings"
@@ -50,7 +50,12 @@ def add_options(parser: ArgumentParser) -> None:
 
 
 def run(options: Namespace, layout: Layout) -> int:
-    """Measure the code or the log, and judge it."""
+    """Measure the coverage by the code or by a log, check it against the floors, and print it.
+
+    Raises:
+        UsageError: --record is combined with --log, or the code cannot be found or scanned.
+        CodegenError: the code or the log cannot be read.
+    """
     contract = read_contract(layout, with_users=not options.record)
     settings = _read_settings(layout)
     if contract is None or settings is None:
@@ -58,20 +63,20 @@ def run(options: Namespace, layout: Layout) -> int:
     findings = Findings()
     if options.log is not None:
         if options.record:
-            raise UsageError("--record is about the code, and --log is not; give one of them")
+            raise UsageError("--record is about the code and --log is not; give one of them")
         points = measure_log(contract, layout.package, options.log)
     else:
-        root = near(options.source or _root_of(layout))
+        root = near(options.source or _import_root(layout))
         points = _measure_code(contract, layout, root, findings)
         users = find_users(points, root)
         if options.record:
-            return _record(users, layout)
-        # Only the reference tells of users, and not everybody has one.
+            return _write_users(users, layout)
+        # Recorded users appear only in the reference, which not every layout has.
         if "docs" in layout.roots:
             path = near(users_path(layout.spec)).as_posix()
-            judge_record(contract.users, users, path, f"run: {layout.command}", findings)
+            compare_users(contract.users, users, path, f"run: {layout.command}", findings)
     today = datetime.now(UTC).date()
-    shares = judge(points, settings, today, findings)
+    shares = check_floors(points, settings, today, findings)
     if options.format == "text":
         name = _settings_name(layout)
         sys.stdout.write(to_text(points, shares, findings, settings_name=name, today=today))
@@ -84,7 +89,7 @@ def run(options: Namespace, layout: Layout) -> int:
 
 COMMAND = Command(
     "coverage",
-    "find what is declared but not emitted, not read, always the same, or (--log) not seen in a run",
+    "find events and fields that are not emitted, not read, constant, or (--log) missing in a run",
     run,
     add_options,
 )
@@ -105,26 +110,28 @@ def _measure_code(
     contract: Contract, layout: Layout, root: Path, findings: Findings
 ) -> list[Point]:
     try:
-        # Importing mypy takes longer than everything else that `--log` does.
-        from ..coverage.static import measure_code
+        # Importing mypy takes longer than a whole run with --log, which does not need it.
+        from ..coverage.code_coverage import measure_code
     except ImportError as error:
-        raise UsageError(f"the code is scanned with mypy, got: {error}; install it") from None
+        raise UsageError(
+            f"the code is scanned with mypy, which cannot be imported: {error}; install it"
+        ) from None
     return measure_code(contract, layout.package, root, findings)
 
 
-def _root_of(layout: Layout) -> Path:
+def _import_root(layout: Layout) -> Path:
     """Return the folder from which the package is imported."""
     folder = layout.roots["package"].resolve()
     parts = layout.package.split(".")
     if list(folder.parts[-len(parts) :]) != parts:
         raise UsageError(
-            f"the folders of the package must be named {layout.package}, got {folder};"
+            f"the path of the package must end like its name {layout.package}, got {folder};"
             " name the root of the code with --source"
         )
     return folder.parents[len(parts) - 1]
 
 
-def _record(users: Users, layout: Layout) -> int:
+def _write_users(users: Users, layout: Layout) -> int:
     path = users_path(layout.spec)
     text = print_users(users)
     if not path.exists() or path.read_text(encoding="utf-8") != text:

@@ -1,4 +1,4 @@
-"""release: freeze a contract that breaks nobody, and golden records of every event."""
+"""release: freeze a compatible contract, with golden records of every event."""
 
 import sys
 from argparse import ArgumentParser, Namespace
@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from ..compat.golden import RULE as GOLDEN_RULE
-from ..compat.golden import Reading
+from ..compat.classification import apply_rules
 from ..compat.report import Report, print_report
-from ..compat.verdict import apply
+from ..compat.rules.archive import GOLDEN_RULE, GoldenFile
 from ..contract.model import Contract
 from ..diagnostics.findings import Findings
 from ..diagnostics.report import report
@@ -21,40 +20,46 @@ from ..history.shapes import find_shapes
 from ..output.layout import Layout
 from . import check
 from .command import CLEAN, FINDINGS, INVALID, Command
-from .comparing import add_today, compare_with_archive, read_archive
+from .compat import add_today_option, compare_with_archive, read_archive
 from .options import add_render_options
 
 
 def add_options(parser: ArgumentParser) -> None:
     """Add the options of this command."""
     add_render_options(parser)
-    add_today(parser)
+    add_today_option(parser)
 
 
 def run(options: Namespace, layout: Layout) -> int:
-    """Freeze the contract, unless it is stale, breaks somebody, or cannot read what was released before."""
+    """Write a release, unless the generated code is stale, a change breaks somebody, or old records are unreadable.
+
+    Raises:
+        UsageError: the generated package cannot be imported.
+        SampleError: a field has no sample for the golden records.
+    """
     code = check.run(options, layout)
     if code != CLEAN:
         return code
     findings = Findings()
-    found = compare_with_archive(layout, options.today, findings, is_release=True)
-    if found is None:
+    result = compare_with_archive(layout, options.today, findings, is_release=True)
+    if result is None:
         sys.stderr.write(report(findings, "text"))
         return INVALID
     releases = read_archive(layout, findings)
-    if found.passage is not None and found.passage.needed == "none" and not found.has_errors:
-        print(f"{found.contract.version} has been released, and nothing has changed since")
+    is_unchanged = result.comparison is not None and result.comparison.needed_bump == "none"
+    if is_unchanged and not result.has_errors:
+        print(f"{result.contract.version} is released already, and nothing has changed since")
         return FINDINGS
-    golden = write_golden(found.contract)
-    if not found.has_errors:
-        found = _read_back(found, layout, releases, golden)
-    sys.stdout.write(print_report(found, "text"))
-    if found.has_errors:
+    golden = write_golden(result.contract)
+    if not result.has_errors:
+        result = _check_golden_records(result, layout, releases, golden)
+    sys.stdout.write(print_report(result, "text"))
+    if result.has_errors:
         return FINDINGS
-    for path in _freeze(found.contract, layout, releases, golden):
+    for path in _write_release(result.contract, layout, releases, golden):
         print(f"wrote {path}")
-    for verdict in found.excused:
-        print(f"remove the exemption {verdict.key}; from now on it excuses nothing")
+    for one in result.excused:
+        print(f"remove the exemption {one.key}; it is no longer needed")
     return CLEAN
 
 
@@ -63,21 +68,23 @@ COMMAND = Command(
 )
 
 
-def _read_back(found: Report, layout: Layout, releases: tuple[Release, ...], golden: str) -> Report:
-    """Add to a report what the generated package cannot read of all golden records, the new ones too."""
-    contract = found.contract
+def _check_golden_records(
+    result: Report, layout: Layout, releases: tuple[Release, ...], golden: str
+) -> Report:
+    """Add a finding for every golden record, old or new, that the generated package cannot read."""
+    contract = result.contract
     decode = load_decoder(layout.package, layout.roots["package"])
     texts = [(one.golden_name, str(one.version), one.golden or "") for one in releases]
     texts.append((f"{contract.version}.jsonl", contract.version, golden))
-    readings = [
-        Reading(*text, contract, decode, is_newest=index >= len(texts) - 2)
+    files = [
+        GoldenFile(*text, contract, decode, is_newest=index >= len(texts) - 2)
         for index, text in enumerate(texts)
     ]
-    unreadable = apply([GOLDEN_RULE], readings, "none")
-    return replace(found, verdicts=(*found.verdicts, *unreadable))
+    unreadable = apply_rules([GOLDEN_RULE], files, "none")
+    return replace(result, findings=(*result.findings, *unreadable))
 
 
-def _freeze(
+def _write_release(
     contract: Contract, layout: Layout, releases: tuple[Release, ...], golden: str
 ) -> Iterator[Path]:
     previous = releases[-1].baseline.digest if releases else ""
@@ -85,7 +92,7 @@ def _freeze(
     text = write_baseline(contract, previous=previous, golden=golden, shapes=shapes)
     folder = folder_of(layout.spec)
     folder.mkdir(exist_ok=True)
-    # The baseline comes last: a release without golden records would be one that is broken.
+    # The baseline is written last: if writing stops in between, there is no release without golden records.
     for suffix, content in ((".jsonl", golden), (".json", text)):
         path = folder / f"{contract.version}{suffix}"
         with path.open("x", encoding="utf-8") as file:

@@ -1,1 +1,1 @@
-"""Compat: what a change of the contract breaks, for whom, and which ways forward are legal."""
+"""Compat: which old readers, records and callers a change of the contract breaks, and how it may be made legally."""

@@ -1,46 +1,54 @@
-"""All rules about change, in one list."""
+"""The catalogue of all compatibility rules, by the subject that each looks at, and the comparison that applies them."""
 
 from collections.abc import Iterator
 from typing import Any
 
-from . import (
-    archive,
-    enums,
-    event_rules,
-    events,
-    exemptions,
-    fields,
-    golden,
-    moves,
-    presence,
-    releases,
-    reserved_rules,
-    stability_rules,
-    values,
-)
+from ..contract.model import Contract
+from ..history.baseline import Shapes
+from . import exemptions
+from .classification import Classification, Comparison, apply_rules
+from .contract_diff import ContractDiff
+from .field_matching import find_unmatched_fields
 from .rule import Rule
+from .rules import archive, enums, events, fields, presence, reserved, stability, values, versions
+
+_DIFF_RULES: tuple[Rule[ContractDiff], ...] = (
+    *reserved.RULES,
+    *events.DIFF_RULES,
+    *presence.DIFF_RULES,
+    *stability.RULES,
+    *enums.DIFF_RULES,
+)
+_FIELD_RULES = (*fields.RULES, *values.RULES)
 
 RULES: tuple[Rule[Any], ...] = (
-    *events.RULES,
-    *event_rules.RULES,
+    *_DIFF_RULES,
+    *events.PAIR_RULES,
     *presence.RULES,
-    *fields.RULES,
-    *values.RULES,
-    *moves.RULES,
-    *reserved_rules.RULES,
-    *stability_rules.RULES,
-    *enums.RULES,
-    *enums.CLASS_RULES,
-    *releases.RULES,
+    *_FIELD_RULES,
+    *enums.PAIR_RULES,
+    *versions.RULES,
     *archive.RULES,
     *exemptions.RULES,
-    golden.RULE,
+    archive.GOLDEN_RULE,
 )
-"""Every rule, by subject."""
 
 
-def print_rules() -> str:
-    """Print every rule: its id and name, who is broken, why, and what settles it."""
+def compare_contracts(
+    old: Contract, new: Contract, shapes: Shapes
+) -> tuple[Comparison, list[Classification]]:
+    """Compare two contracts; return the comparison, and all findings, including those about the version.
+
+    `shapes` are the hashes of the output that targets rendered from the old contract; empty when it was not released.
+    """
+    diff = ContractDiff(old, new)
+    changes = tuple(_find_changes(diff))
+    comparison = Comparison(diff, changes, shapes)
+    return comparison, [*changes, *apply_rules(versions.RULES, [comparison], diff.bump)]
+
+
+def describe_rules() -> str:
+    """Return the list of all rules: id, name, who is broken, why, and what resolves it."""
     return "".join(
         f"{line}\n"
         for rule in sorted(RULES, key=lambda rule: (rule.id, rule.name))
@@ -48,19 +56,28 @@ def print_rules() -> str:
     )
 
 
+def _find_changes(diff: ContractDiff) -> Iterator[Classification]:
+    yield from apply_rules(_DIFF_RULES, [diff], diff.bump)
+    yield from apply_rules(events.PAIR_RULES, diff.event_pairs, diff.bump)
+    yield from apply_rules(presence.RULES, find_unmatched_fields(diff), diff.bump)
+    pairs = [pair for owner in diff.owners for pair in owner.matched]
+    yield from apply_rules(_FIELD_RULES, pairs, diff.bump)
+    yield from apply_rules(enums.PAIR_RULES, diff.enum_pairs, diff.bump)
+
+
 def _describe(rule: Rule[Any]) -> Iterator[str]:
-    yield f"{rule.id} {rule.name}  {rule.breaks or 'info'}"
-    if rule.is_structural:
-        inside = rule.inside()
-        yield f"    inside lists, maps and records: {inside.id} {inside.name}"
+    yield f"{rule.id} {rule.name}  {rule.impact or 'info'}"
+    if rule.has_element_form:
+        element = rule.for_element()
+        yield f"    inside lists, maps and records: {element.id} {element.name}"
     yield f"    why: {rule.why}"
-    for way in rule.ways:
-        yield f"    way: {way}"
-    for what, breaks in (
-        ("an upcast", rule.by_upcast),
-        ("a new revision with a note", rule.by_revision),
-        ("a new minor version", rule.by_minor),
-        ("a new major version", rule.by_major),
+    for remedy in rule.remedies:
+        yield f"    remedy: {remedy}"
+    for remedy, resolved in (
+        ("an upcast", rule.resolved_by_upcast),
+        ("a new revision with a note", rule.resolved_by_revision),
+        ("a new minor version", rule.resolved_by_minor),
+        ("a new major version", rule.resolved_by_major),
     ):
-        if breaks:
-            yield f"    way: {what}, for {breaks}"
+        if resolved:
+            yield f"    remedy: {remedy}, for {resolved}"

@@ -1,107 +1,118 @@
-"""Exemptions: findings that are excused until a day, and the rules that keep them from rotting."""
+"""Exemptions, which excuse findings until a day, and the rules against exemptions that are useless or too long."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 from ..contract.promises import Exemption
-from .impact import Break
+from .classification import Classification, apply_rules
+from .impact import Impact
 from .modes import MODES
 from .rule import Change, Rule
-from .verdict import Verdict, apply
 
 MAX_DAYS = 180
-_USUAL_DAYS = 90
+_SUGGESTED_DAYS = 90
 
 
 @dataclass(frozen=True)
-class Excuses:
-    """The exemptions of a contract, on a day, and what they excuse."""
+class AppliedExemptions:
+    """The exemptions of a contract on a day, and the findings that they excuse."""
 
     exemptions: tuple[Exemption, ...]
     today: date
-    excused: frozenset[str]
-    """The keys of the findings that exemptions excuse."""
+    used: frozenset[str]
+    """The keys of the findings that are excused."""
 
 
-def excuse(
-    verdicts: Iterable[Verdict], exemptions: tuple[Exemption, ...], today: date, *, is_release: bool
-) -> tuple[list[Verdict], list[Verdict]]:
-    """Part verdicts into those that stand, with those about the exemptions themselves, and the excused.
+def apply_exemptions(
+    classified: Iterable[Classification],
+    exemptions: tuple[Exemption, ...],
+    today: date,
+    *,
+    is_release: bool,
+) -> tuple[list[Classification], list[Classification]]:
+    """Split findings into remaining ones, to which findings about the exemptions are added, and excused ones.
 
-    An exemption that has expired goes on excusing, so that time alone fails no check; it fails a release.
+    An expired exemption still excuses its finding, so that a check does not start to fail without any change; the
+    expiry is a warning in a check and an error in a release.
     """
     names = {exemption.name for exemption in exemptions}
-    standing: list[Verdict] = []
-    excused: list[Verdict] = []
-    for verdict in verdicts:
-        is_excused = verdict.rule.is_exemptable and verdict.key in names
-        (excused if is_excused and verdict.broken else standing).append(verdict)
-    excuses = Excuses(exemptions, today, frozenset(verdict.key for verdict in excused))
-    for verdict in apply(RULES, [excuses], "none"):
-        is_mild = verdict.rule.name == "EXEMPTION_EXPIRED" and not is_release
-        standing.append(replace(verdict, weight="warning") if is_mild else verdict)
-    return standing, excused
+    remaining: list[Classification] = []
+    excused: list[Classification] = []
+    for one in classified:
+        is_excused = one.violated and one.rule.is_exemptable and one.key in names
+        (excused if is_excused else remaining).append(one)
+    applied = AppliedExemptions(exemptions, today, frozenset(one.key for one in excused))
+    for one in apply_rules(RULES, [applied], "none"):
+        is_warning = one.rule.name == "EXEMPTION_EXPIRED" and not is_release
+        remaining.append(replace(one, severity="warning") if is_warning else one)
+    return remaining, excused
 
 
-def spell_exemption(key: str, today: date) -> str:
-    """Spell an exemption that may be pasted into a contract."""
-    until = today + timedelta(days=_USUAL_DAYS)
+def format_exemption(key: str, today: date) -> str:
+    """Return the YAML of an exemption, to be pasted into a contract and completed with a reason."""
+    until = today + timedelta(days=_SUGGESTED_DAYS)
     return f'exemptions:\n  {key}: {{until: "{until}", why: ...}}'
 
 
-def _find_expired(excuses: Excuses) -> Iterator[Change]:
-    for exemption in excuses.exemptions:
-        if date.fromisoformat(exemption.until) < excuses.today:
-            yield _see(exemption, f"it ended on {exemption.until}")
+def _find_expired(applied: AppliedExemptions) -> Iterator[Change]:
+    for exemption in applied.exemptions:
+        if date.fromisoformat(exemption.until) < applied.today:
+            yield _make_change(exemption, f"it ended on {exemption.until}")
 
 
-def _find_unused(excuses: Excuses) -> Iterator[Change]:
-    for exemption in excuses.exemptions:
-        if exemption.name not in excuses.excused:
-            yield _see(exemption, "it excuses nothing")
+def _find_unused(applied: AppliedExemptions) -> Iterator[Change]:
+    for exemption in applied.exemptions:
+        if exemption.name not in applied.used:
+            yield _make_change(exemption, "it excuses no finding")
 
 
-def _find_too_far(excuses: Excuses) -> Iterator[Change]:
-    latest = excuses.today + timedelta(days=MAX_DAYS)
-    for exemption in excuses.exemptions:
+def _find_too_far(applied: AppliedExemptions) -> Iterator[Change]:
+    latest = applied.today + timedelta(days=MAX_DAYS)
+    for exemption in applied.exemptions:
         if date.fromisoformat(exemption.until) > latest:
-            what = f"it ends on {exemption.until}, more than {MAX_DAYS} days from {excuses.today}"
-            yield _see(exemption, what)
+            yield _make_change(
+                exemption,
+                f"it ends on {exemption.until}, more than {MAX_DAYS} days from {applied.today}",
+            )
 
 
-def _see(exemption: Exemption, what: str) -> Change:
-    span, mode = exemption.span, MODES["stable"]
-    return Change(subject=exemption.name, span=span, what=what, mode=mode)
+def _make_change(exemption: Exemption, description: str) -> Change:
+    return Change(
+        subject=exemption.name,
+        span=exemption.span,
+        description=description,
+        mode=MODES["stable"],
+    )
 
 
-RULES: tuple[Rule[Excuses], ...] = (
+RULES: tuple[Rule[AppliedExemptions], ...] = (
     Rule(
         id="SPC006",
         name="EXEMPTION_EXPIRED",
         find=_find_expired,
-        breaks=Break.POLICY,
-        why="what it excuses was to be settled by then",
-        ways=("settle what it excuses, and remove it", "give it a new day, and say why"),
+        impact=Impact.POLICY,
+        why="the finding that it excuses was to be resolved by then",
+        remedies=("resolve the finding, and remove the exemption", "set a new day, and say why"),
         is_exemptable=False,
     ),
     Rule(
         id="SPC006",
         name="EXEMPTION_UNUSED",
         find=_find_unused,
-        breaks=Break.POLICY,
-        why="it would excuse the next change that happens to be of the same kind",
-        ways=("remove it",),
+        impact=Impact.POLICY,
+        why="it would excuse the next change of the same kind, without a review",
+        remedies=("remove it",),
         is_exemptable=False,
     ),
     Rule(
         id="SPC006",
         name="EXEMPTION_TOO_FAR",
         find=_find_too_far,
-        breaks=Break.POLICY,
-        why="an exemption without an end is a decision that nobody took",
-        ways=(f"let it end within {MAX_DAYS} days",),
+        impact=Impact.POLICY,
+        why="an exemption must be reviewed regularly",
+        remedies=(f"let it end within {MAX_DAYS} days",),
         is_exemptable=False,
     ),
 )
-"""Rules about exemptions."""
+"""Rules about the exemptions of a contract."""

@@ -1,27 +1,27 @@
-"""Who is broken by a change."""
+"""Who is affected by a change of the contract."""
 
 from enum import Flag, auto
 
 
-class Break(Flag):
-    """Kinds of breakage; a change may be of several."""
+class Impact(Flag):
+    """Who is affected by a change; several flags may be combined."""
 
     WIRE_B = auto()
-    """New readers meet old records: logs, checkpoints, SQL views."""
+    """New readers of old records: logs, checkpoints, SQL views (backward compatibility)."""
     WIRE_F = auto()
-    """Old readers meet new records: dashboards, notebooks, pinned installations."""
+    """Old readers of new records: dashboards, notebooks, pinned installations (forward compatibility)."""
     SOURCE = auto()
-    """Python callers and readers: helpers, constructors, attributes, names of members."""
+    """Python code that uses helpers, constructors, attributes or names of members."""
     SEM = auto()
     """Nothing fails, but the numbers mean something else."""
     POLICY = auto()
-    """Nobody breaks, but a rule of keeping contracts is broken."""
+    """Nobody is broken, but the change violates a rule about maintaining contracts."""
 
     def __str__(self) -> str:
         names = (one.name or "" for one in self)
         return ", ".join("policy" if name == "POLICY" else name.replace("_", "-") for name in names)
 
 
-NOTHING = Break(0)
-WIRE = Break.WIRE_B | Break.WIRE_F
-EVERYBODY = WIRE | Break.SOURCE
+NO_IMPACT = Impact(0)
+WIRE = Impact.WIRE_B | Impact.WIRE_F
+WIRE_AND_SOURCE = WIRE | Impact.SOURCE

@@ -1,74 +1,93 @@
-"""How far something may change: what its stability promises, unless it promises otherwise."""
+"""Compatibility modes: who must not be broken by a change, from the stability and the promises of the contract."""
 
 from dataclasses import dataclass, replace
 
 from ..contract.model import Contract, Event
 from ..contract.nodes import Stability
 from ..contract.promises import Promise, SourceMode, WireMode
-from .impact import NOTHING, WIRE, Break
+from .impact import NO_IMPACT, WIRE, Impact
 
 STABILITIES: tuple[Stability, ...] = ("development", "beta", "stable")
-"""From the loosest to the firmest."""
+"""From the weakest promise to the strongest."""
 
-_WIRE: dict[WireMode, Break] = {
-    "none": NOTHING,
-    "backward": Break.WIRE_B,
-    "forward": Break.WIRE_F,
+_WIRE_IMPACTS: dict[WireMode, Impact] = {
+    "none": NO_IMPACT,
+    "backward": Impact.WIRE_B,
+    "forward": Impact.WIRE_F,
     "full": WIRE,
 }
-_SOURCES: tuple[SourceMode, ...] = ("none", "minor", "strict")
+_SOURCE_MODES: tuple[SourceMode, ...] = ("none", "minor", "strict")
 
 
 @dataclass(frozen=True, slots=True)
-class Mode:
-    """How far something may change: who must not be broken, and how a break of callers is taken."""
+class CompatibilityMode:
+    """Which changes of an event, record, field or enum are allowed."""
 
-    forbidden: Break
+    protected: Impact
+    """Who must not be broken."""
     source: SourceMode
+    """Whether a minor version may break callers."""
     is_transitive: bool
+    """Whether the records of all earlier versions must stay readable, and not those of the newest release alone."""
     stability: Stability
 
-    def at(self, stability: Stability) -> "Mode":
-        """Return the mode of a part, which may be promised less firmly than the whole."""
+    def lowered_to(self, stability: Stability) -> "CompatibilityMode":
+        """Return the mode of a part that may be less stable than the whole."""
         if STABILITIES.index(stability) >= STABILITIES.index(self.stability):
             return self
         part = MODES[stability]
-        source = min(self.source, part.source, key=_SOURCES.index)
-        return Mode(self.forbidden & part.forbidden, source, part.is_transitive, stability)
+        source = min(self.source, part.source, key=_SOURCE_MODES.index)
+        protected = self.protected & part.protected
+        return CompatibilityMode(protected, source, part.is_transitive, stability)
 
-    def __or__(self, other: "Mode") -> "Mode":
-        """Return the stricter mode: that of what two share."""
-        return Mode(
-            self.forbidden | other.forbidden,
-            max(self.source, other.source, key=_SOURCES.index),
+    def __or__(self, other: "CompatibilityMode") -> "CompatibilityMode":
+        """Return the mode of what two users share: the stricter one in every respect."""
+        return CompatibilityMode(
+            self.protected | other.protected,
+            max(self.source, other.source, key=_SOURCE_MODES.index),
             self.is_transitive or other.is_transitive,
             max(self.stability, other.stability, key=STABILITIES.index),
         )
 
+    def without_wire(self) -> "CompatibilityMode":
+        """Return the mode of a value that is never serialized: only Python code can be broken."""
+        return replace(self, protected=self.protected & ~WIRE)
 
-MODES: dict[Stability, Mode] = {
-    "stable": Mode(WIRE | Break.SOURCE | Break.SEM, "strict", True, "stable"),
-    "beta": Mode(Break.WIRE_B | Break.SOURCE | Break.SEM, "minor", False, "beta"),
-    "development": Mode(NOTHING, "none", False, "development"),
+
+MODES: dict[Stability, CompatibilityMode] = {
+    "stable": CompatibilityMode(WIRE | Impact.SOURCE | Impact.SEM, "strict", True, "stable"),
+    "beta": CompatibilityMode(Impact.WIRE_B | Impact.SOURCE | Impact.SEM, "minor", False, "beta"),
+    "development": CompatibilityMode(NO_IMPACT, "none", False, "development"),
 }
-"""What each stability promises."""
+"""The mode of each stability."""
 
 
-def mode_of(event: Event, contract: Contract, stability: Stability) -> Mode:
-    """Return how far an event may change that was promised with `stability`."""
+def mode_of(event: Event, contract: Contract, stability: Stability) -> CompatibilityMode:
+    """Return the mode of an event that was released with `stability`, adjusted by what `promise:` says."""
     mode = MODES[stability]
     for promise in (contract.promise, event.promise):
-        mode = _follow(mode, promise)
+        mode = _adjust(mode, promise)
     return mode
 
 
-def _follow(mode: Mode, promise: Promise) -> Mode:
+def strictest_of(modes: list[CompatibilityMode]) -> CompatibilityMode:
+    """Return the strictest mode of all users; without any, nothing is serialized and only Python code can be broken."""
+    if not modes:
+        return MODES["stable"].without_wire()
+    strictest = modes[0]
+    for mode in modes[1:]:
+        strictest |= mode
+    return strictest
+
+
+def _adjust(mode: CompatibilityMode, promise: Promise) -> CompatibilityMode:
     if promise.wire is not None:
-        mode = replace(mode, forbidden=(mode.forbidden & ~WIRE) | _WIRE[promise.wire])
+        protected = (mode.protected & ~WIRE) | _WIRE_IMPACTS[promise.wire]
+        mode = replace(mode, protected=protected)
     if promise.source is not None:
-        source = NOTHING if promise.source == "none" else Break.SOURCE
-        forbidden = (mode.forbidden & ~Break.SOURCE) | source
-        mode = replace(mode, forbidden=forbidden, source=promise.source)
+        source = NO_IMPACT if promise.source == "none" else Impact.SOURCE
+        protected = (mode.protected & ~Impact.SOURCE) | source
+        mode = replace(mode, protected=protected, source=promise.source)
     if promise.transitive is not None:
         mode = replace(mode, is_transitive=promise.transitive)
     return mode

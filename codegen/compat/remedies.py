@@ -1,31 +1,29 @@
-"""The legal ways forward from a finding."""
+"""Remedies: what an author can do so that a change is allowed."""
 
 from collections.abc import Iterator
 
 from ..contract.versions import parse_version
-from .releases import Passage
-from .verdict import Verdict
+from .classification import Classification, Comparison
 
 
-def ways_of(verdict: Verdict, passage: Passage | None) -> list[str]:
-    """List the ways in which what a verdict is about would be allowed; `passage` is None outside of one."""
-    own = [*verdict.sighting.ways, *verdict.rule.ways]
-    return [*own, *_derive(verdict, passage)] if passage else own
+def remedies_for(classified: Classification, comparison: Comparison | None) -> list[str]:
+    """List the remedies for a change; `comparison` is None for a finding about a single contract or the archive."""
+    own = [*classified.change.remedies, *classified.rule.remedies]
+    return [*own, *_derive(classified, comparison)] if comparison else own
 
 
-def _derive(verdict: Verdict, passage: Passage) -> Iterator[str]:
-    """Spell the ways that a rule's attributes tell."""
-    rule, broken = verdict.rule, verdict.broken
-    old = parse_version(passage.scene.old.version)
-    missing = [one for one in verdict.sighting.upcasts if not one.is_given]
-    if broken & rule.by_upcast and missing:
-        version = passage.target_version
+def _derive(classified: Classification, comparison: Comparison) -> Iterator[str]:
+    """Derive remedies from what the rule says an upcast, a revision or a new version resolves."""
+    rule, change, violated = classified.rule, classified.change, classified.violated
+    old = parse_version(comparison.diff.old.version)
+    missing = [one for one in change.required_upcasts if not one.is_present]
+    if violated & rule.resolved_by_upcast and missing:
         steps = "; ".join(f"{one.event}: {one.step}" for one in missing)
-        yield f"add to the upcasts of {version}, so that old records can be read: {steps}"
-    if broken & rule.by_revision:
-        event = verdict.sighting.subject.partition(".")[0]
-        yield f"raise revision: of {event}, and say in note: what has changed"
-    if broken & rule.by_minor:
+        yield f"add to the upcasts of {comparison.upcast_version}, so that old records can be read: {steps}"
+    if violated & rule.resolved_by_revision:
+        event = change.subject.partition(".")[0]
+        yield f"raise revision: of {event}, and describe the change in note:"
+    if violated & rule.resolved_by_minor:
         yield f"release it as {old.after('minor')} or later"
-    elif broken & rule.by_major:
+    elif violated & rule.resolved_by_major:
         yield f"release it as {old.after('major')}"

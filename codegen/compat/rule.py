@@ -1,4 +1,4 @@
-"""What a compatibility rule is, and what it sees."""
+"""A compatibility rule, and the changes that it finds."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -6,78 +6,75 @@ from typing import Generic, TypeVar
 
 from ..contract.versions import Bump
 from ..diagnostics.findings import Span
-from .impact import NOTHING, Break
-from .modes import Mode
+from .impact import NO_IMPACT, Impact
+from .modes import CompatibilityMode
 
 Subject = TypeVar("Subject")
 
 
 @dataclass(frozen=True, slots=True)
-class Upcastable:
-    """Where an upcast could give old records their new form, and the step that would."""
+class RequiredUpcast:
+    """The step of an upcast that lets old records of an event be read, as YAML, and whether the contract has it."""
 
     event: str
     step: str
-    is_given: bool
+    is_present: bool
 
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """A change that a rule has seen."""
+    """A change of the contract that a rule has found."""
 
     subject: str
-    """What has changed, as exemptions call it: SEED_PRUNED.reason."""
+    """Name of the changed part, as exemptions refer to it: `SEED_PRUNED.reason`."""
     span: Span
-    what: str
-    """The change itself: "float -> int"."""
-    mode: Mode
-    """How far the subject may change."""
-    breaks: Break | None = None
-    """Who is broken, where it is fewer than the rule says."""
-    settled: Break = NOTHING
-    """Who is not, because the contract took a legal way."""
-    upcasts: tuple[Upcastable, ...] = ()
-    """What would let new readers read old records; empty when nothing would."""
-    ways: tuple[str, ...] = ()
-    """Ways forward that only this change has."""
+    description: str
+    """The old and the new value, such as "float -> int", or a short sentence."""
+    mode: CompatibilityMode
+    impact: Impact | None = None
+    """Who is affected, where it differs from the impact of the rule; None where it does not."""
+    resolved: Impact = NO_IMPACT
+    """The part of the impact that the contract has already resolved, for example by a deprecation."""
+    required_upcasts: tuple[RequiredUpcast, ...] = ()
+    """Upcasts that let new readers read old records; empty when no upcast can."""
+    remedies: tuple[str, ...] = ()
+    """Remedies of this change alone; those of its kind are in the rule."""
     is_revised: bool = False
-    """Whether the event has a new revision, with a note that says what has changed."""
+    """Whether the event has a new revision, with a note."""
     is_element: bool = False
     """Whether the change is inside a list, a map or a record."""
 
     @property
     def is_upcast(self) -> bool:
-        """Whether every old record is given its new form."""
-        return bool(self.upcasts) and all(one.is_given for one in self.upcasts)
+        """Whether the contract has every required upcast, so that all old records can be read."""
+        return bool(self.required_upcasts) and all(one.is_present for one in self.required_upcasts)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rule(Generic[Subject]):
-    """A rule: the change it looks for, who is broken by it, and what makes the change legal."""
+    """A rule: how to find a kind of change in a subject, who is affected by it, and how it can be resolved."""
 
     id: str
     name: str
     find: Callable[[Subject], Iterable[Change]]
-    breaks: Break = NOTHING
+    impact: Impact = NO_IMPACT
     why: str
-    ways: tuple[str, ...] = ()
-    """Ways forward beside those that the attributes below tell."""
-    by_upcast: Break = NOTHING
-    """What an upcast settles."""
-    by_revision: Break = NOTHING
-    """What a new revision of the event, with a note, settles."""
-    by_minor: Break = NOTHING
-    """What a new minor version settles."""
-    by_major: Break = NOTHING
-    """What a new major version settles."""
+    remedies: tuple[str, ...] = ()
+    """Remedies besides those that follow from the attributes below."""
+    resolved_by_upcast: Impact = NO_IMPACT
+    resolved_by_revision: Impact = NO_IMPACT
+    """The part of the impact that a new revision of the event, with a note, resolves."""
+    resolved_by_minor: Impact = NO_IMPACT
+    """The part of the impact that a new minor version resolves."""
+    resolved_by_major: Impact = NO_IMPACT
     bump: Bump = "none"
-    """How much newer the version must be when nobody is broken."""
-    is_always: bool = False
-    """Whether it holds however little is promised."""
-    is_structural: bool = False
-    """Whether it has another id for what is inside a list, a map or a record."""
+    """The least new version that the change needs where nobody is broken."""
+    is_unconditional: bool = False
+    """Whether the rule applies at every stability."""
+    has_element_form: bool = False
+    """Whether a change inside a list, a map or a record is reported under the id FLD024."""
     is_exemptable: bool = True
 
-    def inside(self) -> "Rule[Subject]":
-        """Return this rule as it is called for what is inside a list, a map or a record."""
+    def for_element(self) -> "Rule[Subject]":
+        """Return this rule under the id and name for changes inside a list, a map or a record."""
         return replace(self, id="FLD024", name=f"ELEMENT_{self.name}")

@@ -1,1 +1,1 @@
-"""Coverage: which of the declared events and fields are emitted, read and seen."""
+"""Coverage: which of the declared events and fields the code emits and reads, and which occur in a log."""

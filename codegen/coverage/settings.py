@@ -1,7 +1,7 @@
-"""What coverage must reach, and which gaps are excused: a file beside the contract.
+"""The settings of coverage, in a file beside the contract: floors, and suppressions of single gaps.
 
-It is a file of its own because the contract says what leaves the process, not how far our code has come in using it:
-an excuse must not change the contract's hash, its version, or what is generated from it.
+They are not part of the contract, because that describes the telemetry and not how much of it one code base uses: a
+suppression must not change the hash of the contract, its version, or the generated code.
 """
 
 from collections.abc import Iterable
@@ -15,14 +15,14 @@ from ..contract.forms import DATE, EXEMPTED, SENTENCE
 from ..contract.load import load
 from ..contract.nodes import Key, Node
 from ..diagnostics.findings import Findings
-from .point import Measure
+from .points import Measure
 
 PERCENTAGE, CALENDAR = "COV016", "COV017"
 
 
 @dataclass(frozen=True, kw_only=True)
 class FloorsSpec(Node):
-    """Percentages below which coverage fails, of what is declared and not excused."""
+    """The least percentages of declared events or fields that must be covered; suppressed gaps do not count."""
 
     emitted: Annotated[int, Key("Events that the code emits.")] = 100
     noticed: Annotated[int, Key("Events of which the code reads any field.")] = 100
@@ -48,27 +48,27 @@ class FloorsSpec(Node):
 
 @dataclass(frozen=True, kw_only=True)
 class SuppressionSpec(Node):
-    """A gap that is excused for a while; its name is the rule and what it is about."""
+    """A gap that is accepted until a day; its name is the rule and the event or field."""
 
     until: Annotated[str, Key('Last day, like "2026-01-31".', form=DATE)]
-    why: Annotated[str, Key("Why it may be.", form=SENTENCE)]
+    why: Annotated[str, Key("Why the gap is accepted.", form=SENTENCE)]
 
 
 @dataclass(frozen=True, kw_only=True)
 class SettingsSpec(Node):
     """The settings of coverage."""
 
-    floors: Annotated[FloorsSpec, Key("What coverage must reach.")] = FloorsSpec()
+    floors: Annotated[FloorsSpec, Key("The least percentages that must be covered.")] = FloorsSpec()
     suppressions: Annotated[
         tuple[SuppressionSpec, ...],
-        Key("Gaps that are excused, by rule and what they are about.", names=EXEMPTED),
+        Key("Gaps that are accepted for a time, by rule and event or field.", names=EXEMPTED),
     ] = ()
 
 
 def load_settings(path: Path, name: str, findings: Findings) -> SettingsSpec | None:
-    """Read the settings at `path`, which findings call `name`; None when there is something wrong with them.
+    """Read the settings at `path`; None, with findings, when they are not valid.
 
-    Without a file every floor is 100 and nothing is excused.
+    `name` is the name of the file in findings. Without a file every floor is 100 and no gap is suppressed.
     """
     if not path.exists():
         return SettingsSpec()

@@ -1,17 +1,17 @@
-"""Which modules the scanned uses are in, and whether that is what was recorded."""
+"""The modules that use each event and field, compared with those recorded beside the contract."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePath
 
 from ..contract.users import Modules, Users
 from ..diagnostics.findings import Findings, Span
-from .point import Point
+from .points import Point
 
 STALE = "COV016"
 
 
 def find_users(points: Iterable[Point], root: Path) -> Users:
-    """Return the modules, as imported from `root`, in which the points have their places."""
+    """Return the modules, as imported from `root`, that contain the places of the points."""
     listed = list(points)
     return Users(
         emitters=_modules((one for one in listed if one.measure == "emitted"), root),
@@ -19,8 +19,8 @@ def find_users(points: Iterable[Point], root: Path) -> Users:
     )
 
 
-def judge_record(recorded: Users, found: Users, path: str, hint: str, findings: Findings) -> None:
-    """Add to `findings` what the record at `path` says otherwise than the code."""
+def compare_users(recorded: Users, found: Users, path: str, hint: str, findings: Findings) -> None:
+    """Add a finding for every event or field whose recorded users, in the file at `path`, differ from the code."""
     for verb, before, now in (
         ("emitted", recorded.emitters, found.emitters),
         ("read", recorded.readers, found.readers),
@@ -34,10 +34,10 @@ def judge_record(recorded: Users, found: Users, path: str, hint: str, findings: 
 
 
 def _modules(points: Iterable[Point], root: Path) -> Modules:
-    return {one.name: tuple(sorted(set(_name_all(one, root)))) for one in points if one.places}
+    return {one.name: tuple(sorted(set(_module_names(one, root)))) for one in points if one.places}
 
 
-def _name_all(point: Point, root: Path) -> Iterator[str]:
+def _module_names(point: Point, root: Path) -> Iterator[str]:
     for place in point.places:
         parts = PurePath(place.path).relative_to(root).with_suffix("").parts
         yield ".".join(parts).removesuffix(".__init__")

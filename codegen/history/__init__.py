@@ -1,1 +1,1 @@
-"""History: released contracts, kept as they were, and golden records of their events."""
+"""History: released contracts, stored unchanged, and golden records of their events."""

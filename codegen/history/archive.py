@@ -1,4 +1,4 @@
-"""The folder of released contracts: a baseline and golden records for each version, beside the contract."""
+"""The archive of releases, a folder beside the contract with a baseline and golden records for each version."""
 
 import re
 from dataclasses import dataclass
@@ -9,40 +9,40 @@ from ..contract.forms import VERSION
 from ..contract.versions import Version, parse_version
 from ..diagnostics.findings import Findings, Span
 from .baseline import Baseline, read_baseline
-from .normal import NormalFormError
+from .normal_form import NormalFormError
 
 FOLDER = "history"
 
 
 @dataclass(frozen=True)
 class Release:
-    """A released version: its baseline and its golden records."""
+    """A released version with its baseline and its golden records."""
 
     version: Version
     path: Path
     name: str
-    """What findings call the baseline file."""
+    """Name of the baseline file in findings."""
     baseline: Baseline
 
     @property
     def golden_name(self) -> str:
-        """What findings call the file of the golden records."""
+        """Name of the file with the golden records in findings."""
         return self.name.removesuffix(".json") + ".jsonl"
 
     @cached_property
     def golden(self) -> str | None:
-        """The golden records; None when they are gone."""
+        """The golden records; None when their file is missing."""
         path = self.path.with_suffix(".jsonl")
         return path.read_text(encoding="utf-8") if path.is_file() else None
 
 
 def folder_of(spec: Path) -> Path:
-    """Return the folder with the releases of the contract at `spec`."""
+    """Return the archive of the contract at `spec`."""
     return spec.parent / FOLDER
 
 
 def read_releases(folder: Path, name: str, findings: Findings) -> tuple[Release, ...]:
-    """Read every release, the oldest first; `name` is what findings call the folder."""
+    """Read every release, the oldest first; `name` is the name of the folder in findings."""
     releases = []
     for path in folder.glob("*.json"):
         if not re.fullmatch(VERSION.pattern, path.stem):
@@ -54,11 +54,14 @@ def read_releases(folder: Path, name: str, findings: Findings) -> tuple[Release,
 
 
 def read_release(path: Path, name: str, findings: Findings) -> Release | None:
-    """Read the release whose baseline is at `path`, which findings call `name`; None when it is no baseline."""
+    """Read the release with the baseline at `path`; None, with a finding, when that is not a valid baseline.
+
+    `name` is the name of the file in findings.
+    """
     try:
         baseline = read_baseline(path, name)
     except NormalFormError as error:
-        hint = "restore it from where it was released"
+        hint = "restore the file, for example from version control"
         findings.add(Span(name, 1, 1), "HIS001", str(error), hint)
         return None
     return Release(parse_version(baseline.contract.version), path, name, baseline)

@@ -1,4 +1,4 @@
-"""A baseline: a released contract in its normalised form, with what proves that nobody has edited it."""
+"""A baseline: a released contract in its normalised form, with hashes that detect later edits."""
 
 import hashlib
 import json
@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from ..contract.model import Contract
-from .normal import NormalFormError, from_plain, to_plain
+from .normal_form import NormalFormError, from_normal_form, to_normal_form
 
 Shapes = dict[str, dict[str, str]]
-"""By target and name: hashes of what a target made of an event, record or enum."""
+"""Hashes of the output that a target rendered for an event, record or enum, by target and name."""
 
 _KEYS = {"version", "digest", "previous", "golden", "shapes", "contract"}
 
@@ -21,52 +21,52 @@ class Baseline:
 
     contract: Contract
     digest: str
-    """Hash of everything else in the file, as it was when it was released."""
+    """Hash of everything else in the file when it was released."""
     previous: str
-    """Digest of the release before; empty for the first."""
+    """Digest of the preceding release; empty for the first."""
     golden: str
     """Hash of the golden records."""
     shapes: Shapes
     is_intact: bool
-    """Whether the digest is still that of the file."""
+    """Whether the file still has this digest."""
 
 
 def write_baseline(contract: Contract, *, previous: str, golden: str, shapes: Shapes) -> str:
-    """Return the text of a contract's baseline file.
+    """Return the text of the baseline file of a contract.
 
-    `previous` is the digest of the release before, `golden` the text of the golden records.
+    `previous` is the digest of the preceding release, `golden` the text of the golden records.
     """
     plain: dict[str, Any] = {
         "version": contract.version,
         "previous": previous,
         "golden": hash_golden(golden),
         "shapes": shapes,
-        "contract": to_plain(contract),
+        "contract": to_normal_form(contract),
     }
     digest = _hash(plain)
     return json.dumps({"digest": digest} | plain, indent=1, ensure_ascii=False) + "\n"
 
 
 def read_baseline(path: Path, name: str) -> Baseline:
-    """Read a baseline file, which findings call `name`.
+    """Read a baseline file; `name` is its name in findings.
 
     Raises:
-        NormalFormError: the file cannot be read, or is no baseline; the error says why.
+        NormalFormError: the file cannot be read or is not a valid baseline; the message says why.
     """
     try:
         plain = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise NormalFormError(f"cannot read the baseline: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
-        raise NormalFormError(f"a baseline is JSON: {error}") from None
+        raise NormalFormError(f"a baseline must be JSON, got: {error}") from None
     if not isinstance(plain, dict) or set(plain) != _KEYS:
-        raise NormalFormError(f"a baseline has the keys {', '.join(sorted(_KEYS))}")
+        raise NormalFormError(f"a baseline must have the keys {', '.join(sorted(_KEYS))}")
     for key in ("version", "digest", "previous", "golden"):
         if not isinstance(plain[key], str):
-            raise NormalFormError(f"{key} must be a text")
+            raise NormalFormError(f"{key} must be a string")
     rest = {key: value for key, value in plain.items() if key != "digest"}
     return Baseline(
-        contract=from_plain(plain["contract"], name),
+        contract=from_normal_form(plain["contract"], name),
         digest=plain["digest"],
         previous=plain["previous"],
         golden=plain["golden"],
@@ -76,17 +76,17 @@ def read_baseline(path: Path, name: str) -> Baseline:
 
 
 def hash_golden(text: str) -> str:
-    """Hash golden records."""
+    """Return the hash of golden records, as baselines store it."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _hash(plain: dict[str, Any]) -> str:
-    # Keys are sorted so that it is the meaning that counts, not the layout of the file.
+    # Keys are sorted so that the hash depends on the content and not on the layout of the file.
     text = json.dumps(plain, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _read_shapes(plain: object) -> Shapes:
     if not isinstance(plain, dict) or not all(isinstance(one, dict) for one in plain.values()):
-        raise NormalFormError("shapes must be objects by target")
+        raise NormalFormError("shapes must be an object with an object for each target")
     return {target: {str(key): str(one) for key, one in plain[target].items()} for target in plain}

@@ -1,4 +1,4 @@
-"""Reads golden records with the generated package, as it is on disk."""
+"""Loads the decoder of a generated package, as it is on disk, to read golden records with it."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -14,10 +14,10 @@ Decode = Callable[[bytes], Any]
 
 
 def load_decoder(package: str, folder: Path) -> Decode:
-    """Import the package in `folder` under its name, whatever else may have that name; return its decoder.
+    """Import the package in `folder`, even if another one of this name is already imported; return its decoder.
 
     Raises:
-        UsageError: there is no such package.
+        UsageError: `folder` does not hold this package.
     """
     with _hidden(package):
         spec = spec_from_file_location(
@@ -37,19 +37,19 @@ def load_decoder(package: str, folder: Path) -> Decode:
 
 @contextmanager
 def _hidden(package: str) -> Iterator[None]:
-    """Forget what has been imported as this package for a while."""
+    """Remove a package and its modules from `sys.modules` within the context, and put them back at its end."""
 
-    def found() -> list[str]:
+    def loaded() -> list[str]:
         return [name for name in sys.modules if f"{name}.".startswith(f"{package}.")]
 
-    hidden = {name: sys.modules.pop(name) for name in found()}
-    # Python tells byte code that is out of date by the second; files may have been written within this one.
+    hidden = {name: sys.modules.pop(name) for name in loaded()}
+    # Python compares byte code with its source by a time in whole seconds, and the files may have been written just now.
     is_written, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     invalidate_caches()
     try:
         yield
     finally:
         sys.dont_write_bytecode = is_written
-        for name in found():
+        for name in loaded():
             del sys.modules[name]
         sys.modules.update(hidden)

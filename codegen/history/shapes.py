@@ -1,16 +1,16 @@
-"""What targets make of a contract, in short: a hash for each event, record and enum."""
+"""Shapes: hashes of the output that targets render for each event, record and enum of a contract."""
 
 from ..contract.model import Contract
 from ..output.fingerprint import hash_text
 from ..targets import arrow, sql, typescript
 from .baseline import Shapes
 
-# Those whose readers know columns and types by what was rendered, not by the contract.
+# The readers of these targets see the rendered columns and types, and not the contract.
 _TARGETS = (sql.TARGET, arrow.TARGET, typescript.TARGET)
 
 
 def find_shapes(contract: Contract) -> Shapes:
-    """Render a contract for targets with types of their own, and hash each part."""
+    """Return the shapes of a contract for all targets that have types of their own."""
     names = {one.name for one in (*contract.enums, *contract.owners)}
     return {
         target.name: {

@@ -1,15 +1,15 @@
-"""The catalogue has every rule, once, with a reason; and every rule about changes has its example."""
+"""The catalogue: rules have unique names, and every rule has an example in a test."""
 
 from codegen.compat.catalogue import RULES
 from tests.codegen.compat.test_rules import CHANGES, REUSED
 from tests.codegen.compat.zoo import run
 
-# What the files of this folder show beside the tables of changes.
+# Rules with examples in other files of this folder than the tables of changes.
 ELSEWHERE = {"FLD041", "SPC001", "SPC002", "SPC003", "SPC004", "SPC005", "SPC006", "SPC007"}
 ELSEWHERE |= {"SPC008", "TGT001"}
 
 
-def test_rules_have_names_of_their_own():
+def test_rules_have_unique_names():
     names = [rule.name for rule in RULES]
     assert len(names) == len(set(names))
 
@@ -26,7 +26,7 @@ def test_the_command_line_lists_the_rules(tmp_path):
     assert listed == (
         "FLD021 TYPE_NARROWED  WIRE-B\n"
         "    inside lists, maps and records: FLD024 ELEMENT_TYPE_NARROWED\n"
-        "    why: old records hold values that it cannot take\n"
-        "    way: add a field with the new type, and deprecate this one\n"
-        "    way: an upcast, for WIRE-B\n"
+        "    why: old records hold values that the new type does not allow\n"
+        "    remedy: add a field with the new type, and deprecate this one\n"
+        "    remedy: an upcast, for WIRE-B\n"
     )

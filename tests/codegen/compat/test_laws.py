@@ -1,4 +1,4 @@
-"""Laws that hold for every contract, and for ours."""
+"""Properties that hold for every contract, tested with random ones and with our own."""
 
 import json
 from pathlib import Path
@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from codegen.compile import compile_contract
 from codegen.diagnostics.findings import Findings
 from codegen.history.golden import write_golden
-from codegen.history.normal import from_plain, to_plain
+from codegen.history.normal_form import from_normal_form, to_normal_form
 from codegen.output.layout import our_layout
 from esper._generated.codec import decode_line, encode_line
-from tests.codegen.compat.zoo import compare, decoder, generate, spell
+from tests.codegen.compat.zoo import compare, contract_yaml, decoder, generate
 
 TYPES = {
     "int": ["", ", range: [0, 9]", ", range: [null, 5]"],
@@ -34,62 +34,62 @@ SETTINGS = settings(
 
 @st.composite
 def declarations(draw, is_optional=False):
-    """Draw what a field says of itself."""
+    """Draw the attributes of a field, as YAML."""
     of = draw(st.sampled_from([one for one in TYPES if not is_optional or one in MISSING]))
-    said = draw(st.sampled_from(TYPES[of]))
+    limits = draw(st.sampled_from(TYPES[of]))
     unit = ', unit: "1"' if of in ("int", "float") else ""
     wrapper = draw(st.sampled_from(["", "[]", "{}", "[]{}"]))
     origin = draw(st.sampled_from(["arg: true", "from: NAME"]))
-    if wrapper and ("length" in said or "null" in said):
+    if wrapper and ("length" in limits or "null" in limits):
         wrapper = ""
-    parts = f'type: "{of}{wrapper}"{unit}{said}, {origin}, doc: D.'
+    parts = f'type: "{of}{wrapper}"{unit}{limits}, {origin}, doc: D.'
     if not is_optional:
         return parts
     value = {"": MISSING[of], "[]": "[]"}.get(wrapper, "{}")
     return f"{parts}, missing: {value}, default: {value}"
 
 
-def spell_fields(said):
-    """Spell fields with these declarations."""
-    return "\n".join(spell_field(f"field_{index}", one) for index, one in enumerate(said))
+def fields_yaml(declared):
+    """Return the YAML of fields with these attributes."""
+    return "\n".join(field_yaml(f"field_{index}", one) for index, one in enumerate(declared))
 
 
-def spell_field(name, said):
-    """Spell a field; where it is captured, then from an attribute of its name."""
-    return f"{name}: {{{said.replace('NAME', name)}}}"
+def field_yaml(name, attributes):
+    """Return the YAML of a field; if it is captured from an attribute, that has the name of the field."""
+    return f"{name}: {{{attributes.replace('NAME', name)}}}"
 
 
-fields = st.lists(declarations(), max_size=6).map(spell_fields)
+fields = st.lists(declarations(), max_size=6).map(fields_yaml)
 
 
 @given(fields)
 @SETTINGS
-def test_a_contract_is_compatible_with_itself(tmp_path, said):
-    text = spell(fields=said)
+def test_a_contract_is_compatible_with_itself(tmp_path, yaml):
+    text = contract_yaml(fields=yaml)
     assert compare(tmp_path, text, text) == (0, [])
 
 
 @given(fields, declarations(is_optional=True))
 @SETTINGS
-def test_adding_an_optional_field_breaks_nobody(tmp_path, said, added):
-    new = spell("1.1.0", fields=f"{said}\n{spell_field('added', added)}")
-    code, findings = compare(tmp_path, spell(fields=said), new)
+def test_adding_an_optional_field_breaks_nobody(tmp_path, old_fields, added):
+    new = contract_yaml("1.1.0", fields=f"{old_fields}\n{field_yaml('added', added)}")
+    code, findings = compare(tmp_path, contract_yaml(fields=old_fields), new)
     assert (code, [one["rule"] for one in findings]) == (0, ["FLD011"])
 
 
 @given(fields)
 @SETTINGS
-def test_the_normalised_form_says_everything(tmp_path, said):
-    (tmp_path / "zoo.yaml").write_text(spell(fields=said))
+def test_the_normalised_form_keeps_the_whole_contract(tmp_path, yaml):
+    (tmp_path / "zoo.yaml").write_text(contract_yaml(fields=yaml))
     contract = compile_contract(tmp_path / "zoo.yaml", "zoo.yaml", Findings())
-    plain = json.loads(json.dumps(to_plain(contract)))
-    assert from_plain(plain, "zoo.yaml") == contract
+    plain = json.loads(json.dumps(to_normal_form(contract)))
+    assert from_normal_form(plain, "zoo.yaml") == contract
 
 
 @given(fields)
 @settings(SETTINGS, max_examples=6)
-def test_golden_records_are_read(tmp_path, said):
-    generate(tmp_path, spell(fields=said))
+def test_golden_records_are_read(tmp_path, yaml):
+    generate(tmp_path, contract_yaml(fields=yaml))
     contract = compile_contract(tmp_path / "zoo.yaml", "zoo.yaml", Findings())
     decode = decoder(tmp_path)
     for line in write_golden(contract).splitlines():
@@ -97,7 +97,7 @@ def test_golden_records_are_read(tmp_path, said):
 
 
 def find_golden_records():
-    """Return every golden record: those that were released, and those of the contract as it is."""
+    """Return every golden record: the released ones, and those of the current contract."""
     layout = our_layout()
     released = [path.read_text() for path in Path(layout.spec.parent, "history").glob("*.jsonl")]
     contract = compile_contract(layout.spec, layout.spec_name, Findings())

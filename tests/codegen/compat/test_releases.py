@@ -1,4 +1,4 @@
-"""A release freezes a contract and golden records of it, once and for good."""
+"""A release freezes a contract and its golden records permanently."""
 
 import json
 
@@ -10,11 +10,11 @@ from tests.codegen.compat.zoo import (
     LAYOUT,
     PYTHON,
     compare_with_released,
+    contract_yaml,
     generate,
     levels,
     release,
     run,
-    spell,
 )
 
 
@@ -26,20 +26,20 @@ def test_a_release_is_a_baseline_and_golden_records(zoo):
 
 
 @pytest.mark.parametrize("pair", [("json", "yaml"), ("yaml", "json"), ("json", "json")])
-def test_a_baseline_says_what_the_contract_says(zoo, pair):
+def test_a_baseline_equals_the_contract_it_was_made_from(zoo, pair):
     paths = {"json": "history/1.0.0.json", "yaml": "zoo.yaml"}
     code, out, _ = run(zoo, "compat", *(paths[form] for form in pair))
     assert (code, out) == (0, "0 findings; nothing has changed since 1.0.0\n")
 
 
 def test_without_arguments_the_newest_release_is_compared_with_the_contract(zoo):
-    assert release(zoo, spell("1.0.1", fields=EVERYTHING, event="owner: me"))[0] == 0
+    assert release(zoo, contract_yaml("1.0.1", fields=EVERYTHING, event="owner: me"))[0] == 0
     code, out, _ = run(zoo, "compat", *LAYOUT)
     assert (code, out) == (0, "0 findings; nothing has changed since 1.0.1\n")
 
 
 def test_before_the_first_release_there_is_nothing_to_compare_with(tmp_path):
-    generate(tmp_path, spell())
+    generate(tmp_path, contract_yaml())
     code, out, _ = run(tmp_path, "compat", *LAYOUT)
     assert (code, out) == (0, "0 findings; nothing has been released yet\n")
 
@@ -57,7 +57,7 @@ def test_golden_records_have_every_value_of_every_field(zoo):
 
 def test_golden_records_are_the_same_each_time(zoo, tmp_path_factory):
     other = tmp_path_factory.mktemp("other")
-    release(other, spell(fields=EVERYTHING))
+    release(other, contract_yaml(fields=EVERYTHING))
     golden = [(folder / "history" / "1.0.0.jsonl").read_bytes() for folder in (zoo, other)]
     assert golden[0] == golden[1]
 
@@ -65,19 +65,19 @@ def test_golden_records_are_the_same_each_time(zoo, tmp_path_factory):
 def test_a_release_is_not_repeated(zoo):
     before = (zoo / "history" / "1.0.0.json").read_bytes()
     code, out, _ = run(zoo, "release", *PYTHON)
-    assert (code, out) == (1, "1.0.0 has been released, and nothing has changed since\n")
+    assert (code, out) == (1, "1.0.0 is released already, and nothing has changed since\n")
     assert (zoo / "history" / "1.0.0.json").read_bytes() == before
 
 
 @pytest.mark.parametrize(
     ("text", "code", "message"),
     [
-        (spell(fields=EVERYTHING).replace("FedPayload", "fedPayload"), 2, ""),
-        (spell("2.0.0"), 1, "FLD001 WIRE-F, SOURCE"),
-        (spell(fields=EVERYTHING, event="owner: me"), 1, "SPC001 policy"),
+        (contract_yaml(fields=EVERYTHING).replace("FedPayload", "fedPayload"), 2, ""),
+        (contract_yaml("2.0.0"), 1, "FLD001 WIRE-F, SOURCE"),
+        (contract_yaml(fields=EVERYTHING, event="owner: me"), 1, "SPC001 policy"),
     ],
 )
-def test_a_contract_that_is_wrong_or_breaks_somebody_is_not_released(zoo, text, code, message):
+def test_an_invalid_or_incompatible_contract_is_not_released(zoo, text, code, message):
     (zoo / "zoo.yaml").write_text(text)
     if code != 2:
         generate(zoo, text)
@@ -87,14 +87,14 @@ def test_a_contract_that_is_wrong_or_breaks_somebody_is_not_released(zoo, text, 
     assert not (zoo / "history" / "2.0.0.json").exists()
 
 
-def test_a_contract_whose_package_is_stale_is_not_released(zoo):
-    (zoo / "zoo.yaml").write_text(spell("1.0.1", fields=EVERYTHING))
+def test_a_contract_with_a_stale_package_is_not_released(zoo):
+    (zoo / "zoo.yaml").write_text(contract_yaml("1.0.1", fields=EVERYTHING))
     assert run(zoo, "release", *PYTHON)[0] == 3
 
 
-def test_an_expired_exemption_stops_a_release_but_no_check(zoo):
+def test_an_expired_exemption_stops_a_release_but_not_a_check(zoo):
     top = 'exemptions: {EVT006 FED: {until: "2026-02-28", why: W.}}'
-    text = spell("1.1.0", fields=EVERYTHING, event="cadence: once a day", top=top)
+    text = contract_yaml("1.1.0", fields=EVERYTHING, event="cadence: once a day", top=top)
     code, findings = compare_with_released(zoo, text, "--today", "2026-03-01")
     assert (code, levels(findings, "SPC006")) == (0, ["policy"])
     code, out = release(zoo, text, "--today", "2026-03-01")
@@ -104,16 +104,16 @@ def test_an_expired_exemption_stops_a_release_but_no_check(zoo):
 
 def test_a_release_says_which_exemptions_to_remove(zoo):
     top = 'exemptions: {EVT006 FED: {until: "2026-03-31", why: W.}}'
-    text = spell("1.1.0", fields=EVERYTHING, event="cadence: once a day", top=top)
+    text = contract_yaml("1.1.0", fields=EVERYTHING, event="cadence: once a day", top=top)
     code, out = release(zoo, text, "--today", "2026-03-01")
     assert code == 0
-    assert out.endswith("remove the exemption EVT006 FED; from now on it excuses nothing\n")
+    assert out.endswith("remove the exemption EVT006 FED; it is no longer needed\n")
     assert compare_with_released(zoo, text, "--today", "2026-03-01")[0] == 1
 
 
-def test_upcasts_are_not_edited_once_released(zoo):
+def test_an_upcast_added_to_a_released_version_is_found(zoo):
     upcast = 'upcasts: {1.0.0: {doc: "%s", events: {FED: {fields: {name: {fill: %s}}}}}}'
-    text = spell("1.0.1", fields=EVERYTHING, top=upcast % ("D.", "a"))
+    text = contract_yaml("1.0.1", fields=EVERYTHING, top=upcast % ("D.", "a"))
     _, findings = compare_with_released(zoo, text)
     (finding,) = [one for one in findings if one["rule"] == "SPC004"]
     assert "upcasts.1.0.0: added after it was released" in finding["message"]
@@ -123,28 +123,28 @@ def test_upcasts_are_not_edited_once_released(zoo):
     ("top", "message"),
     [("", "removed after it was released"), ("fill: b", "edited after it was released")],
 )
-def test_a_released_upcast_stays(tmp_path, top, message):
+def test_a_removed_or_edited_released_upcast_is_found(tmp_path, top, message):
     upcast = "upcasts: {1.0.0: {doc: D., events: {FED: {fields: {name: {%s}}}}}}"
-    release(tmp_path, spell(top=upcast % "fill: a"))
-    text = spell("1.0.1", top=upcast % top if top else "")
+    release(tmp_path, contract_yaml(top=upcast % "fill: a"))
+    text = contract_yaml("1.0.1", top=upcast % top if top else "")
     _, findings = compare_with_released(tmp_path, text)
     (finding,) = [one for one in findings if one["rule"] == "SPC004"]
     assert message in finding["message"]
 
 
-def test_a_target_that_shows_the_same_contract_otherwise_is_found(zoo, monkeypatch):
+def test_a_target_that_renders_the_same_contract_differently_is_found(zoo, monkeypatch):
     monkeypatch.setitem(types._PRIMITIVES, "int", "HUGEINT")
-    code, findings = compare_with_released(zoo, spell(fields=EVERYTHING))
+    code, findings = compare_with_released(zoo, contract_yaml(fields=EVERYTHING))
     (finding,) = [one for one in findings if one["rule"] == "TGT001"]
     assert code == 1
-    assert "FED: sql shows it otherwise" in finding["message"]
+    assert "FED: sql renders it differently" in finding["message"]
 
 
-def test_a_record_that_can_no_longer_be_read_stops_a_release(zoo):
+def test_an_unreadable_golden_record_stops_a_release(zoo):
     keys = ("FLD022 FED.is_fed", "SPC003 FED")
     top = "".join(f'  {key}: {{until: "2026-03-31", why: W.}}\n' for key in keys)
     fields = EVERYTHING.replace("bool, default: false", "str")
-    text = spell("2.0.0", fields=fields, top=f"exemptions:\n{top}")
+    text = contract_yaml("2.0.0", fields=fields, top=f"exemptions:\n{top}")
     assert compare_with_released(zoo, text, "--today", "2026-03-01")[0] == 0
     code, out = release(zoo, text, "--today", "2026-03-01")
     assert code == 1
@@ -152,8 +152,10 @@ def test_a_record_that_can_no_longer_be_read_stops_a_release(zoo):
     assert "is_fed must be a str, got True (bool)" in out
 
 
-def test_a_pattern_that_nothing_matches_is_told(tmp_path):
-    text = spell(fields='code: {type: str, pattern: "a{5}", length: [0, 2], arg: true, doc: C.}')
+def test_a_pattern_without_a_matching_text_is_reported(tmp_path):
+    text = contract_yaml(
+        fields='code: {type: str, pattern: "a{5}", length: [0, 2], arg: true, doc: C.}'
+    )
     generate(tmp_path, text)
     code, _, err = run(tmp_path, "release", *PYTHON)
     assert code == 2
@@ -163,17 +165,17 @@ def test_a_pattern_that_nothing_matches_is_told(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("zoo.yaml",), "compat takes two contracts, OLD and NEW, or none at all"),
+        (("zoo.yaml",), "compat takes two contracts, OLD and NEW, or no arguments"),
         (("a.yaml", "zoo.yaml"), "a.yaml:1:1: error YAML001"),
         (("a.json", "zoo.yaml"), "a.json:1:1: error HIS001 cannot read the baseline: No such file"),
     ],
 )
-def test_what_cannot_be_compared_is_told(zoo, arguments, message):
+def test_contracts_that_cannot_be_compared_are_refused(zoo, arguments, message):
     code, out, err = run(zoo, "compat", *arguments)
     assert (code, out) == (2, "")
     assert message in err
 
 
-def test_a_day_that_is_none_is_refused(zoo):
+def test_an_invalid_day_is_refused(zoo):
     with pytest.raises(SystemExit, match="2"):
         run(zoo, "compat", "--today", "tomorrow")

@@ -1,10 +1,10 @@
-"""Each rule finds the change that it is about, and says who is broken by it."""
+"""Each rule finds its kind of change and reports who is broken by it."""
 
 import pytest
 
-from tests.codegen.compat.zoo import compare, levels, spell
+from tests.codegen.compat.zoo import compare, contract_yaml, levels
 
-EVERYBODY = "WIRE-B, WIRE-F, SOURCE"
+WIRE_AND_SOURCE = "WIRE-B, WIRE-F, SOURCE"
 NUMBER = "type: int, unit: epochs, arg: true"
 REAL = "type: float, unit: s, arg: true"
 TEXT = "type: str, arg: true"
@@ -24,14 +24,14 @@ A, B = "a: {type: str, doc: A.}\n", "b: {type: str, doc: B.}\n"
 
 
 def x(text):
-    """Spell a field called x."""
+    """Return the YAML of a field with the name x."""
     return f"x: {{{text}, doc: X.}}"
 
 
 CHANGES = [
     ("EVT001", "WIRE-B, SOURCE", "events", FLED, ""),
-    ("EVT002", EVERYBODY, "events", FLED, ESCAPED),
-    ("EVT003", EVERYBODY, "events", FLED, f"{ESCAPED}  renamed_from: FLED\n"),
+    ("EVT002", WIRE_AND_SOURCE, "events", FLED, ESCAPED),
+    ("EVT003", WIRE_AND_SOURCE, "events", FLED, f"{ESCAPED}  renamed_from: FLED\n"),
     ("EVT006", "SEM", "event", "cadence: once a day", "cadence: once a meal"),
     ("EVT008", "WIRE-B, SEM", "envelope", DAY, ""),
     ("EVT008", "WIRE-B, SEM", "envelope", "", DAY),
@@ -43,7 +43,7 @@ CHANGES = [
     ("FLD004", "WIRE-B", "event", "reserved: {x: {doc: X.}}", ""),
     ("FLD004", "WIRE-B", "mood", "reserved: {WILD: {value: 2, doc: Wild.}}", ""),
     ("FLD004", "WIRE-B", "top", "retired: {FLED: {doc: It has fled.}}", ""),
-    ("FLD005", EVERYBODY, "fields", x(NUMBER), f"w: {{{NUMBER}, doc: W.}}"),
+    ("FLD005", WIRE_AND_SOURCE, "fields", x(NUMBER), f"w: {{{NUMBER}, doc: W.}}"),
     ("FLD006", "WIRE-B, WIRE-F", "fields", x(NUMBER), x(f"{NUMBER}, wire: z")),
     ("FLD006", "WIRE-F", "fields", x(NUMBER), x(f"{NUMBER}, wire: z, aliases: [x]")),
     ("FLD006", "WIRE-B", "fields", x(f"{NUMBER}, aliases: [z]"), x(NUMBER)),
@@ -61,9 +61,9 @@ CHANGES = [
     ("FLD020", "WIRE-F, SOURCE", "fields", x("type: Mood, arg: true"), x(TEXT)),
     ("FLD021", "WIRE-B", "fields", x(REAL), x(REAL.replace("float", "int"))),
     ("FLD021", "WIRE-B", "fields", x(TEXT), x("type: Mood, arg: true")),
-    ("FLD022", EVERYBODY, "fields", x(TEXT), x("type: bool, arg: true")),
-    ("FLD022", EVERYBODY, "fields", x("type: bool, arg: true"), x(NUMBER)),
-    ("FLD023", EVERYBODY, "fields", x(TEXT), x('type: "str[]", arg: true')),
+    ("FLD022", WIRE_AND_SOURCE, "fields", x(TEXT), x("type: bool, arg: true")),
+    ("FLD022", WIRE_AND_SOURCE, "fields", x("type: bool, arg: true"), x(NUMBER)),
+    ("FLD023", WIRE_AND_SOURCE, "fields", x(TEXT), x('type: "str[]", arg: true')),
     ("FLD024", "WIRE-F, SOURCE", "fields", x('type: "Mood[]", arg: true'), x('type: "str[]", arg: true')),
     ("FLD024", "WIRE-B", "meal", x("type: str, nullable: true"), x("type: str")),
     ("FLD030", "SEM", "fields", x(f"{NUMBER}, default: 0"), x(f"{NUMBER}, default: 1")),
@@ -89,8 +89,8 @@ CHANGES = [
     ("FLD043", "info", "members", WILD, "WILD: {value: 2, doc: Wild., deprecated: It is odd.}"),
     ("ENM001", "WIRE-B, SOURCE", "members", WILD, ""),
     ("ENM002", "WIRE-F", "members", "", WILD),
-    ("ENM003", EVERYBODY, "members", WILD, WILD.replace("2", "3")),
-    ("ENM004", EVERYBODY, "members", WILD, WILD.replace("WILD", "ANGRY")),
+    ("ENM003", WIRE_AND_SOURCE, "members", WILD, WILD.replace("2", "3")),
+    ("ENM004", WIRE_AND_SOURCE, "members", WILD, WILD.replace("WILD", "ANGRY")),
     ("ENM005", "WIRE-B", "mood", "open: true", ""),
     ("ENM005", "SOURCE", "mood", "", "open: true"),
     ("ENM006", "SOURCE", "enums", "Size: {doc: S., members: {BIG: {value: 1, doc: B.}}}", ""),
@@ -108,17 +108,17 @@ REUSED = [
 
 
 @pytest.mark.parametrize(("rule", "level", "place", "before", "after"), CHANGES)
-def test_a_change_is_found_with_whom_it_breaks(tmp_path, rule, level, place, before, after):
-    old, new = spell(**{place: before}), spell(**{place: after})
+def test_a_change_is_found_with_its_impact(tmp_path, rule, level, place, before, after):
+    old, new = contract_yaml(**{place: before}), contract_yaml(**{place: after})
     code, findings = compare(tmp_path, old, new)
     assert levels(findings, rule) == [level]
-    # Whatever has changed, the version has not.
+    # Every change needs a new version, and these contracts have the same one.
     assert code == 1
 
 
 @pytest.mark.parametrize(("rule", "before", "after"), REUSED)
-def test_names_of_the_past_stay_taken(tmp_path, rule, before, after):
-    _, findings = compare(tmp_path, spell(**before), spell(**after))
+def test_reserved_names_cannot_be_used_again(tmp_path, rule, before, after):
+    _, findings = compare(tmp_path, contract_yaml(**before), contract_yaml(**after))
     assert levels(findings, rule) == ["WIRE-B, SEM"]
 
 
@@ -127,21 +127,21 @@ def test_names_of_the_past_stay_taken(tmp_path, rule, before, after):
     [({"fields": x("type: str, arg: true")}, {"meal": x("type: str")}),
      ({"meal": x("type: str")}, {"fields": x("type: str, arg: true")})],
 )  # fmt: skip
-def test_a_field_that_moves_is_neither_gone_nor_new(tmp_path, before, after):
-    _, findings = compare(tmp_path, spell(**before), spell(**after))
-    assert levels(findings, "FLD041") == [EVERYBODY]
+def test_a_moved_field_is_neither_removed_nor_added(tmp_path, before, after):
+    _, findings = compare(tmp_path, contract_yaml(**before), contract_yaml(**after))
+    assert levels(findings, "FLD041") == [WIRE_AND_SOURCE]
     assert {one["rule"] for one in findings} == {"FLD041", "SPC001", "SPC003"}
 
 
-def test_a_key_that_is_stamped_from_the_context_is_a_key(tmp_path):
-    new = spell().replace("context: [cage]", "context: [cage, keeper]")
-    _, findings = compare(tmp_path, spell(), new)
+def test_a_field_set_by_the_context_identifies_records(tmp_path):
+    new = contract_yaml().replace("context: [cage]", "context: [cage, keeper]")
+    _, findings = compare(tmp_path, contract_yaml(), new)
     assert levels(findings, "EVT008") == ["WIRE-B, SEM"]
     assert levels(findings, "FLD010") == []
 
 
-def test_a_change_of_words_needs_a_patch(tmp_path):
-    code, findings = compare(tmp_path, spell(), spell(event="owner: somebody else"))
+def test_a_change_of_documentation_needs_a_patch(tmp_path):
+    code, findings = compare(tmp_path, contract_yaml(), contract_yaml(event="owner: somebody else"))
     assert code == 1
     assert [one["rule"] for one in findings] == ["SPC001"]
     assert "say version: 1.0.1" in findings[0]["message"]
@@ -150,16 +150,18 @@ def test_a_change_of_words_needs_a_patch(tmp_path):
 @pytest.mark.parametrize(
     ("version", "needed"), [("1.0.1", "2.0.0"), ("1.1.0", "2.0.0"), ("0.9.0", "2.0.0")]
 )
-def test_the_version_must_be_new_enough_for_what_breaks(tmp_path, version, needed):
-    _, findings = compare(tmp_path, spell(fields=x(NUMBER)), spell(version, fields=x(TEXT)))
+def test_the_version_must_be_high_enough_for_the_changes(tmp_path, version, needed):
+    _, findings = compare(
+        tmp_path, contract_yaml(fields=x(NUMBER)), contract_yaml(version, fields=x(TEXT))
+    )
     (finding,) = [one for one in findings if one["rule"] == "SPC002"]
     assert f"1.0.0 -> {version} is too small a step" in finding["message"]
     assert f"say version: {needed}" in finding["message"]
 
 
-def test_a_finding_stands_where_the_contract_says_what_changed(tmp_path):
-    new = spell(fields=x(NUMBER.replace("int", "float")))
-    _, findings = compare(tmp_path, spell(fields=x(NUMBER)), new)
+def test_a_finding_has_the_place_of_the_changed_attribute(tmp_path):
+    new = contract_yaml(fields=x(NUMBER.replace("int", "float")))
+    _, findings = compare(tmp_path, contract_yaml(fields=x(NUMBER)), new)
     (finding,) = [one for one in findings if one["rule"] == "FLD020"]
     line = new.splitlines()[finding["line"] - 1]
     assert finding["path"] == "new.yaml"

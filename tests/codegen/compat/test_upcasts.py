@@ -1,10 +1,10 @@
-"""What older versions wrote is read as if this one had written it."""
+"""Upcasts: records of older versions are read as records of this one."""
 
 import json
 
 import pytest
 
-from tests.codegen.compat.zoo import decoder, generate, release, run, spell
+from tests.codegen.compat.zoo import contract_yaml, decoder, generate, release, run
 
 BEFORE = """\
 title: {type: str, arg: true, doc: T.}
@@ -59,16 +59,18 @@ OLD = {
 }
 
 
-def line(payload, version="1.0.0", event="FED", **said):
-    """Spell a line of a log."""
-    return json.dumps({"seq": 1, "event": event, "v": version, "payload": payload, **said}).encode()
+def line(payload, version="1.0.0", event="FED", **envelope):
+    """Return a line of a log."""
+    return json.dumps(
+        {"seq": 1, "event": event, "v": version, "payload": payload, **envelope}
+    ).encode()
 
 
 @pytest.fixture(scope="module")
 def decode(tmp_path_factory):
     """Return the reader of version 2.0.0, which knows how to read 1.0.0."""
     folder = tmp_path_factory.mktemp("zoo")
-    generate(folder, spell("2.0.0", **NEW))
+    generate(folder, contract_yaml("2.0.0", **NEW))
     return decoder(folder)
 
 
@@ -84,12 +86,12 @@ def decode(tmp_path_factory):
         ("cage", 7),
     ],
 )
-def test_an_old_record_gets_its_new_form(decode, field, value):
+def test_an_old_record_is_upcast(decode, field, value):
     _, payload = decode(line(OLD))
     assert getattr(payload, field) == value
 
 
-def test_texts_become_members_also_inside_lists(decode):
+def test_texts_become_members_even_inside_lists(decode):
     _, payload = decode(line(OLD))
     assert payload.state.name == "CALM"
     assert [state.name for state in payload.states] == ["CALM", "CALM"]
@@ -106,11 +108,11 @@ def test_a_converted_number_is_moved_into_its_bounds(decode):
 
 
 @pytest.mark.parametrize("count", ["1e308", "1" * 400, "-1e308"])
-def test_a_number_that_is_too_large_is_no_crash(tmp_path, count):
+def test_a_number_that_is_too_large_is_refused(tmp_path, count):
     step = "{convert: num, factor: 1.0e+300, round: true}"
     top = f"upcasts: {{2.0.0: {{doc: D., events: {{FED: {{fields: {{num: {step}}}}}}}}}}}"
     fields = 'num: {type: int, unit: "1", arg: true, doc: N.}'
-    generate(tmp_path, spell("2.0.0", top=top, fields=fields))
+    generate(tmp_path, contract_yaml("2.0.0", top=top, fields=fields))
     old = line({"name": "Rex", "mood": "CALM", "meals": [], "cage": 1, "num": 0})
     with pytest.raises(ValueError, match="num must be"):
         decoder(tmp_path)(old.replace(b'"num": 0', f'"num": {count}'.encode()))
@@ -133,23 +135,23 @@ def test_the_line_keeps_the_version_that_wrote_it(decode):
         ([], "FED must be an object"),
     ],
 )
-def test_what_an_old_record_has_wrong_stays_wrong(decode, payload, message):
+def test_errors_in_an_old_record_are_reported(decode, payload, message):
     with pytest.raises(ValueError, match=message):
         decode(line(payload))
 
 
-def test_this_version_is_read_as_it_is(decode):
+def test_records_of_this_version_are_not_upcast(decode):
     with pytest.raises(ValueError, match="price must be there, got Meal without it"):
         decode(line(OLD, "2.0.0"))
 
 
 def test_golden_records_of_the_old_version_are_read_by_the_new_one(tmp_path):
-    assert release(tmp_path, spell(fields=BEFORE, meal=COST))[0] == 0
-    code, out = release(tmp_path, spell("2.0.0", **NEW))
+    assert release(tmp_path, contract_yaml(fields=BEFORE, meal=COST))[0] == 0
+    code, out = release(tmp_path, contract_yaml("2.0.0", **NEW))
     assert code == 1
     assert "SPC008 WIRE-B  FED: a released record cannot be read: state must be one of" in out
     top = UPCAST.replace("state, values: {calm: CALM}", "state, values: {}, otherwise: CALM")
-    code, out = release(tmp_path, spell("2.0.0", **NEW | {"top": top}))
+    code, out = release(tmp_path, contract_yaml("2.0.0", **NEW | {"top": top}))
     assert code == 0, out
     decode = decoder(tmp_path)
     golden = (tmp_path / "history" / "1.0.0.jsonl").read_bytes().splitlines()
@@ -157,7 +159,7 @@ def test_golden_records_of_the_old_version_are_read_by_the_new_one(tmp_path):
 
 
 @pytest.mark.parametrize("version", ["2.0.1", "2.9.0"])
-def test_what_a_later_version_adds_is_left_out(decode, version):
+def test_fields_of_a_later_minor_version_are_ignored(decode, version):
     payload = {
         "name": "Rex",
         "mood": "CALM",
@@ -182,13 +184,13 @@ def test_a_later_major_version_is_refused(decode):
         decode(line(OLD, "3.0.0"))
 
 
-def test_events_are_followed_through_their_names(tmp_path):
+def test_an_event_is_upcast_through_several_names(tmp_path):
     top = """\
 upcasts:
   2.0.0: {doc: Call it eaten., events: {LUNCHED: {becomes: EATEN, fields: {name: {move: who}}}}}
   3.0.0: {doc: Call it fed., events: {EATEN: {becomes: FED, fields: {cage: {fill: 3}}}}}
 """
-    generate(tmp_path, spell("3.0.0", top=top))
+    generate(tmp_path, contract_yaml("3.0.0", top=top))
     envelope, payload = decoder(tmp_path)(
         line({"who": "Rex", "mood": "CALM", "meals": []}, "1.0.0", "LUNCHED")
     )
@@ -198,14 +200,14 @@ upcasts:
 def test_steps_may_swap_two_fields(tmp_path):
     top = "upcasts: {2.0.0: {doc: Swap., events: {FED: {fields: {a: {move: b}, b: {move: a}}}}}}"
     fields = "a: {type: str, arg: true, doc: A.}\nb: {type: str, arg: true, doc: B.}"
-    generate(tmp_path, spell("2.0.0", top=top, fields=fields))
+    generate(tmp_path, contract_yaml("2.0.0", top=top, fields=fields))
     old = {"name": "Rex", "mood": "CALM", "meals": [], "cage": 1, "a": "1", "b": "2"}
     _, payload = decoder(tmp_path)(line(old))
     assert (payload.a, payload.b) == ("2", "1")
 
 
-def test_a_retired_event_is_read_but_cannot_be_told(tmp_path):
-    generate(tmp_path, spell("2.0.0", event="deprecated: D.\nretired: 2.0.0"))
+def test_a_retired_event_is_read_but_cannot_be_emitted(tmp_path):
+    generate(tmp_path, contract_yaml("2.0.0", event="deprecated: D.\nretired: 2.0.0"))
     old = {"name": "Rex", "mood": "CALM", "meals": [], "cage": 1}
     assert decoder(tmp_path)(line(old))[1].name == "Rex"
     code = (tmp_path / "zoo" / "_generated" / "zoo.py").read_text()
@@ -225,9 +227,9 @@ def test_a_retired_event_is_read_but_cannot_be_told(tmp_path):
         ('move: "a[].b"', "UPC002 a[].b and name must lie in the same lists and maps"),
     ],
 )
-def test_a_step_that_makes_no_sense_is_refused(tmp_path, step, message):
+def test_an_invalid_step_is_refused(tmp_path, step, message):
     top = f"upcasts: {{1.0.0: {{doc: D., events: {{FED: {{fields: {{name: {{{step}}}}}}}}}}}}}"
-    (tmp_path / "zoo.yaml").write_text(spell(top=top))
+    (tmp_path / "zoo.yaml").write_text(contract_yaml(top=top))
     code, out, _ = run(tmp_path, "validate", "zoo.yaml")
     assert code == 2
     assert message in out
@@ -251,30 +253,30 @@ def test_a_step_that_makes_no_sense_is_refused(tmp_path, step, message):
         ),
     ],
 )
-def test_what_is_said_about_change_must_make_sense(tmp_path, top, message):
-    (tmp_path / "zoo.yaml").write_text(spell(top=top))
+def test_invalid_upcasts_and_exemptions_are_refused(tmp_path, top, message):
+    (tmp_path / "zoo.yaml").write_text(contract_yaml(top=top))
     code, out, _ = run(tmp_path, "validate", "zoo.yaml")
     assert code == 2
     assert message in out
 
 
 @pytest.mark.parametrize(
-    ("said", "message"),
+    ("event", "message"),
     [
         ("revision: 0", "REV001 revisions count from 1, got 0"),
         ("revision: 2", "REV001 revision 2 of FED says not what it changed; add note:"),
     ],
 )
-def test_a_revision_says_what_it_changed(tmp_path, said, message):
-    (tmp_path / "zoo.yaml").write_text(spell(event=said))
+def test_a_revision_needs_a_note(tmp_path, event, message):
+    (tmp_path / "zoo.yaml").write_text(contract_yaml(event=event))
     code, out, _ = run(tmp_path, "validate", "zoo.yaml")
     assert code == 2
     assert message in out
 
 
-def test_what_a_carried_record_once_had_is_left_out_of_old_records(tmp_path):
+def test_reserved_fields_of_a_carried_record_are_ignored_in_old_records(tmp_path):
     event = "EATEN: {doc: E., family: zoo, payload: EatenPayload, source: Animal, carry: Meal}"
-    generate(tmp_path, spell("2.0.0", events=event, record="reserved: {cost: {doc: C.}}"))
+    generate(tmp_path, contract_yaml("2.0.0", events=event, record="reserved: {cost: {doc: C.}}"))
     decode = decoder(tmp_path)
     assert decode(line({"food": "hay", "cost": 1.5}, "1.0.0", "EATEN"))[1].food == "hay"
     with pytest.raises(ValueError, match="cost must be a field of the contract"):

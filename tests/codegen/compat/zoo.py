@@ -1,4 +1,4 @@
-"""A zoo's contract with places where a test says something else."""
+"""The contract of a zoo, with places where tests insert YAML, and functions to compare, generate and release it."""
 
 import contextlib
 import io
@@ -12,7 +12,7 @@ from codegen.history.decoding import load_decoder
 
 BASE = (Path(__file__).parent / "zoo.yaml").read_text()
 LAYOUT = ("--spec", "zoo.yaml", "--out", "zoo/_generated", "--package", "zoo._generated")
-# A field of every kind that golden records know.
+# One field of every kind that golden records have samples for.
 EVERYTHING = """\
 count: {type: int, unit: "1", range: [1, 9], arg: true, doc: C.}
 length: {type: float, unit: s, nullable: true, nonfinite: string, arg: true, doc: L.}
@@ -23,20 +23,20 @@ moods: {type: "Mood[]{}", arg: true, missing: {}, doc: M.}
 PYTHON = (*LAYOUT, "--target", "python", "--no-format")
 
 
-def spell(version="1.0.0", **said):
-    """Return the contract with YAML put in at the places called so: `fields`, `event`, `top`, ..."""
+def contract_yaml(version="1.0.0", **parts):
+    """Return the contract with YAML inserted at the named places: `fields`, `event`, `top`, ..."""
 
     def fill(match):
-        return indent(said.pop(match[2], ""), match[1])
+        return indent(parts.pop(match[2], ""), match[1])
 
     text = BASE.replace("version: 1.0.0", f"version: {version}")
     text = re.sub(r"^( *)# (\w+)$", fill, text, flags=re.MULTILINE)
-    assert not said, f"no such places: {said}"
+    assert not parts, f"no such places: {parts}"
     return text
 
 
 def run(folder, *argv):
-    """Run the command line in a folder; return exit code, output and errors."""
+    """Run `python -m codegen` in a folder; return its exit code, output and errors."""
     out, err = io.StringIO(), io.StringIO()
     with (
         contextlib.chdir(folder),
@@ -62,14 +62,14 @@ def levels(findings, rule):
 
 
 def generate(folder, text):
-    """Write a contract and the Python package that goes with it."""
+    """Write a contract and generate its Python package."""
     (folder / "zoo.yaml").write_text(text)
     code, out, err = run(folder, "generate", *PYTHON)
     assert code == 0, out + err
 
 
 def release(folder, text, *options):
-    """Write a contract and its package, and release it; return exit code and output."""
+    """Write a contract, generate its package and release it; return exit code and output."""
     generate(folder, text)
     return run(folder, "release", *PYTHON, *options)[:2]
 
@@ -83,5 +83,5 @@ def compare_with_released(folder, text, *options):
 
 
 def decoder(folder):
-    """Return the function with which the generated package reads lines."""
+    """Return the function of the generated package that decodes a line."""
     return load_decoder("zoo._generated", folder / "zoo" / "_generated")

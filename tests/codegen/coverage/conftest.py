@@ -1,4 +1,4 @@
-"""A shop whose code and logs are compared with its contract."""
+"""Fixtures: a shop with a contract, code that uses it, and the package generated for it."""
 
 import contextlib
 import io
@@ -16,12 +16,12 @@ HERE = Path(__file__).parent
 
 @dataclass
 class Shop:
-    """A folder with a contract, code, and what is generated for it."""
+    """A project folder with a contract, code, and the generated package."""
 
     folder: Path
 
     def codegen(self, command, *arguments, spec="shop.yaml"):
-        """Run the code generator in the folder; return exit code, output and errors."""
+        """Run `python -m codegen` in the folder; return its exit code, output and errors."""
         layout = ["--spec", str(spec), "--out", "shop/_generated", "--package", "shop._generated"]
         out, err = io.StringIO(), io.StringIO()
         with (
@@ -39,7 +39,7 @@ def shop(tmp_path_factory):
     folder = tmp_path_factory.mktemp("project")
     shutil.copytree(HERE / "shop", folder / "shop")
     shutil.copy(HERE / "shop.yaml", folder)
-    # Not the shop's own code.
+    # A virtual environment, which is not code of the shop.
     (folder / ".venv").mkdir()
     (folder / ".venv" / "library.py").write_text("def broken(:")
     shop = Shop(folder)
@@ -52,13 +52,13 @@ def shop(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def text(shop):
-    """Return what coverage of the shop's code tells people."""
+    """Return the text report of the coverage by the code of the shop."""
     return shop.codegen("coverage")[1]
 
 
 @pytest.fixture(scope="session")
 def points(shop):
-    """Return every point that is measured in the shop's code, by measure and name."""
+    """Return every point of the coverage by the code of the shop, by measure and name."""
     code, out, err = shop.codegen("coverage", "--format", "json")
     assert (code, err) == (1, "")
     return {(one["measure"], one["name"]): one for one in json.loads(out)["points"]}

@@ -1,7 +1,7 @@
-"""Tells, into the log of a run, of what a sound run does not meet: `rare_events.py RUN_DIR`.
+"""Writes a log with the events that a healthy run does not emit: `rare_events.py RUN_DIR`.
 
-Coverage wants every event of the contract in the logs of test runs. Those of `esper train` lack these: an event that
-breaks the contract, weights that cannot be saved, and a fault that never ends.
+Coverage needs every event of the contract in the logs of test runs. The logs of `esper train` lack events about
+an invalid event, about weights that cannot be saved, and about a fault that never ends.
 """
 
 import sys
@@ -23,7 +23,7 @@ from esper.tolaria.recovery.escalation import EscalationConfig
 
 
 def main(run_dir):
-    """Tell of them all."""
+    """Emit these events into the log of a new run."""
     folder = create_run(Path(run_dir), task="rare-events", seed=0)
     with Hub(folder.name) as hub:
         hub.attach(RunLog(folder))

@@ -1,4 +1,4 @@
-"""Who uses a contract is written down beside it, for the reference."""
+"""The modules that use a contract are recorded beside it, for the reference."""
 
 import json
 import shutil
@@ -7,13 +7,13 @@ import pytest
 
 from codegen.__main__ import main
 from codegen.contract.users import Users
-from codegen.coverage.users import judge_record
+from codegen.coverage.users import compare_users
 from codegen.diagnostics.findings import Findings
 
 
 @pytest.fixture
 def record(shop, tmp_path):
-    """Return a function that runs coverage on a copy of the shop's contract, and the place of the record."""
+    """Return a function that runs coverage on a copy of the shop's contract, and the path of its users file."""
     spec = shutil.copy(shop.folder / "shop.yaml", tmp_path)
     return (
         lambda *arguments: shop.codegen("coverage", *arguments, spec=spec),
@@ -21,7 +21,7 @@ def record(shop, tmp_path):
     )
 
 
-def test_the_modules_that_emit_and_read_are_written_down(record):
+def test_the_modules_that_emit_and_read_are_recorded(record):
     run, path = record
 
     assert run("--record")[0] == 0
@@ -33,7 +33,7 @@ def test_the_modules_that_emit_and_read_are_written_down(record):
     assert "PARCEL_SENT.by_name" not in found["readers"]
 
 
-def test_what_is_written_down_already_is_not_written_again(record):
+def test_an_unchanged_record_is_not_written_again(record):
     run, _ = record
 
     assert "wrote" in run("--record")[1]
@@ -50,7 +50,7 @@ def test_what_is_written_down_already_is_not_written_again(record):
         '{"emitters": {}, "readers": {"A": [1]}}',
     ],
 )
-def test_a_damaged_record_is_refused_and_nothing_is_lost(record, text):
+def test_a_damaged_record_is_refused_and_kept(record, text):
     run, path = record
     path.write_text(text)
 
@@ -64,7 +64,7 @@ def test_a_damaged_record_is_refused_and_nothing_is_lost(record, text):
     assert path.read_text() == text
 
 
-def test_a_damaged_record_can_be_recorded_anew(record):
+def test_a_damaged_record_can_be_recorded_again(record):
     run, path = record
     path.write_text("{")
 
@@ -73,17 +73,17 @@ def test_a_damaged_record_can_be_recorded_anew(record):
     assert json.loads(path.read_text(encoding="utf-8"))["emitters"]
 
 
-def test_a_log_says_nothing_about_users(capsys):
+def test_users_cannot_be_recorded_from_a_log(capsys):
     assert main(["coverage", "--record", "--log", "runs/any"]) == 2
     assert "--record is about the code" in capsys.readouterr().err
 
 
-def test_what_is_recorded_otherwise_than_the_code_has_it_is_found():
+def test_differences_between_record_and_code_are_findings():
     recorded = Users(emitters={"A": ("one",)}, readers={"A.x": ("one", "two"), "A.y": ("one",)})
     found = Users(emitters={"A": ("one",)}, readers={"A.x": ("two",), "A.z": ("one",)})
     findings = Findings()
 
-    judge_record(recorded, found, "specs/telemetry.users.json", "run: make codegen", findings)
+    compare_users(recorded, found, "specs/telemetry.users.json", "run: make codegen", findings)
 
     assert [(one.rule, one.message, one.hint) for one in findings] == [
         ("COV016", "A.x is read in two, recorded in one, two", "run: make codegen"),
@@ -92,7 +92,7 @@ def test_what_is_recorded_otherwise_than_the_code_has_it_is_found():
     ]
 
 
-def test_our_own_record_holds_and_the_reference_tells_of_it(capsys):
+def test_our_own_record_and_the_reference_are_up_to_date(capsys):
     assert main(["coverage"]) == 0, capsys.readouterr().out
 
     assert main(["check", "--target", "markdown"]) == 0

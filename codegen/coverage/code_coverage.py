@@ -1,4 +1,4 @@
-"""The half of coverage that the code tells: what is emitted, what is read, what is given more than one constant."""
+"""Coverage of a contract by code: emitted events, read fields, and fields that are given more than one constant."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -6,22 +6,21 @@ from pathlib import Path
 from ..contract.model import Contract, Event, Field, FromCaller, FromSource, Record, Value
 from ..diagnostics.findings import Findings, Span
 from ..languages.python.modules import helper_name
-from .point import Point, live_events, nested_records, own_fields
-from .scan import scan
-from .uses import Call, Uses
+from .code_scan import Call, Uses, scan
+from .points import Point, live_events, nested_records, own_fields
 
-HAND_BUILT = "COV010"
+DIRECT_CONSTRUCTION = "COV010"
 
 
 def measure_code(contract: Contract, package: str, root: Path, findings: Findings) -> list[Point]:
-    """Scan the code below `root`, generated code aside, and return what it covers of the contract.
+    """Scan the code below `root`, except the generated `package`, and return its coverage of the contract.
 
-    Payloads that are built by hand are added to `findings`: they by-pass the emission helpers.
+    Payloads that are constructed without an emission helper are added to `findings`.
 
     Raises:
         ScanError: the code cannot be scanned.
     """
-    names = _Names(package)
+    names = _DottedNames(package)
     events = live_events(contract)
     records = nested_records(contract)
     owners: list[Event | Record] = [*events, *records]
@@ -31,7 +30,7 @@ def measure_code(contract: Contract, package: str, root: Path, findings: Finding
         helpers={names.helper(event) for event in events},
         fields={names.field(owner, value) for owner in owners for value in owner.fields},
     )
-    _find_hand_built(contract, names, uses, findings)
+    _find_direct_constructions(contract, names, uses, findings)
     return [
         *_emitted(events, names, uses),
         *_noticed(events, names, uses),
@@ -42,35 +41,37 @@ def measure_code(contract: Contract, package: str, root: Path, findings: Finding
     ]
 
 
-class _Names:
-    """The dotted names under which Python knows what the contract declares."""
+class _DottedNames:
+    """The dotted Python names of the helpers, classes and fields of a contract."""
 
     def __init__(self, package: str) -> None:
         self._package = package
 
     def helper(self, event: Event) -> str:
-        """Name the function that emits an event."""
+        """Return the name of the emission helper of an event."""
         return f"{self._package}.{event.family}.{helper_name(event)}"
 
     def owner(self, owner: Event | Record) -> str:
-        """Name the class of a payload or record."""
+        """Return the name of the class of a payload or record."""
         if isinstance(owner, Event):
             return f"{self._package}.{owner.family}.{owner.payload}"
         return f"{self._package}.records.{owner.name}"
 
     def field(self, owner: Event | Record, value: Value) -> str:
-        """Name a field of a payload or record."""
+        """Return the name of a field of a payload or record."""
         return f"{self.owner(owner)}.{value.name}"
 
 
-def _find_hand_built(contract: Contract, names: _Names, uses: Uses, findings: Findings) -> None:
+def _find_direct_constructions(
+    contract: Contract, names: _DottedNames, uses: Uses, findings: Findings
+) -> None:
     for event in contract.events:
         for place in uses.constructions.get(names.owner(event), ()):
-            message = f"{event.payload} is built by hand"
-            findings.add(place, HAND_BUILT, message, f"call {helper_name(event)} instead")
+            message = f"{event.payload} is constructed directly"
+            findings.add(place, DIRECT_CONSTRUCTION, message, f"call {helper_name(event)} instead")
 
 
-def _emitted(events: Iterable[Event], names: _Names, uses: Uses) -> Iterator[Point]:
+def _emitted(events: Iterable[Event], names: _DottedNames, uses: Uses) -> Iterator[Point]:
     for event in events:
         places = tuple(sorted(uses.emissions.get(names.helper(event), {})))
         yield Point(
@@ -82,20 +83,20 @@ def _emitted(events: Iterable[Event], names: _Names, uses: Uses) -> Iterator[Poi
         )
 
 
-def _noticed(events: Iterable[Event], names: _Names, uses: Uses) -> Iterator[Point]:
+def _noticed(events: Iterable[Event], names: _DottedNames, uses: Uses) -> Iterator[Point]:
     for event in events:
         is_noticed = any(names.field(event, value) in uses.reads for value in event.fields)
         yield Point(measure="noticed", name=event.name, span=event.span, is_covered=is_noticed)
 
 
-def _read(owners: Iterable[Event | Record], names: _Names, uses: Uses) -> Iterator[Point]:
+def _read(owners: Iterable[Event | Record], names: _DottedNames, uses: Uses) -> Iterator[Point]:
     for owner in owners:
         for value in own_fields(owner):
             places = tuple(sorted(uses.reads.get(names.field(owner, value), ())))
             yield _read_point(f"{owner.name}.{value.name}", value.span, places)
 
 
-def _context_read(contract: Contract, names: _Names, uses: Uses) -> Iterator[Point]:
+def _context_read(contract: Contract, names: _DottedNames, uses: Uses) -> Iterator[Point]:
     for value in contract.context:
         if value.place == "payload" and not value.deprecated:
             reads = [uses.reads.get(names.field(one, value), set()) for one in contract.events]
@@ -107,8 +108,8 @@ def _read_point(name: str, span: Span, places: tuple[Span, ...]) -> Point:
     return Point(measure="read", name=name, span=span, is_covered=bool(places), places=places)
 
 
-def _varied_events(events: Iterable[Event], names: _Names, uses: Uses) -> Iterator[Point]:
-    """Judge the fields of what is emitted; the others are told of once, by their event."""
+def _varied_events(events: Iterable[Event], names: _DottedNames, uses: Uses) -> Iterator[Point]:
+    """Measure the fields of emitted events; an event that is not emitted is reported once, and not for each field."""
     for event in events:
         calls = uses.emissions.get(names.helper(event), {}).values()
         for value in own_fields(event) if calls else ():
@@ -116,7 +117,7 @@ def _varied_events(events: Iterable[Event], names: _Names, uses: Uses) -> Iterat
             yield _varied_point(event.name, value, _values_of(value, calls, uses))
 
 
-def _varied_records(records: Iterable[Record], names: _Names, uses: Uses) -> Iterator[Point]:
+def _varied_records(records: Iterable[Record], names: _DottedNames, uses: Uses) -> Iterator[Point]:
     for record in records:
         calls = uses.constructions.get(names.owner(record), {}).values()
         for value in own_fields(record) if calls else ():
@@ -124,7 +125,7 @@ def _varied_records(records: Iterable[Record], names: _Names, uses: Uses) -> Ite
 
 
 def _values_of(field: Field, calls: Iterable[Call], uses: Uses) -> set[str | None]:
-    """Return what a field is given: constants, and None for anything else."""
+    """Return the constants that a field is given, and None for any other expression."""
     match field.capture:
         case FromCaller():
             return _given(field.name, calls)
@@ -135,7 +136,7 @@ def _values_of(field: Field, calls: Iterable[Call], uses: Uses) -> set[str | Non
 
 
 def _held_by(classes: tuple[str, ...], attribute: str, uses: Uses) -> set[str | None]:
-    """Return what an attribute of a source is given when the source is built; anything for a property."""
+    """Return the constants that an attribute of a source is given in constructions; None stands for other values."""
     held: set[str | None] = set()
     for name in classes:
         held |= _given(attribute, uses.constructions.get(name, {}).values()) or {None}

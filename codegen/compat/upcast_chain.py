@@ -1,4 +1,4 @@
-"""The upcasts that lead from an old contract to a new one, and the places in payloads that they reach."""
+"""The upcasts from an old version of a contract to a new one, and the payload paths that they reach."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,22 +8,22 @@ from ..contract.versions import parse_version
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A place in the payload of an event, called by its old name; the payload itself is the empty path."""
+class PayloadPath:
+    """A path in the payload of an event, which has its old name here; the empty path is the payload itself."""
 
     event: str
     path: str
 
 
-class Steps:
-    """What upcasts do to the records of one version."""
+class UpcastChain:
+    """All upcasts that apply to the records of one version, in order."""
 
     def __init__(self, version: str, upcasts: Iterable[Upcast]) -> None:
-        written = parse_version(version)
-        self._upcasts = [one for one in upcasts if parse_version(one.version) > written]
+        written_by = parse_version(version)
+        self._upcasts = [one for one in upcasts if parse_version(one.version) > written_by]
 
     def follow(self, event: str) -> tuple[str, dict[str, Step]]:
-        """Return the name that an event gets in the end, and the steps of its upcasts by path."""
+        """Return the name of an event after all upcasts, and the steps that apply to its payload, by path."""
         steps: dict[str, Step] = {}
         for upcast in self._upcasts:
             for one in upcast.events:
@@ -35,5 +35,5 @@ class Steps:
 
 
 def quote_path(path: str) -> str:
-    """Spell a path as YAML does: brackets would begin a list."""
+    """Write a path as a YAML key, in quotes where its brackets would start a list or a mapping."""
     return path if path.replace("_", "a").replace(".", "a").isalnum() else f'"{path}"'

@@ -1,7 +1,7 @@
-"""The normalised form of a contract: JSON that says all the model says, and nothing of the file it was in.
+"""The normalised form of a contract: the content of the model as JSON values, without places in the YAML file.
 
-It is written and read by the model's own classes, so a new attribute there needs no line here. What is None,
-false or empty is left out, which keeps the files short and lets a newer model read older ones.
+Writer and reader follow the fields of the model's dataclasses, so a new attribute there needs no code here. Attributes
+that are None, false or empty are left out, which keeps the files short and lets a newer model read older files.
 """
 
 import types
@@ -15,33 +15,26 @@ from ..contract.nodes import Bounds, Given
 from ..diagnostics.findings import Span
 
 _CAPTURES: dict[str, model.Capture] = {"caller": model.FromCaller(), "context": model.FromContext()}
-_TYPES = (
-    model.Primitive,
-    model.EnumType,
-    model.RecordType,
-    model.ListType,
-    model.MapType,
-)
 
 
-# Looking annotations up takes longer than everything else here, and there are a dozen classes.
+# Looking up annotations takes longer than everything else here, and there are only a dozen classes.
 _FIELDS: dict[type[Any], tuple[tuple[str, Any], ...]] = {}
 
 
 class NormalFormError(ValueError):
-    """What was read is no contract in the normalised form."""
+    """The data read is not a contract in the normalised form."""
 
 
-def to_plain(contract: model.Contract) -> dict[str, Any]:
-    """Turn a contract into its normalised form."""
+def to_normal_form(contract: model.Contract) -> dict[str, Any]:
+    """Return the normalised form of a contract, made of JSON values."""
     return _dump_node(contract)
 
 
-def from_plain(plain: object, path: str) -> model.Contract:
-    """Read the normalised form; everything in it is then placed at the start of the file `path`.
+def from_normal_form(plain: object, path: str) -> model.Contract:
+    """Build a contract from its normalised form; all its parts get the start of the file `path` as their place.
 
     Raises:
-        NormalFormError: it is not of that form; the error says where.
+        NormalFormError: `plain` is not in the normalised form; the message says where.
     """
     contract: model.Contract = _Reader(path).read_node(model.Contract, plain, "contract")
     _check_texts(contract)
@@ -49,7 +42,7 @@ def from_plain(plain: object, path: str) -> model.Contract:
 
 
 def _check_texts(contract: model.Contract) -> None:
-    """Refuse the texts that are read further: versions and days."""
+    """Check the texts that other code parses: versions and days."""
     for version in (contract.version, *(upcast.version for upcast in contract.upcasts)):
         if not VERSION.fits(version):
             raise NormalFormError(f"a version must be {VERSION.words}, got {version[:40]}")
@@ -57,11 +50,13 @@ def _check_texts(contract: model.Contract) -> None:
         try:
             date.fromisoformat(exemption.until)
         except ValueError:
-            raise NormalFormError(f"there is no day {exemption.until[:40]}") from None
+            raise NormalFormError(
+                f"until must be a day of the calendar, got {exemption.until[:40]}"
+            ) from None
 
 
 def _dump(value: Any) -> Any:
-    if isinstance(value, _TYPES):
+    if isinstance(value, model.Type):
         return str(value)
     if isinstance(value, Given):
         return {"value": value.value}
@@ -78,20 +73,20 @@ def _dump(value: Any) -> Any:
 
 def _dump_node(node: Any) -> dict[str, Any]:
     plain = {name: _dump(getattr(node, name)) for name, _ in _fields_of(type(node))}
-    return {name: value for name, value in plain.items() if not _is_neutral(value)}
+    return {name: value for name, value in plain.items() if not _is_empty(value)}
 
 
-def _is_neutral(plain: object) -> bool:
+def _is_empty(plain: object) -> bool:
     return plain is None or plain is False or plain in ([], {})
 
 
 def _fields_of(cls: type[Any]) -> tuple[tuple[str, Any], ...]:
-    """List the names and annotations of what a node says; where it was is left out, as in comparisons."""
+    """Return the names and types of the attributes that count in comparisons, which excludes places."""
     if cls not in _FIELDS:
         hints = get_type_hints(cls)
-        said = [one.name for one in fields(cls) if one.compare]
-        said = [name for name in said if (cls, name) != (model.Contract, "path")]
-        _FIELDS[cls] = tuple((name, hints[name]) for name in said)
+        names = [one.name for one in fields(cls) if one.compare]
+        names = [name for name in names if (cls, name) != (model.Contract, "path")]
+        _FIELDS[cls] = tuple((name, hints[name]) for name in names)
     return _FIELDS[cls]
 
 
@@ -110,9 +105,9 @@ class _Reader:
         for name in plain:
             if name not in known:
                 raise NormalFormError(
-                    f'{where} has no attribute "{name}"; another codegen wrote it'
+                    f'{where} has no attribute "{name}"; another version of codegen wrote it'
                 )
-        # Types are read by name, and each record comes after those that it holds.
+        # Types are referred to by name, and each record comes after the records that it contains.
         names = sorted(known, key=lambda name: name not in ("enums", "records"))
         parts = {
             name: self._read(known[name], plain.get(name), f"{where}.{name}") for name in names
@@ -145,7 +140,7 @@ class _Reader:
     def _read_one(self, hint: Any, plain: Any, where: str) -> Any:
         if hint is Given:
             if not isinstance(plain, dict) or list(plain) != ["value"]:
-                raise NormalFormError(f'{where} must be an object with "value" alone')
+                raise NormalFormError(f'{where} must be an object with only the key "value"')
             return Given(plain["value"])
         if hint is Bounds:
             return self._read_bounds(plain, where)

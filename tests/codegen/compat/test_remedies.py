@@ -1,8 +1,8 @@
-"""Legal ways: what makes a change that breaks somebody acceptable, and what does not."""
+"""Remedies: each change that breaks somebody passes once the contract applies the remedy."""
 
 import pytest
 
-from tests.codegen.compat.zoo import compare, spell
+from tests.codegen.compat.zoo import compare, contract_yaml
 
 NUMBER = "type: int, unit: epochs, arg: true"
 TEXT = "type: str, arg: true"
@@ -11,22 +11,22 @@ FLED = "FLED: {doc: It has fled., family: zoo, payload: FledPayload%s}"
 
 
 def x(text):
-    """Spell a field called x."""
+    """Return the YAML of a field with the name x."""
     return f"x: {{{text}, doc: X.}}"
 
 
 def upcast(step, event="FED"):
-    """Spell an upcast to 2.0.0 with one step."""
+    """Return the YAML of an upcast to 2.0.0 with one attribute."""
     return f"upcasts: {{2.0.0: {{doc: D., events: {{{event}: {{{step}}}}}}}}}"
 
 
 def field(path, step):
-    """Spell an upcast to 2.0.0 that gives FED a value at a path."""
+    """Return the YAML of an upcast to 2.0.0 with one step for a path in FED."""
     return upcast(f'fields: {{"{path}": {{{step}}}}}')
 
 
-WAYS = [
-    # A field is deprecated, released, then removed and its name kept.
+REMEDIES = [
+    # A field is deprecated in one release, and removed in the next, where its name is reserved.
     (
         "FLD001",
         {"fields": x(f"{NUMBER}, deprecated: D.")},
@@ -86,9 +86,9 @@ WAYS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("rule", "before", "after"), WAYS)
-def test_a_legal_way_lets_a_change_pass(tmp_path, rule, before, after):
-    code, findings = compare(tmp_path, spell(**before), spell(**after))
+@pytest.mark.parametrize(("rule", "before", "after"), REMEDIES)
+def test_a_change_passes_with_its_remedy(tmp_path, rule, before, after):
+    code, findings = compare(tmp_path, contract_yaml(**before), contract_yaml(**after))
     assert code == 0, findings
     assert {one["level"] for one in findings} == {"info"}
     assert rule in [one["rule"] for one in findings]

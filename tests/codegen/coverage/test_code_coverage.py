@@ -1,10 +1,10 @@
-"""What the code of a shop covers of its contract."""
+"""Coverage of the contract of a shop by its code."""
 
 import pytest
 
 
 @pytest.mark.parametrize(
-    ("way", "is_read"),
+    ("field", "is_read"),
     [
         ("by_annotation", True),
         ("by_isinstance", True),
@@ -24,8 +24,8 @@ import pytest
         ("never_reached", False),
     ],
 )
-def test_a_field_is_read_where_it_is_known_to_be_a_payloads(points, way, is_read):
-    assert points["read", f"PARCEL_SENT.{way}"]["covered"] is is_read
+def test_a_field_is_read_where_its_owner_is_known_to_be_a_payload(points, field, is_read):
+    assert points["read", f"PARCEL_SENT.{field}"]["covered"] is is_read
 
 
 def test_reads_and_emissions_have_places(points):
@@ -34,7 +34,7 @@ def test_reads_and_emissions_have_places(points):
     assert len(points["emitted", "ORDER_PLACED"]["places"]) == 2
 
 
-def test_records_that_events_hold_are_read_like_events(points):
+def test_fields_of_nested_records_are_measured(points):
     assert points["read", "Item.article"]["covered"]
     assert not points["read", "Item.number"]["covered"]
     assert ("read", "Receipt.total") not in points
@@ -81,21 +81,21 @@ def test_a_field_varies_unless_it_is_given_one_constant(points, field, is_varied
     assert points["varied", field]["covered"] is is_varied
 
 
-def test_what_is_deprecated_need_not_be_used(points):
+def test_deprecated_events_and_fields_are_not_measured(points):
     names = {name for _, name in points}
 
     assert not {"ORDER_FAXED", "ORDER_FAXED.pages", "PARCEL_SENT.old"} & names
 
 
-def test_findings_say_where_and_what_to_do(text):
+def test_findings_have_a_place_and_a_remedy(text):
     for line in (
-        "shop.yaml:57:3: error COV001 nobody emits ORDER_LOST; emit it, or retire it",
-        "shop.yaml:57:3: error COV002 nobody reads anything of ORDER_LOST; read it, or retire it",
-        "shop.yaml:32:7: error COV003 nobody reads Item.hint; read it, or retire it",
-        "shop.yaml:46:7: error COV004 ORDER_PLACED.way is given nothing but Way.COUNTER;",
-        "shop.yaml:50:7: error COV004 ORDER_PLACED.currency is given nothing but 'EUR';",
-        "shop.yaml:52:7: error COV004 ORDER_PLACED.wrapping is given nothing but its default;",
-        "OrderLostPayload is built by hand; call emit_order_lost instead",
+        "shop.yaml:57:3: error COV001 no code emits ORDER_LOST; emit it, or retire it",
+        "shop.yaml:57:3: error COV002 no code reads any field of ORDER_LOST; read one, or retire it",
+        "shop.yaml:32:7: error COV003 no code reads Item.hint; read it, or retire it",
+        "shop.yaml:46:7: error COV004 ORDER_PLACED.way is always Way.COUNTER;",
+        "shop.yaml:50:7: error COV004 ORDER_PLACED.currency is always 'EUR';",
+        "shop.yaml:52:7: error COV004 ORDER_PLACED.wrapping is always its default;",
+        "OrderLostPayload is constructed directly; call emit_order_lost instead",
     ):
         assert line in text
 
@@ -112,7 +112,7 @@ def test_findings_for_code_scanners(shop):
     code, out, _ = shop.codegen("coverage", "--format", "github")
 
     assert code == 1
-    assert "::error file=shop.yaml,line=57,col=3,title=COV001::nobody emits ORDER_LOST" in out
+    assert "::error file=shop.yaml,line=57,col=3,title=COV001::no code emits ORDER_LOST" in out
 
 
 def test_a_package_in_another_folder_needs_the_root(shop, tmp_path):
@@ -122,18 +122,18 @@ def test_a_package_in_another_folder_needs_the_root(shop, tmp_path):
     allowed = shop.codegen("coverage", *arguments, "--source", ".")
 
     assert refused[0] == 2
-    assert "the folders of the package must be named shop._generated, got " in refused[2]
-    assert "nobody emits ORDER_LOST" in allowed[1]
+    assert "the path of the package must end like its name shop._generated, got " in refused[2]
+    assert "no code emits ORDER_LOST" in allowed[1]
 
 
 @pytest.mark.parametrize(
     ("code", "message"),
     [
-        (None, "the code to scan must be Python files, got none in "),
+        (None, "the code to scan must be Python files, but "),
         ("def broken(:", "the code to scan must be Python, got "),
     ],
 )
-def test_code_that_cannot_be_scanned(shop, tmp_path, code, message):
+def test_missing_or_broken_code_is_refused(shop, tmp_path, code, message):
     if code is not None:
         (tmp_path / "broken.py").write_text(code)
 

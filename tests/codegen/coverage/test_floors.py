@@ -1,4 +1,4 @@
-"""What settings excuse, and what is wrong with them."""
+"""Floors, suppressions, and errors in the settings file."""
 
 import json
 import shutil
@@ -12,7 +12,7 @@ LOW = "floors: {emitted: 70, noticed: 50, read: 40, varied: 80}\n"
 
 @pytest.fixture
 def cover(shop, tmp_path):
-    """Return a function that measures the shop's code under settings."""
+    """Return a function that runs coverage of the shop's code with the given settings."""
 
     def run(settings, *arguments):
         spec = shutil.copy(shop.folder / "shop.yaml", tmp_path)
@@ -22,13 +22,13 @@ def cover(shop, tmp_path):
     return run
 
 
-def excuse(name, until: date = TODAY, why="Not yet."):
-    """Return the lines of a suppression."""
+def suppress(name, until: date = TODAY, why="Not yet."):
+    """Return the YAML of a suppression."""
     return f'  {name}: {{until: "{until}", why: "{why}"}}\n'
 
 
 def rules(result):
-    """Return rule and message of every finding but that of the payload that is built by hand."""
+    """Return rule and message of every finding, except the one about a directly constructed payload."""
     found = json.loads(result[1])["findings"]
     return [(one["rule"], one["message"]) for one in found if one["rule"] != "COV010"]
 
@@ -38,12 +38,12 @@ def test_gaps_above_the_floor_are_shown_and_do_not_fail(cover):
 
     assert code == 1
     assert out.count("error") == out.count("error COV010") == 1
-    assert "not emitted, which the floor allows:\n  ORDER_LOST\n" in out
+    assert "not emitted, but allowed by the floor:\n  ORDER_LOST\n" in out
     assert "\n  Item number, hint\n" in out
     assert "under suppressions" not in out
 
 
-def test_a_share_below_its_floor_blames_every_gap(cover):
+def test_below_a_floor_every_gap_is_a_finding(cover):
     result = cover(LOW.replace("varied: 80", "varied: 90"), "--format", "json")
 
     found = rules(result)
@@ -53,16 +53,16 @@ def test_a_share_below_its_floor_blames_every_gap(cover):
     assert floor == "at least 90 % must be varied, got 83.3 % (25 of 30)"
 
 
-def test_an_excused_gap_is_no_finding_and_does_not_count(cover):
+def test_a_suppressed_gap_is_not_a_finding_and_does_not_count(cover):
     gaps = ("ORDER_PLACED.way", "ORDER_PLACED.discount", "ORDER_PLACED.currency", "Item.number")
     wrapping = "COV004 ORDER_PLACED.wrapping"
-    excuses = [excuse(f"COV004 {name}") for name in gaps]
-    settings = LOW.replace(", varied: 80", "") + "suppressions:\n" + "".join(excuses)
+    suppressions = [suppress(f"COV004 {name}") for name in gaps]
+    settings = LOW.replace(", varied: 80", "") + "suppressions:\n" + "".join(suppressions)
 
     assert rules(cover(settings, "--format", "json")) == [
-        ("COV004", "ORDER_PLACED.wrapping is given nothing but its default")
+        ("COV004", "ORDER_PLACED.wrapping is always its default")
     ]
-    result = cover(settings + excuse(wrapping), "--format", "json")
+    result = cover(settings + suppress(wrapping), "--format", "json")
     assert rules(result) == []
     (share,) = [one for one in json.loads(result[1])["shares"] if one["measure"] == "varied"]
     assert share == {
@@ -75,7 +75,7 @@ def test_an_excused_gap_is_no_finding_and_does_not_count(cover):
     }
 
 
-def test_the_excuses_that_are_offered_are_accepted_once_they_say_why(cover):
+def test_offered_suppressions_are_accepted_once_they_give_a_reason(cover):
     _, out, _ = cover("floors: {emitted: 0}\n")
     offered = out.partition("under suppressions, and say why:\n")[2]
 
@@ -96,39 +96,39 @@ def test_the_excuses_that_are_offered_are_accepted_once_they_say_why(cover):
             "COV001 ORDER_LOST",
             TODAY - timedelta(days=1),
             "COV014",
-            f"the excuse for COV001 ORDER_LOST ended on {TODAY - timedelta(days=1)}",
+            f"the suppression of COV001 ORDER_LOST ended on {TODAY - timedelta(days=1)}",
         ),
         (
             "COV001 ORDER_LOST",
             TODAY + timedelta(days=181),
             "COV015",
-            f"a gap is excused for at most 180 days, got {TODAY + timedelta(days=181)}",
+            f"a gap may be suppressed for at most 180 days, got {TODAY + timedelta(days=181)}",
         ),
-        ("COV001 PARCEL_SENT", TODAY, "COV013", "nothing is excused by COV001 PARCEL_SENT"),
-        ("COV001 ORDER_LSOT", TODAY, "COV013", "nothing is excused by COV001 ORDER_LSOT"),
-        ("COV010 OrderLostPayload", TODAY, "COV012", "COV010 is no rule that can be excused"),
+        ("COV001 PARCEL_SENT", TODAY, "COV013", "there is no gap COV001 PARCEL_SENT"),
+        ("COV001 ORDER_LSOT", TODAY, "COV013", "there is no gap COV001 ORDER_LSOT"),
+        ("COV010 OrderLostPayload", TODAY, "COV012", "COV010 is not a rule that can be suppressed"),
         ("COV005 PARCEL_SENT", TODAY, None, ""),
     ],
 )
-def test_excuses_are_judged(cover, name, until, rule, message):
-    settings = LOW + "suppressions:\n" + excuse(name, until)
+def test_suppressions_are_checked(cover, name, until, rule, message):
+    settings = LOW + "suppressions:\n" + suppress(name, until)
 
     found = rules(cover(settings, "--format", "json"))
 
     assert found == ([] if rule is None else [(rule, message)])
 
 
-def test_an_excuse_that_has_ended_excuses_nothing(cover):
+def test_an_ended_suppression_has_no_effect(cover):
     settings = LOW.replace("emitted: 70, ", "") + "suppressions:\n"
-    late = settings + excuse("COV001 ORDER_LOST", TODAY - timedelta(days=1))
+    late = settings + suppress("COV001 ORDER_LOST", TODAY - timedelta(days=1))
 
     assert [rule for rule, _ in rules(cover(late, "--format", "json"))] == ["COV014", "COV001"]
 
 
 def test_findings_about_settings_have_places(cover, tmp_path):
-    _, out, _ = cover(LOW + "suppressions:\n" + excuse("COV001 PARCEL_SENT"))
+    _, out, _ = cover(LOW + "suppressions:\n" + suppress("COV001 PARCEL_SENT"))
 
-    assert f"{tmp_path}/coverage.yaml:3:3: error COV013 nothing is excused by" in out
+    assert f"{tmp_path}/coverage.yaml:3:3: error COV013 there is no gap" in out
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_findings_about_settings_have_places(cover, tmp_path):
         ("floors: [\n", "not YAML"),
     ],
 )
-def test_settings_that_cannot_be_read(cover, settings, message):
+def test_invalid_settings_are_refused(cover, settings, message):
     code, out, err = cover(settings)
 
     assert (code, out) == (2, "")

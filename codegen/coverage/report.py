@@ -1,4 +1,4 @@
-"""Prints coverage: a table for people, an object for programs."""
+"""Prints coverage as a table or as JSON."""
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -7,8 +7,8 @@ from typing import Any
 
 from ..diagnostics.findings import Findings
 from ..diagnostics.report import report
-from .judge import Share, excuse_for
-from .point import Measure, Point
+from .floors import Share, suppression_name
+from .points import Measure, Point
 
 _SUGGESTED_DAYS = 90
 
@@ -21,22 +21,22 @@ def to_text(
     settings_name: str,
     today: date,
 ) -> str:
-    """Print a row for each event and record, the gaps that the floors allow, what is wrong, and how to excuse it."""
+    """Return a table with a row for each event and record, the allowed gaps, the findings, and suppressions to paste."""
     measures = [share.measure for share in shares]
     rows = [["", *measures], *_owner_rows(points, measures), *_share_rows(shares)]
-    allowed = [share for share in shares if share.is_enough and share.gaps]
-    blamed = [gap for share in shares if not share.is_enough for gap in share.gaps]
+    allowed = [share for share in shares if share.reaches_floor and share.gaps]
+    reported = [gap for share in shares if not share.reaches_floor for gap in share.gaps]
     parts = [
         _align(rows),
-        *(_list_gaps(share) for share in allowed),
+        *(_list_allowed_gaps(share) for share in allowed),
         report(findings, "text"),
-        _suggest_excuses(blamed, settings_name, today),
+        _suggest_suppressions(reported, settings_name, today),
     ]
     return "".join(parts)
 
 
 def to_json(points: Iterable[Point], shares: Iterable[Share], findings: Findings) -> str:
-    """Print one object: the shares, every point with the places that cover it, and the findings."""
+    """Return a JSON object with the shares, every point with the places that cover it, and the findings."""
     document = {
         "shares": [_share_entry(share) for share in shares],
         "points": [_point_entry(point) for point in points],
@@ -72,21 +72,23 @@ def _align(rows: Sequence[Sequence[str]]) -> str:
     return "".join(lines)
 
 
-def _list_gaps(share: Share) -> str:
-    lines = [f"not {share.measure}, which the floor allows:\n"]
+def _list_allowed_gaps(share: Share) -> str:
+    lines = [f"not {share.measure}, but allowed by the floor:\n"]
     for owner in dict.fromkeys(gap.owner for gap in share.gaps):
         fields = [gap.name.partition(".")[2] for gap in share.gaps if gap.owner == owner]
         lines.append(f"  {owner} {', '.join(fields)}".rstrip() + "\n")
     return "".join(lines)
 
 
-def _suggest_excuses(gaps: Sequence[Point], settings_name: str, today: date) -> str:
-    """Write the lines that would excuse the gaps, but for the reason, which is refused while it is empty."""
+def _suggest_suppressions(gaps: Sequence[Point], settings_name: str, today: date) -> str:
+    """Return the YAML of suppressions of the gaps; the author has to fill in the reason, which must not be empty."""
     if not gaps:
         return ""
     until = today + timedelta(days=_SUGGESTED_DAYS)
-    head = f"to excuse what cannot be mended yet, add to {settings_name}, under suppressions, and say why:\n"
-    return head + "".join(f'  {excuse_for(gap)}: {{until: "{until}", why: ""}}\n' for gap in gaps)
+    head = f"to accept gaps for a time, add to {settings_name}, under suppressions, and say why:\n"
+    return head + "".join(
+        f'  {suppression_name(gap)}: {{until: "{until}", why: ""}}\n' for gap in gaps
+    )
 
 
 def _share_entry(share: Share) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What the log of a shop covers of its contract."""
+"""Coverage of the contract of a shop by a log."""
 
 import json
 
@@ -28,7 +28,7 @@ def line(event, payload):
 
 @pytest.fixture
 def cover(shop, tmp_path):
-    """Return a function that measures a log of some lines."""
+    """Return a function that measures the coverage by a log with the given lines."""
 
     def run(*lines, log=""):
         (tmp_path / "log").mkdir()
@@ -39,7 +39,7 @@ def cover(shop, tmp_path):
 
 
 def covered(result, measure):
-    """Return which points of a measure there are, and whether they are covered."""
+    """Return the points of a measure by name, and whether they are covered."""
     code, out, err = result
     assert (code, err) == (1, "")
     taken = [one for one in json.loads(out)["points"] if one["measure"] == measure]
@@ -55,7 +55,7 @@ def test_events_are_seen_when_they_occur(cover):
     }
 
 
-def test_fields_at_rest_hold_their_default_null_or_nothing(cover):
+def test_fields_at_rest_have_their_default_null_or_an_empty_collection(cover):
     assert covered(cover(line("ORDER_PLACED", ORDER)), "moved") == {
         "ORDER_PLACED.discount": False,
         "ORDER_PLACED.items": True,
@@ -80,13 +80,13 @@ def test_one_other_value_is_enough(cover, change, moved):
     assert covered(result, "moved")[moved]
 
 
-def test_fields_are_judged_where_their_event_occurs(cover):
+def test_fields_are_measured_if_their_event_occurs(cover):
     result = cover(line("PARCEL_RETURNED", RETURNED))
 
     assert covered(result, "moved") == {"PARCEL_RETURNED.reason": False, "context.shop_id": False}
 
 
-def test_findings_say_what_the_run_lacks(cover):
+def test_findings_name_the_gaps_of_a_log(cover):
     _, out, _ = cover(line("PARCEL_RETURNED", RETURNED))
 
     messages = [(one["rule"], one["message"]) for one in json.loads(out)["findings"]]
@@ -95,7 +95,7 @@ def test_findings_say_what_the_run_lacks(cover):
     assert ("COV006", "context.shop_id is always -1 in the log") in messages
 
 
-def test_a_line_that_was_not_finished_is_left_out(cover):
+def test_an_incomplete_last_line_is_ignored(cover):
     result = cover(line("PARCEL_RETURNED", RETURNED), '{"num": 1, "ev')
 
     assert covered(result, "seen")["PARCEL_RETURNED"]
@@ -110,22 +110,22 @@ def test_a_log_is_a_file_or_a_folder_of_files(cover):
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        ([], "a log must hold events, got none in "),
-        (["{}\n"], "0.jsonl:1: a line must keep to the contract: payload must be there"),
+        ([], "a log must hold events, but "),
+        (["{}\n"], "0.jsonl:1: the line is not valid: payload must be there"),
         (
             [line("PARCEL_RETURNED", RETURNED), line("PARCEL_RETURNED", {"reason": 1})],
-            "0.jsonl:2: a line must keep to the contract: reason must be a str, got 1",
+            "0.jsonl:2: the line is not valid: reason must be a str, got 1",
         ),
     ],
 )
-def test_logs_that_cannot_be_judged(cover, lines, message):
+def test_an_empty_or_invalid_log_is_refused(cover, lines, message):
     code, out, err = cover(*lines)
 
     assert (code, out) == (2, "")
     assert message in err
 
 
-def test_a_log_that_is_not_there(cover):
+def test_a_missing_log_is_refused(cover):
     code, _, err = cover(log="nowhere")
 
     assert code == 2
@@ -154,4 +154,4 @@ def test_generated_code_of_an_older_contract(shop, tmp_path):
     )
 
     assert code == 2
-    assert "the generated code must be that of the contract, got one that differs in" in err
+    assert "the generated code must be up to date with the contract, but differs in" in err

@@ -1,19 +1,20 @@
-"""Finds out what a code base does with a contract, by looking over mypy's shoulder.
+"""Finds the places where a code base emits events and reads fields, with a mypy plugin.
 
-A field is read where `x.field` stands and x is known to be a payload or record. Knowing that means following
-annotations, narrowing (isinstance, match), generics and containers, which is what mypy does; its plugin hooks are told
-of every attribute and every call together with their types. What follows from that:
+`x.field` is a read where the type of x is a payload or record. To know that, one has to follow annotations, narrowing
+(isinstance, match), generics and containers, which mypy does; it calls the hooks of a plugin for every attribute and
+every call with their types. Consequences:
 
-- Whoever takes all fields alike reads none: `asdict`, `getattr`, a log reader, a SQL view.
-- A value whose type mypy cannot tell (Any) is not known to be a payload, so nothing of it is read.
-- A helper emits where it is called. Code that mypy finds unreachable does nothing, code that nobody calls counts.
-- What a source holds is known where the source is a frozen dataclass; a property may give anything.
-- A constant is a literal, None, a member of an enum, an empty tuple or list, or a name that can only hold one of these.
+- Code that handles all fields alike reads none of them: `asdict`, `getattr`, a log reader, a SQL view.
+- A value of type Any is not known to be a payload, so its attributes do not count.
+- An event is emitted where its helper is called. Code that mypy finds unreachable does not count; functions that are
+  never called do.
+- The values of a source's attributes are known if the source is a frozen dataclass; a property may return anything.
+- A constant is a literal, None, a member of an enum, an empty tuple or list, or a name that can only be one of these.
 """
 
 import time
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -27,42 +28,68 @@ from mypy.types import Instance, LiteralType, NoneType, Type, UnionType, get_pro
 
 from ..diagnostics.errors import CodegenError
 from ..diagnostics.findings import Span
-from .uses import DEFAULT, Arguments, Call, Uses
+
+Arguments = dict[str, str | None]
+"""The arguments of a call by parameter: the source text of a constant, or None for any other expression."""
+
+DEFAULT = "its default"
+"""Stands for the constant of a parameter without an argument."""
 
 _REPLACE = "dataclasses.replace"
 _CACHE = Path(".mypy_cache") / "coverage"
 
 
 class ScanError(CodegenError):
-    """Says why a code base cannot be scanned."""
+    """The code base cannot be scanned; the message says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A call of an emission helper, or the construction of a frozen dataclass."""
+
+    place: Span
+    arguments: Arguments
+    sources: tuple[str, ...]
+    """The classes that the argument `source` may have, by dotted name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Uses:
+    """Calls and reads in a code base, by the dotted name of the helper, class or field."""
+
+    emissions: dict[str, dict[Span, Call]] = field(default_factory=dict)
+    constructions: dict[str, dict[Span, Call]] = field(default_factory=dict)
+    reads: dict[str, set[Span]] = field(default_factory=dict)
 
 
 def scan(root: Path, package: str, *, helpers: Collection[str], fields: Collection[str]) -> Uses:
-    """Return what the code below `root` does, outside the generated `package`.
+    """Return the uses of a contract in the Python files below `root`, without the generated `package`.
 
     `helpers` and `fields` are the dotted names of the emission helpers and of the fields of payloads and records.
 
     Raises:
-        ScanError: there is no code, or it is no Python.
+        ScanError: there are no Python files, or one of them cannot be parsed.
     """
     sources = list(_find_sources(root))
     if not sources:
-        raise ScanError(f"the code to scan must be Python files, got none in {root}; name its root")
+        raise ScanError(
+            f"the code to scan must be Python files, but {root} has no *.py file; name its root"
+        )
     options = _options(root)
-    watcher = _Watcher(
+    scanner = _UsesPlugin(
         options, sources, package, helpers=frozenset(helpers), fields=frozenset(fields)
     )
     try:
-        build(sources, options, extra_plugins=[watcher])
+        build(sources, options, extra_plugins=[scanner])
     except CompileError as error:
         raise ScanError(f"the code to scan must be Python, got {error.messages[0]}") from None
-    return watcher.uses
+    return scanner.uses
 
 
 def _find_sources(root: Path) -> Iterator[BuildSource]:
     for path in sorted(root.rglob("*.py")):
         parts = path.relative_to(root).with_suffix("").parts
-        # An environment, such as .venv, may stand beside the code.
+        # A virtual environment such as .venv may be beside the code.
         if not any(part.startswith(".") for part in parts):
             yield BuildSource(str(path), ".".join(parts).removesuffix(".__init__"))
 
@@ -72,14 +99,14 @@ def _options(root: Path) -> Options:
     options.mypy_path = [str(root)]
     options.explicit_package_bases = True
     options.cache_dir = str(_CACHE)
-    # Libraries neither emit nor read; following them takes ten times as long.
+    # Libraries do not use the contract, and following their imports takes ten times as long.
     options.follow_imports = "skip"
     options.check_untyped_defs = True
     return options
 
 
-class _Watcher(Plugin):
-    """Notes what the hooks are told, and changes nothing."""
+class _UsesPlugin(Plugin):
+    """Collects uses from the hooks, and leaves all types unchanged."""
 
     def __init__(
         self,
@@ -103,39 +130,39 @@ class _Watcher(Plugin):
         return f"{module}.".startswith(f"{self._package}.")
 
     def report_config_data(self, ctx: ReportConfigContext) -> object:
-        """Have the scanned modules checked anew: hooks are not called for what comes from the cache."""
+        """Make mypy check the scanned modules in every run: it calls no hooks for modules from its cache."""
         return self._started if ctx.path in self._paths else None
 
     def get_attribute_hook(self, fullname: str) -> Callable[[AttributeContext], Type] | None:
-        """Have `x.field` noted."""
-        return partial(self._note_read, fullname) if fullname in self._fields else None
+        """Record reads of fields."""
+        return partial(self._record_read, fullname) if fullname in self._fields else None
 
     def get_function_hook(self, fullname: str) -> Callable[[FunctionContext], Type] | None:
-        """Have calls of helpers and of our classes noted."""
+        """Record calls of helpers and constructions of the classes of the code base."""
         if fullname in self._helpers:
-            return partial(self._note_emission, fullname)
+            return partial(self._record_emission, fullname)
         if fullname.rpartition(".")[0] in self._scanned or fullname == _REPLACE:
-            return partial(self._note_construction, fullname)
+            return partial(self._record_construction, fullname)
         return None
 
-    def _note_read(self, name: str, ctx: AttributeContext) -> Type:
+    def _record_read(self, name: str, ctx: AttributeContext) -> Type:
         if ctx.api.path in self._paths:
             place = Span(ctx.api.path, ctx.context.line, ctx.context.column + 1)
             self.uses.reads.setdefault(name, set()).add(place)
         return ctx.default_attr_type
 
-    def _note_emission(self, name: str, ctx: FunctionContext) -> Type:
+    def _record_emission(self, name: str, ctx: FunctionContext) -> Type:
         if ctx.api.path in self._paths:
             call = _read_call(ctx)
             self.uses.emissions.setdefault(name, {})[call.place] = call
         return ctx.default_return_type
 
-    def _note_construction(self, name: str, ctx: FunctionContext) -> Type:
+    def _record_construction(self, name: str, ctx: FunctionContext) -> Type:
         built = _frozen_class(ctx.default_return_type)
         if ctx.api.path in self._paths and built is not None and name in (built, _REPLACE):
             call = _read_call(ctx)
             if name == _REPLACE:
-                # What is not given stays what it was.
+                # Fields without an argument keep their value.
                 call = replace(
                     call, arguments={k: v for k, v in call.arguments.items() if v != DEFAULT}
                 )
@@ -144,7 +171,7 @@ class _Watcher(Plugin):
 
 
 def _frozen_class(type_: Type) -> str | None:
-    """Return the name of a frozen dataclass, which stays what it was built from; None for other types."""
+    """Return the name of a frozen dataclass, whose fields keep their values; None for other types."""
     built = get_proper_type(type_)
     if not isinstance(built, Instance):
         return None
@@ -173,7 +200,7 @@ def _read_call(ctx: FunctionContext) -> Call:
 
 
 def _constant(expression: Expression, type_: Type) -> str | None:
-    """Return the constant that an expression is, as one would write it; None when it is something else."""
+    """Return the source text of a constant; None for any other expression."""
     if isinstance(expression, FloatExpr):
         return repr(expression.value)
     if isinstance(expression, TupleExpr | ListExpr) and not expression.items:
@@ -190,7 +217,7 @@ def _constant(expression: Expression, type_: Type) -> str | None:
 
 
 def _classes(type_: Type) -> Iterator[str]:
-    """Go through the classes that a value is known to have."""
+    """Yield the classes that a value may have, by dotted name."""
     proper = get_proper_type(type_)
     if isinstance(proper, UnionType):
         for item in proper.items:

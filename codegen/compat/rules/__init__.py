@@ -1,0 +1,1 @@
+"""Compatibility rules, one module for each subject; `catalogue.py` lists them all."""

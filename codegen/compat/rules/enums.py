@@ -1,0 +1,164 @@
+"""Rules about enums and their members, and about added and removed enums and records."""
+
+from collections.abc import Iterator
+
+from ...contract.model import Member
+from ..contract_diff import ContractDiff
+from ..impact import NO_IMPACT, WIRE_AND_SOURCE, Impact
+from ..modes import MODES
+from ..pairs import EnumPair
+from ..rule import Change, Rule
+
+
+def _find_removed(pair: EnumPair) -> Iterator[Change]:
+    renamed = {old.name for old, _ in _find_renames(pair)}
+    new = {member.name for member in pair.new.members}
+    for member in pair.old.members:
+        if member.name not in new and member.name not in renamed:
+            description = "the member is removed"
+            yield pair.make_change(member.name, pair.new.span, description, replaced=member.name)
+
+
+def _find_added(pair: EnumPair) -> Iterator[Change]:
+    renamed = {new.name for _, new in _find_renames(pair)}
+    old = {member.name for member in pair.old.members}
+    for member in pair.new.members:
+        if member.name not in old and member.name not in renamed:
+            impact = NO_IMPACT if pair.old.open else Impact.WIRE_F
+            description = "a new member" if pair.old.open else "a new member of a closed enum"
+            yield pair.make_change(member.name, member.span, description, impact=impact)
+
+
+def _find_changed_values(pair: EnumPair) -> Iterator[Change]:
+    old = {member.name: member for member in pair.old.members}
+    for member in pair.new.members:
+        if member.name in old and old[member.name].value != member.value:
+            description = f"{old[member.name].value} -> {member.value}"
+            yield pair.make_change(member.name, member.at("value"), description)
+
+
+def _find_renamed(pair: EnumPair) -> Iterator[Change]:
+    for old, new in _find_renames(pair):
+        description = f"{old.name} -> {new.name}, both {new.value}"
+        yield pair.make_change(new.name, new.span, description, replaced=old.name)
+
+
+def _find_openness(pair: EnumPair) -> Iterator[Change]:
+    if pair.old.open != pair.new.open:
+        impact = Impact.SOURCE if pair.new.open else Impact.WIRE_B
+        description = "closed -> open" if pair.new.open else "open -> closed"
+        yield pair.make_change("", pair.new.at("open"), description, impact=impact)
+
+
+def _find_renames(pair: EnumPair) -> Iterator[tuple[Member, Member]]:
+    """Pair members that have the same number but another name."""
+    old_names = {member.name for member in pair.old.members}
+    new_names = {member.name for member in pair.new.members}
+    by_number = {member.value: member for member in pair.new.members}
+    for old in pair.old.members:
+        new = by_number.get(old.value)
+        if new and old.name not in new_names and new.name not in old_names:
+            yield old, new
+
+
+def _find_removed_classes(diff: ContractDiff) -> Iterator[Change]:
+    kept = {one.name for one in (*diff.new.enums, *diff.new.records)}
+    for enum in diff.old.enums:
+        if enum.name not in kept:
+            yield Change(
+                subject=enum.name,
+                span=diff.span_of("enums"),
+                description="the enum is removed",
+                mode=diff.mode_of_enum(enum),
+            )
+    for record in diff.old.records:
+        if record.name not in kept:
+            yield Change(
+                subject=record.name,
+                span=diff.span_of("records"),
+                description="the record is removed",
+                mode=MODES[record.stability],
+            )
+
+
+def _find_added_classes(diff: ContractDiff) -> Iterator[Change]:
+    known = {one.name for one in (*diff.old.enums, *diff.old.records)}
+    for one in (*diff.new.enums, *diff.new.records):
+        if one.name not in known:
+            yield Change(
+                subject=one.name,
+                span=one.span,
+                description="a new enum or record",
+                mode=MODES["stable"],
+            )
+
+
+DIFF_RULES: tuple[Rule[ContractDiff], ...] = (
+    Rule(
+        id="ENM006",
+        name="CLASS_REMOVED",
+        find=_find_removed_classes,
+        impact=Impact.SOURCE,
+        why="callers and readers import it",
+        resolved_by_major=Impact.SOURCE,
+    ),
+    Rule(
+        id="ENM007",
+        name="CLASS_ADDED",
+        find=_find_added_classes,
+        why="the package offers another name to import",
+        bump="minor",
+    ),
+)
+"""Rules about enums and records that only one of two contracts has."""
+
+PAIR_RULES: tuple[Rule[EnumPair], ...] = (
+    Rule(
+        id="ENM001",
+        name="MEMBER_REMOVED",
+        find=_find_removed,
+        impact=Impact.WIRE_B | Impact.SOURCE,
+        why="old records hold it, whatever the stability",
+        remedies=("keep it forever, with deprecated:",),
+        resolved_by_upcast=Impact.WIRE_B,
+        resolved_by_major=Impact.SOURCE,
+        is_unconditional=True,
+    ),
+    Rule(
+        id="ENM002",
+        name="MEMBER_ADDED",
+        find=_find_added,
+        impact=Impact.WIRE_F,
+        why="old readers of a closed enum refuse names that they do not know",
+        remedies=("declare the enum as open before it needs new members",),
+        resolved_by_major=Impact.WIRE_F,
+        bump="minor",
+    ),
+    Rule(
+        id="ENM003",
+        name="MEMBER_VALUE_CHANGED",
+        find=_find_changed_values,
+        impact=WIRE_AND_SOURCE,
+        why="stored numbers, and comparisons with them, would mean another member",
+        remedies=("add a member with the new number, and deprecate this one",),
+    ),
+    Rule(
+        id="ENM004",
+        name="MEMBER_RENAMED",
+        find=_find_renamed,
+        impact=WIRE_AND_SOURCE,
+        why="records and Python code refer to members by name",
+        remedies=("keep the name",),
+        resolved_by_upcast=Impact.WIRE_B,
+        resolved_by_major=Impact.WIRE_F | Impact.SOURCE,
+    ),
+    Rule(
+        id="ENM005",
+        name="OPENNESS_CHANGED",
+        find=_find_openness,
+        impact=Impact.WIRE_B | Impact.SOURCE,
+        why="a closed enum refuses unknown names in old records; an open one breaks exhaustive matches",
+        resolved_by_major=Impact.SOURCE,
+    ),
+)
+"""Rules about an enum that both contracts have."""

@@ -1,0 +1,182 @@
+"""Rules about the names of a field, whether it is required, and its type."""
+
+from collections.abc import Callable, Iterator
+
+from ...contract.model import Field, FromCaller, ListType, MapType, Value
+from ..impact import NO_IMPACT, WIRE_AND_SOURCE, Impact
+from ..pairs import FieldPair, TypeChange
+from ..rule import Change, Rule
+
+_NEW_FIELD = ("add a field with the new type, and deprecate this one",)
+
+
+def _find_changed_wire_name(pair: FieldPair) -> Iterator[Change]:
+    old, new = pair.old, pair.new
+    readable = {new.wire, *new.aliases}
+    if old.wire != new.wire:
+        impact = Impact.WIRE_F if old.wire in readable else Impact.WIRE_F | Impact.WIRE_B
+        description = f"key {old.wire} -> {new.wire}"
+        yield pair.make_change("wire", description, impact=impact, step=f"{{move: {old.wire}}}")
+    for alias in old.aliases:
+        if alias not in readable:
+            description = f"key {alias} is no longer read"
+            yield pair.make_change(
+                "aliases", description, impact=Impact.WIRE_B, step=f"{{move: {alias}}}"
+            )
+
+
+def _find_renamed(pair: FieldPair) -> Iterator[Change]:
+    if pair.old.name != pair.new.name:
+        yield pair.make_change("renamed_from", f"{pair.old.name} -> {pair.new.name}")
+
+
+def _find_became_required(pair: FieldPair) -> Iterator[Change]:
+    old, new = pair.old, pair.new
+    impact, lost = NO_IMPACT, []
+    if old.missing is not None and new.missing is None:
+        impact |= Impact.WIRE_B
+        lost.append("missing")
+    if old.default is not None and new.default is None and _is_passed(new):
+        impact |= Impact.SOURCE
+        lost.append("default")
+    if lost:
+        description = f"{' and '.join(lost)} removed"
+        yield pair.make_change("type", description, impact=impact, step="{fill: ...}")
+
+
+def _find_became_optional(pair: FieldPair) -> Iterator[Change]:
+    for key, old, new in (
+        ("default", pair.old.default, pair.new.default),
+        ("missing", pair.old.missing, pair.new.missing),
+    ):
+        if old is None and new is not None:
+            yield pair.make_change(key, f"{key} added")
+
+
+def _find_nullable_added(pair: FieldPair) -> Iterator[Change]:
+    if pair.new.nullable and not pair.old.nullable:
+        yield pair.make_change("nullable", f"{pair.old.type} -> {pair.new.type} or null")
+
+
+def _find_nullable_removed(pair: FieldPair) -> Iterator[Change]:
+    if pair.old.nullable and not pair.new.nullable:
+        description = f"{pair.old.type} or null -> {pair.new.type}"
+        yield pair.make_change("nullable", description, step="{fill: ...}")
+
+
+def _type_finder(kind: TypeChange) -> Callable[[FieldPair], Iterator[Change]]:
+    """Return a function that finds types which have changed in the way `kind`."""
+
+    def find(pair: FieldPair) -> Iterator[Change]:
+        old, new = pair.old.type, pair.new.type
+        if pair.type_change == kind:
+            is_inside = isinstance(old, ListType | MapType) and kind != "cardinality"
+            step = f"{{convert: {pair.old.wire}, ...}}"
+            yield pair.make_change("type", f"{old} -> {new}", step=step, is_element=is_inside)
+
+    return find
+
+
+def _is_passed(value: Value) -> bool:
+    """Return whether callers pass the value, so that it matters to them whether it has a default."""
+    return not isinstance(value, Field) or isinstance(value.capture, FromCaller)
+
+
+RULES: tuple[Rule[FieldPair], ...] = (
+    Rule(
+        id="FLD006",
+        name="FIELD_WIRE_NAME_CHANGED",
+        find=_find_changed_wire_name,
+        impact=Impact.WIRE_B | Impact.WIRE_F,
+        why="old records have, and old readers expect, the value under the old key",
+        remedies=(
+            "keep the key with wire:",
+            "keep the old key under aliases, for readers of old records",
+        ),
+        resolved_by_upcast=Impact.WIRE_B,
+        resolved_by_major=Impact.WIRE_F,
+    ),
+    Rule(
+        id="FLD007",
+        name="FIELD_PY_NAME_CHANGED",
+        find=_find_renamed,
+        impact=Impact.SOURCE,
+        why="callers and readers use the old name",
+        resolved_by_major=Impact.SOURCE,
+    ),
+    Rule(
+        id="FLD012",
+        name="BECAME_REQUIRED",
+        find=_find_became_required,
+        impact=Impact.WIRE_B | Impact.SOURCE,
+        why="some old records lack it, and some callers do not pass it",
+        remedies=("keep default: and missing:",),
+        resolved_by_upcast=Impact.WIRE_B,
+        resolved_by_major=Impact.SOURCE,
+    ),
+    Rule(
+        id="FLD013",
+        name="BECAME_OPTIONAL",
+        find=_find_became_optional,
+        why="new records still have it",
+        bump="minor",
+    ),
+    Rule(
+        id="FLD014",
+        name="NULLABLE_ADDED",
+        find=_find_nullable_added,
+        impact=Impact.WIRE_F | Impact.SOURCE,
+        why="readers were promised a value",
+        resolved_by_major=Impact.WIRE_F | Impact.SOURCE,
+        has_element_form=True,
+    ),
+    Rule(
+        id="FLD015",
+        name="NULLABLE_REMOVED",
+        find=_find_nullable_removed,
+        impact=Impact.WIRE_B,
+        why="old records hold nulls",
+        resolved_by_upcast=Impact.WIRE_B,
+        has_element_form=True,
+    ),
+    Rule(
+        id="FLD020",
+        name="TYPE_WIDENED",
+        find=_type_finder("widened"),
+        impact=Impact.WIRE_F | Impact.SOURCE,
+        why="old readers do not expect some of the new values",
+        remedies=_NEW_FIELD,
+        resolved_by_major=Impact.WIRE_F | Impact.SOURCE,
+        has_element_form=True,
+    ),
+    Rule(
+        id="FLD021",
+        name="TYPE_NARROWED",
+        find=_type_finder("narrowed"),
+        impact=Impact.WIRE_B,
+        why="old records hold values that the new type does not allow",
+        remedies=_NEW_FIELD,
+        resolved_by_upcast=Impact.WIRE_B,
+        has_element_form=True,
+    ),
+    Rule(
+        id="FLD022",
+        name="TYPE_CHANGED",
+        find=_type_finder("changed"),
+        impact=WIRE_AND_SOURCE,
+        why="old and new readers need another type",
+        remedies=_NEW_FIELD,
+        resolved_by_upcast=Impact.WIRE_B,
+        has_element_form=True,
+    ),
+    Rule(
+        id="FLD023",
+        name="CARDINALITY_CHANGED",
+        find=_type_finder("cardinality"),
+        impact=WIRE_AND_SOURCE,
+        why="readers and callers of one value cannot handle a collection, and the other way round",
+        remedies=_NEW_FIELD,
+        has_element_form=True,
+    ),
+)
+"""Rules about a field that both contracts have: its names, its presence and its type."""

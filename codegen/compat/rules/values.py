@@ -1,0 +1,190 @@
+"""Rules about the meaning of a field's values, and the values that it allows."""
+
+import json
+from collections.abc import Iterator
+
+from ...contract.model import Field, FromCaller, FromContext, FromSource
+from ...contract.nodes import Bounds, Given
+from ..impact import NO_IMPACT, Impact
+from ..pairs import FieldPair
+from ..rule import Change, Rule
+
+_OPEN = Bounds(None, None)
+
+
+def _find_default(pair: FieldPair) -> Iterator[Change]:
+    old, new = pair.old.default, pair.new.default
+    if old and new and old != new:
+        yield pair.make_change("default", f"{_format_value(old)} -> {_format_value(new)}")
+
+
+def _find_missing(pair: FieldPair) -> Iterator[Change]:
+    old, new = pair.old.missing, pair.new.missing
+    if old and new and old != new:
+        step = f"{{fill: {_format_value(old)}}}"
+        yield pair.make_change(
+            "missing", f"{_format_value(old)} -> {_format_value(new)}", step=step
+        )
+
+
+def _find_unit(pair: FieldPair) -> Iterator[Change]:
+    old, new = pair.old.unit, pair.new.unit
+    if old != new and _is_comparable(pair):
+        step = f"{{convert: {pair.old.wire}, factor: ...}}"
+        yield pair.make_change("unit", f"{old or 'no unit'} -> {new or 'no unit'}", step=step)
+
+
+def _find_capture(pair: FieldPair) -> Iterator[Change]:
+    old, new = pair.old, pair.new
+    if not isinstance(old, Field) or not isinstance(new, Field):
+        return
+    if old.capture != new.capture:
+        kinds = {type(old.capture), type(new.capture)}
+        is_argument = FromCaller in kinds and len(kinds) > 1
+        impact = Impact.SEM | Impact.SOURCE if is_argument else Impact.SEM
+        yield pair.make_change("from", f"{_describe(old)} -> {_describe(new)}", impact=impact)
+    for key, before, after in (("phase", old.phase, new.phase), ("reduce", old.reduce, new.reduce)):
+        if before != after:
+            description = f"{key}: {before or 'not given'} -> {after or 'not given'}"
+            yield pair.make_change(key, description, impact=Impact.SEM)
+
+
+def _find_tightened(pair: FieldPair) -> Iterator[Change]:
+    if not _is_comparable(pair):
+        return
+    for key, old, new in _bounds_of(pair):
+        if not _is_within(old, new):
+            step = f"{{convert: {pair.old.wire}, clamp: ...}}"
+            yield pair.make_change(
+                key, f"{key}: {_format_bounds(old)} -> {_format_bounds(new)}", step=step
+            )
+    if pair.new.pattern is not None and pair.old.pattern != pair.new.pattern:
+        description = f"pattern: {pair.old.pattern or 'not given'} -> {pair.new.pattern}"
+        yield pair.make_change(
+            "pattern", description, step=f"{{convert: {pair.old.wire}, values: ...}}"
+        )
+
+
+def _find_loosened(pair: FieldPair) -> Iterator[Change]:
+    if not _is_comparable(pair):
+        return
+    for key, old, new in _bounds_of(pair):
+        if not _is_within(new, old):
+            yield pair.make_change(key, f"{key}: {_format_bounds(old)} -> {_format_bounds(new)}")
+    if pair.old.pattern is not None and pair.new.pattern is None:
+        yield pair.make_change("type", f"pattern: {pair.old.pattern} -> not given")
+
+
+def _find_nonfinite(pair: FieldPair) -> Iterator[Change]:
+    old, new = pair.old.nonfinite, pair.new.nonfinite
+    if old != new and _is_comparable(pair):
+        impact = NO_IMPACT
+        if old != "error":
+            impact |= Impact.WIRE_B
+        if new != "error":
+            impact |= Impact.WIRE_F
+        step = f"{{convert: {pair.old.wire}, values: ...}}"
+        yield pair.make_change("nonfinite", f"{old} -> {new}", impact=impact, step=step)
+
+
+def _is_comparable(pair: FieldPair) -> bool:
+    """Return whether old and new values can be compared; if not, the rules about types report the change."""
+    return pair.type_change not in ("changed", "cardinality")
+
+
+def _bounds_of(pair: FieldPair) -> Iterator[tuple[str, Bounds, Bounds]]:
+    yield "range", pair.old.range or _OPEN, pair.new.range or _OPEN
+    yield "length", pair.old.length or _OPEN, pair.new.length or _OPEN
+
+
+def _is_within(inner: Bounds, outer: Bounds) -> bool:
+    is_low = outer.low is None or (inner.low is not None and inner.low >= outer.low)
+    is_high = outer.high is None or (inner.high is not None and inner.high <= outer.high)
+    return is_low and is_high
+
+
+def _format_bounds(bounds: Bounds) -> str:
+    low, high = ("" if one is None else str(one) for one in (bounds.low, bounds.high))
+    return f"[{low}, {high}]" if low or high else "open"
+
+
+def _format_value(given: Given) -> str:
+    return given.value if isinstance(given.value, str) else json.dumps(given.value)
+
+
+def _describe(value: Field) -> str:
+    match value.capture:
+        case FromSource(attribute, None):
+            return f"from {attribute}"
+        case FromSource(attribute, guard):
+            return f"from {attribute} when {guard}"
+        case FromContext():
+            return "from the context"
+        case FromCaller():
+            return "an argument"
+
+
+RULES: tuple[Rule[FieldPair], ...] = (
+    Rule(
+        id="FLD030",
+        name="DEFAULT_CHANGED",
+        find=_find_default,
+        impact=Impact.SEM,
+        why="callers who pass no value would emit another one",
+        resolved_by_revision=Impact.SEM,
+        resolved_by_major=Impact.SEM,
+    ),
+    Rule(
+        id="FLD031",
+        name="MISSING_FILL_CHANGED",
+        find=_find_missing,
+        impact=Impact.WIRE_B | Impact.SEM,
+        why="the same old records would get another meaning",
+        resolved_by_upcast=Impact.WIRE_B | Impact.SEM,
+    ),
+    Rule(
+        id="FLD032",
+        name="UNIT_CHANGED",
+        find=_find_unit,
+        impact=Impact.SEM,
+        why="old and new numbers would be mixed in comparisons and averages",
+        remedies=("add a field with the new unit, and deprecate this one",),
+        resolved_by_upcast=Impact.SEM,
+    ),
+    Rule(
+        id="FLD033",
+        name="CAPTURE_CHANGED",
+        find=_find_capture,
+        impact=Impact.SEM | Impact.SOURCE,
+        why="the value is captured from another place or at another time, or reduced in another way",
+        resolved_by_revision=Impact.SEM,
+        resolved_by_major=Impact.SOURCE,
+    ),
+    Rule(
+        id="FLD034",
+        name="RANGE_TIGHTENED",
+        find=_find_tightened,
+        impact=Impact.WIRE_B | Impact.SOURCE,
+        why="some values of old records and callers are no longer allowed",
+        resolved_by_upcast=Impact.WIRE_B,
+        resolved_by_major=Impact.SOURCE,
+    ),
+    Rule(
+        id="FLD035",
+        name="RANGE_LOOSENED",
+        find=_find_loosened,
+        impact=Impact.WIRE_F,
+        why="old readers refuse some new values",
+        resolved_by_minor=Impact.WIRE_F,
+    ),
+    Rule(
+        id="FLD036",
+        name="NONFINITE_POLICY_CHANGED",
+        find=_find_nonfinite,
+        impact=Impact.WIRE_B | Impact.WIRE_F,
+        why="NaN and infinities are encoded in another way",
+        resolved_by_upcast=Impact.WIRE_B,
+        resolved_by_major=Impact.WIRE_F,
+    ),
+)
+"""Rules about a field that both contracts have: the meaning and the limits of its values."""
