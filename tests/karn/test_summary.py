@@ -118,7 +118,7 @@ def test_the_outcome_is_in_the_title(tmp_path, outcome):
     assert "grown 95.50 %, host alone not measured" in text
 
 
-def test_a_resumed_run_says_so(tmp_path):
+def test_a_resumed_run_is_shown_as_resumed(tmp_path):
     def emit(channel):
         emit_start(channel, epochs=8)
         emit_end(channel)
@@ -130,7 +130,7 @@ def test_a_resumed_run_says_so(tmp_path):
     assert "trained     digits, seed 3, on cpu: 0 of 20 epochs, resumed 1 time\n" in text
 
 
-def test_a_run_without_an_end_says_so(tmp_path):
+def test_a_run_without_an_end_is_running_or_crashed(tmp_path):
     text = shown(story_of(tmp_path, emit_start))
 
     assert text.startswith("run-1  running or crashed\n")

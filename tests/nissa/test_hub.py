@@ -42,7 +42,7 @@ class Broken(Collector):
 
     def close(self):
         super().close()
-        raise RuntimeError("nor this")
+        raise RuntimeError("cannot close")
 
 
 class Hanging(Collector):
@@ -186,8 +186,8 @@ def test_a_sink_that_raises_affects_no_other_sink_and_is_closed_after_some_failu
     assert (stats.num_written, stats.num_failed, stats.num_dropped) == (0, 3, 2)
     assert not stats.is_open
     assert broken.num_closed == 1
-    said = capsys.readouterr().err.splitlines()
-    assert said == [
+    warnings = capsys.readouterr().err.splitlines()
+    assert warnings == [
         "telemetry: Broken is closed after 3 failures in a row; training and the other sinks go on;"
         " the last failure: RuntimeError: no such table",
         "telemetry: Broken missed 5 of 5 events",
@@ -219,7 +219,7 @@ def test_a_synchronous_sink_is_never_closed_for_its_failures(capsys):
 
         def write(self, envelope, payload):
             if envelope.seq < 20:
-                raise RuntimeError("what?")
+                raise RuntimeError("not yet")
             super().write(envelope, payload)
 
     with Hub("run", config=SHORT) as hub:

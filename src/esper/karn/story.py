@@ -135,7 +135,7 @@ class RunStory:
 
     @property
     def grown_accuracy(self) -> float | None:
-        """Validation accuracy of the grown network, in percent; of the newest epoch if the log has no end of the run."""
+        """Validation accuracy of the grown network, in percent; of the newest epoch if the run has no end."""
         if self.finished is not None:
             return self.finished.val_accuracy
         return self.epochs[-1].payload.val_accuracy if self.epochs else None
@@ -148,7 +148,7 @@ class RunStory:
 
     @property
     def num_params(self) -> int | None:
-        """Parameters of the grown network; of the newest epoch if the log has no end of the run."""
+        """Parameters of the grown network; of the newest epoch if the run has no end."""
         if self.finished is not None:
             return self.finished.num_params
         return self.epochs[-1].payload.num_params if self.epochs else None

@@ -1,4 +1,4 @@
-"""Delivers events from the hub to one sink: in the emitting thread, or through a queue and a thread of the sink's own."""
+"""Delivers events from the hub to one sink: in the emitting thread, or through a queue and a thread of its own."""
 
 import threading
 import time

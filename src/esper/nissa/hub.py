@@ -71,7 +71,7 @@ class Hub:
     Attributes:
         run_id: id of the run, written with every event.
         rank: rank of this process, written with every event.
-        boot: random id of this hub, which tells the process from earlier ones of the same run.
+        boot: random id of this hub; it differs from those of earlier processes of the same run.
     """
 
     def __init__(

@@ -43,11 +43,11 @@ ViolationKind = Literal[
 ]
 """Kinds of violations.
 
-not_json: the line is not a JSON object. missing, unknown, mistyped, out_of_range: a key is missing, not in the contract,
-of the wrong type, outside its bounds. retired: a name that an earlier contract had. deprecated: a name that should not be
-used any more. repeated: a key occurs twice. newer: the line was written under a newer contract. foreign: the line or file
-belongs to another log. gap: the event number is not the expected one. torn: the line end is missing. invalid: the decoder
-rejects the line for another reason."""
+not_json: the line is not a JSON object. missing, unknown, mistyped, out_of_range: a key is missing, not in the
+contract, of the wrong type, outside its bounds. retired: a name that an earlier contract had. deprecated: a name that
+should not be used any more. repeated: a key occurs twice. newer: the line was written under a newer contract. foreign:
+the line or file belongs to another log. gap: the event number is not the expected one. torn: the line end is missing.
+invalid: the decoder rejects the line for another reason."""
 
 _NONFINITE = ("NaN", "Infinity", "-Infinity")
 
@@ -72,7 +72,7 @@ class Violation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
-    """The keys of a line that tell its place in the log."""
+    """The keys of a line that give its place in the log."""
 
     seq: int
     run: str
@@ -102,7 +102,7 @@ def lint_line(data: bytes) -> tuple[Header | None, list[Violation]]:
 
 
 def _explain(plain: dict[str, Any], refusal: ContractError | None) -> Iterator[Violation]:
-    """Yield the violations that the tables show, or the decoder's error if they show none."""
+    """Yield the violations that the tables show, or the decoder's error if they show no violation."""
     found = list(_lint_object(plain))
     deprecations = [one for one in found if one.kind == "deprecated"]
     if refusal is None:
@@ -145,7 +145,7 @@ def _header_of(envelope: Envelope) -> Header:
 def _read_header(plain: dict[str, Any]) -> Header | None:
     values = {key: plain.get(key) for key in ("seq", "run", "rank", "boot")}
     types = [type(value) for value in values.values()]
-    return Header(**values) if types == [int, str, int, str] else None  # type: ignore[arg-type] # the types were compared
+    return Header(**values) if types == [int, str, int, str] else None  # type: ignore[arg-type] # compared
 
 
 def _lint_object(plain: dict[str, Any]) -> Iterator[Violation]:
@@ -180,7 +180,7 @@ class _FieldLinter:
     """Compares the fields of one line with the contract's tables."""
 
     def __init__(self, *, is_later: bool) -> None:
-        """Prepare for a line; with `is_later`, unknown keys are allowed, because a later version may have added them."""
+        """Prepare for a line; with `is_later`, unknown keys are allowed: a later version may have added them."""
         self._is_later = is_later
 
     def lint(

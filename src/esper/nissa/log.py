@@ -128,7 +128,7 @@ class RunLog(SynchronousSink):
             return self._try(self._write_and_sync)
 
     def close(self) -> None:
-        """Write what still waits, flush and close the file; warn if events are lost because the disk did not take them."""
+        """Write the waiting events, flush and close the file; warn if events are lost because the disk refused them."""
         with self._lock:
             if self._is_closed:
                 return

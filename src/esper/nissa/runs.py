@@ -37,7 +37,7 @@ def create_run(root: Path, *, task: str, seed: int) -> Path:
 
 
 def list_runs(root: Path) -> list[Path]:
-    """Return the folders of the runs under `root`, newest first; folders whose name does not start with a time come last.
+    """Return the folders of the runs under `root`, newest first; names that do not start with a time come last.
 
     A root that does not exist holds no runs.
 

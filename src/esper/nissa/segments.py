@@ -121,7 +121,7 @@ def find_end_seqs(
 
     Args:
         segments: all segments of one rank, in order.
-        read_seq: returns the number of the event on a whole line, None if the line does not tell.
+        read_seq: returns the number of the event on a whole line, None if it cannot be read.
 
     Raises:
         LogError: a file cannot be read; or what `read_seq` raises.
@@ -158,7 +158,7 @@ def read_lines(path: Path) -> Iterator[Line]:
 
 
 def _first_seq(segment: Segment, read_seq: Callable[[Line], int | None]) -> float:
-    """Return the number of a segment's first event; infinity if it is empty or its first line does not tell."""
+    """Return the number of a segment's first event; infinity if it is empty or its first line cannot be read."""
     for line in read_lines(segment.path):
         seq = None if line.is_torn else read_seq(line)
         return inf if seq is None else seq

@@ -11,8 +11,8 @@ class Sink(Protocol):
     """Receives every event of the hub that it is attached to.
 
     A sink may be slow and may raise. The hub calls it in a thread of its own, through a bounded queue; it catches and
-    counts exceptions, and closes the sink after `HubConfig.max_failures` of them in a row. An event that finds the queue
-    full is dropped for this sink only.
+    counts exceptions, and closes the sink after `HubConfig.max_failures` of them in a row. An event that finds the
+    queue full is dropped for this sink only.
     """
 
     def write(self, envelope: Envelope, payload: Payload) -> None:
