@@ -1,10 +1,10 @@
-"""What does an event cost from emission to the file, beside the loggers that people use?
+"""Measures the time of one event from emission to the file, compared with common loggers, and of reading it back.
 
 python benchmarks/hub.py            a table, then JSON
-python benchmarks/hub.py --json     JSON alone, as the last line
+python benchmarks/hub.py --json     only JSON, as the last line
 
-Every writer captures SEED_STAGE_CHANGED from the same source, numbers and dates it, and hands the operating system
-a whole line of JSON before it returns. Only the hub checks what it is given.
+Every writer captures SEED_STAGE_CHANGED from the same source, adds a number and the time, and passes a whole line of
+JSON to the operating system before it returns. Only the hub validates the values.
 """
 
 import argparse
@@ -49,7 +49,7 @@ SEED = Seed()
 
 
 def emit_on(channel: TelemetryChannel) -> Emit:
-    """Return the generated helper with its arguments."""
+    """Return a function that calls the generated helper with its arguments."""
     return lambda: emit_seed_stage_changed(
         channel,
         SEED,
@@ -61,7 +61,7 @@ def emit_on(channel: TelemetryChannel) -> Emit:
 
 
 def capture(seq: int) -> dict[str, object]:
-    """Return the same line as a dict, as people write it by hand."""
+    """Return the same line as a dict, as it would be written by hand."""
     return {
         "seq": seq,
         "t_wall_ns": time.time_ns(),
@@ -89,21 +89,21 @@ def capture(seq: int) -> dict[str, object]:
 
 @contextmanager
 def hub_to_log(folder: Path) -> Iterator[Emit]:
-    """Our hub with its run log."""
+    """Emit through a hub to its run log."""
     with Hub("benchmark") as hub:
         hub.attach(RunLog(folder))
         yield emit_on(hub.channel(env_id=0))
 
 
 @contextmanager
-def nobody(folder: Path) -> Iterator[Emit]:
-    """Our helper with nobody listening."""
+def silent_channel(folder: Path) -> Iterator[Emit]:
+    """Emit on a channel without a listener."""
     yield emit_on(SILENT)
 
 
 @contextmanager
 def json_unbuffered(folder: Path) -> Iterator[Emit]:
-    """A file without a buffer and the standard library's encoder."""
+    """Write to an unbuffered file with the encoder of the standard library."""
     with (folder / "events.jsonl").open("wb", buffering=0) as file:
         numbers = iter(range(2**63))
         yield lambda: _write(file.write, capture(next(numbers)))
@@ -115,7 +115,7 @@ def _write(write: Callable[[bytes], int | None], line: dict[str, object]) -> Non
 
 @contextmanager
 def stdlib_logging(folder: Path) -> Iterator[Emit]:
-    """The standard library's logging with JSON for a message."""
+    """Log JSON as the message with the standard library's `logging`."""
     logger = logging.Logger("benchmark", level=logging.INFO)
     handler = logging.FileHandler(folder / "events.jsonl")
     logger.addHandler(handler)
@@ -126,14 +126,14 @@ def stdlib_logging(folder: Path) -> Iterator[Emit]:
 
 WRITERS = {
     "hub": hub_to_log,
-    "silent": nobody,
+    "silent": silent_channel,
     "json": json_unbuffered,
     "logging": stdlib_logging,
 }
 
 
 def write_us(num_events: int, repeats: int) -> dict[str, float]:
-    """Return microseconds an event for each writer: the least of interleaved repeats."""
+    """Return microseconds per event for each writer: the minimum of interleaved repeats."""
     best = dict.fromkeys(WRITERS, float("inf"))
     for _ in range(repeats):
         for name, writer in WRITERS.items():
@@ -147,7 +147,7 @@ def write_us(num_events: int, repeats: int) -> dict[str, float]:
 
 
 def read_us(num_events: int, repeats: int) -> dict[str, float]:
-    """Return microseconds an event for reading a log with all checks, and for json.loads without any."""
+    """Return microseconds per event for reading a log with validation, and for `json.loads` without."""
     best = {"reader": float("inf"), "json": float("inf")}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -168,11 +168,13 @@ def read_us(num_events: int, repeats: int) -> dict[str, float]:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure, and print the results."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--events", type=int, default=20_000, help="events a repeat")
-    parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--json", action="store_true", help="print JSON alone")
+    parser.add_argument("--events", type=int, default=20_000, help="events per repeat")
+    parser.add_argument(
+        "--repeats", type=int, default=7, help="repeats, of which the minimum counts"
+    )
+    parser.add_argument("--json", action="store_true", help="print only JSON")
     options = parser.parse_args()
     writing = write_us(options.events, options.repeats)
     reading = read_us(options.events, options.repeats)
@@ -180,7 +182,7 @@ def main() -> None:
         for title, results, ours in (("write", writing, "hub"), ("read", reading, "reader")):
             for name, cost in results.items():
                 print(
-                    f"{title:<6} {name:<8} {cost:7.2f} us an event  {cost / results[ours]:6.2f} x"
+                    f"{title:<6} {name:<8} {cost:7.2f} us per event  {cost / results[ours]:6.2f} x"
                 )
     ratios = {
         "write": {name: writing["hub"] / writing[name] for name in ("json", "logging")},

@@ -72,4 +72,4 @@ def test_a_missing_extra(capsys, tmp_path, monkeypatch):
 
     message = refused(capsys, "train", "--run-dir", str(tmp_path))
 
-    assert "pip install 'esper[digits]'" in message
+    assert "pip install 'esper-grow[digits]'" in message

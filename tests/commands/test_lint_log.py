@@ -1,27 +1,28 @@
-"""`esper lint-log`, from the outside."""
+"""`esper lint-log`, called as a command."""
 
 import json
+import re
 
 import pytest
 
 from esper.cli import main
 from esper.nissa.hub import Hub
 from esper.nissa.log import RunLog
-from tests.nissa.teller import tell_germination, tell_whole_run
+from tests.nissa.sample_events import emit_germination, emit_whole_run
 
 
 @pytest.fixture
 def folder(tmp_path):
-    """Return the folder of a sound run of four events."""
+    """Return the folder of a valid run of four events."""
     with Hub("a-run") as hub:
         hub.attach(RunLog(tmp_path / "a-run"))
         for _ in range(4):
-            tell_germination(hub.channel(env_id=0))
+            emit_germination(hub.channel(env_id=0))
     return tmp_path / "a-run"
 
 
 def damage(folder):
-    """Break the second and third line of a run, the same way."""
+    """Make the second and third line of a run invalid in the same way; return the file."""
     (file,) = folder.glob("log/*")
     lines = file.read_text().splitlines(keepends=True)
     broken = [line.replace('"params":148', '"params":-1,"size":148') for line in lines[1:3]]
@@ -29,14 +30,14 @@ def damage(folder):
     return file
 
 
-def test_a_sound_log(tmp_path, capsys):
+def test_a_valid_log(tmp_path, capsys):
     with Hub("a-run") as hub:
         hub.attach(RunLog(tmp_path / "a-run"))
-        tell_whole_run(hub.channel(env_id=0))
+        emit_whole_run(hub.channel(env_id=0))
 
     assert main(["lint-log", "latest", "--run-dir", str(tmp_path)]) == 0
 
-    assert "all of them as contract 1." in capsys.readouterr().out
+    assert re.fullmatch(r"24 lines, all valid \(contract 1\.\d+\.\d+\)\n", capsys.readouterr().out)
 
 
 def test_each_flaw_has_its_place_and_each_kind_its_count(folder, capsys):
@@ -57,7 +58,7 @@ def test_each_flaw_has_its_place_and_each_kind_its_count(folder, capsys):
     ]
 
 
-def test_flaws_for_programs(folder, capsys):
+def test_flaws_as_json(folder, capsys):
     file = damage(folder)
 
     assert main(["lint-log", str(folder), "--json"]) == 1
@@ -79,7 +80,7 @@ def test_flaws_for_programs(folder, capsys):
     }
 
 
-def test_a_hostile_log_cannot_write_to_the_terminal(folder, capsys):
+def test_escape_sequences_in_a_log_are_not_printed(folder, capsys):
     (file,) = folder.glob("log/*")
     file.write_text(file.read_text().replace('"env_id"', '"\\u001b[2J\\n"'))
 
@@ -90,7 +91,7 @@ def test_a_hostile_log_cannot_write_to_the_terminal(folder, capsys):
     assert r"SEED_GERMINATED.\x1b[2J\n must be a field" in out
 
 
-def test_a_run_that_is_not_there(tmp_path, capsys):
+def test_an_unknown_run(tmp_path, capsys):
     assert main(["lint-log", "nowhere", "--run-dir", str(tmp_path)]) == 2
 
     assert 'no run "nowhere"' in capsys.readouterr().err

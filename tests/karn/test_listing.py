@@ -1,4 +1,4 @@
-"""The list of runs."""
+"""The list of runs, with the outcome of each."""
 
 import io
 
@@ -7,13 +7,13 @@ from rich.console import Console
 from esper.karn.listing import render_runs
 from esper.nissa.hub import Hub
 from esper.nissa.log import RunLog
-from tests.nissa.teller import tell_start, tell_whole_run
+from tests.nissa.sample_events import emit_start, emit_whole_run
 
 
-def make_run(folder, tell):
+def make_run(folder, emit):
     with Hub(folder.name) as hub:
         hub.attach(RunLog(folder))
-        tell(hub.channel(env_id=0))
+        emit(hub.channel(env_id=0))
     return folder
 
 
@@ -24,7 +24,7 @@ def shown(folders):
 
 
 def test_each_run_has_a_line(tmp_path):
-    folders = [make_run(tmp_path / "new", tell_start), make_run(tmp_path / "old", tell_whole_run)]
+    folders = [make_run(tmp_path / "new", emit_start), make_run(tmp_path / "old", emit_whole_run)]
 
     _, new, old = shown(folders)
 
@@ -33,14 +33,14 @@ def test_each_run_has_a_line(tmp_path):
 
 
 def test_a_run_that_cannot_be_read_does_not_hide_the_others(tmp_path):
-    folders = [tmp_path / "gone", make_run(tmp_path / "old", tell_whole_run)]
+    folders = [tmp_path / "gone", make_run(tmp_path / "old", emit_whole_run)]
 
-    _, gone, old, complaint = shown(folders)
+    _, gone, old, violation = shown(folders)
 
     assert gone.split() == ["gone", "unreadable"]
     assert old.split()[:2] == ["old", "completed"]
-    assert complaint.startswith("gone: a run must have a folder named log, got ")
+    assert violation.startswith("gone: a run must have a folder named log, but ")
 
 
-def test_without_runs_the_way_to_one_is_shown():
-    assert shown([]) == ["no runs yet; start one: esper train"]
+def test_without_runs_the_message_says_how_to_start_one():
+    assert shown([]) == ["no runs yet; start one with: esper train"]

@@ -1,4 +1,4 @@
-"""What people and programs see of a run."""
+"""The summary of a run, as text and as JSON."""
 
 import io
 import json
@@ -9,25 +9,26 @@ from rich.console import Console
 from esper._generated.enums import RunOutcome
 from esper._generated.run import emit_run_resumed
 from esper.karn.run import read_story
-from esper.karn.summary import as_dict, render
+from esper.karn.summary import render
+from esper.karn.summary_json import as_dict
 from esper.nissa.hub import Hub
 from esper.nissa.log import RunLog
-from tests.nissa.teller import (
+from tests.nissa.sample_events import (
     Seed,
+    emit_end,
+    emit_epoch,
+    emit_germination,
     emit_seed_germinated,
     emit_seed_pruned,
-    tell_end,
-    tell_epoch,
-    tell_germination,
-    tell_start,
-    tell_whole_run,
+    emit_start,
+    emit_whole_run,
 )
 
 
-def story_of(folder, tell):
+def story_of(folder, emit):
     with Hub("run-1") as hub:
         hub.attach(RunLog(folder))
-        tell(hub.channel(env_id=0))
+        emit(hub.channel(env_id=0))
     return read_story(folder)
 
 
@@ -38,7 +39,7 @@ def shown(story, **console):
 
 
 def test_a_whole_run_in_plain_text(tmp_path):
-    assert shown(story_of(tmp_path, tell_whole_run)) == """\
+    assert shown(story_of(tmp_path, emit_whole_run)) == """\
 run-1  completed
 trained     digits, seed 3, on cpu: 8 of 8 epochs in 12.5 s
 accuracy    grown 95.50 %, host alone 92.00 % (+3.50 pp)
@@ -69,8 +70,8 @@ FOLDER
 """
 
 
-def test_a_terminal_gets_colours_and_the_same_words(tmp_path):
-    story = story_of(tmp_path, tell_whole_run)
+def test_a_terminal_gets_the_same_text_in_colour(tmp_path):
+    story = story_of(tmp_path, emit_whole_run)
     coloured = shown(story, force_terminal=True, color_system="standard")
 
     assert "\x1b[1;32mcompleted" in coloured
@@ -79,7 +80,7 @@ def test_a_terminal_gets_colours_and_the_same_words(tmp_path):
 
 def test_a_console_without_unicode_gets_digits_for_bars(tmp_path):
     file = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
-    render(story_of(tmp_path, tell_whole_run), Console(file=file, width=80))
+    render(story_of(tmp_path, emit_whole_run), Console(file=file, width=80))
     file.flush()
 
     assert b"accuracy  01234567\n" in file.buffer.getvalue()
@@ -87,29 +88,29 @@ def test_a_console_without_unicode_gets_digits_for_bars(tmp_path):
 
 @pytest.mark.parametrize("width", [20, 40, 80, 200])
 def test_no_line_is_wider_than_the_console(tmp_path, width):
-    text = shown(story_of(tmp_path, tell_whole_run), width=width)
+    text = shown(story_of(tmp_path, emit_whole_run), width=width)
 
     assert max(len(line) for line in text.splitlines()) <= max(width, 32)
 
 
 def test_many_epochs_share_characters(tmp_path):
-    def tell(channel):
-        tell_start(channel, epochs=300)
+    def emit(channel):
+        emit_start(channel, epochs=300)
         for epoch in range(1, 301):
             channel.advance(epoch=epoch)
-            tell_epoch(channel)
-        tell_germination(channel, "r0c0")
+            emit_epoch(channel)
+        emit_germination(channel, "r0c0")
 
-    text = shown(story_of(tmp_path, tell))
+    text = shown(story_of(tmp_path, emit))
 
     assert "epoch     1         51        101" in text
     assert f"r0c0      {'.' * 59}g\n" in text
-    assert "a character is 5 epochs" in text
+    assert "one character is 5 epochs" in text
 
 
 @pytest.mark.parametrize("outcome", list(RunOutcome))
 def test_the_outcome_is_in_the_title(tmp_path, outcome):
-    story = story_of(tmp_path, lambda channel: tell_end(channel, outcome=outcome, baseline=None))
+    story = story_of(tmp_path, lambda channel: emit_end(channel, outcome=outcome, baseline=None))
 
     text = shown(story)
 
@@ -117,33 +118,33 @@ def test_the_outcome_is_in_the_title(tmp_path, outcome):
     assert "grown 95.50 %, host alone not measured" in text
 
 
-def test_a_resumed_run_says_so(tmp_path):
-    def tell(channel):
-        tell_start(channel, epochs=8)
-        tell_end(channel)
+def test_a_resumed_run_is_shown_as_resumed(tmp_path):
+    def emit(channel):
+        emit_start(channel, epochs=8)
+        emit_end(channel)
         emit_run_resumed(channel, epochs_completed=8, epochs=20, superseded_events=0)
 
-    text = shown(story_of(tmp_path, tell))
+    text = shown(story_of(tmp_path, emit))
 
-    assert text.startswith("run-1  still running")
+    assert text.startswith("run-1  running or crashed")
     assert "trained     digits, seed 3, on cpu: 0 of 20 epochs, resumed 1 time\n" in text
 
 
-def test_a_run_without_an_end_says_so(tmp_path):
-    text = shown(story_of(tmp_path, tell_start))
+def test_a_run_without_an_end_is_running_or_crashed(tmp_path):
+    text = shown(story_of(tmp_path, emit_start))
 
-    assert text.startswith("run-1  still running, or ended without a word\n")
+    assert text.startswith("run-1  running or crashed\n")
     assert "accuracy    not measured" in text
-    assert "parameters  not told" in text
+    assert "parameters  not in the log" in text
 
 
-def test_what_the_log_lacks_is_said(tmp_path):
-    def tell(channel):
+def test_problems_with_the_log_are_listed(tmp_path):
+    def emit(channel):
         for _ in range(4):
-            tell_germination(channel)
+            emit_germination(channel)
         emit_seed_germinated(channel, Seed(alpha=2.0))
 
-    story_of(tmp_path, tell)
+    story_of(tmp_path, emit)
     (file,) = (tmp_path / "log").iterdir()
     whole = file.read_bytes().splitlines(True)
     file.write_bytes(b"".join([whole[0], *whole[2:], b'{"seq":']))
@@ -154,25 +155,25 @@ def test_what_the_log_lacks_is_said(tmp_path):
     assert [line.strip() for line in lines[start + 1 : start + 5]] == [
         "1 event rejected by the contract:",
         "SEED_GERMINATED.alpha must be in [0.0, 1.0], got 2.0",
-        "torn last line left out: FILE:5, 7 bytes",
-        "gap: event 2 where 1 should be: FILE:2",
+        "incomplete last line left out: FILE:5, 7 bytes",
+        "gap: event 2 instead of 1: FILE:2",
     ]
 
 
-def test_names_from_the_log_are_no_commands_for_the_terminal(tmp_path):
-    def tell(channel):
+def test_escape_sequences_in_the_log_are_not_printed(tmp_path):
+    def emit(channel):
         seed = Seed(slot_id="\x1b[2J", blueprint_id="[red]x[/red]")
         emit_seed_germinated(channel, seed)
         emit_seed_pruned(channel, seed, reason="\x07\u202e", initiator="me", auto_pruned=False)
 
-    text = shown(story_of(tmp_path, tell), force_terminal=True, color_system=None)
+    text = shown(story_of(tmp_path, emit), force_terminal=True, color_system=None)
 
     assert text.replace("\n", "").isprintable()
     assert r"\x1b[2J  [red]x[/red] (148 parameters): germinated, pruned (\x07\u202e, by me)" in text
 
 
-def test_programs_get_stable_keys_and_plain_values(tmp_path):
-    story = story_of(tmp_path, tell_whole_run)
+def test_the_json_summary_has_stable_keys_and_plain_values(tmp_path):
+    story = story_of(tmp_path, emit_whole_run)
 
     plain = json.loads(json.dumps(as_dict(story), allow_nan=False))
 
@@ -217,8 +218,8 @@ def test_programs_get_stable_keys_and_plain_values(tmp_path):
     assert [point["val_accuracy"] for point in plain["curve"]] == [82.0 + 2 * n for n in range(8)]
 
 
-def test_what_is_not_known_is_null(tmp_path):
-    plain = as_dict(story_of(tmp_path, tell_germination))
+def test_unknown_values_are_null(tmp_path):
+    plain = as_dict(story_of(tmp_path, emit_germination))
 
     unknown = ("outcome", "task", "seed", "val_accuracy", "baseline_accuracy", "params_added")
     assert [plain[key] for key in unknown] == [None] * 6

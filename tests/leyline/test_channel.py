@@ -1,4 +1,4 @@
-"""What a channel promises to those who emit."""
+"""A channel stamps its context on events, and rejects invalid ones without raising."""
 
 from dataclasses import replace
 
@@ -11,11 +11,11 @@ from esper._generated.checks import ContractError
 from esper._generated.lifecycle import SeedGerminatedPayload, emit_seed_germinated
 from esper._generated.telemetry import TelemetryRejectedPayload
 from esper.leyline.channel import SILENT, TelemetryChannel
-from tests.nissa.teller import Seed
+from tests.nissa.sample_events import Seed
 
 
 class Listener:
-    """A transport that keeps what it is given."""
+    """A transport that keeps contexts and payloads."""
 
     def __init__(self):
         self.delivered = []
@@ -40,7 +40,7 @@ def channel(listener):
     return TelemetryChannel(listener, Context(env_id=0))
 
 
-def test_it_is_a_channel_for_the_generated_helpers(channel):
+def test_it_satisfies_the_protocol_of_the_generated_helpers(channel):
     typed: Channel = channel
 
     assert typed.listening
@@ -56,7 +56,7 @@ def test_an_event_carries_the_bound_context(listener, channel):
     assert payload.env_id == 7
 
 
-def test_advancing_is_seen_by_all_holders_but_not_by_channels_bound_before(channel):
+def test_advance_affects_every_holder_but_not_channels_bound_earlier(channel):
     holder, bound = channel, channel.bind(env_id=1)
 
     channel.advance(epoch=5)
@@ -72,7 +72,7 @@ def test_a_context_that_breaks_the_contract_is_refused(channel):
     assert channel.context.epoch is None
 
 
-def test_what_fails_its_check_is_counted_and_told(listener, channel):
+def test_an_invalid_event_is_counted_and_reported(listener, channel):
     emit_seed_germinated(channel, Seed(alpha=1.5))
 
     assert channel.num_rejected == 1
@@ -83,7 +83,7 @@ def test_what_fails_its_check_is_counted_and_told(listener, channel):
     assert rejected.got == "1.5"
 
 
-def test_a_source_that_fails_is_told_without_a_field(listener, channel):
+def test_an_error_of_the_source_is_reported_without_a_field(listener, channel):
     emit_seed_germinated(channel, object())
 
     (rejected,) = listener.rejected()
@@ -109,7 +109,7 @@ def test_a_rejected_rejection_is_only_counted(listener, channel):
 
 
 @given(event=st.text(min_size=1), field=st.text(), rule=st.text(min_size=1), got=st.text())
-def test_any_rejection_can_be_told(event, field, rule, got):
+def test_any_rejection_can_be_reported(event, field, rule, got):
     listener = Listener()
     channel = TelemetryChannel(listener, Context())
 
@@ -119,7 +119,7 @@ def test_any_rejection_can_be_told(event, field, rule, got):
     assert len(listener.rejected()) == 1
 
 
-def test_an_error_that_cannot_be_printed_is_told_all_the_same(listener, channel):
+def test_an_error_that_cannot_be_printed_is_reported_too(listener, channel):
     class MuteError(Exception):
         def __str__(self):
             raise RuntimeError("no words")
@@ -129,7 +129,7 @@ def test_an_error_that_cannot_be_printed_is_told_all_the_same(listener, channel)
     assert listener.rejected()[0].got.endswith("MuteError: <exception str() failed>")
 
 
-def test_nobody_hears_the_silent_channel():
+def test_the_silent_channel_discards_events():
     emit_seed_germinated(SILENT, object())
     SILENT.send(replace(_payload(), env_id=3))
 

@@ -1,4 +1,4 @@
-"""Every error is ours, and also the one that Python has for the same mistake."""
+"""Every error is an EsperError and a built-in exception."""
 
 import pytest
 
@@ -26,14 +26,15 @@ from esper.leyline.errors import (
         (MissingExtraError, ImportError),
     ],
 )
-def test_an_error_can_be_caught_as_ours_and_as_the_usual_one(error, usual):
+def test_an_error_can_be_caught_as_esper_error_and_as_the_built_in_one(error, usual):
     assert issubclass(error, EsperError)
     assert issubclass(error, usual)
 
 
-def test_a_missing_extra_says_how_to_install_it():
+def test_a_missing_extra_names_the_command_that_installs_it():
     error = MissingExtraError("digits", package="scikit-learn")
 
     assert str(error) == (
-        "scikit-learn must be installed for this, got none; try: pip install 'esper[digits]'"
+        "scikit-learn must be installed for this, but it is missing;"
+        " run: pip install 'esper-grow[digits]'"
     )

@@ -1,4 +1,4 @@
-"""Which stage may follow which."""
+"""Transitions between the stages of a seed."""
 
 from itertools import pairwise
 
@@ -23,11 +23,11 @@ def names(predicate) -> set[str]:
     return {stage.name for stage in SeedStage if predicate(stage)}
 
 
-def test_every_stage_says_what_may_follow_it():
+def test_every_stage_has_its_following_stages():
     assert set(FOLLOWING_STAGES) == set(SeedStage)
 
 
-def test_a_seed_goes_on_from_stage_to_stage_until_it_is_a_fossil():
+def test_a_seed_advances_from_stage_to_stage_until_it_is_a_fossil():
     stages = [SeedStage.DORMANT]
     while (following := onward(stages[-1])) is not None:
         stages.append(following)
@@ -61,7 +61,7 @@ def test_a_pruned_seeds_slot_cools_down_until_it_is_empty():
         (is_terminal, {"FOSSILIZED"}),
     ],
 )
-def test_stages_have_in_common(predicate, stages):
+def test_predicates_hold_for_these_stages(predicate, stages):
     assert names(predicate) == stages
 
 
@@ -71,7 +71,7 @@ def test_every_live_seed_can_be_pruned(stage):
 
 
 @given(st.lists(st.sampled_from(SeedStage), min_size=1))
-def test_no_walk_leads_out_of_a_fossil_or_back_to_a_live_seed_without_a_new_one(walk):
+def test_no_walk_leaves_a_fossil_or_returns_to_a_seed_without_a_germination(walk):
     visited = [SeedStage.DORMANT]
     for stage in walk:
         if may_follow(visited[-1], stage):

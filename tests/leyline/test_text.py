@@ -1,10 +1,10 @@
-"""Text from outside cannot act upon a terminal."""
+"""Text from outside is made safe for a terminal, shortened, and counted in correct plurals."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from esper.leyline.text import printable
+from esper.leyline.text import join_names, pluralize, printable
 
 
 @pytest.mark.parametrize(
@@ -19,10 +19,25 @@ from esper.leyline.text import printable
         ("x" * 300, "x" * 197 + "..."),
     ],
 )
-def test_what_is_shown(text, shown):
+def test_printable_text(text, shown):
     assert printable(text) == shown
 
 
 @given(st.text())
-def test_nothing_unprintable_gets_through(text):
+def test_the_result_is_always_printable(text):
     assert printable(text).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("number", "counted"), [(0, "0 flaws"), (1, "1 flaw"), (2, "2 flaws"), (12345, "12,345 flaws")]
+)
+def test_numbers_have_their_plural(number, counted):
+    assert pluralize(number, "flaw") == counted
+
+
+@pytest.mark.parametrize(
+    ("names", "joined"),
+    [([], ""), (["a"], "a"), (["a", "b"], "a, b"), (["a", "b", "c", "d"], "a, b and 2 more")],
+)
+def test_only_the_first_names_are_listed(names, joined):
+    assert join_names(names, max_names=2) == joined

@@ -1,4 +1,4 @@
-"""What the lint finds in a log, and that it never misses what the reader refuses."""
+"""The linter finds every flaw of a log, and rejects what the reader rejects."""
 
 import json
 
@@ -12,9 +12,9 @@ from esper._generated.registry import DEPRECATED, RETIRED
 from esper.leyline.errors import RunNotFoundError
 from esper.nissa.hub import Hub
 from esper.nissa.line_lint import lint_line
-from esper.nissa.lint import LogLint
+from esper.nissa.lint import LogLinter
 from esper.nissa.log import RunLog, RunLogConfig
-from tests.nissa.teller import tell_germination, tell_whole_run
+from tests.nissa.sample_events import emit_germination, emit_whole_run
 
 
 def write_log(folder, number=3, *, first_seq=0, segment_bytes=10**9):
@@ -22,36 +22,36 @@ def write_log(folder, number=3, *, first_seq=0, segment_bytes=10**9):
     with Hub("run", first_seq=first_seq) as hub:
         log = hub.attach(RunLog(folder, config=RunLogConfig(segment_bytes=segment_bytes)))
         for _ in range(number):
-            tell_germination(hub.channel(env_id=0))
+            emit_germination(hub.channel(env_id=0))
         return folder / "log" / log.position.segment
 
 
 def line_of(tmp_path, event):
-    """Return one line of a whole run as plain values."""
+    """Return the line of `event` from a whole run, as parsed JSON."""
     with Hub("run") as hub:
         log = hub.attach(RunLog(tmp_path))
-        tell_whole_run(hub.channel(env_id=0, strict=True))
+        emit_whole_run(hub.channel(env_id=0, strict=True))
         lines = (tmp_path / "log" / log.position.segment).read_bytes().splitlines()
     return next(line for line in map(json.loads, lines) if line["event"] == event)
 
 
 def found(line):
-    """Return kind and subject of what is wrong with a line."""
+    """Return kind and subject of each violation of a line."""
     data = line if isinstance(line, bytes) else json.dumps(line).encode()
-    return [(complaint.kind, complaint.subject) for complaint in lint_line(data)[1]]
+    return [(violation.kind, violation.subject) for violation in lint_line(data)[1]]
 
 
 def flaws(folder):
-    return [(flaw.complaint.kind, flaw.line, flaw.complaint.message) for flaw in LogLint(folder)]
+    return [(flaw.violation.kind, flaw.line, flaw.violation.message) for flaw in LogLinter(folder)]
 
 
-def test_a_sound_log_has_no_flaws(tmp_path):
+def test_a_valid_log_has_no_flaws(tmp_path):
     with Hub("run") as hub:
         hub.attach(RunLog(tmp_path))
-        tell_whole_run(hub.channel(env_id=0, strict=True))
+        emit_whole_run(hub.channel(env_id=0, strict=True))
         num_events = hub.stats.num_sent
 
-    lint = LogLint(tmp_path)
+    lint = LogLinter(tmp_path)
 
     assert list(lint) == []
     assert lint.num_lines == num_events > 5
@@ -59,7 +59,7 @@ def test_a_sound_log_has_no_flaws(tmp_path):
 
 @pytest.fixture
 def epoch(tmp_path):
-    """Return a line that tells of an epoch with one seed."""
+    """Return a line of EPOCH_COMPLETED with one seed."""
     line = line_of(tmp_path, "EPOCH_COMPLETED")
     seed = {"slot_id": "r0c0", "stage": "TRAINING", "alpha": 0.5, "epochs_in_stage": 2}
     measured = {"blueprint_id": "norm", "num_params": 8, "grad_ratio": 0.1, "contribution": None}
@@ -90,13 +90,13 @@ def epoch(tmp_path):
 def test_a_field_that_breaks_the_contract(epoch, key, value, kind, message):
     epoch["payload"][key] = value
 
-    ((complaint),) = lint_line(json.dumps(epoch).encode())[1]
+    ((violation),) = lint_line(json.dumps(epoch).encode())[1]
 
-    assert (complaint.kind, complaint.event, complaint.field) == (kind, "EPOCH_COMPLETED", key)
-    assert complaint.message == message
+    assert (violation.kind, violation.event, violation.field) == (kind, "EPOCH_COMPLETED", key)
+    assert violation.message == message
 
 
-def test_everything_that_is_wrong_with_a_line_is_told(epoch):
+def test_every_violation_of_a_line_is_found(epoch):
     del epoch["t_wall_ns"]
     epoch["rank"] = -1
     del epoch["payload"]["val_loss"]
@@ -112,7 +112,7 @@ def test_everything_that_is_wrong_with_a_line_is_told(epoch):
     ]
 
 
-def test_lengths_and_patterns_are_bounds(tmp_path):
+def test_lengths_and_patterns_count_as_bounds(tmp_path):
     line = line_of(tmp_path, "GOVERNOR_SNAPSHOT")
     line["payload"] |= {"checksum": "x"}
     line["boot"] = "b" * 65
@@ -120,19 +120,19 @@ def test_lengths_and_patterns_are_bounds(tmp_path):
     assert found(line) == [("out_of_range", "boot"), ("out_of_range", "GOVERNOR_SNAPSHOT.checksum")]
 
 
-def test_events_of_the_past_and_of_nobody(epoch, monkeypatch):
-    monkeypatch.setitem(RETIRED, "BATCH_COMPLETED", "Told by epochs.")
+def test_retired_and_unknown_events(epoch, monkeypatch):
+    monkeypatch.setitem(RETIRED, "BATCH_COMPLETED", "Use EPOCH_COMPLETED.")
 
     assert found(epoch | {"event": "BATCH_COMPLETED"}) == [("retired", "BATCH_COMPLETED")]
     assert found(epoch | {"event": "BATHC"}) == [("unknown", "BATHC")]
 
 
-def test_what_is_deprecated_is_told_where_it_is_used(epoch, monkeypatch):
+def test_deprecated_names_are_found_where_they_are_used(epoch, monkeypatch):
     why = "Use another."
     monkeypatch.setitem(DEPRECATED, "EPOCH_COMPLETED", why)
     monkeypatch.setitem(DEPRECATED, "EPOCH_COMPLETED.duration_s", why)
     monkeypatch.setitem(DEPRECATED, "SeedStage.TRAINING", why)
-    # Null says that it is not used.
+    # Null means that the field is not used.
     monkeypatch.setitem(DEPRECATED, "SeedStatus.contribution", why)
 
     assert found(epoch) == [
@@ -154,21 +154,21 @@ def test_what_is_deprecated_is_told_where_it_is_used(epoch, monkeypatch):
         (b"[" * 100_000, "a line must be one JSON object, got maximum recursion depth"),
     ],
 )
-def test_a_line_that_is_no_object(line, message):
-    header, (complaint,) = lint_line(line)
+def test_a_line_that_is_not_a_json_object(line, message):
+    header, (violation,) = lint_line(line)
 
     assert header is None
-    assert complaint.kind == "not_json"
-    assert complaint.message.startswith(message)
+    assert violation.kind == "not_json"
+    assert violation.message.startswith(message)
 
 
-def test_a_key_that_is_there_twice(epoch):
+def test_a_repeated_key(epoch):
     line = json.dumps(epoch).replace('"num_params": ', '"num_params": 1, "num_params": ', 1)
 
     assert found(line.encode()) == [("repeated", "num_params")]
 
 
-def test_a_newer_contract_is_not_judged(epoch):
+def test_a_line_of_a_newer_contract_is_not_validated_further(epoch):
     epoch["payload"] = {"all": "new"}
 
     assert found(epoch | {"v": "2.0.0"}) == [("newer", "v")]
@@ -181,7 +181,7 @@ def test_a_line_without_a_payload(epoch):
     assert found(epoch | {"payload": 1}) == [("mistyped", "EPOCH_COMPLETED.payload")]
 
 
-def test_what_only_the_decoder_refuses_is_told_too(epoch):
+def test_a_line_that_only_the_decoder_rejects_is_invalid(epoch):
     line = b"\xef\xbb\xbf" + json.dumps(epoch).encode()
 
     assert [kind for kind, _ in found(line)] == ["invalid"]
@@ -199,12 +199,12 @@ def whole_run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     with Hub("run") as hub:
         log = hub.attach(RunLog(folder))
-        tell_whole_run(hub.channel(env_id=0, strict=True))
+        emit_whole_run(hub.channel(env_id=0, strict=True))
         return (folder / "log" / log.position.segment).read_bytes().splitlines()
 
 
 @given(data=st.data())
-def test_the_lint_complains_of_exactly_what_the_decoder_refuses(whole_run, data):
+def test_the_linter_rejects_exactly_the_lines_that_the_decoder_rejects(whole_run, data):
     line = json.loads(data.draw(st.sampled_from(whole_run)))
     holder = data.draw(st.sampled_from([line, line["payload"]]))
     holder[data.draw(st.sampled_from(sorted(holder)) | st.text())] = data.draw(JSON)
@@ -219,11 +219,11 @@ def test_the_lint_complains_of_exactly_what_the_decoder_refuses(whole_run, data)
 
 
 @given(st.binary())
-def test_no_bytes_break_the_lint(data):
+def test_the_linter_accepts_any_bytes_without_an_exception(data):
     assert lint_line(data)[1]
 
 
-def test_a_torn_tail(tmp_path):
+def test_a_torn_last_line(tmp_path):
     file = write_log(tmp_path)
     file.write_bytes(file.read_bytes()[:-3])
 
@@ -248,7 +248,7 @@ def test_a_missing_line_is_a_gap_and_an_unreadable_one_is_not(tmp_path):
     assert messages[2] == "must be 6, got 5: the number has been used"
 
 
-def test_numbers_go_on_over_files_and_a_resumed_run(tmp_path):
+def test_numbers_continue_over_files_and_in_a_resumed_run(tmp_path):
     write_log(tmp_path, 10, segment_bytes=900)
     write_log(tmp_path, 4, first_seq=5)
 
@@ -261,14 +261,16 @@ def test_lines_and_files_of_another_log(tmp_path):
     file.write_bytes(lines[0] + lines[1].replace(b'"run":"run"', b'"run":"walk"'))
     (tmp_path / "log" / "notes.jsonl").write_text("")
 
-    first, second = LogLint(tmp_path)
+    first, second = LogLinter(tmp_path)
 
-    assert (first.complaint.kind, first.place) == ("foreign", f"{tmp_path}/log/notes.jsonl")
-    assert "a log file must be named RANK-BOOT-SEGMENT.jsonl" in first.complaint.message
-    assert (second.complaint.kind, second.place) == ("foreign", f"{file}:2")
-    assert "run, rank and boot must be ('run', 0, " in second.complaint.message
+    assert (first.violation.kind, first.place) == ("foreign", f"{tmp_path}/log/notes.jsonl")
+    assert "a log file must be named RANK-BOOT-SEGMENT.jsonl" in first.violation.message
+    assert (second.violation.kind, second.place) == ("foreign", f"{file}:2")
+    assert "run, rank and boot must be ('run', 0, " in second.violation.message
 
 
 def test_a_folder_without_a_log(tmp_path):
-    with pytest.raises(RunNotFoundError, match="a run must have a folder named log, got"):
-        LogLint(tmp_path)
+    with pytest.raises(
+        RunNotFoundError, match=r"a run must have a folder named log, but .* has no such folder"
+    ):
+        LogLinter(tmp_path)

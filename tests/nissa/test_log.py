@@ -1,4 +1,4 @@
-"""What the run log promises about the disk."""
+"""The run log writes whole lines, one process a file, before an emission helper returns."""
 
 import json
 import re
@@ -11,7 +11,7 @@ from esper.leyline.errors import LogError
 from esper.nissa.hub import Hub
 from esper.nissa.log import LogPosition, RunLog, RunLogConfig
 from esper.nissa.sinks.memory import MemorySink
-from tests.nissa.teller import tell_germination, tell_snapshot
+from tests.nissa.sample_events import emit_germination, emit_snapshot
 
 
 def log_files(folder):
@@ -25,7 +25,7 @@ def log_lines(folder):
 def test_an_event_is_on_the_disk_when_the_helper_returns(tmp_path):
     with Hub("run") as hub:
         hub.attach(RunLog(tmp_path))
-        tell_germination(hub.channel(env_id=0))
+        emit_germination(hub.channel(env_id=0))
 
         (line,) = log_lines(tmp_path)
 
@@ -34,10 +34,10 @@ def test_an_event_is_on_the_disk_when_the_helper_returns(tmp_path):
     assert payload.env_id == 0
 
 
-def test_a_line_has_the_form_of_the_design(tmp_path):
+def test_a_line_has_the_documented_keys_in_order(tmp_path):
     with Hub("run", rank=3) as hub:
         hub.attach(RunLog(tmp_path))
-        tell_germination(hub.channel(env_id=0, epoch=2))
+        emit_germination(hub.channel(env_id=0, epoch=2))
 
     (file,) = log_files(tmp_path)
     assert re.fullmatch(r"3-[0-9a-f]+-0000\.jsonl", file.name)
@@ -61,7 +61,7 @@ def test_a_full_segment_is_followed_by_the_next(tmp_path):
     with Hub("run") as hub:
         log = hub.attach(RunLog(tmp_path, config=RunLogConfig(segment_bytes=1000)))
         for _ in range(10):
-            tell_germination(hub.channel())
+            emit_germination(hub.channel())
         position = log.position
 
     files = log_files(tmp_path)
@@ -73,12 +73,12 @@ def test_a_full_segment_is_followed_by_the_next(tmp_path):
     assert position.segment == files[-1].name
 
 
-def test_the_position_is_behind_the_last_event(tmp_path):
+def test_the_position_is_after_the_last_event(tmp_path):
     with Hub("run", first_seq=40) as hub:
         log = hub.attach(RunLog(tmp_path))
         assert log.position is None
-        tell_germination(hub.channel())
-        tell_snapshot(hub.channel())
+        emit_germination(hub.channel())
+        emit_snapshot(hub.channel())
         position = log.position
 
     (file,) = log_files(tmp_path)
@@ -88,74 +88,76 @@ def test_the_position_is_behind_the_last_event(tmp_path):
 def test_a_resumed_process_opens_the_next_segment(tmp_path):
     with Hub("run") as hub:
         first = hub.attach(RunLog(tmp_path))
-        tell_germination(hub.channel())
+        emit_germination(hub.channel())
         position = first.position
     with Hub("run", first_seq=position.next_seq) as hub:
         hub.attach(RunLog(tmp_path))
-        tell_germination(hub.channel())
+        emit_germination(hub.channel())
 
     names = [file.name for file in log_files(tmp_path)]
     assert {name[-9:-6] for name in names} == {"000", "001"}
     assert len({name.split("-")[1] for name in names}) == 2
 
 
-def test_ranks_write_files_of_their_own(tmp_path):
+def test_each_rank_writes_its_own_files(tmp_path):
     with Hub("run", rank=0) as zero, Hub("run", rank=1) as one:
         for hub in (zero, one):
             hub.attach(RunLog(tmp_path))
-            tell_germination(hub.channel())
+            emit_germination(hub.channel())
 
     assert sorted(file.name.split("-")[0] for file in log_files(tmp_path)) == ["0", "1"]
 
 
-def records(number=1):
-    """Return records as a hub passes them to its sinks."""
+def events(number=1):
+    """Return events as a hub passes them to its sinks."""
     with Hub("run") as hub:
         memory = hub.attach(MemorySink())
         for _ in range(number):
-            tell_germination(hub.channel(env_id=0))
-    return memory.records
+            emit_germination(hub.channel(env_id=0))
+    return memory.events
 
 
-def test_a_log_serves_one_hub(tmp_path):
+def test_a_log_accepts_events_of_one_hub(tmp_path):
     log = RunLog(tmp_path)
-    log.write(*records()[0])
+    log.write(*events()[0])
 
     with pytest.raises(ValueError, match=r"a log must have one hub, got .*; make a log for each"):
-        log.write(*records()[0])
+        log.write(*events()[0])
 
 
-def test_a_closed_log_takes_nothing(tmp_path):
+def test_a_closed_log_refuses_events(tmp_path):
     log = RunLog(tmp_path)
     log.close()
     log.close()
 
-    with pytest.raises(ValueError, match="written to an open log, got a closed one; make another"):
-        log.write(*records()[0])
+    with pytest.raises(
+        ValueError, match="written to an open log, but this one is closed; make a new log"
+    ):
+        log.write(*events()[0])
 
 
-def test_a_line_that_no_reader_would_take_is_not_written(tmp_path, monkeypatch):
+def test_a_line_that_is_too_long_for_readers_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("esper.nissa.log.MAX_LINE_BYTES", 100)
 
     with pytest.raises(ValueError, match="a log line must be at most 100 bytes, got "):
-        RunLog(tmp_path).write(*records()[0])
+        RunLog(tmp_path).write(*events()[0])
 
 
-def test_sync_and_close_may_come_from_elsewhere(tmp_path):
+def test_sync_and_close_can_be_called_from_another_thread(tmp_path):
     with Hub("run") as hub:
         log = hub.attach(RunLog(tmp_path))
         channel = hub.channel()
-        teller = threading.Thread(target=lambda: [tell_germination(channel) for _ in range(200)])
-        teller.start()
-        while teller.is_alive():
+        emitter = threading.Thread(target=lambda: [emit_germination(channel) for _ in range(200)])
+        emitter.start()
+        while emitter.is_alive():
             assert log.sync()
-        teller.join()
+        emitter.join()
     log.close()
 
     assert len(log_lines(tmp_path)) == 200
 
 
-def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
+def test_a_folder_that_cannot_be_created_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
 
     with pytest.raises(

@@ -1,4 +1,4 @@
-"""What the reader takes, leaves out and refuses."""
+"""The reader yields valid events in order, skips torn and superseded ones, and refuses damaged lines."""
 
 import contextlib
 import errno
@@ -13,12 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from esper.leyline.errors import LogError, RunNotFoundError
-from esper.nissa import lines
+from esper.nissa import segments
 from esper.nissa.hub import Hub
 from esper.nissa.log import RunLog, RunLogConfig
 from esper.nissa.reader import read_run
 from esper.nissa.sinks.memory import MemorySink
-from tests.nissa.teller import tell_epoch, tell_germination, tell_whole_run
+from tests.nissa.sample_events import emit_epoch, emit_germination, emit_whole_run
 
 
 def write_log(folder, number=3, *, rank=0, first_seq=0, segment_bytes=10**9):
@@ -26,16 +26,16 @@ def write_log(folder, number=3, *, rank=0, first_seq=0, segment_bytes=10**9):
     with Hub("run", rank=rank, first_seq=first_seq) as hub:
         log = hub.attach(RunLog(folder, config=RunLogConfig(segment_bytes=segment_bytes)))
         for _ in range(number):
-            tell_germination(hub.channel(env_id=0))
+            emit_germination(hub.channel(env_id=0))
         return folder / "log" / log.position.segment
 
 
-def seqs(records):
-    return [envelope.seq for envelope, _ in records]
+def seqs(events):
+    return [envelope.seq for envelope, _ in events]
 
 
 def rewrite(file, line_number, change):
-    """Change one line of a file, as bytes without the line end."""
+    """Apply `change` to one line of a file; it gets and returns bytes without the line end."""
     content = file.read_bytes().splitlines()
     content[line_number - 1] = change(content[line_number - 1])
     file.write_bytes(b"\n".join(content) + b"\n")
@@ -45,53 +45,53 @@ def changed(**changes):
     return lambda line: json.dumps({**json.loads(line), **changes}).encode()
 
 
-def test_what_was_told_is_read(tmp_path):
+def test_emitted_events_are_read_back(tmp_path):
     with Hub("run") as hub:
         hub.attach(RunLog(tmp_path))
         memory = hub.attach(MemorySink())
-        tell_whole_run(hub.channel(env_id=0, strict=True))
+        emit_whole_run(hub.channel(env_id=0, strict=True))
 
     # NaN differs from itself, and the losses of the panic and the rollback are NaN.
-    assert list(map(repr, read_run(tmp_path))) == list(map(repr, memory.records))
+    assert list(map(repr, read_run(tmp_path))) == list(map(repr, memory.events))
 
 
-def test_numbers_that_json_lacks_come_back(tmp_path):
+def test_numbers_that_json_lacks_are_read_back(tmp_path):
     with Hub("run") as hub:
         hub.attach(RunLog(tmp_path))
-        tell_epoch(hub.channel(strict=True), loss=float("-inf"))
+        emit_epoch(hub.channel(strict=True), loss=float("-inf"))
 
     ((_, payload),) = read_run(tmp_path)
     assert payload.val_loss == float("-inf")
 
 
-def test_segments_and_ranks_are_joined(tmp_path):
+def test_segments_are_joined_rank_by_rank(tmp_path):
     write_log(tmp_path, 10, rank=1, segment_bytes=900)
     write_log(tmp_path, 5, rank=0, segment_bytes=900)
 
-    records = read_run(tmp_path)
+    events = read_run(tmp_path)
 
-    assert seqs(records) == [*range(5), *range(10)]
-    assert records.gaps == records.torn == []
+    assert seqs(events) == [*range(5), *range(10)]
+    assert events.gaps == events.torn == []
 
 
-def test_records_can_be_read_twice(tmp_path):
+def test_events_can_be_iterated_twice(tmp_path):
     write_log(tmp_path).write_bytes(b"torn")
-    records = read_run(tmp_path)
+    events = read_run(tmp_path)
 
-    assert seqs(records) == seqs(records) == []
-    assert len(records.torn) == 1
+    assert seqs(events) == seqs(events) == []
+    assert len(events.torn) == 1
 
 
 @pytest.mark.parametrize("kept", [1, 40, -1])
-def test_a_torn_last_line_is_left_out_and_told(tmp_path, kept):
+def test_a_torn_last_line_is_skipped_and_reported(tmp_path, kept):
     file = write_log(tmp_path)
     whole = file.read_bytes().splitlines(True)
     file.write_bytes(b"".join(whole[:-1]) + whole[-1][:kept])
 
-    records = read_run(tmp_path)
+    events = read_run(tmp_path)
 
-    assert seqs(records) == [0, 1]
-    (torn,) = records.torn
+    assert seqs(events) == [0, 1]
+    (torn,) = events.torn
     assert (torn.path, torn.line) == (file, 3)
     assert torn.num_bytes == len(whole[-1][:kept])
 
@@ -100,13 +100,13 @@ def test_a_block_of_nul_bytes_at_the_end_is_torn(tmp_path):
     file = write_log(tmp_path)
     file.write_bytes(file.read_bytes() + b"\0" * 4096)
 
-    records = read_run(tmp_path)
+    events = read_run(tmp_path)
 
-    assert seqs(records) == [0, 1, 2]
-    assert [torn.num_bytes for torn in records.torn] == [4096]
+    assert seqs(events) == [0, 1, 2]
+    assert [torn.num_bytes for torn in events.torn] == [4096]
 
 
-def test_an_empty_segment_holds_nothing(tmp_path):
+def test_an_empty_segment_has_no_events(tmp_path):
     file = write_log(tmp_path)
     file.with_name(file.name.replace("0000", "0001")).write_bytes(b"")
 
@@ -163,26 +163,26 @@ def test_a_bad_line_is_refused_with_place_rule_and_remedy(tmp_path, change, mess
 @pytest.mark.parametrize(
     "changes", [{"v": "1.10.0"}, {"v": "9.0.0"}, {"v": "2.0.0", "event": "SEED_SOLD"}]
 )
-def test_a_newer_contract_asks_for_an_update(tmp_path, changes):
+def test_a_line_of_a_newer_contract_is_refused_with_advice_to_update(tmp_path, changes):
     file = write_log(tmp_path)
     rewrite(file, 2, changed(**changes))
     message = (
-        f":2: .*it was written under contract {changes['v']} and this Esper knows .*: update it"
+        f":2: .*it was written under contract {changes['v']} and this Esper knows .*: update Esper"
     )
 
     with pytest.raises(LogError, match=message):
         seqs(read_run(tmp_path))
 
 
-def test_spaces_and_other_line_ends_do_no_harm(tmp_path):
+def test_spaces_and_other_line_ends_are_accepted(tmp_path):
     file = write_log(tmp_path)
     rewrite(file, 2, lambda line: json.dumps(json.loads(line), indent=None).encode() + b" \r")
 
     assert seqs(read_run(tmp_path)) == [0, 1, 2]
 
 
-def test_a_line_without_end_does_not_fill_the_memory(tmp_path, monkeypatch):
-    monkeypatch.setattr(lines, "MAX_LINE_BYTES", 2**20)
+def test_a_line_that_is_too_long_does_not_fill_the_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(segments, "MAX_LINE_BYTES", 2**20)
     file = write_log(tmp_path, 1)
     with file.open("r+b") as sparse:
         sparse.truncate(200 * 2**20)
@@ -210,53 +210,53 @@ def test_memory_does_not_grow_with_the_log(tmp_path):
     assert peak < 2**20
 
 
-def test_missing_events_are_told(tmp_path):
+def test_missing_events_are_reported_as_gaps(tmp_path):
     file = write_log(tmp_path, 6)
     content = file.read_bytes().splitlines(True)
     file.write_bytes(b"".join([*content[1:3], *content[5:]]))
 
-    records = read_run(tmp_path)
+    events = read_run(tmp_path)
 
-    assert seqs(records) == [1, 2, 5]
-    assert [(g.path, g.line, g.expected_seq, g.got_seq) for g in records.gaps] == [
+    assert seqs(events) == [1, 2, 5]
+    assert [(g.path, g.line, g.expected_seq, g.got_seq) for g in events.gaps] == [
         (file, 1, 0, 1),
         (file, 3, 3, 5),
     ]
 
 
-def test_no_event_is_told_twice(tmp_path):
+def test_a_duplicate_event_is_skipped(tmp_path):
     file = write_log(tmp_path, 3)
     content = file.read_bytes().splitlines(True)
     file.write_bytes(b"".join([*content, content[1]]))
 
-    records = read_run(tmp_path)
+    events = read_run(tmp_path)
 
-    assert seqs(records) == [0, 1, 2]
-    assert [(g.line, g.expected_seq, g.got_seq) for g in records.gaps] == [(4, 3, 1)]
+    assert seqs(events) == [0, 1, 2]
+    assert [(g.line, g.expected_seq, g.got_seq) for g in events.gaps] == [(4, 3, 1)]
 
 
-def test_a_resumed_run_supersedes_what_came_after_its_checkpoint(tmp_path):
+def test_a_resumed_run_supersedes_the_events_after_its_checkpoint(tmp_path):
     boots = [
         write_log(tmp_path, number, first_seq=first).name.split("-")[1]
         for number, first in [(6, 0), (4, 4), (5, 2)]
     ]
 
-    records = read_run(tmp_path)
+    events = read_run(tmp_path)
 
-    told = [(envelope.boot, envelope.seq) for envelope, _ in records]
-    assert told == [(boots[0], 0), (boots[0], 1), *((boots[2], seq) for seq in range(2, 7))]
-    assert records.num_superseded == 8
-    assert records.gaps == []
+    read = [(envelope.boot, envelope.seq) for envelope, _ in events]
+    assert read == [(boots[0], 0), (boots[0], 1), *((boots[2], seq) for seq in range(2, 7))]
+    assert events.num_superseded == 8
+    assert events.gaps == []
 
 
-def test_a_run_that_starts_over_supersedes_everything(tmp_path):
+def test_a_run_that_starts_over_supersedes_every_earlier_event(tmp_path):
     write_log(tmp_path, 6)
     write_log(tmp_path, 2)
 
-    records = read_run(tmp_path)
+    events = read_run(tmp_path)
 
-    assert seqs(records) == [0, 1]
-    assert records.num_superseded == 6
+    assert seqs(events) == [0, 1]
+    assert events.num_superseded == 6
 
 
 @pytest.mark.parametrize("changes", [{"run": "other"}, {"rank": 1}, {"boot": "ffff"}])
@@ -268,7 +268,7 @@ def test_a_line_of_another_log_is_refused(tmp_path, changes):
         seqs(read_run(tmp_path))
 
 
-def test_a_foreign_log_is_refused(tmp_path):
+def test_a_log_that_esper_did_not_write_is_refused(tmp_path):
     (tmp_path / "log").mkdir()
     (tmp_path / "log" / "events.jsonl").write_text('{"msg": "hello"}\n')
 
@@ -276,7 +276,7 @@ def test_a_foreign_log_is_refused(tmp_path):
         read_run(tmp_path)
 
 
-def test_a_foreign_log_under_our_name_is_refused(tmp_path):
+def test_a_log_that_esper_did_not_write_is_refused_also_under_a_valid_name(tmp_path):
     (tmp_path / "log").mkdir()
     (tmp_path / "log" / "0-ab-0000.jsonl").write_text('{"msg": "hello"}\n')
 
@@ -285,7 +285,7 @@ def test_a_foreign_log_under_our_name_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
-def test_what_is_no_file_is_refused_without_waiting(tmp_path, make):
+def test_a_path_that_is_not_a_file_is_refused_without_waiting(tmp_path, make):
     (tmp_path / "log").mkdir()
     make(tmp_path / "log" / "0-ab-0000.jsonl")
 
@@ -293,7 +293,7 @@ def test_what_is_no_file_is_refused_without_waiting(tmp_path, make):
         seqs(read_run(tmp_path))
 
 
-def test_a_file_that_the_disk_does_not_give_back_is_refused(tmp_path):
+def test_a_file_that_the_disk_cannot_read_is_refused(tmp_path):
     (tmp_path / "log").mkdir()
     # A regular file whose first bytes are never mapped, so that reading them fails as a bad disk does.
     (tmp_path / "log" / "0-ab-0000.jsonl").symlink_to("/proc/self/mem")
@@ -304,7 +304,7 @@ def test_a_file_that_the_disk_does_not_give_back_is_refused(tmp_path):
         seqs(read_run(tmp_path))
 
 
-def test_a_log_that_may_not_be_listed_is_refused(tmp_path, monkeypatch):
+def test_a_log_folder_that_cannot_be_listed_is_refused(tmp_path, monkeypatch):
     (tmp_path / "log").mkdir()
     monkeypatch.setattr(Path, "iterdir", refuse)
 
@@ -316,14 +316,16 @@ def refuse(path):
     raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
 
-def test_a_folder_without_a_log_is_no_run(tmp_path):
-    with pytest.raises(RunNotFoundError, match=r"must have a folder named log, got .* without one"):
+def test_a_folder_without_a_log_is_not_a_run(tmp_path):
+    with pytest.raises(
+        RunNotFoundError, match=r"must have a folder named log, but .* has no such folder"
+    ):
         read_run(tmp_path)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
 @given(data=st.data())
-def test_damage_ends_in_events_or_in_a_log_error(tmp_path_factory, data):
+def test_a_damaged_file_gives_events_or_a_log_error(tmp_path_factory, data):
     folder = tmp_path_factory.mktemp("run")
     file = write_log(folder, 2)
     content = bytearray(file.read_bytes())
@@ -332,5 +334,5 @@ def test_damage_ends_in_events_or_in_a_log_error(tmp_path_factory, data):
     file.write_bytes(content)
 
     with contextlib.suppress(LogError):
-        told = seqs(read_run(folder))
-        assert told == sorted(set(told))
+        read = seqs(read_run(folder))
+        assert read == sorted(set(read))

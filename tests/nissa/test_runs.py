@@ -1,4 +1,4 @@
-"""How runs are named, listed and found."""
+"""Runs are created, listed and found by their folders."""
 
 import errno
 import re
@@ -25,7 +25,7 @@ def root(tmp_path):
     return tmp_path
 
 
-def test_an_id_says_when_what_and_which_seed(tmp_path):
+def test_an_id_holds_time_task_and_seed(tmp_path):
     folder = create_run(tmp_path / "runs", task="digits", seed=3)
 
     assert folder.is_dir()
@@ -35,14 +35,14 @@ def test_an_id_says_when_what_and_which_seed(tmp_path):
 @pytest.mark.parametrize(
     ("task", "shown"), [("CIFAR 10/x", "cifar-10-x"), ("../../etc", "etc"), ("数字", "run")]
 )
-def test_a_task_of_any_name_makes_a_plain_id(tmp_path, task, shown):
+def test_any_task_name_gives_an_id_of_plain_characters(tmp_path, task, shown):
     folder = create_run(tmp_path, task=task, seed=0)
 
     assert folder.parent == tmp_path
     assert f"-{shown}-s0-" in folder.name
 
 
-def test_no_two_runs_share_a_folder(tmp_path, monkeypatch):
+def test_two_runs_never_share_a_folder(tmp_path, monkeypatch):
     suffixes = iter(["aaaa", "aaaa", "bbbb"] * 9)
     monkeypatch.setattr("secrets.token_hex", lambda _: next(suffixes))
 
@@ -51,14 +51,14 @@ def test_no_two_runs_share_a_folder(tmp_path, monkeypatch):
     assert first != second
 
 
-def test_a_root_that_cannot_be_written_is_an_os_error(tmp_path):
+def test_a_root_that_cannot_be_written_raises_os_error(tmp_path):
     (tmp_path / "file").write_text("")
 
     with pytest.raises(OSError, match="File exists"):
         create_run(tmp_path / "file", task="digits", seed=0)
 
 
-def test_runs_are_listed_newest_first_and_nothing_else_is(root):
+def test_only_runs_are_listed_and_the_newest_first(root):
     make_runs(root, "best")
     (root / "notes").mkdir()
     (root / "todo.txt").write_text("")
@@ -66,7 +66,7 @@ def test_runs_are_listed_newest_first_and_nothing_else_is(root):
     assert [folder.name for folder in list_runs(root)] == [NEW, OLD, "best"]
 
 
-def test_a_root_that_may_not_be_listed_is_refused(tmp_path, monkeypatch):
+def test_a_root_that_cannot_be_listed_is_refused(tmp_path, monkeypatch):
     def refuse(path):
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
@@ -81,7 +81,7 @@ def test_a_root_that_does_not_exist_holds_no_runs(tmp_path):
 
 
 @pytest.mark.parametrize("run", [NEW, "20261122", "latest"])
-def test_a_run_is_found_by_id_prefix_or_latest(root, run):
+def test_a_run_is_found_by_id_by_prefix_and_as_latest(root, run):
     assert resolve(run, root) == root / NEW
 
 
@@ -89,46 +89,46 @@ def test_a_run_is_found_by_its_path(root, tmp_path):
     assert resolve(str(root / OLD), tmp_path / "elsewhere") == root / OLD
 
 
-def test_an_id_that_is_also_a_prefix_is_that_run(root):
+def test_a_whole_id_wins_over_a_prefix(root):
     make_runs(root, f"{NEW}-copy")
 
     assert resolve(NEW, root) == root / NEW
 
 
-def test_a_prefix_of_several_runs_is_refused(root):
-    message = f'named without doubt, got "2026" for {NEW}, {OLD}; give more of the id'
+def test_an_ambiguous_prefix_is_refused(root):
+    message = f'ambiguous run id "2026": it matches {NEW}, {OLD}; give more of the id'
 
     with pytest.raises(RunNotFoundError, match=message):
         resolve("2026", root)
 
 
-def test_a_misspelt_id_is_answered_with_what_resembles_it(root):
+def test_a_misspelt_id_is_answered_with_similar_ids(root):
     misspelt = NEW.replace("143000", "143001")
 
     with pytest.raises(RunNotFoundError, match=f'no run "{misspelt}" in .*; there are: {NEW}'):
         resolve(misspelt, root)
 
 
-def test_latest_resembles_a_name_too(root):
+def test_a_misspelt_latest_is_answered_with_latest(root):
     with pytest.raises(RunNotFoundError, match=r'no run "lates" in .*; there are: latest$'):
         resolve("lates", root)
 
 
 @pytest.mark.parametrize("run", ["", "x", "../..", "\0"])
-def test_what_names_no_run_is_answered_with_the_runs_there_are(root, run):
+def test_an_unknown_run_is_answered_with_the_existing_runs(root, run):
     with pytest.raises(RunNotFoundError, match=f"there are: {NEW}, {OLD}"):
         resolve(run, root)
 
 
 @pytest.mark.parametrize("run", ["\n", "\x1b[2J"])
-def test_a_name_is_no_command_for_the_terminal(root, run):
+def test_escape_sequences_in_a_name_are_not_printed(root, run):
     with pytest.raises(RunNotFoundError) as raised:
         resolve(run, root)
 
     assert str(raised.value).isprintable()
 
 
-def test_only_some_of_many_runs_are_named(tmp_path):
+def test_a_message_names_only_some_of_many_runs(tmp_path):
     make_runs(tmp_path, *(f"20261122-{number:06d}-digits-s0-0000" for number in range(30)))
 
     with pytest.raises(RunNotFoundError, match=r"000029-.* and 25 more$"):
@@ -136,7 +136,7 @@ def test_only_some_of_many_runs_are_named(tmp_path):
 
 
 @pytest.mark.parametrize("run", ["latest", "x"])
-def test_without_runs_the_way_to_one_is_shown(tmp_path, run):
+def test_without_runs_the_message_says_how_to_start_one(tmp_path, run):
     message = (
         f'no run "{run}"; there are no runs in .*: start one with esper train, or name another'
     )

@@ -1,4 +1,4 @@
-"""`esper lint-log`: what is wrong with a run's log."""
+"""`esper lint-log`: validates the log of a run."""
 
 import argparse
 import json
@@ -8,9 +8,8 @@ from typing import Any
 
 from esper._generated.registry import VERSION
 from esper.commands.summary import add_run_arguments
-from esper.leyline.text import printable
-from esper.nissa.flaw import Flaw
-from esper.nissa.lint import LogLint
+from esper.leyline.text import pluralize, printable
+from esper.nissa.lint import Flaw, LogLinter
 from esper.nissa.runs import resolve
 
 _MAX_MESSAGE = 400
@@ -20,9 +19,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     """Add the command's arguments."""
     parser = subparsers.add_parser(
         "lint-log",
-        help="check a run's log against the contract",
-        description="Check every line of a run's log against the telemetry contract, and name all that is wrong.",
-        epilog="exit codes: 0 nothing is wrong, 1 something is, 2 usage. example: esper lint-log latest",
+        help="validate the log of a run",
+        description="Validate every line of a run's log against the telemetry contract and report each flaw.",
+        epilog="exit codes: 0 all lines are valid, 1 the log has flaws, 2 bad usage. example: esper lint-log latest",
         allow_abbrev=False,
     )
     add_run_arguments(parser)
@@ -31,37 +30,43 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print what is wrong and return the exit code."""
-    lint = LogLint(resolve(options.which, options.run_dir))
-    counts = _print_json(lint) if options.json else _print_text(lint)
+    """Print the flaws and return the exit code: 0 if there are no flaws, 1 otherwise.
+
+    Raises:
+        RunNotFoundError: no run matches, or several do.
+        LogError: a file of the log cannot be read.
+    """
+    linter = LogLinter(resolve(options.which, options.run_dir))
+    counts = _print_json(linter) if options.json else _print_text(linter)
     return 1 if counts else 0
 
 
-def _print_text(lint: LogLint) -> Counter[tuple[str, str]]:
+def _print_text(linter: LogLinter) -> Counter[tuple[str, str]]:
     counts: Counter[tuple[str, str]] = Counter()
-    for flaw in lint:
+    for flaw in linter:
         counts[_group(flaw)] += 1
         print(f"{printable(flaw.place)}: {_describe(flaw)}")
+    num_lines = pluralize(linter.num_lines, "line")
     if counts:
-        print(f"{lint.num_lines} lines, {counts.total()} flaws:")
+        print(f"{num_lines}, {pluralize(counts.total(), 'flaw')}:")
     else:
-        print(f"{lint.num_lines} lines, all of them as contract {VERSION} has them")
+        print(f"{num_lines}, all valid (contract {VERSION})")
     for (kind, subject), number in counts.most_common():
         print(f"{number:>7}  {kind}  {printable(subject)}".rstrip())
     return counts
 
 
-def _print_json(lint: LogLint) -> Counter[tuple[str, str]]:
-    flaws = list(lint)
+def _print_json(linter: LogLinter) -> Counter[tuple[str, str]]:
+    flaws = list(linter)
     counts = Counter(_group(flaw) for flaw in flaws)
     groups = [
         {"kind": kind, "subject": subject, "count": number}
         for (kind, subject), number in counts.most_common()
     ]
     document = {
-        "folder": str(lint.folder),
+        "folder": str(linter.folder),
         "contract": VERSION,
-        "num_lines": lint.num_lines,
+        "num_lines": linter.num_lines,
         "groups": groups,
         "flaws": [_entry(flaw) for flaw in flaws],
     }
@@ -70,23 +75,23 @@ def _print_json(lint: LogLint) -> Counter[tuple[str, str]]:
 
 
 def _group(flaw: Flaw) -> tuple[str, str]:
-    """Return what flaws are counted by: their kind, and what they are about but for the place in a list or map."""
-    return flaw.complaint.kind, re.sub(r"\[[^\]]*\]", "[]", flaw.complaint.subject)
+    """Return the kind and subject by which flaws are counted; all items of a list or map count as one subject."""
+    return flaw.violation.kind, re.sub(r"\[[^\]]*\]", "[]", flaw.violation.subject)
 
 
 def _describe(flaw: Flaw) -> str:
-    complaint = flaw.complaint
-    subject = f"{printable(complaint.subject)} " if complaint.subject else ""
-    return f"{complaint.kind}: {subject}{printable(complaint.message, _MAX_MESSAGE)}"
+    violation = flaw.violation
+    subject = f"{printable(violation.subject)} " if violation.subject else ""
+    return f"{violation.kind}: {subject}{printable(violation.message, _MAX_MESSAGE)}"
 
 
 def _entry(flaw: Flaw) -> dict[str, Any]:
-    complaint = flaw.complaint
+    violation = flaw.violation
     return {
         "path": str(flaw.path),
         "line": flaw.line,
-        "kind": complaint.kind,
-        "event": complaint.event,
-        "field": complaint.field,
-        "message": complaint.message,
+        "kind": violation.kind,
+        "event": violation.event,
+        "field": violation.field,
+        "message": violation.message,
     }

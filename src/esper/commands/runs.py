@@ -1,4 +1,4 @@
-"""`esper runs`: the runs there are."""
+"""`esper runs`: lists the runs."""
 
 import argparse
 from pathlib import Path
@@ -14,7 +14,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser = subparsers.add_parser(
         "runs",
         help="list the runs",
-        description="List the runs, newest first, with what came of each.",
+        description="List the runs, newest first, with the outcome of each.",
         epilog="example: esper runs --run-dir experiments",
         allow_abbrev=False,
     )
@@ -29,6 +29,10 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the list and return the exit code."""
+    """Print the list and return exit code 0.
+
+    Raises:
+        RunNotFoundError: the folder of runs cannot be read.
+    """
     render_runs(list_runs(options.run_dir), Console())
     return 0

@@ -1,4 +1,4 @@
-"""`esper summary`: what came of a run."""
+"""`esper summary`: summarizes one run."""
 
 import argparse
 import json
@@ -7,7 +7,8 @@ from pathlib import Path
 from rich.console import Console
 
 from esper.karn.run import read_story
-from esper.karn.summary import as_dict, render
+from esper.karn.summary import render
+from esper.karn.summary_json import as_dict
 from esper.nissa.runs import resolve
 
 
@@ -15,8 +16,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     """Add the command's arguments."""
     parser = subparsers.add_parser(
         "summary",
-        help="say what came of a run",
-        description="Say what came of a run: accuracies, parameters, each slot's story, the governor's work.",
+        help="summarize a run",
+        description="Summarize a run: accuracies, parameters, the seeds of each slot, snapshots and rollbacks.",
         epilog="example: esper summary latest --json",
         allow_abbrev=False,
     )
@@ -26,7 +27,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what every command needs that reads a run."""
+    """Add the arguments that name a run; every command that reads one has them."""
     parser.add_argument(
         "which", metavar="RUN", help="a run's folder, its id, the start of its id, or: latest"
     )
@@ -40,7 +41,12 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the summary and return the exit code."""
+    """Print the summary and return exit code 0.
+
+    Raises:
+        RunNotFoundError: no run matches, or several do.
+        LogError: the run's log is damaged or empty.
+    """
     story = read_story(resolve(options.which, options.run_dir))
     if options.json:
         print(json.dumps(as_dict(story), indent=2))

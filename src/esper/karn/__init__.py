@@ -1,1 +1,1 @@
-"""Karn: recalls what happened in a run."""
+"""Karn: summarizes runs from their logs, for people and for programs."""

@@ -1,4 +1,4 @@
-"""Lists runs with what came of each."""
+"""Lists runs with the outcome of each."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,26 +15,26 @@ from esper.leyline.text import printable
 
 
 def render_runs(folders: Iterable[Path], console: Console) -> None:
-    """Print a line for each run, and below them why some cannot be read."""
+    """Print a line for each run, and below them an error for each run that cannot be read."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in ("run", "outcome"):
         table.add_column(title, no_wrap=True)
     for title in ("epochs", "host", "grown", "fossils"):
         table.add_column(title, justify="right", no_wrap=True)
-    complaints = []
+    errors = []
     for folder in folders:
         name = printable(folder.name)
         try:
             table.add_row(name, *_cells(read_story(folder)))
         except EsperError as error:
             table.add_row(name, "unreadable")
-            complaints.append(Text(f"{name}: {error}", "yellow"))
+            errors.append(Text(f"{name}: {error}", "yellow"))
     if not table.row_count:
-        console.print("no runs yet; start one: esper train", highlight=False)
+        console.print("no runs yet; start one with: esper train", highlight=False)
         return
     console.print(table, highlight=False)
-    for complaint in complaints:
-        console.print(complaint, highlight=False, soft_wrap=True)
+    for error_line in errors:
+        console.print(error_line, highlight=False, soft_wrap=True)
 
 
 def _cells(story: RunStory) -> list[str]:

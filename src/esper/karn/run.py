@@ -1,10 +1,10 @@
-"""Folds the log of a run into its story."""
+"""Builds the story of a run from its log."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, final
 
 from esper._generated.channel import Payload
 from esper._generated.envelope import Envelope
@@ -24,10 +24,10 @@ from esper._generated.run import (
     RunStartedPayload,
 )
 from esper._generated.telemetry import TelemetryRejectedPayload
-from esper.karn.slots import SlotsFold
-from esper.karn.story import RunStory, Told
+from esper.karn.slots import SlotsBuilder
+from esper.karn.story import Event, RunStory
 from esper.leyline.errors import LogError
-from esper.nissa.reader import RunRecords, read_run
+from esper.nissa.reader import RunEvents, read_run
 
 _PayloadT = TypeVar("_PayloadT", bound=Payload)
 
@@ -43,62 +43,65 @@ _KEPT = {
     RunStartedPayload,
     TelemetryRejectedPayload,
 }
-"""Events that a story holds; of the others it holds at most the number."""
+"""Events that a story keeps whole; lifecycle events become steps of slots, others are only counted."""
 
 
 def read_story(folder: Path) -> RunStory:
-    """Read the log of the run in `folder` and return what came of it.
+    """Read the log of the run in `folder` and return its story: outcome, curves, slots, rollbacks, gaps in the log.
+
+    A run that is still being written can be read too.
 
     Raises:
-        RunNotFoundError: there is no run log in `folder`.
-        LogError: the log is damaged, foreign or empty.
+        RunNotFoundError: `folder` does not hold a run log.
+        LogError: the log is damaged or empty, or was not written by Esper.
     """
-    records = read_run(folder)
-    fold = _RunFold()
-    for envelope, payload in records:
-        fold.add(envelope, payload)
-    return fold.story(records)
+    events = read_run(folder)
+    builder = _StoryBuilder()
+    for envelope, payload in events:
+        builder.add(envelope, payload)
+    return builder.build(events)
 
 
-class _RunFold:
-    """What the events so far have told."""
+@final
+class _StoryBuilder:
+    """Collects the events of a run, one by one, and builds its story from them."""
 
     def __init__(self) -> None:
         self._run_id = ""
         self._last_epoch = 0
         self._counts: Counter[type[Payload]] = Counter()
-        self._told: defaultdict[type[Payload], list[Told[Any]]] = defaultdict(list)
-        self._slots = SlotsFold()
+        self._kept: defaultdict[type[Payload], list[Event[Any]]] = defaultdict(list)
+        self._slots = SlotsBuilder()
 
     def add(self, envelope: Envelope, payload: Payload) -> None:
-        """Take in the next event."""
+        """Process the next event."""
         self._run_id = envelope.run
         self._last_epoch = max(self._last_epoch, envelope.epoch or 0)
         self._counts[type(payload)] += 1
         if isinstance(payload, RunStartedPayload | RunResumedPayload | EpochCompletedPayload):
-            # A run that had ended has been taken up again.
-            self._told[RunFinishedPayload].clear()
+            # A run that had ended has been resumed.
+            self._kept[RunFinishedPayload].clear()
         if type(payload) in _KEPT:
-            self._told[type(payload)].append(Told(epoch=envelope.epoch, payload=payload))
+            self._kept[type(payload)].append(Event(epoch=envelope.epoch, payload=payload))
         else:
             self._slots.add(envelope.epoch, payload)
 
-    def story(self, records: RunRecords) -> RunStory:
-        """Return the story, once all events are in.
+    def build(self, events: RunEvents) -> RunStory:
+        """Return the story; `events` is the iterated log, which knows its torn lines and gaps.
 
         Raises:
-            LogError: there were none.
+            LogError: the log has no events.
         """
         if not self._counts:
             raise LogError(
-                f"a run log must hold an event, got none in {records.folder}; start another run"
+                f"no events in the run log of {events.folder}: the run ended before its first event; start another run"
             )
         started = self._last(RunStartedPayload)
         finished = self._last(RunFinishedPayload)
         if started is not None:
-            self._slots.expect(started.payload.env_id, started.payload.slot_ids)
+            self._slots.add_slots(started.payload.env_id, started.payload.slot_ids)
         return RunStory(
-            folder=records.folder,
+            folder=events.folder,
             run_id=self._run_id,
             num_events=self._counts.total(),
             started=None if started is None else started.payload,
@@ -106,7 +109,7 @@ class _RunFold:
             finished=None if finished is None else finished.payload,
             epochs=self._all(EpochCompletedPayload),
             last_epoch=self._last_epoch,
-            slots=self._slots.stories(),
+            slots=self._slots.build(),
             panics=self._all(GovernorPanicPayload),
             rollbacks=self._all(GovernorRollbackPayload),
             escalations=self._all(GovernorEscalatedPayload),
@@ -115,14 +118,14 @@ class _RunFold:
             failed_snapshots=self._all(GovernorSnapshotFailedPayload),
             num_skipped_steps=self._counts[GovernorStepSkippedPayload],
             rejected=self._all(TelemetryRejectedPayload),
-            torn=tuple(records.torn),
-            gaps=tuple(records.gaps),
-            num_superseded=records.num_superseded,
+            torn=tuple(events.torn),
+            gaps=tuple(events.gaps),
+            num_superseded=events.num_superseded,
         )
 
-    def _all(self, payload_type: type[_PayloadT]) -> tuple[Told[_PayloadT], ...]:
-        return tuple(self._told[payload_type])
+    def _all(self, payload_type: type[_PayloadT]) -> tuple[Event[_PayloadT], ...]:
+        return tuple(self._kept[payload_type])
 
-    def _last(self, payload_type: type[_PayloadT]) -> Told[_PayloadT] | None:
-        told = self._told[payload_type]
-        return told[-1] if told else None
+    def _last(self, payload_type: type[_PayloadT]) -> Event[_PayloadT] | None:
+        kept = self._kept[payload_type]
+        return kept[-1] if kept else None

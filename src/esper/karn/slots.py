@@ -1,9 +1,10 @@
-"""Folds lifecycle events into the stories of slots and their seeds."""
+"""Builds the stories of slots and their seeds from lifecycle events."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import final
 
 from esper._generated.channel import Payload
 from esper._generated.enums import SeedStage
@@ -18,7 +19,7 @@ from esper.karn.story import SeedStory, SlotStory, Step
 
 @dataclass(slots=True)
 class _Seed:
-    """A seed as far as it has been told of; see SeedStory for the fields."""
+    """A seed as far as the events so far describe it; see SeedStory for the fields."""
 
     blueprint_id: str | None = None
     num_params: int | None = None
@@ -27,7 +28,7 @@ class _Seed:
     steps: list[Step] = field(default_factory=list)
 
     def end(self, payload: SeedFossilizedPayload | SeedPrunedPayload, step: Step) -> None:
-        """Take in how it ended; the stage change that was told just before says less than `step`."""
+        """Record the end of the seed; `step` replaces the stage change emitted just before, which lacks the reason."""
         self.blueprint_id = payload.blueprint_id
         self.improvement = payload.improvement
         self.contribution = payload.counterfactual
@@ -35,7 +36,8 @@ class _Seed:
             self.steps.pop()
         self.steps.append(step)
 
-    def story(self) -> SeedStory:
+    def build(self) -> SeedStory:
+        """Return the story of the seed."""
         return SeedStory(
             blueprint_id=self.blueprint_id,
             num_params=self.num_params,
@@ -45,20 +47,22 @@ class _Seed:
         )
 
 
-class SlotsFold:
-    """The seeds of every slot, by environment and slot."""
+@final
+class SlotsBuilder:
+    """Collects lifecycle events, one by one, by environment and slot."""
 
     def __init__(self) -> None:
+        """Start without slots."""
         self._slots: dict[tuple[int, str], list[_Seed]] = {}
 
-    def expect(self, env_id: int, slot_ids: Iterable[str]) -> None:
-        """Tell also of these slots when nothing has happened in them, and of them first."""
+    def add_slots(self, env_id: int, slot_ids: Iterable[str]) -> None:
+        """Add slots of an environment, also those without any event; they come first in the stories."""
         known = self._slots
         self._slots = {(env_id, slot_id): known.get((env_id, slot_id), []) for slot_id in slot_ids}
         self._slots |= known
 
     def add(self, epoch: int | None, payload: Payload) -> None:
-        """Take in the next event; those that are not about a seed's stage change nothing."""
+        """Process the next event; events that are not about a seed's stage change nothing."""
         match payload:
             case SeedGerminatedPayload():
                 step = Step(epoch=epoch, stage=SeedStage.GERMINATED)
@@ -79,10 +83,10 @@ class SlotsFold:
                 )
                 self._newest(payload.env_id, payload.slot_id).end(payload, step)
 
-    def stories(self) -> tuple[SlotStory, ...]:
-        """Return what has been told."""
+    def build(self) -> tuple[SlotStory, ...]:
+        """Return the story of every slot."""
         return tuple(
-            SlotStory(env_id=env_id, slot_id=slot_id, seeds=tuple(seed.story() for seed in seeds))
+            SlotStory(env_id=env_id, slot_id=slot_id, seeds=tuple(seed.build() for seed in seeds))
             for (env_id, slot_id), seeds in self._slots.items()
         )
 
@@ -90,7 +94,7 @@ class SlotsFold:
         return self._slots.setdefault((env_id, slot_id), [])
 
     def _newest(self, env_id: int, slot_id: str) -> _Seed:
-        """Return the newest seed of a slot; a new one when the log lacks its germination."""
+        """Return the newest seed of a slot; a new one if the log lacks its germination."""
         seeds = self._seeds(env_id, slot_id)
         if not seeds:
             seeds.append(_Seed())

@@ -1,4 +1,4 @@
-"""What came of a run: the values that summaries are made from."""
+"""The story of a run: the values from which summaries are made."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _PayloadT = TypeVar("_PayloadT", bound=Payload)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told(Generic[_PayloadT]):
-    """An event and the epoch it was told in."""
+class Event(Generic[_PayloadT]):
+    """The payload of an event and the epoch in which it was emitted."""
 
     epoch: int | None
-    """From 1; None before the first, or when nobody said."""
+    """Epoch, from 1; None if the training loop had not set one yet."""
     payload: _PayloadT
 
 
@@ -41,41 +41,40 @@ class Step:
     """A stage that a seed entered."""
 
     epoch: int | None
-    """From 1; None before the first, or when nobody said."""
+    """Epoch, from 1; None if the training loop had not set one yet."""
     stage: SeedStage
     reason: str | None = None
-    """Why the seed was pruned; None for other stages."""
+    """Reason why the seed was pruned; None for other stages."""
     initiator: str | None = None
-    """Who asked for it; None for other stages."""
+    """Part of the program that requested the pruning, such as `policy`; None for other stages."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeedStory:
-    """One seed, from germination to its end."""
+    """One seed, from germination to its end. A field is None if the log does not contain the value."""
 
     blueprint_id: str | None
-    """None, as every other fact, when the log does not hold it."""
     num_params: int | None
-    """Trainable parameters."""
+    """Number of trainable parameters."""
     improvement: float | None
-    """Gain in accuracy from germination to its end, in percentage points; None while it lives."""
+    """Gain in accuracy from germination to the end of the seed, in percentage points; None before its end."""
     contribution: float | None
-    """Accuracy lost when it is switched off, in percentage points; None when not measured."""
+    """Accuracy lost when the seed is switched off, in percentage points; None when not measured."""
     steps: tuple[Step, ...]
 
     @property
     def stage(self) -> SeedStage:
-        """The newest stage; UNKNOWN when the log does not hold one."""
+        """The newest stage; UNKNOWN if the log does not contain one."""
         return self.steps[-1].stage if self.steps else SeedStage.UNKNOWN
 
     def has_been(self, stage: SeedStage) -> bool:
-        """Return whether the seed ever was in `stage`."""
+        """Return whether the seed has ever been in `stage`."""
         return any(step.stage is stage for step in self.steps)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlotStory:
-    """The seeds that a slot has held, in order."""
+    """The seeds that a slot has had, in order."""
 
     env_id: int
     slot_id: str
@@ -89,85 +88,85 @@ class SlotStory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunStory:
-    """A run as its log tells it."""
+    """A run, as its log describes it; `read_story` makes it."""
 
     folder: Path
     run_id: str
     num_events: int
     started: RunStartedPayload | None
-    """None when the log does not hold the start."""
-    resumptions: tuple[Told[RunResumedPayload], ...]
+    """None if the log does not contain the start."""
+    resumptions: tuple[Event[RunResumedPayload], ...]
     finished: RunFinishedPayload | None
-    """None while the run goes on, or when it was killed."""
-    epochs: tuple[Told[EpochCompletedPayload], ...]
+    """None if the run is still running or was killed."""
+    epochs: tuple[Event[EpochCompletedPayload], ...]
     last_epoch: int
-    """The newest epoch that any event was told in; 0 when nobody said."""
+    """The newest epoch of any event; 0 if the training loop has not set one."""
     slots: tuple[SlotStory, ...]
-    panics: tuple[Told[GovernorPanicPayload], ...]
-    rollbacks: tuple[Told[GovernorRollbackPayload], ...]
-    escalations: tuple[Told[GovernorEscalatedPayload], ...]
-    stopped: Told[GovernorStoppedPayload] | None
-    """None unless the governor ended the run."""
+    panics: tuple[Event[GovernorPanicPayload], ...]
+    rollbacks: tuple[Event[GovernorRollbackPayload], ...]
+    escalations: tuple[Event[GovernorEscalatedPayload], ...]
+    stopped: Event[GovernorStoppedPayload] | None
+    """None unless the governor stopped the run."""
     num_snapshots: int
-    failed_snapshots: tuple[Told[GovernorSnapshotFailedPayload], ...]
+    failed_snapshots: tuple[Event[GovernorSnapshotFailedPayload], ...]
     num_skipped_steps: int
-    rejected: tuple[Told[TelemetryRejectedPayload], ...]
+    rejected: tuple[Event[TelemetryRejectedPayload], ...]
     torn: tuple[TornLine, ...]
     gaps: tuple[Gap, ...]
     num_superseded: int
-    """Lines left out because the run was resumed from before them."""
+    """Events left out because the run was resumed from a checkpoint before them."""
 
     @property
     def outcome(self) -> RunOutcome | None:
-        """How the run ended; None while it goes on, or when it was killed."""
+        """How the run ended; None if it is still running or was killed."""
         return None if self.finished is None else self.finished.outcome
 
     @property
     def epochs_planned(self) -> int | None:
-        """Epochs that were asked for last."""
+        """Number of epochs planned, as last requested."""
         if self.resumptions:
             return self.resumptions[-1].payload.epochs
         return None if self.started is None else self.started.epochs
 
     @property
     def host_accuracy(self) -> float | None:
-        """Accuracy of the host alone, in percent; None when not measured."""
+        """Validation accuracy of the host alone, in percent; None when not measured."""
         return None if self.finished is None else self.finished.baseline_accuracy
 
     @property
     def grown_accuracy(self) -> float | None:
-        """Accuracy of the grown network, in percent; of the newest epoch when the run did not end in order."""
+        """Validation accuracy of the grown network, in percent; of the newest epoch if the run has no end."""
         if self.finished is not None:
             return self.finished.val_accuracy
         return self.epochs[-1].payload.val_accuracy if self.epochs else None
 
     @property
     def num_host_params(self) -> int | None:
-        """Parameters of the host alone."""
-        told = self.finished or self.started
-        return None if told is None else told.num_host_params
+        """Parameters of the host alone; None if the log does not contain the number."""
+        source = self.finished or self.started
+        return None if source is None else source.num_host_params
 
     @property
     def num_params(self) -> int | None:
-        """Parameters of the grown network; of the newest epoch when the run did not end in order."""
+        """Parameters of the grown network; of the newest epoch if the run has no end."""
         if self.finished is not None:
             return self.finished.num_params
         return self.epochs[-1].payload.num_params if self.epochs else None
 
     @property
     def params_added(self) -> int | None:
-        """Parameters that the network has grown by."""
+        """Parameters that growing has added; None if the log does not contain both numbers."""
         if self.num_params is None or self.num_host_params is None:
             return None
         return self.num_params - self.num_host_params
 
     @property
     def epochs_completed(self) -> int:
-        """Epochs that were trained to their end."""
+        """Number of epochs trained to their end."""
         if self.finished is not None:
             return self.finished.epochs_completed
-        return max((told.epoch or 0 for told in self.epochs), default=0)
+        return max((event.epoch or 0 for event in self.epochs), default=0)
 
     def count_seeds(self, stage: SeedStage) -> int:
-        """Return how many seeds ever were in `stage`."""
+        """Return how many seeds have ever been in `stage`."""
         return sum(seed.has_been(stage) for slot in self.slots for seed in slot.seeds)

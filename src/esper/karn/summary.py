@@ -1,20 +1,18 @@
-"""Shows the story of a run: to people, on a terminal or as plain text, and to programs."""
+"""Summarizes the story of a run for people, on a terminal or as plain text; text from the log is made printable."""
 
 from __future__ import annotations
 
 import textwrap
-from typing import Any
+from collections.abc import Iterator
 
 from rich.console import Console
 from rich.text import Text
 
 from esper._generated.enums import RunOutcome, SeedStage
-from esper._generated.run import EpochCompletedPayload
-from esper.karn import phrases
-from esper.karn.plain import to_plain
-from esper.karn.story import RunStory, Told
-from esper.karn.timeline import draw_timeline
-from esper.leyline.text import printable
+from esper._generated.governor import GovernorRollbackPayload
+from esper.karn.story import Event, RunStory, SeedStory, Step
+from esper.karn.timeline import draw_timeline, slot_label
+from esper.leyline.text import pluralize, printable
 
 _Entry = tuple[str, str, str]
 """A label, a text and the style of the text."""
@@ -22,17 +20,30 @@ _Entry = tuple[str, str, str]
 _MAX_WIDTH = 120
 _MIN_COLUMN = 20
 _MAX_PATH = 4096
+_MAX_LISTED = 5
 _OUTCOMES = {
     RunOutcome.COMPLETED: ("completed", "bold green"),
     RunOutcome.INTERRUPTED: ("interrupted", "bold yellow"),
     RunOutcome.FAILED: ("failed", "bold red"),
     RunOutcome.STOPPED: ("stopped by the governor", "bold red"),
-    None: ("still running, or ended without a word", "bold yellow"),
+    None: ("running or crashed", "bold yellow"),
+}
+_STAGES = {
+    SeedStage.UNKNOWN: "unknown",
+    SeedStage.DORMANT: "slot empty again",
+    SeedStage.GERMINATED: "germinated",
+    SeedStage.TRAINING: "training",
+    SeedStage.BLENDING: "blending",
+    SeedStage.HOLDING: "holding",
+    SeedStage.FOSSILIZED: "fossilised",
+    SeedStage.PRUNED: "pruned",
+    SeedStage.EMBARGOED: "cooling down",
+    SeedStage.RESETTING: "resetting",
 }
 
 
 def render(story: RunStory, console: Console) -> None:
-    """Print what came of a run: figures, a timeline, each slot's story, rollbacks, and what the log lacks."""
+    """Print the summary: outcome and figures, a timeline, the seeds of each slot, rollbacks, gaps in the log."""
     width = min(console.width, _MAX_WIDTH)
     sections = [
         [_title(story), *_hang(_facts(story), width)],
@@ -41,68 +52,9 @@ def render(story: RunStory, console: Console) -> None:
         _headed("Rollbacks", _hang(_rollbacks(story), width)),
         [Text(printable(str(story.folder), _MAX_PATH))],
     ]
-    # Without a wrap of its own, so that the path can be copied in one piece.
+    # The console does not wrap the text again, so that the path can be copied in one piece.
     text = Text("\n\n").join(Text("\n").join(section) for section in sections if section)
     console.print(text, highlight=False, soft_wrap=True)
-
-
-def as_dict(story: RunStory) -> dict[str, Any]:
-    """Return what came of a run in values that JSON can hold; None stands for what is not known."""
-    started, finished = story.started, story.finished
-    values = {
-        "run": story.run_id,
-        "folder": story.folder,
-        "outcome": story.outcome,
-        "task": None if started is None else started.task,
-        "seed": None if started is None else started.seed,
-        "device": None if started is None else started.device,
-        "epochs_planned": story.epochs_planned,
-        "epochs_completed": story.epochs_completed,
-        "resumptions": [_told(told) for told in story.resumptions],
-        "duration_s": None if finished is None else finished.duration_s,
-        "val_accuracy": story.grown_accuracy,
-        "baseline_accuracy": story.host_accuracy,
-        "num_params": story.num_params,
-        "num_host_params": story.num_host_params,
-        "params_added": story.params_added,
-        "num_germinated": story.count_seeds(SeedStage.GERMINATED),
-        "num_fossilized": story.count_seeds(SeedStage.FOSSILIZED),
-        "num_pruned": story.count_seeds(SeedStage.PRUNED),
-        "num_snapshots": story.num_snapshots,
-        "num_skipped_steps": story.num_skipped_steps,
-        "failed_snapshots": [_told(told) for told in story.failed_snapshots],
-        "panics": [_told(told) for told in story.panics],
-        "rollbacks": [_told(told) for told in story.rollbacks],
-        "escalations": [_told(told) for told in story.escalations],
-        "stopped": None if story.stopped is None else _told(story.stopped),
-        "slots": story.slots,
-        "curve": [_curve_point(told) for told in story.epochs],
-        "telemetry": {
-            "num_events": story.num_events,
-            "num_superseded": story.num_superseded,
-            "rejected": [_told(told) for told in story.rejected],
-            "torn": story.torn,
-            "gaps": story.gaps,
-        },
-    }
-    return {key: to_plain(value) for key, value in values.items()}
-
-
-def _told(told: Told[Any]) -> dict[str, Any]:
-    return {"epoch": told.epoch, **to_plain(told.payload)}
-
-
-def _curve_point(told: Told[EpochCompletedPayload]) -> dict[str, Any]:
-    payload = told.payload
-    return {
-        "epoch": told.epoch,
-        "train_loss": payload.train_loss,
-        "train_accuracy": payload.train_accuracy,
-        "val_loss": payload.val_loss,
-        "val_accuracy": payload.val_accuracy,
-        "num_params": payload.num_params,
-        "severity": payload.severity,
-    }
 
 
 def _title(story: RunStory) -> Text:
@@ -110,23 +62,23 @@ def _title(story: RunStory) -> Text:
 
 
 def _facts(story: RunStory) -> list[_Entry]:
-    governor, *failures = phrases.describe_governor(story)
-    telemetry, *lacks = phrases.describe_telemetry(story)
+    governor, *failures = _describe_governor(story)
+    telemetry, *problems = _describe_telemetry(story)
     return [
-        ("trained", phrases.describe_task(story), ""),
-        ("accuracy", phrases.describe_accuracy(story), ""),
-        ("parameters", phrases.describe_parameters(story), ""),
-        ("seeds", phrases.describe_seeds(story), ""),
+        ("trained", _describe_task(story), ""),
+        ("accuracy", _describe_accuracy(story), ""),
+        ("parameters", _describe_parameters(story), ""),
+        ("seeds", _describe_seeds(story), ""),
         ("governor", governor, ""),
         *(("", failure, "red") for failure in failures),
         ("telemetry", telemetry, ""),
-        *(("", lack, "yellow") for lack in lacks),
+        *(("", problem, "yellow") for problem in problems),
     ]
 
 
 def _seeds(story: RunStory) -> list[_Entry]:
     return [
-        (phrases.slot_label(slot, story), phrases.describe_seed(seed), "")
+        (slot_label(slot, story), _describe_seed(seed), "")
         for slot in story.slots
         for seed in slot.seeds
     ]
@@ -134,9 +86,117 @@ def _seeds(story: RunStory) -> list[_Entry]:
 
 def _rollbacks(story: RunStory) -> list[_Entry]:
     return [
-        ("" if told.epoch is None else f"epoch {told.epoch}", phrases.describe_rollback(told), "")
-        for told in story.rollbacks
+        ("" if event.epoch is None else f"epoch {event.epoch}", _describe_rollback(event), "")
+        for event in story.rollbacks
     ]
+
+
+def _describe_task(story: RunStory) -> str:
+    epochs = pluralize(story.epochs_completed, "epoch")
+    if story.epochs_planned is not None:
+        epochs = f"{story.epochs_completed} of {pluralize(story.epochs_planned, 'epoch')}"
+    if story.started is not None:
+        started = story.started
+        task = f"{printable(started.task)}, seed {started.seed}, on {printable(started.device)}"
+        epochs = f"{task}: {epochs}"
+    if story.resumptions:
+        epochs += f", resumed {pluralize(len(story.resumptions), 'time')}"
+    return epochs if story.finished is None else f"{epochs} in {story.finished.duration_s:.1f} s"
+
+
+def _describe_accuracy(story: RunStory) -> str:
+    grown, host = story.grown_accuracy, story.host_accuracy
+    if grown is None:
+        return "not measured"
+    if host is None:
+        return f"grown {grown:.2f} %, host alone not measured"
+    return f"grown {grown:.2f} %, host alone {host:.2f} % ({grown - host:+.2f} pp)"
+
+
+def _describe_parameters(story: RunStory) -> str:
+    grown, host, added = story.num_params, story.num_host_params, story.params_added
+    if grown is None or host is None or added is None:
+        return "not in the log"
+    share = f", {100 * added / host:+.1f} %" if host else ""
+    return f"grown {grown:,}, host alone {host:,} ({added:+,}{share})"
+
+
+def _describe_seeds(story: RunStory) -> str:
+    stages = (SeedStage.GERMINATED, SeedStage.FOSSILIZED, SeedStage.PRUNED)
+    return ", ".join(f"{story.count_seeds(stage)} {_STAGES[stage]}" for stage in stages)
+
+
+def _describe_governor(story: RunStory) -> Iterator[str]:
+    """Yield one line of counts, then a line for each failure."""
+    counts = [
+        pluralize(story.num_snapshots, "snapshot"),
+        pluralize(len(story.panics), "panic"),
+        pluralize(len(story.rollbacks), "rollback"),
+    ]
+    if story.num_skipped_steps:
+        counts.append(pluralize(story.num_skipped_steps, "skipped step"))
+    yield ", ".join(counts)
+    for failed in story.failed_snapshots[:_MAX_LISTED]:
+        yield f"snapshot {failed.payload.snapshot_id} failed: {printable(failed.payload.message)}"
+    if story.stopped is not None:
+        yield f"stopped the run: {printable(story.stopped.payload.message)}"
+
+
+def _describe_telemetry(story: RunStory) -> Iterator[str]:
+    """Yield the number of events, then a line for each problem with the log."""
+    yield pluralize(story.num_events, "event")
+    if story.rejected:
+        yield f"{pluralize(len(story.rejected), 'event')} rejected by the contract:"
+    for event in story.rejected[:_MAX_LISTED]:
+        rejected = event.payload
+        field = "" if rejected.field is None else f".{rejected.field}"
+        yield printable(f"{rejected.event}{field} {rejected.rule}, got {rejected.got}")
+    for torn in story.torn:
+        size = pluralize(torn.num_bytes, "byte")
+        yield f"incomplete last line left out: {torn.path.name}:{torn.line}, {size}"
+    for gap in story.gaps[:_MAX_LISTED]:
+        place = f"{gap.path.name}:{gap.line}"
+        yield f"gap: event {gap.got_seq} instead of {gap.expected_seq}: {place}"
+    if len(story.gaps) > _MAX_LISTED:
+        yield f"and {pluralize(len(story.gaps) - _MAX_LISTED, 'more gap')}"
+    if story.num_superseded:
+        yield f"{pluralize(story.num_superseded, 'event')} superseded when the run was resumed"
+
+
+def _describe_seed(seed: SeedStory) -> str:
+    name = "unknown blueprint" if seed.blueprint_id is None else printable(seed.blueprint_id)
+    size = "" if seed.num_params is None else f" ({pluralize(seed.num_params, 'parameter')})"
+    cooling = (SeedStage.EMBARGOED, SeedStage.RESETTING)
+    life = ", ".join(_describe_step(step) for step in seed.steps if step.stage not in cooling)
+    gain = "" if seed.improvement is None else f"; {seed.improvement:+.2f} pp since germination"
+    share = "" if seed.contribution is None else f", contributes {seed.contribution:+.2f} pp"
+    return f"{name}{size}: {life}{gain}{share}"
+
+
+def _describe_step(step: Step) -> str:
+    epoch = "" if step.epoch is None else f" {step.epoch}"
+    if step.reason is None:
+        return f"{_STAGES[step.stage]}{epoch}"
+    initiator = f", by {printable(step.initiator)}" if step.initiator else ""
+    return f"{_STAGES[step.stage]}{epoch} ({printable(step.reason)}{initiator})"
+
+
+def _describe_rollback(event: Event[GovernorRollbackPayload]) -> str:
+    rollback = event.payload
+    panics, loss = rollback.consecutive_panics, rollback.loss_at_panic
+    cause = rollback.reason.name
+    cause += f" after {pluralize(panics, 'panic')} in a row" if panics else ""
+    cause += "" if loss is None else f", loss {loss:.4g}"
+    snapshot = f"snapshot {rollback.snapshot_id} of step {rollback.to_step}"
+    parts = [cause, f"back from step {rollback.from_step} to {snapshot}"]
+    named = (
+        ("skipped corrupt snapshots", tuple(map(str, rollback.corrupt_snapshots))),
+        ("pruned", rollback.pruned_slots),
+        ("kept the fossils of", rollback.kept_fossils),
+        ("removed the fossils of", rollback.removed_fossils),
+    )
+    parts += [f"{action} {printable(', '.join(names))}" for action, names in named if names]
+    return "; ".join(parts)
 
 
 def _headed(title: str, lines: list[Text]) -> list[Text]:
@@ -144,7 +204,7 @@ def _headed(title: str, lines: list[Text]) -> list[Text]:
 
 
 def _hang(entries: list[_Entry], width: int) -> list[Text]:
-    """Return the texts in one column and their labels before it."""
+    """Return the labels in one column and the texts, wrapped, in a second one."""
     indent = max((len(label) for label, _, _ in entries), default=0) + 2
     lines = []
     for label, text, style in entries:

@@ -1,4 +1,4 @@
-"""Draws a run as rows of characters over its epochs: accuracy, what the governor did, each slot's stages."""
+"""Draws a run as rows of characters over its epochs: accuracy, panics and rollbacks, the stages of each slot."""
 
 from __future__ import annotations
 
@@ -8,16 +8,19 @@ from math import ceil
 from rich.text import Text
 
 from esper._generated.enums import SeedStage
-from esper.karn.phrases import slot_label
 from esper.karn.story import RunStory, SlotStory
+from esper.leyline.text import printable
 
 _TICK_DISTANCE = 10
+_MAX_LABEL = 16
 _BARS = "▁▂▃▄▅▆▇█"
 _ASCII_BARS = "01234567"
 
 
 @dataclass(frozen=True, slots=True)
 class _Sign:
+    """A character of the timeline, its meaning in the legend, and its style."""
+
     letter: str
     meaning: str
     style: str
@@ -42,7 +45,7 @@ _ROLLBACK = _Sign("R", "rollback", "white on red")
 
 
 def draw_timeline(story: RunStory, *, width: int, ascii_only: bool) -> list[Text]:
-    """Return the rows, at most `width` characters each, and a legend; none when no epoch was told."""
+    """Return the rows, at most `width` characters each, and a legend; an empty list if the log has no epoch."""
     if story.last_epoch == 0:
         return []
     labels = ["epoch", "accuracy", "governor", *(slot_label(slot, story) for slot in story.slots)]
@@ -56,6 +59,13 @@ def draw_timeline(story: RunStory, *, width: int, ascii_only: bool) -> list[Text
     for line in drawn:
         line.rstrip()
     return [*drawn, *_legend(signs, buckets, width)]
+
+
+def slot_label(slot: SlotStory, story: RunStory) -> str:
+    """Return a slot's name, with its environment if the run has several."""
+    has_many_envs = len({other.env_id for other in story.slots}) > 1
+    name = f"{slot.env_id}/{slot.slot_id}" if has_many_envs else slot.slot_id
+    return printable(name, _MAX_LABEL)
 
 
 def _buckets(num_epochs: int, max_buckets: int) -> list[range]:
@@ -78,7 +88,7 @@ def _ticks(buckets: list[range]) -> Text:
 def _accuracy_bars(story: RunStory, buckets: list[range], *, ascii_only: bool) -> Text:
     """Return a row of bars from the run's lowest accuracy to its highest."""
     bars = _ASCII_BARS if ascii_only else _BARS
-    accuracies = {told.epoch: told.payload.val_accuracy for told in story.epochs}
+    accuracies = {event.epoch: event.payload.val_accuracy for event in story.epochs}
     low, high = min(accuracies.values(), default=0.0), max(accuracies.values(), default=0.0)
     step = (high - low) / (len(bars) - 1) or 1.0
     row = Text()
@@ -89,8 +99,8 @@ def _accuracy_bars(story: RunStory, buckets: list[range], *, ascii_only: bool) -
 
 
 def _governor_signs(story: RunStory, buckets: list[range]) -> list[_Sign]:
-    panics = {told.epoch for told in story.panics}
-    rollbacks = {told.epoch for told in story.rollbacks}
+    panics = {event.epoch for event in story.panics}
+    rollbacks = {event.epoch for event in story.rollbacks}
     return [
         (
             _ROLLBACK
@@ -102,7 +112,7 @@ def _governor_signs(story: RunStory, buckets: list[range]) -> list[_Sign]:
 
 
 def _slot_signs(slot: SlotStory, buckets: list[range]) -> list[_Sign]:
-    """Return the stage at the end of each bucket, but a pruning wherever there was one."""
+    """Return the stage at the end of each bucket, or PRUNED if a seed was pruned within it."""
     steps = [(step.epoch or 0, step.stage) for step in slot.steps]
     pruned = {epoch for epoch, stage in steps if stage is SeedStage.PRUNED}
     signs = []
@@ -114,7 +124,7 @@ def _slot_signs(slot: SlotStory, buckets: list[range]) -> list[_Sign]:
 
 
 def _legend(signs: list[list[_Sign]], buckets: list[range], width: int) -> list[Text]:
-    """Return the meaning of the letters in use."""
+    """Return the meanings of the letters that occur."""
     used = {sign for row in signs for sign in row}
     meanings = [
         Text.assemble((sign.letter, sign.style), " ", (sign.meaning, "dim"))
@@ -122,7 +132,7 @@ def _legend(signs: list[list[_Sign]], buckets: list[range], width: int) -> list[
         if sign in used
     ]
     if len(buckets[0]) > 1:
-        meanings.append(Text(f"a character is {len(buckets[0])} epochs", "dim"))
+        meanings.append(Text(f"one character is {len(buckets[0])} epochs", "dim"))
     lines: list[Text] = []
     for meaning in meanings:
         if lines and len(lines[-1]) + 2 + len(meaning) <= width:

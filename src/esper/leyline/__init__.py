@@ -1,1 +1,1 @@
-"""Leyline: the words that all rooms share."""
+"""Leyline: the definitions that all rooms share: stages, actions, policy inputs, the telemetry channel, errors."""

@@ -1,4 +1,4 @@
-"""Writes a file so that a reader finds the old content or the new one, never a part."""
+"""Replaces a file atomically: a reader finds the old content or the new content, never a part of it."""
 
 import os
 from collections.abc import Callable
@@ -7,10 +7,13 @@ from typing import BinaryIO
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Call `write` on a temporary file beside `path`, make it durable, and put it in the place of `path`.
+    """Call `write` with a temporary file in the folder of `path`, flush it to the disk, then rename it to `path`.
+
+    Blocks until the new file and its name are on the disk.
 
     Raises:
-        OSError: the disk refused; `path` is as it was.
+        OSError: the temporary file could not be written or renamed. `path` keeps its old content. If only the last
+            step fails, flushing the folder, `path` has the new content, which a power failure may undo.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -21,7 +24,7 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-    # The rename itself is durable only once the folder is.
+    # The rename itself is durable only after the folder has been flushed as well.
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)

@@ -1,49 +1,52 @@
-"""The channel that telemetry is emitted on: a bound context, whether anybody listens, and the way out.
+"""The channel through which telemetry is emitted.
 
-Whoever loops binds the context (`bind` for a part of the run that has its own, `advance` as time goes on); whoever
-emits only hands the channel to a generated helper. The channel does not know where payloads go: its transport,
-the hub, carries them and keeps `listening` current.
+A channel holds the context (env, rank, epoch) that every payload is stamped with, and the flag `listening`. The
+training loop sets the context: `bind` makes a channel for one part of the run, such as an environment, and `advance`
+moves the epoch on. Slots, governor and loop pass their channel to the generated emission helpers, which send through it.
+The channel does not know where payloads go. Its transport does: as a rule a `Hub`, which also sets `listening`.
 """
 
 from __future__ import annotations
 
 import traceback
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, Protocol, final
 
 from esper._generated.channel import Context, Payload
 from esper._generated.checks import ContractError
 from esper._generated.telemetry import TelemetryRejectedPayload, emit_telemetry_rejected
+from esper.leyline.text import shorten
 
 _MAX_EVENT = 128
 _MAX_FIELD = 128
 _MAX_TEXT = 512
-"""Lengths that the contract allows TELEMETRY_REJECTED; a test holds them against it."""
+"""Most characters that the contract allows in the fields of TELEMETRY_REJECTED; a test compares them with it."""
 
 
 class Transport(Protocol):
-    """Carries the payloads of its channels."""
+    """Carries the payloads of the channels that are connected to it."""
 
     def connect(self, channel: TelemetryChannel) -> None:
-        """Keep the channel's `listening` current from now on, without keeping the channel alive."""
+        """Keep the channel's `listening` up to date from now on; hold the channel by a weak reference only."""
 
     def deliver(self, context: Context, payload: Payload) -> None:
-        """Carry one payload; neither waits for a reader nor raises."""
+        """Carry one payload. Must neither block until a reader has taken it nor raise."""
 
 
+@final
 class TelemetryChannel:
-    """A way out for payloads, with the context that they are stamped with.
+    """Sends payloads to a transport, stamped with the bound context; made by `Hub.channel`.
 
     Attributes:
-        context: what is bound; replaced by `advance`.
-        listening: whether anybody listens; the transport keeps it current.
-        num_rejected: events that failed their check here.
+        context: the values that payloads and envelopes are stamped with; `advance` replaces it.
+        listening: whether an emitted event reaches at least one sink. While False, emission helpers return at once.
+        num_rejected: events emitted on this channel that broke the contract and were not sent.
     """
 
     __slots__ = ("__weakref__", "_strict", "_transport", "context", "listening", "num_rejected")
 
     def __init__(self, transport: Transport, context: Context, *, strict: bool = False) -> None:
-        """Connect to `transport`; a strict channel raises what fails its check, as tests want it."""
+        """Connect to `transport`. With `strict`, an event that breaks the contract raises where it is emitted."""
         self._transport = transport
         self._strict = strict
         self.context = context
@@ -52,26 +55,38 @@ class TelemetryChannel:
         transport.connect(self)
 
     def bind(self, **changes: Any) -> TelemetryChannel:
-        """Return another channel on the same transport whose context differs by `changes`."""
+        """Return a new channel on the same transport, with `changes` applied to its context: `bind(env_id=3)`.
+
+        Raises:
+            ContractError: a value breaks the contract.
+            TypeError: the context has no such field.
+        """
         return TelemetryChannel(
             self._transport, replace(self.context, **changes), strict=self._strict
         )
 
     def advance(self, **changes: Any) -> None:
-        """Change the context for everybody who holds this channel; channels bound from it keep theirs."""
+        """Apply `changes` to this channel's context: `advance(epoch=4)`.
+
+        Every holder of this channel emits with the new context; channels made from it by `bind` keep theirs.
+
+        Raises:
+            ContractError: a value breaks the contract; the context has not changed.
+            TypeError: the context has no such field.
+        """
         self.context = replace(self.context, **changes)
 
     def send(self, payload: Payload) -> None:
-        """Hand a payload to the transport."""
+        """Pass a payload to the transport; called by the emission helpers."""
         self._transport.deliver(self.context, payload)
 
     def reject(self, event: str, error: Exception) -> None:
-        """Note that `event` could not be built; called by the generated helpers, so that training goes on.
+        """Count an `event` that could not be built and emit TELEMETRY_REJECTED; called by the emission helpers.
 
-        Counts it and emits TELEMETRY_REJECTED, but never about TELEMETRY_REJECTED itself.
+        A rejected TELEMETRY_REJECTED is only counted, so rejections cannot repeat without end.
 
         Raises:
-            Exception: `error`, when the channel is strict.
+            Exception: `error`, if the channel is strict.
         """
         if self._strict:
             raise error
@@ -81,37 +96,37 @@ class TelemetryChannel:
         field, rule, got = _explain(error)
         emit_telemetry_rejected(
             self,
-            event=_shorten(event, _MAX_EVENT),
-            field=None if field is None else _shorten(field, _MAX_FIELD),
-            rule=_shorten(rule, _MAX_TEXT),
-            got=_shorten(got, _MAX_TEXT),
+            event=_fit(event, _MAX_EVENT),
+            field=None if field is None else _fit(field, _MAX_FIELD),
+            rule=_fit(rule, _MAX_TEXT),
+            got=_fit(got, _MAX_TEXT),
         )
 
 
 def _explain(error: Exception) -> tuple[str | None, str, str]:
-    """Return field, rule and what was got; an error that is not the contract's came from the source."""
+    """Return the field, the rule and the rejected value; any error but a ContractError was raised by the source."""
     if isinstance(error, ContractError):
         return error.field, error.rule, error.got
-    # An exception whose own `__str__` raises is no reason to fail here.
+    # `str(error)` would fail here if the exception's own `__str__` raises; `traceback` handles that.
     got = "".join(traceback.format_exception_only(error)).strip()
     return None, "must be readable from its source", got
 
 
-def _shorten(text: str, max_length: int) -> str:
-    """Return text that fits and can be written as UTF-8."""
-    writable = text.encode("utf-8", "backslashreplace").decode("utf-8")
-    return writable if len(writable) <= max_length else writable[: max_length - 3] + "..."
+def _fit(text: str, max_length: int) -> str:
+    """Return `text` with lone surrogates escaped, so that it can be encoded as UTF-8, and shortened."""
+    return shorten(text.encode("utf-8", "backslashreplace").decode("utf-8"), max_length)
 
 
-class _Nobody:
-    """A transport without a listener."""
+@final
+class _NullTransport:
+    """Discards every payload."""
 
     def connect(self, channel: TelemetryChannel) -> None:
-        """Leave the channel silent for good."""
+        """Leave `listening` False."""
 
     def deliver(self, context: Context, payload: Payload) -> None:
-        """Forget the payload."""
+        """Discard the payload."""
 
 
-SILENT = TelemetryChannel(_Nobody(), Context())
-"""A channel that nobody listens to: what slots and governors hold until they are given another."""
+SILENT = TelemetryChannel(_NullTransport(), Context())
+"""A channel without a listener; slots and governors hold it until they are given another."""

@@ -1,42 +1,52 @@
-"""The errors that Esper raises, all under one root.
+"""The exceptions that Esper raises. All are subclasses of `EsperError`.
 
-A message says the rule, then what was got, then the remedy. The command line prints it as its only line and ends
-with exit code 2. Where Python has a usual error for the same mistake, ours is also that one.
+A message states the rule, the value that broke it, and the remedy. The command line prints the message as one line and
+exits with code 2. Each class also inherits the built-in exception for the same kind of mistake, so `except ValueError`
+works too.
 """
+
+from typing import final
 
 
 class EsperError(Exception):
-    """Says what the caller can mend."""
+    """Base class of every error that the caller can fix."""
 
 
+@final
 class UsageError(EsperError, ValueError):
-    """Says that an argument of a command cannot be used."""
+    """Raised when a command-line argument has a value that cannot be used."""
 
 
+@final
 class RunNotFoundError(EsperError, LookupError):
-    """Says that there is no such run."""
+    """Raised when no run has the given name, or a folder does not hold a run."""
 
 
+@final
 class LogError(EsperError, ValueError):
-    """Says that a run log cannot be written or read, and where."""
+    """Raised when a run log cannot be written or read; the message names the file, and the line if it is known."""
 
 
 class SnapshotError(EsperError, ValueError):
-    """Says that a snapshot cannot be taken or restored; nothing has been touched."""
+    """Raised when a snapshot cannot be taken or restored; nothing has been changed."""
 
 
+@final
 class CheckpointError(EsperError, ValueError):
-    """Says that a file of weights cannot be used."""
+    """Raised when a checkpoint or model file is missing, damaged, or does not fit the model."""
 
 
+@final
 class SlotError(EsperError, ValueError):
-    """Says that a slot cannot do what it was asked; it is as it was."""
+    """Raised when a slot cannot carry out a call; the slot has not changed."""
 
 
+@final
 class MissingExtraError(EsperError, ImportError):
-    """Says which optional dependency is missing and how to install it."""
+    """Raised when an optional dependency is not installed; the message gives the command that installs it."""
 
     def __init__(self, extra: str, *, package: str) -> None:
+        """Say that `package` is missing and that the extra `extra` of the distribution `esper-grow` installs it."""
         super().__init__(
-            f"{package} must be installed for this, got none; try: pip install 'esper[{extra}]'"
+            f"{package} must be installed for this, but it is missing; run: pip install 'esper-grow[{extra}]'"
         )

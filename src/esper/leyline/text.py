@@ -1,18 +1,37 @@
-"""Text from outside, made fit for a terminal."""
+"""Short texts for messages: safe to print on a terminal, cut to a length, with correct plurals."""
+
+from collections.abc import Sequence
 
 _MAX_LENGTH = 200
 
 
-def printable(text: str, max_length: int = _MAX_LENGTH) -> str:
-    r"""Return one short line that no terminal acts upon.
+def shorten(text: str, max_length: int) -> str:
+    """Return `text`, cut to `max_length` characters (at least 3) with `...` at the end if it is longer."""
+    return text if len(text) <= max_length else text[: max_length - 3] + "..."
 
-    Names and reasons come from logs that anybody may have written: line ends, escape sequences and marks that turn
-    the direction of writing are shown as `\x1b` and the like.
+
+def printable(text: str, max_length: int = _MAX_LENGTH) -> str:
+    r"""Return `text` on one line, shortened, without characters that a terminal would act on.
+
+    Names and reasons are read from logs that anybody may have written. Line ends, escape sequences and characters that
+    change the writing direction are shown as `\n`, `\x1b` and the like.
     """
-    shortened = text if len(text) <= max_length else text[: max_length - 3] + "..."
+    shortened = shorten(text, max_length)
     if shortened.isprintable():
         return shortened
     return "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
         for character in shortened
     )
+
+
+def pluralize(number: int, noun: str) -> str:
+    """Return a number with its noun: `1 panic`, `2 panics`, `1,234 events`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def join_names(names: Sequence[str], *, max_names: int) -> str:
+    """Return the first `max_names` names and how many are left out: `a, b, c and 4 more`."""
+    num_more = len(names) - max_names
+    joined = ", ".join(names[:max_names])
+    return f"{joined} and {num_more} more" if num_more > 0 else joined

@@ -1,1 +1,1 @@
-"""Nissa: carries telemetry from whoever tells to whoever listens."""
+"""Nissa: carries telemetry from the code that emits it to sinks and the run log, and reads run logs."""

@@ -1,7 +1,7 @@
-"""The hub: numbers every event and passes it to the sinks, the log first.
+"""The hub: numbers every event of a process and delivers it to the sinks.
 
-Training must never wait for a reader or suffer from one. The run log is written in the thread that emits, because
-what `write(2)` has taken survives the process; every other sink has a thread and a queue of its own.
+Training must neither wait for a reader nor fail because of one. The run log is written in the emitting thread, because
+bytes that `write(2)` has taken outlive the process. Every other sink has a queue and a thread of its own.
 """
 
 from __future__ import annotations
@@ -12,48 +12,66 @@ import threading
 import time
 from collections import deque
 from dataclasses import dataclass
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, final
 from weakref import WeakSet
 
 from esper._generated.channel import Context, Payload
 from esper._generated.envelope import Envelope, make_envelope
 from esper.leyline.channel import TelemetryChannel
-from esper.nissa.guard import Guard
-from esper.nissa.notice import say
-from esper.nissa.outlet import DirectOutlet, Outlet, QueuedOutlet, SinkStats
-from esper.nissa.sink import Immediate, Sink
+from esper.nissa.delivery import Delivery, DirectDelivery, GuardedSink, QueuedDelivery, SinkStats
+from esper.nissa.sink import Sink, SynchronousSink
+from esper.nissa.stderr import warn
 
 _SinkT = TypeVar("_SinkT", bound=Sink)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HubConfig:
-    """How much a hub bears before it lets a sink go."""
+    """Limits on what a slow or failing sink may cost."""
 
     queue_size: int = 4096
-    """Events that may wait for a sink; a vectorised step emits some hundred at once."""
+    """Events that may wait in a sink's queue; further ones are dropped for that sink. One step of a vectorised
+    environment emits some hundred at once."""
     max_failures: int = 10
-    """Failures in a row that close a sink; the run log and the memory sink are never closed for theirs."""
+    """Exceptions in a row after which a sink is closed. Synchronous sinks, such as the run log, are never closed for
+    theirs."""
     close_timeout_s: float = 5.0
-    """Seconds that all sinks together get to finish when the hub closes."""
+    """Seconds that all sinks together have to process their queues when the hub closes, and one sink when it is
+    detached."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HubStats:
-    """What a hub has carried."""
+    """Counts of a hub's events."""
 
     num_sent: int
-    """Events numbered and passed to the sinks."""
+    """Events that were numbered and passed to the sinks."""
     num_lost: int
-    """Events that came after the hub was closed."""
+    """Events that were emitted after the hub was closed."""
     sinks: tuple[SinkStats, ...]
+    """Counts of each attached sink; synchronous sinks first."""
 
 
+@final
 class Hub:
-    """Carries the events of one process to its sinks; leave its `with` block, or call `close`, at the end of the run.
+    """Numbers the events of one process and delivers them to its sinks.
 
-    Events are numbered without gaps. `listening` of every channel is kept current: with no sink attached, emitting
-    costs next to nothing. Emitting is safe from any thread and from signal handlers.
+        with Hub("my-run") as hub:
+            hub.attach(RunLog(Path("runs/my-run")))
+            channel = hub.channel(env_id=0)
+
+    Leave the `with` block, or call `close`, at the end of the run. Event numbers have no gaps. Emitting is safe from
+    any thread and from signal handlers. While no sink is attached, `listening` is False on every channel, and emission
+    helpers return at once.
+
+    Emitting blocks while synchronous sinks (`RunLog`, `MemorySink`) process the event, which takes microseconds. Other
+    sinks get it from a queue; an event that finds a queue full is dropped for that sink and counted in `stats`. A sink
+    that raises never affects training or other sinks.
+
+    Attributes:
+        run_id: id of the run, written with every event.
+        rank: rank of this process, written with every event.
+        boot: random id of this hub; it differs from those of earlier processes of the same run.
     """
 
     def __init__(
@@ -64,7 +82,7 @@ class Hub:
         first_seq: int = 0,
         config: HubConfig | None = None,
     ) -> None:
-        """Prepare to carry the events of `run_id` from process `rank`, numbered from `first_seq`.
+        """Make a hub for the events of `run_id` in process `rank`, numbered from `first_seq`.
 
         Raises:
             ValueError: an argument breaks the contract.
@@ -79,7 +97,7 @@ class Hub:
         self._is_closed = False
         self._is_delivering = False
         self._backlog: deque[tuple[Context, Payload]] = deque()
-        self._outlets: tuple[Outlet, ...] = ()
+        self._deliveries: tuple[Delivery, ...] = ()
         self._channels: WeakSet[TelemetryChannel] = WeakSet()
         # Reentrant, because a signal handler may emit while its own thread is delivering.
         self._lock = threading.RLock()
@@ -95,27 +113,32 @@ class Hub:
 
     @property
     def next_seq(self) -> int:
-        """Number of the next event; a resumed run's hub takes it as `first_seq`."""
+        """Number of the next event; pass it as `first_seq` to the hub of the process that resumes the run."""
         return self._next_seq
 
     @property
     def stats(self) -> HubStats:
-        """What the hub has carried so far."""
+        """Counts of the events so far."""
         return HubStats(
             num_sent=self._next_seq - self._first_seq,
             num_lost=self._num_lost,
-            sinks=tuple(outlet.stats for outlet in self._outlets),
+            sinks=tuple(delivery.stats for delivery in self._deliveries),
         )
 
     def channel(self, *, strict: bool = False, **context: Any) -> TelemetryChannel:
-        """Return a channel into this hub, with `context` bound: `hub.channel(env_id=0)`.
+        """Return a channel to this hub with `context` bound, such as `hub.channel(env_id=0)`.
 
-        A strict channel raises what fails its check where it is emitted, as tests want it.
+        A strict channel raises at the place of emission if an event breaks the contract; tests use it. Other channels
+        count such events and emit TELEMETRY_REJECTED.
+
+        Raises:
+            ContractError: a value of `context` breaks the contract.
+            TypeError: the context has no such field.
         """
         return TelemetryChannel(self, Context(rank=self.rank, **context), strict=strict)
 
     def attach(self, sink: _SinkT) -> _SinkT:
-        """Pass every later event to `sink`, which the hub closes in the end; return the sink.
+        """Deliver every event from now on to `sink` and close it with the hub; return `sink`.
 
         Raises:
             ValueError: the hub is closed, or has the sink already.
@@ -123,86 +146,95 @@ class Hub:
         with self._lock:
             if self._is_closed:
                 raise ValueError(
-                    "a sink must be attached to an open hub, got a closed one; make another"
+                    "a sink must be attached to an open hub, but this one is closed; make a new hub"
                 )
-            if any(outlet.guard.sink is sink for outlet in self._outlets):
+            if any(delivery.sink.sink is sink for delivery in self._deliveries):
                 raise ValueError(
-                    f"a sink must be attached once, got this {type(sink).__name__} again; make another"
+                    f"a sink must be attached once, got the same {type(sink).__name__} again; make another"
                 )
-            outlets = (*self._outlets, self._outlet(sink))
-            # False sorts before True: immediate sinks first, each kind in the order of attachment.
-            self._outlets = tuple(sorted(outlets, key=lambda o: isinstance(o, QueuedOutlet)))
-            self._tell_channels()
+            deliveries = (*self._deliveries, self._make_delivery(sink))
+            # False sorts before True: synchronous sinks first, each kind in the order of attachment.
+            self._deliveries = tuple(
+                sorted(deliveries, key=lambda one: isinstance(one, QueuedDelivery))
+            )
+            self._update_channels()
         return sink
 
     def detach(self, sink: Sink) -> None:
-        """Let `sink` finish what is queued for it and close it.
+        """Stop delivering to `sink`, wait until it has processed its queue, and close it.
+
+        Blocks for at most `close_timeout_s`; events that are then still queued are not processed.
 
         Raises:
-            ValueError: the hub does not have the sink.
+            ValueError: the sink is not attached.
         """
         with self._lock:
-            found = [outlet for outlet in self._outlets if outlet.guard.sink is sink]
+            found = [one for one in self._deliveries if one.sink.sink is sink]
             if not found:
                 raise ValueError(
-                    f"a sink must be attached to be detached, got this {type(sink).__name__}; attach it first"
+                    "a sink must be attached before it is detached, but this"
+                    f" {type(sink).__name__} is not; attach it first"
                 )
-            self._outlets = tuple(outlet for outlet in self._outlets if outlet not in found)
-            self._tell_channels()
+            self._deliveries = tuple(one for one in self._deliveries if one not in found)
+            self._update_channels()
         found[0].close(self._deadline())
 
     def connect(self, channel: TelemetryChannel) -> None:
-        """Keep the channel's `listening` current from now on."""
+        """Keep the channel's `listening` up to date from now on; called by every new channel."""
         with self._lock:
             self._channels.add(channel)
-            channel.listening = bool(self._outlets)
+            channel.listening = bool(self._deliveries)
 
     def deliver(self, context: Context, payload: Payload) -> None:
-        """Number one event and pass it to the sinks."""
+        """Number one event and deliver it to the sinks; called by channels."""
         with self._lock:
             if self._is_delivering:
-                # A sink or a signal handler has emitted while this very thread delivers. The loop below comes to
-                # it, so that numbers stay in order.
+                # A sink or a signal handler emitted while this same thread is delivering. The loop below delivers
+                # the event next, so that numbers stay in order.
                 self._backlog.append((context, payload))
                 return
             self._is_delivering = True
             try:
-                self._pass_on(context, payload)
+                self._dispatch(context, payload)
                 while self._backlog:
-                    self._pass_on(*self._backlog.popleft())
+                    self._dispatch(*self._backlog.popleft())
             finally:
                 self._is_delivering = False
 
     def flush(self, timeout_s: float) -> bool:
-        """Wait until every sink has taken what was emitted so far; return whether all have."""
+        """Wait until every sink has processed the events emitted so far; return False after `timeout_s` seconds.
+
+        This does not flush files to the disk; `RunLog.sync` does.
+        """
         deadline = time.monotonic() + timeout_s
-        return all(outlet.flush(deadline) for outlet in self._outlets)
+        return all(delivery.flush(deadline) for delivery in self._deliveries)
 
     def close(self) -> None:
-        """Let the sinks finish, within `close_timeout_s`, and close them; say which of them missed events.
+        """Wait until the sinks have processed their queues, and close them; warn about sinks that missed events.
 
-        Later events are lost, which is said once. Closing again does nothing.
+        Blocks for at most `close_timeout_s` seconds. Events emitted later are lost and counted, and the first of them
+        prints a warning. Further calls do nothing.
         """
         with self._lock:
             if self._is_closed:
                 return
             self._is_closed = True
         deadline = self._deadline()
-        for outlet in self._outlets:
-            outlet.close(deadline)
+        for delivery in self._deliveries:
+            delivery.close(deadline)
         for stats in self.stats.sinks:
             if stats.num_missed:
                 num_events = stats.num_written + stats.num_missed
-                say(f"{stats.name} missed {stats.num_missed} of {num_events} events")
+                warn(f"{stats.name} missed {stats.num_missed} of {num_events} events")
 
-    def _pass_on(self, context: Context, payload: Payload) -> None:
+    def _dispatch(self, context: Context, payload: Payload) -> None:
         if self._is_closed:
-            self._lose(payload)
+            self._count_lost(payload)
             return
         envelope = self._envelope(context.epoch, payload.EVENT)
         self._next_seq += 1
-        for outlet in self._outlets:
-            outlet.write(envelope, payload)
+        for delivery in self._deliveries:
+            delivery.write(envelope, payload)
 
     def _envelope(self, epoch: int | None, event: str) -> Envelope:
         return make_envelope(
@@ -216,42 +248,42 @@ class Hub:
             event=event,
         )
 
-    def _lose(self, payload: Payload) -> None:
+    def _count_lost(self, payload: Payload) -> None:
         self._num_lost += 1
         if self._num_lost == 1:
-            say(
+            warn(
                 f"{payload.EVENT} and later events of run {self.run_id} are lost:"
-                " the hub must be open when they are emitted"
+                " they were emitted after the hub was closed"
             )
 
-    def _outlet(self, sink: Sink) -> Outlet:
-        if isinstance(sink, Immediate):
-            return DirectOutlet(Guard(sink, max_failures=None))
-        guard = Guard(sink, max_failures=self._config.max_failures)
-        return QueuedOutlet(guard, queue_size=self._config.queue_size)
+    def _make_delivery(self, sink: Sink) -> Delivery:
+        if isinstance(sink, SynchronousSink):
+            return DirectDelivery(GuardedSink(sink, max_failures=None))
+        guarded = GuardedSink(sink, max_failures=self._config.max_failures)
+        return QueuedDelivery(guarded, queue_size=self._config.queue_size)
 
-    def _tell_channels(self) -> None:
+    def _update_channels(self) -> None:
         for channel in self._channels:
-            channel.listening = bool(self._outlets)
+            channel.listening = bool(self._deliveries)
 
     def _deadline(self) -> float:
         return time.monotonic() + self._config.close_timeout_s
 
-    def _forget_parent(self) -> None:
-        """Close this copy of a hub in a forked child: its log belongs to the parent, its threads do not exist."""
+    def _close_in_child(self) -> None:
+        """Close this copy of the hub in a forked child: the log belongs to the parent, and threads are not copied."""
         self._lock = threading.RLock()
         self._is_delivering = False
         self._is_closed = True
-        self._outlets = ()
+        self._deliveries = ()
 
 
 _HUBS: WeakSet[Hub] = WeakSet()
-"""The hubs of this process, for the sake of forked children."""
+"""The hubs of this process, which a forked child has to close."""
 
 
-def _forget_parents() -> None:
+def _close_all_in_child() -> None:
     for hub in _HUBS:
-        hub._forget_parent()
+        hub._close_in_child()
 
 
-os.register_at_fork(after_in_child=_forget_parents)
+os.register_at_fork(after_in_child=_close_all_in_child)

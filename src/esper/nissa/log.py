@@ -1,8 +1,8 @@
-"""The run log: append-only JSON lines, from which every other view of a run is made.
+"""The run log: append-only JSON lines, the source of every summary and view of a run.
 
-Each event is one `write(2)` of one whole line in the thread that emits, so that what was emitted outlives a killed
-process. A disk that is full or fails must not end a training run: lines then wait in memory, in order, and every
-later write tries again.
+Each event is one `write(2)` of one whole line in the emitting thread, so an event whose helper has returned survives a
+killed process. A full or failing disk must not end a training run: lines then wait in memory, in order, and every later
+write tries again.
 """
 
 from __future__ import annotations
@@ -14,111 +14,121 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+from typing import final
 
 from esper._generated.channel import Payload
 from esper._generated.codec import encode_line
 from esper._generated.envelope import Envelope
 from esper.leyline.errors import LogError
-from esper.nissa.appender import Appender
-from esper.nissa.notice import say
-from esper.nissa.segments import LOG_FOLDER, MAX_LINE_BYTES
-from esper.nissa.sink import Immediate
+from esper.leyline.text import pluralize
+from esper.nissa.segments import LOG_FOLDER, MAX_LINE_BYTES, Segment, next_segment
+from esper.nissa.sink import SynchronousSink
+from esper.nissa.stderr import warn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunLogConfig:
-    """How a run log uses disk and memory."""
+    """Limits on a run log's use of disk and memory."""
 
     segment_bytes: int = 256 * 2**20
-    """Size from which a file is followed by the next; more than half a million lifecycle events."""
+    """Size in bytes at which a file is closed and the next one started; more than half a million lifecycle events."""
     max_waiting_bytes: int = 64 * 2**20
-    """Bytes of lines that may wait in memory for the disk; events beyond are lost and counted."""
+    """Bytes of lines that may wait in memory while the disk is full; further events are lost and counted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogPosition:
-    """A place between two events of a run log, as a checkpoint keeps it."""
+    """A position between two events of a run log; checkpoints store it."""
 
     segment: str
-    """Name of the file under way."""
+    """Name of the file that is being written."""
     num_bytes: int
-    """Bytes of it up to here."""
+    """Bytes of that file before the position."""
     next_seq: int
-    """Number of the event after this place; a resumed run's hub starts with it."""
+    """Number of the event after the position; the hub of the resumed run starts with it."""
 
 
 class _State(Enum):
     WRITING = "the disk takes every line"
     WAITING = "lines wait in memory for the disk"
-    LOSING = "there is no room in memory either"
+    LOSING = "memory for waiting lines is used up too"
 
 
-class RunLog(Immediate):
-    """Writes the events of one hub to a run's folder.
+@final
+class RunLog(SynchronousSink):
+    """Writes the events of one hub to `<run folder>/log/`: `hub.attach(RunLog(folder))`.
+
+    Emitting blocks until the operating system has taken the line, so that events survive a killed process. They survive
+    a power failure only after `sync`; the end of a file and `close` also flush it to the disk. Nothing is dropped while
+    the disk can be written; while it cannot, up to `max_waiting_bytes` of lines wait in memory, and events beyond that
+    are lost. Problems with the disk are printed to standard error and never raised.
 
     Attributes:
         num_lost: events for which there was room neither on the disk nor in memory.
     """
 
     def __init__(self, run_folder: Path, *, config: RunLogConfig | None = None) -> None:
-        """Prepare to write under `run_folder`; the first event opens a file behind those that are there.
+        """Prepare to write under `run_folder`; the first event starts a new file after those of earlier processes.
 
         Raises:
-            LogError: the log's folder cannot be made or written.
+            LogError: the log's folder cannot be created or written.
         """
         self.num_lost = 0
-        self._folder = _writable(Path(run_folder) / LOG_FOLDER)
+        self._folder = _make_folder(Path(run_folder) / LOG_FOLDER)
         self._config = config or RunLogConfig()
-        self._appender = Appender(self._folder, segment_bytes=self._config.segment_bytes)
+        self._writer = _SegmentWriter(self._folder, segment_bytes=self._config.segment_bytes)
         self._next_seq = 0
         self._waiting: deque[bytes] = deque()
         self._num_waiting_bytes = 0
         self._state = _State.WRITING
         self._is_closed = False
-        # The hub brings one event at a time, but `sync` and `close` may come from other threads.
+        # The hub calls `write` from one thread at a time, but `sync` and `close` may be called from other threads.
         self._lock = threading.RLock()
 
     @property
     def num_waiting(self) -> int:
-        """Events that wait in memory for the disk."""
+        """Events that wait in memory because the disk has not taken them."""
         return len(self._waiting)
 
     @property
     def position(self) -> LogPosition | None:
-        """The place behind the last event; None while no file could be opened."""
+        """The position after the last event; None until a file has been opened."""
         with self._lock:
-            segment = self._appender.segment
+            segment = self._writer.segment
             if segment is None:
                 return None
             return LogPosition(
-                segment=segment.name, num_bytes=self._appender.num_bytes, next_seq=self._next_seq
+                segment=segment.name, num_bytes=self._writer.num_bytes, next_seq=self._next_seq
             )
 
     def write(self, envelope: Envelope, payload: Payload) -> None:
-        """Append one event; trouble with the disk is said on standard error, not raised.
+        """Append one event, or keep it in memory while the disk does not take it.
 
         Raises:
-            ValueError: the event cannot be a line of this log.
+            ValueError: the log is closed, belongs to another hub, or the line is longer than `MAX_LINE_BYTES`.
         """
         line = encode_line(envelope, payload)
         if len(line) > MAX_LINE_BYTES:
             raise ValueError(f"a log line must be at most {MAX_LINE_BYTES} bytes, got {len(line)}")
         with self._lock:
-            if self._is_closed or self._appender.boot != envelope.boot:
+            if self._is_closed or self._writer.boot != envelope.boot:
                 self._begin(envelope)
             self._next_seq = envelope.seq + 1
             self._waiting.append(line)
             self._num_waiting_bytes += len(line)
             if not self._try(self._write_waiting):
-                self._bound_waiting()
+                self._limit_waiting()
 
     def sync(self) -> bool:
-        """Bring all events so far to the disk itself, past its caches; return whether that succeeded."""
+        """Write all waiting events and flush the file to the disk (`fsync`); return whether that succeeded.
+
+        Blocks for as long as the disk needs, often some milliseconds.
+        """
         with self._lock:
             return self._try(self._write_and_sync)
 
     def close(self) -> None:
-        """Write what still waits and close the file; say what is lost because the disk does not take it."""
+        """Write the waiting events, flush and close the file; warn if events are lost because the disk refused them."""
         with self._lock:
             if self._is_closed:
                 return
@@ -126,28 +136,28 @@ class RunLog(Immediate):
             self._try(self._write_and_close)
             if self._waiting:
                 self.num_lost += len(self._waiting)
-                say(
-                    f"the run log in {self._folder} ends without the {self.num_lost} events it has lost"
+                warn(
+                    f"the run log in {self._folder} is closed; {pluralize(self.num_lost, 'event')} lost"
                 )
 
     def _begin(self, envelope: Envelope) -> None:
-        """Take the writer of the first event for the log's own, and refuse any other."""
+        """Make the hub of the first event the only one that this log accepts."""
         if self._is_closed:
             raise ValueError(
-                "events must be written to an open log, got a closed one; make another"
+                "events must be written to an open log, but this one is closed; make a new log"
             )
-        if self._appender.boot is not None:
+        if self._writer.boot is not None:
             raise ValueError(
-                f"a log must have one hub, got events of {self._appender.boot} and of"
+                f"a log must have one hub, got events of {self._writer.boot} and of"
                 f" {envelope.boot}; make a log for each"
             )
-        self._appender.begin(rank=envelope.rank, boot=envelope.boot)
+        self._writer.begin(rank=envelope.rank, boot=envelope.boot)
 
     def _write_waiting(self) -> None:
         waiting = self._waiting
         while waiting:
             line = waiting[0]
-            num_written = self._appender.append(line)
+            num_written = self._writer.append(line)
             self._num_waiting_bytes -= num_written
             if num_written == len(line):
                 waiting.popleft()
@@ -156,16 +166,16 @@ class RunLog(Immediate):
 
     def _write_and_sync(self) -> None:
         self._write_waiting()
-        self._appender.sync()
+        self._writer.sync()
 
     def _write_and_close(self) -> None:
         try:
             self._write_waiting()
         finally:
-            self._appender.close()
+            self._writer.close()
 
     def _try(self, action: Callable[[], None]) -> bool:
-        """Return whether the disk let `action` happen."""
+        """Return whether `action` succeeded; False means that the disk refused."""
         try:
             action()
         except OSError as error:
@@ -173,28 +183,94 @@ class RunLog(Immediate):
                 self._enter(_State.WAITING, f"cannot be written ({error}); events wait in memory")
             return False
         if self._state is not _State.WRITING:
-            self._enter(_State.WRITING, f"is written again; {self.num_lost} events are lost")
+            self._enter(
+                _State.WRITING, f"is written again; {pluralize(self.num_lost, 'event')} lost"
+            )
         return True
 
-    def _bound_waiting(self) -> None:
-        """Lose the newest event when more wait than may; never the oldest, which may be half written."""
+    def _limit_waiting(self) -> None:
+        """Drop the newest event if too many bytes wait; never the oldest, which may be half written."""
         if self._num_waiting_bytes <= self._config.max_waiting_bytes or len(self._waiting) == 1:
             return
         self._num_waiting_bytes -= len(self._waiting.pop())
         self.num_lost += 1
         if self._state is _State.WAITING:
-            self._enter(_State.LOSING, "has no memory left to wait in; events are lost from now on")
+            self._enter(
+                _State.LOSING, "has no memory left for waiting events; further events are lost"
+            )
 
     def _enter(self, state: _State, message: str) -> None:
         self._state = state
-        say(f"the run log in {self._folder} {message}")
+        warn(f"the run log in {self._folder} {message}")
 
 
-def _writable(folder: Path) -> Path:
-    """Make `folder` and return it.
+@final
+class _SegmentWriter:
+    """Writes the segments of one process, one after another.
+
+    Errors of the disk are raised as OSError; the next call tries again.
+
+    Attributes:
+        boot: id of the process, part of every segment's name; None before `begin`.
+        segment: the file that is being written; None before the first byte.
+        num_bytes: bytes written to it.
+    """
+
+    def __init__(self, folder: Path, *, segment_bytes: int) -> None:
+        """Write to new files in `folder`; start the next file when one has reached `segment_bytes`."""
+        self.boot: str | None = None
+        self.segment: Segment | None = None
+        self.num_bytes = 0
+        self._rank = 0
+        self._folder = folder
+        self._segment_bytes = segment_bytes
+        self._descriptor = -1
+
+    def begin(self, *, rank: int, boot: str) -> None:
+        """Set rank and boot id of the writing process, which name its segments."""
+        self._rank = rank
+        self.boot = boot
+
+    def append(self, line: bytes) -> int:
+        """Write a line, or the rest of one, with one system call; return how many bytes were written."""
+        if self._descriptor < 0:
+            self._open_next()
+        num_written = os.write(self._descriptor, line)
+        self.num_bytes += num_written
+        if self.num_bytes >= self._segment_bytes and num_written == len(line):
+            self.close()
+        return num_written
+
+    def sync(self) -> None:
+        """Flush the file to the disk."""
+        if self._descriptor >= 0:
+            os.fsync(self._descriptor)
+
+    def close(self) -> None:
+        """Flush the file to the disk and close it; the next line opens another."""
+        if self._descriptor < 0:
+            return
+        descriptor, self._descriptor = self._descriptor, -1
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def _open_next(self) -> None:
+        assert self.boot is not None
+        segment = next_segment(self._folder, rank=self._rank, boot=self.boot)
+        # O_EXCL: a file that exists already belongs to another writer.
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
+        self._descriptor = os.open(segment.path, flags, 0o666)
+        self.segment = segment
+        self.num_bytes = 0
+
+
+def _make_folder(folder: Path) -> Path:
+    """Create `folder` if it does not exist and return it.
 
     Raises:
-        LogError: it cannot be made or written.
+        LogError: it cannot be created or written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)

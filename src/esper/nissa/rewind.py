@@ -1,7 +1,7 @@
-"""Takes a run log back to the place that a checkpoint holds; what it told since is kept aside.
+"""Truncates a run log at the position of a checkpoint and keeps the events after it aside.
 
-A resumed run trains the epochs after its checkpoint anew and tells of them anew. What a dead process told of them has
-to leave the log, or every reader would count it twice; it moves to `log/superseded/`, where nothing reads it.
+A resumed run trains the epochs after its checkpoint again and emits their events again. The events of the process that
+died must leave the log, or every reader would count them twice. They move to `log/superseded/`, which no reader reads.
 """
 
 from __future__ import annotations
@@ -11,63 +11,55 @@ from pathlib import Path
 from esper.leyline.atomic import write_atomically
 from esper.leyline.errors import LogError
 from esper.nissa.log import LogPosition
-from esper.nissa.segments import LOG_FOLDER, Segment
+from esper.nissa.segments import LOG_FOLDER, Segment, find_segments
 
 SUPERSEDED_FOLDER = "superseded"
 
 
 def rewind(run_folder: Path, position: LogPosition | None, *, rank: int = 0) -> int:
-    """Take the log of `rank` back to `position`, or to its beginning when None; return how many events that takes away.
+    """Truncate the log of `rank` at `position`, at its beginning if None; return how many events were moved away.
 
-    A process that dies in the middle leaves the log as it was or rewound in part; rewinding again finishes it.
+    If the process dies in the middle, the log is unchanged or partly truncated; calling this again completes it.
 
     Raises:
+        RunNotFoundError: `run_folder` does not hold a run log.
         LogError: the log does not reach to `position`.
-        OSError: the disk refused.
+        OSError: a file could not be read, written or moved.
     """
-    log_folder = run_folder / LOG_FOLDER
-    segments = _segments(log_folder, rank)
+    segments = [one for one in find_segments(run_folder)[0] if one.rank == rank]
     if position is None:
-        return sum(_set_aside(segment) for segment in reversed(segments))
+        return sum(_move_away(segment) for segment in reversed(segments))
     held = [segment for segment in segments if segment.name == position.segment]
     if not held or held[0].path.stat().st_size < position.num_bytes:
         raise LogError(
-            f"the log in {log_folder} must reach to byte {position.num_bytes} of {position.segment}, as the"
-            " checkpoint says, got a shorter one; put the missing file back"
+            f"the log in {run_folder / LOG_FOLDER} must reach to byte {position.num_bytes} of"
+            f" {position.segment}, as the checkpoint says, but it is shorter; put the missing file back"
         )
     later = [segment for segment in segments if segment.number > held[0].number]
-    num_events = sum(_set_aside(segment) for segment in reversed(later))
-    return num_events + _cut(held[0], position.num_bytes)
+    num_events = sum(_move_away(segment) for segment in reversed(later))
+    return num_events + _truncate(held[0], position.num_bytes)
 
 
-def _segments(log_folder: Path, rank: int) -> list[Segment]:
-    found = (Segment.parse(path) for path in log_folder.glob("*.jsonl"))
-    return sorted(
-        (segment for segment in found if segment is not None and segment.rank == rank),
-        key=lambda segment: segment.number,
-    )
-
-
-def _set_aside(segment: Segment) -> int:
-    """Move a whole file away; return how many events it holds."""
+def _move_away(segment: Segment) -> int:
+    """Move a whole file to the superseded ones; return how many events it holds."""
     num_events = segment.path.read_bytes().count(b"\n")
-    segment.path.replace(_free_name(segment))
+    segment.path.replace(_unused_path(segment))
     return num_events
 
 
-def _cut(segment: Segment, num_bytes: int) -> int:
-    """Keep the first `num_bytes` of a file and set the rest aside; return how many events that is."""
+def _truncate(segment: Segment, num_bytes: int) -> int:
+    """Keep the first `num_bytes` of a file and copy the rest to the superseded ones; return how many events that is."""
     content = segment.path.read_bytes()
     kept, rest = content[:num_bytes], content[num_bytes:]
     if not rest:
         return 0
-    _free_name(segment).write_bytes(rest)
+    _unused_path(segment).write_bytes(rest)
     write_atomically(segment.path, lambda file: file.write(kept))
     return rest.count(b"\n")
 
 
-def _free_name(segment: Segment) -> Path:
-    """Return a path among what is superseded that no earlier resumption has used."""
+def _unused_path(segment: Segment) -> Path:
+    """Return a path in the folder of superseded files that no earlier resumption has used."""
     folder = segment.folder / SUPERSEDED_FOLDER
     folder.mkdir(exist_ok=True)
     number = 0

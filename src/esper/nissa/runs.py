@@ -1,4 +1,7 @@
-"""Where runs live: one folder each under a root, `<date>-<time>-<task>-s<seed>-<four hex digits>` in UTC."""
+"""The folders of runs under a root: creating, listing and finding them.
+
+A run's id is the name of its folder: `<date>-<time>-<task>-s<seed>-<four hex digits>`, the time in UTC.
+"""
 
 import difflib
 import re
@@ -7,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from esper.leyline.errors import RunNotFoundError
-from esper.leyline.text import printable
+from esper.leyline.text import join_names, printable
 from esper.nissa.segments import LOG_FOLDER
 
 LATEST = "latest"
@@ -16,10 +19,10 @@ _MAX_LISTED = 5
 
 
 def create_run(root: Path, *, task: str, seed: int) -> Path:
-    """Make a new folder for a run under `root`; its name is the run's id, sorts by time and is nobody else's.
+    """Create a folder for a new run under `root` and return it; its name, the run's id, sorts by time and is unique.
 
     Raises:
-        OSError: the folder cannot be made.
+        OSError: the folder cannot be created.
     """
     start = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     name = re.sub(r"[^a-z0-9]+", "-", task.lower()).strip("-") or "run"
@@ -34,7 +37,9 @@ def create_run(root: Path, *, task: str, seed: int) -> Path:
 
 
 def list_runs(root: Path) -> list[Path]:
-    """Return the folders of the runs under `root`, newest first; folders that were renamed come last.
+    """Return the folders of the runs under `root`, newest first; names that do not start with a time come last.
+
+    A root that does not exist holds no runs.
 
     Raises:
         RunNotFoundError: `root` cannot be read.
@@ -50,10 +55,10 @@ def list_runs(root: Path) -> list[Path]:
 
 
 def resolve(run: str, root: Path) -> Path:
-    """Return the folder of the run that `run` names: its id, the start of its id, `latest`, or a path.
+    """Return the folder of a run, given as its id, the start of its id, `latest`, or the path of its folder.
 
     Raises:
-        RunNotFoundError: there is none, or more than one.
+        RunNotFoundError: no run matches, or several do, or `root` cannot be read.
     """
     folders = list_runs(root)
     if run == LATEST and folders:
@@ -63,13 +68,13 @@ def resolve(run: str, root: Path) -> Path:
     if len(named) == 1:
         return named[0]
     if len(named) > 1:
-        names = _listed([folder.name for folder in named])
+        names = _join([folder.name for folder in named])
         raise RunNotFoundError(
-            f'a run must be named without doubt, got "{printable(run)}" for {names}; give more of the id'
+            f'ambiguous run id "{printable(run)}": it matches {names}; give more of the id'
         )
     if run and _is_run(Path(run)):
         return Path(run)
-    raise RunNotFoundError(_what_there_is(run, root, folders))
+    raise RunNotFoundError(_not_found(run, root, folders))
 
 
 def _is_run(folder: Path) -> bool:
@@ -77,8 +82,8 @@ def _is_run(folder: Path) -> bool:
     return (folder / LOG_FOLDER).is_dir()
 
 
-def _what_there_is(run: str, root: Path, folders: list[Path]) -> str:
-    """Return a message about a run that is not there, with the names that resemble it or else the newest."""
+def _not_found(run: str, root: Path, folders: list[Path]) -> str:
+    """Return the message for an unknown run; it lists runs with a similar name, or else the newest."""
     shown_run = printable(run)
     if not folders:
         return (
@@ -87,16 +92,14 @@ def _what_there_is(run: str, root: Path, folders: list[Path]) -> str:
         )
     names = [folder.name for folder in folders]
     close = difflib.get_close_matches(run, [LATEST, *names], n=_MAX_LISTED)
-    return f'no run "{shown_run}" in {root}; there are: {_listed(close or names)}'
+    return f'no run "{shown_run}" in {root}; there are: {_join(close or names)}'
 
 
-def _listed(names: list[str]) -> str:
-    more = len(names) - _MAX_LISTED
-    listed = ", ".join(printable(name) for name in names[:_MAX_LISTED])
-    return f"{listed} and {more} more" if more > 0 else listed
+def _join(names: list[str]) -> str:
+    return join_names([printable(name) for name in names], max_names=_MAX_LISTED)
 
 
 def _age_key(folder: Path) -> tuple[str, int]:
-    """Return what sorts by age: the id's time, and within its second the folder's own."""
+    """Return a sort key: the time in the id, and within the same second the folder's modification time."""
     start = _START.match(folder.name)
     return (start.group() if start else "", folder.stat().st_mtime_ns)

@@ -1,5 +1,6 @@
-"""What a sink is, and how the hub may treat it."""
+"""The interface of sinks, the objects that receive a hub's events."""
 
+from abc import ABC, abstractmethod
 from typing import Protocol
 
 from esper._generated.channel import Payload
@@ -7,21 +8,31 @@ from esper._generated.envelope import Envelope
 
 
 class Sink(Protocol):
-    """Receives every event of a hub.
+    """Receives every event of the hub that it is attached to.
 
-    A sink may be slow and may fail: the hub calls it in a thread of its own, behind a bounded queue, and what it
-    raises stays with the hub.
+    A sink may be slow and may raise. The hub calls it in a thread of its own, through a bounded queue; it catches and
+    counts exceptions, and closes the sink after `HubConfig.max_failures` of them in a row. An event that finds the
+    queue full is dropped for this sink only.
     """
 
     def write(self, envelope: Envelope, payload: Payload) -> None:
-        """Take one event; called in order, by one thread at a time."""
+        """Process one event. Events arrive in the order of `envelope.seq`, from one thread at a time."""
 
     def close(self) -> None:
-        """Release what the sink holds; called once, after the last event."""
+        """Release the sink's resources; called once, after the last event."""
 
 
-class Immediate:
-    """Marks a sink that neither waits nor fails, so that the hub may call it in the thread that emits.
+class SynchronousSink(ABC):
+    """Base class of sinks that the hub calls in the emitting thread, before the emission helper returns.
 
-    Such a sink has an event before the emitting helper returns, and never misses one.
+    Such a sink misses no event, and training waits while `write` runs: only inherit from it if `write` takes
+    microseconds. Exceptions are caught and counted too, but never close the sink.
     """
+
+    @abstractmethod
+    def write(self, envelope: Envelope, payload: Payload) -> None:
+        """Process one event. Events arrive in the order of `envelope.seq`, from one thread at a time."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release the sink's resources; called once, after the last event."""

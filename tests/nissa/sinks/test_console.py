@@ -1,4 +1,4 @@
-"""What the console shows, and what it keeps from the terminal."""
+"""The console sink prints one safe line for each event."""
 
 import io
 from dataclasses import replace
@@ -8,48 +8,48 @@ from rich.console import Console
 
 from esper._generated.registry import EVENTS
 from esper.nissa.hub import Hub
-from esper.nissa.sinks.console import _TELLERS, ConsoleSink
-from tests.nissa.teller import (
+from esper.nissa.sinks.console import _DESCRIPTIONS, ConsoleSink
+from tests.nissa.sample_events import (
     Seed,
+    emit_fossil,
+    emit_rollback,
     emit_seed_germinated,
     emit_seed_pruned,
-    tell_fossil,
-    tell_rollback,
-    tell_snapshot,
-    tell_whole_run,
+    emit_snapshot,
+    emit_whole_run,
 )
 
 
-def shown(tell, **console):
-    """Return the lines that a console shows of what is told."""
+def shown(emit, **console):
+    """Return the lines that the console sink prints for the events that `emit` emits."""
     file = io.StringIO()
     with Hub("run") as hub:
         hub.attach(ConsoleSink(Console(file=file, width=60, **console)))
-        tell(hub.channel(env_id=0, epoch=12))
+        emit(hub.channel(env_id=0, epoch=12))
     return file.getvalue().splitlines()
 
 
-def test_a_fossil_is_told_in_two_lines():
-    assert shown(tell_fossil) == [
+def test_fossilising_prints_two_lines():
+    assert shown(emit_fossil) == [
         "epoch 12   r0c0       HOLDING -> FOSSILIZED, alpha 0.50, +0.50 pp",
         "epoch 12   r0c0       fossilised conv_small, 148 parameters, +1.50 pp",
     ]
 
 
-def test_a_rollback_says_why_and_where_to():
-    assert shown(tell_rollback) == [
+def test_a_rollback_is_printed_with_its_cause_and_target():
+    assert shown(emit_rollback) == [
         "epoch 12   governor   panic 1 in a row, NAN: loss nan, threshold 4.6",
         "epoch 12   governor   rolled back to snapshot 4 of step 5, NAN, pruned r0c1",
     ]
 
 
-def test_a_snapshot_is_told():
-    assert shown(tell_snapshot) == [
+def test_a_snapshot_is_printed():
+    assert shown(emit_snapshot) == [
         "epoch 12   governor   snapshot 0 of step 0: 12 tensors, 4,000 bytes"
     ]
 
 
-def test_what_was_rejected_is_told():
+def test_a_rejected_event_is_printed():
     (line,) = shown(lambda channel: emit_seed_germinated(channel, Seed(alpha=7.0)))
 
     assert line == (
@@ -57,17 +57,17 @@ def test_what_was_rejected_is_told():
     )
 
 
-def test_progress_is_left_to_others():
-    assert not any("accuracy" in line for line in shown(tell_whole_run))
+def test_epochs_are_not_printed():
+    assert not any("accuracy" in line for line in shown(emit_whole_run))
 
 
 @pytest.mark.parametrize("is_terminal", [True, False])
-def test_names_are_no_commands_for_the_terminal(is_terminal):
-    def tell(channel):
+def test_escape_sequences_in_names_are_not_printed(is_terminal):
+    def emit(channel):
         seed = replace(Seed(), slot_id="[red]r[/red]", blueprint_id="\x1b]0;x\x07\nb\u202e")
         emit_seed_pruned(channel, seed, reason="[bold]", initiator="me", auto_pruned=False)
 
-    (line,) = shown(tell, force_terminal=is_terminal, color_system=None)
+    (line,) = shown(emit, force_terminal=is_terminal, color_system=None)
 
     assert line == (r"epoch 12   [red]r[/red] pruned \x1b]0;x\x07\nb\u202e ([bold], by me)")
 
@@ -75,5 +75,5 @@ def test_names_are_no_commands_for_the_terminal(is_terminal):
 @pytest.mark.parametrize(
     "event", [name for name in EVENTS if name.startswith(("SEED_", "GOVERNOR_", "TELEMETRY_"))]
 )
-def test_every_event_about_seeds_and_governor_has_its_line(event):
-    assert EVENTS[event] in _TELLERS
+def test_every_event_about_seeds_governor_and_rejections_has_a_line(event):
+    assert EVENTS[event] in _DESCRIPTIONS

@@ -1,4 +1,4 @@
-"""Progress: a bar where there is a terminal, lines where there is none."""
+"""Progress is a bar on a terminal, and plain lines elsewhere."""
 
 import io
 import re
@@ -50,7 +50,7 @@ def shown(*, is_terminal: bool, titles: tuple[str, ...] = ("growing",), epochs: 
     return file.getvalue()
 
 
-def test_tells_an_epoch_in_a_plain_line():
+def test_prints_one_plain_line_for_each_epoch():
     first, second = shown(is_terminal=False).splitlines()
 
     assert first == (
@@ -71,5 +71,5 @@ def test_draws_a_bar_on_a_terminal():
 def test_two_bars_on_one_console_follow_each_other(epochs):
     text = shown(is_terminal=True, titles=("growing", "host alone"), epochs=epochs)
 
-    behind = text.rpartition("growing")[2]
-    assert "host alone" in behind
+    rest = text.rpartition("growing")[2]
+    assert "host alone" in rest

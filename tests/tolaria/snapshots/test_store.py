@@ -161,7 +161,7 @@ def test_names_a_few_tensors_and_counts_the_rest():
     for parameter in model.parameters():
         parameter.data.fill_(torch.inf)
 
-    with pytest.raises(NotFiniteError, match=r"1 infinite in 1.weight and more in 3 others"):
+    with pytest.raises(NotFiniteError, match=r"1 infinite in 1.weight and 3 more"):
         take(store_for(model))
 
 

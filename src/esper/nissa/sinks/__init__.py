@@ -1,1 +1,1 @@
-"""Sinks: where a hub's events can go besides the run log."""
+"""Sinks: the places besides the run log that a hub can deliver events to."""

@@ -1,9 +1,9 @@
-"""Tells on a terminal what happens to seeds and what the governor does, one line an event."""
+"""Prints what happens to seeds and what the governor does, one line for each event."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, final
 
 from rich.console import Console
 from rich.text import Text
@@ -30,112 +30,123 @@ from esper._generated.lifecycle import (
 from esper._generated.telemetry import TelemetryRejectedPayload
 from esper.leyline.text import printable
 
-_Told = tuple[str, str, str]
-"""Whom it is about, what has happened, and the style to say it in."""
+_Message = tuple[str, str, str]
+"""The slot or part of Esper that the event is about, the text, and the style of the line."""
 
 _ROUTINE = "dim"
 _PROGRESS = ""
 _SUCCESS = "green"
-_LOSS = "yellow"
+_WARNING = "yellow"
 _ALARM = "bold red"
 
 
+@final
 class ConsoleSink:
-    """Prints lifecycle and governor events, and what telemetry had to reject; of other events it says nothing.
+    """Prints a line for each event about a seed, the governor or a rejected event, and ignores the others.
 
-    It prints through a console that others may draw progress bars on, and plain text where that is no terminal.
+    The hub calls it in a thread of its own, so lines may appear a moment after the event. Where the console is not a
+    terminal, the text is plain.
     """
 
     def __init__(self, console: Console) -> None:
+        """Print to `console`; a progress bar may be drawn on the same one."""
         self._console = console
 
     def write(self, envelope: Envelope, payload: Payload) -> None:
-        """Print the event."""
-        tell = _TELLERS.get(type(payload))
-        if tell is None:
+        """Print the event if it is one of those that are shown."""
+        describe = _DESCRIPTIONS.get(type(payload))
+        if describe is None:
             return
-        subject, what, style = tell(payload)
+        subject, text, style = describe(payload)
         epoch = "" if envelope.epoch is None else f"epoch {envelope.epoch}"
-        line = f"{epoch:<10} {printable(subject):<10} {printable(what)}"
+        line = f"{epoch:<10} {printable(subject):<10} {printable(text)}"
         self._console.print(Text(line, style), highlight=False, soft_wrap=True)
 
     def close(self) -> None:
-        """Leave the console to its owner."""
+        """Do nothing; the console stays open for its other users."""
 
 
-def _germinated(seed: SeedGerminatedPayload) -> _Told:
+def _germinated(seed: SeedGerminatedPayload) -> _Message:
     return seed.slot_id, f"germinated {seed.blueprint_id}, {seed.params:,} parameters", _PROGRESS
 
 
-def _stage_changed(change: SeedStageChangedPayload) -> _Told:
+def _stage_changed(change: SeedStageChangedPayload) -> _Message:
     stages = f"{change.from_stage.name} -> {change.to_stage.name}"
     alpha = "" if change.alpha is None else f", alpha {change.alpha:.2f}"
     return change.slot_id, f"{stages}{alpha}, {change.accuracy_delta:+.2f} pp", _PROGRESS
 
 
-def _gate_evaluated(gate: SeedGateEvaluatedPayload) -> _Told:
+def _gate_evaluated(gate: SeedGateEvaluatedPayload) -> _Message:
     verdict = "passed" if gate.passed else "not passed"
     return gate.slot_id, f"gate {gate.gate.name} {verdict}: {gate.message}", _ROUTINE
 
 
-def _fossilized(seed: SeedFossilizedPayload) -> _Told:
+def _fossilized(seed: SeedFossilizedPayload) -> _Message:
     size = f"{seed.params_added:,} parameters"
-    what = f"fossilised {seed.blueprint_id}, {size}, {seed.improvement:+.2f} pp"
-    return seed.slot_id, what, _SUCCESS
+    text = f"fossilised {seed.blueprint_id}, {size}, {seed.improvement:+.2f} pp"
+    return seed.slot_id, text, _SUCCESS
 
 
-def _pruned(seed: SeedPrunedPayload) -> _Told:
-    return seed.slot_id, f"pruned {seed.blueprint_id} ({seed.reason}, by {seed.initiator})", _LOSS
+def _pruned(seed: SeedPrunedPayload) -> _Message:
+    return (
+        seed.slot_id,
+        f"pruned {seed.blueprint_id} ({seed.reason}, by {seed.initiator})",
+        _WARNING,
+    )
 
 
-def _snapshot(snapshot: GovernorSnapshotPayload) -> _Told:
+def _snapshot(snapshot: GovernorSnapshotPayload) -> _Message:
     size = f"{snapshot.num_keys} tensors, {snapshot.num_bytes:,} bytes"
     return "governor", f"snapshot {snapshot.snapshot_id} of step {snapshot.step}: {size}", _ROUTINE
 
 
-def _snapshot_failed(failure: GovernorSnapshotFailedPayload) -> _Told:
+def _snapshot_failed(failure: GovernorSnapshotFailedPayload) -> _Message:
     return "governor", f"snapshot {failure.snapshot_id} failed: {failure.message}", _ALARM
 
 
-def _panic(panic: GovernorPanicPayload) -> _Told:
+def _panic(panic: GovernorPanicPayload) -> _Message:
     threshold = "" if panic.loss_threshold is None else f", threshold {panic.loss_threshold:.4g}"
     count = f"panic {panic.consecutive_panics} in a row"
-    return "governor", f"{count}, {panic.reason.name}: loss {panic.loss:.4g}{threshold}", _LOSS
+    return "governor", f"{count}, {panic.reason.name}: loss {panic.loss:.4g}{threshold}", _WARNING
 
 
-def _step_skipped(skip: GovernorStepSkippedPayload) -> _Told:
-    return "governor", f"step {skip.step} skipped, {skip.cause.name}: loss {skip.loss:.4g}", _LOSS
+def _step_skipped(skip: GovernorStepSkippedPayload) -> _Message:
+    return (
+        "governor",
+        f"step {skip.step} skipped, {skip.cause.name}: loss {skip.loss:.4g}",
+        _WARNING,
+    )
 
 
-def _rollback(rollback: GovernorRollbackPayload) -> _Told:
+def _rollback(rollback: GovernorRollbackPayload) -> _Message:
     where = f"snapshot {rollback.snapshot_id} of step {rollback.to_step}"
     pruned = f", pruned {', '.join(rollback.pruned_slots)}" if rollback.pruned_slots else ""
     return "governor", f"rolled back to {where}, {rollback.reason.name}{pruned}", _ALARM
 
 
-def _escalated(escalation: GovernorEscalatedPayload) -> _Told:
+def _escalated(escalation: GovernorEscalatedPayload) -> _Message:
     actions = ", ".join(action.name for action in escalation.actions)
     return "governor", f"rollback {escalation.attempt} of {escalation.budget}: {actions}", _ALARM
 
 
-def _recovered(recovery: GovernorRecoveredPayload) -> _Told:
+def _recovered(recovery: GovernorRecoveredPayload) -> _Message:
     return "governor", f"recovered at step {recovery.step}", _SUCCESS
 
 
-def _stopped(stop: GovernorStoppedPayload) -> _Told:
+def _stopped(stop: GovernorStoppedPayload) -> _Message:
     return "governor", f"stopped the run: {stop.message}", _ALARM
 
 
-def _rejected(rejected: TelemetryRejectedPayload) -> _Told:
+def _rejected(rejected: TelemetryRejectedPayload) -> _Message:
     field = f".{rejected.field}" if rejected.field else ""
     return (
         "telemetry",
         f"rejected {rejected.event}{field}: {rejected.rule}, got {rejected.got}",
-        _LOSS,
+        _WARNING,
     )
 
 
-_TELLERS: dict[type[Payload], Callable[[Any], _Told]] = {
+_DESCRIPTIONS: dict[type[Payload], Callable[[Any], _Message]] = {
     SeedGerminatedPayload: _germinated,
     SeedStageChangedPayload: _stage_changed,
     SeedGateEvaluatedPayload: _gate_evaluated,

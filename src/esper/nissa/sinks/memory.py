@@ -1,36 +1,38 @@
-"""A sink that remembers, for tests and notebooks."""
+"""A sink that keeps events in memory, for tests and notebooks."""
 
-from typing import TypeVar
+from typing import TypeVar, final
 
 from esper._generated.channel import Payload
 from esper._generated.envelope import Envelope
-from esper.nissa.sink import Immediate
+from esper.nissa.sink import SynchronousSink
 
 _PayloadT = TypeVar("_PayloadT", bound=Payload)
 
 
-class MemorySink(Immediate):
-    """Keeps every event.
+@final
+class MemorySink(SynchronousSink):
+    """Keeps every event; an event is there when its emission helper returns, also after the hub is closed.
 
     Attributes:
-        records: envelope and payload of each event, in order.
+        events: envelope and payload of each event, in order.
     """
 
     def __init__(self) -> None:
-        self.records: list[tuple[Envelope, Payload]] = []
+        """Start without events."""
+        self.events: list[tuple[Envelope, Payload]] = []
 
     @property
     def payloads(self) -> list[Payload]:
-        """The payloads, in order."""
-        return [payload for _, payload in self.records]
+        """The payloads of all events, in order."""
+        return [payload for _, payload in self.events]
 
     def of(self, payload_type: type[_PayloadT]) -> list[_PayloadT]:
-        """Return the payloads of one type: `memory.of(SeedPrunedPayload)`."""
+        """Return the payloads of one type, in order: `memory.of(SeedPrunedPayload)`."""
         return [payload for payload in self.payloads if isinstance(payload, payload_type)]
 
     def write(self, envelope: Envelope, payload: Payload) -> None:
         """Keep one event."""
-        self.records.append((envelope, payload))
+        self.events.append((envelope, payload))
 
     def close(self) -> None:
-        """Keep everything readable."""
+        """Do nothing; the events stay readable."""

@@ -1,4 +1,6 @@
-"""Shows how a run gets on: a bar on a terminal, a line an epoch elsewhere."""
+"""Shows the progress of a run: a bar on a terminal, one line for each epoch elsewhere."""
+
+from typing import final
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -8,18 +10,19 @@ from esper._generated.envelope import Envelope
 from esper._generated.run import EpochCompletedPayload
 
 
+@final
 class ProgressSink:
-    """Draws every EPOCH_COMPLETED: loss, accuracy, parameters and the stage of each slot."""
+    """Shows loss, accuracy, parameters and the stage of each slot after every EPOCH_COMPLETED."""
 
     def __init__(self, console: Console, *, epochs: int, title: str) -> None:
-        """Draw on `console`; `epochs` is the number planned, `title` says what is trained."""
+        """Draw on `console`; `epochs` is the planned number of epochs, `title` is shown before the bar."""
         self._console = console
         self._epochs = epochs
         self._title = title
         self._progress: Progress | None = None
 
     def write(self, envelope: Envelope, payload: Payload) -> None:
-        """Draw the epoch; other events are none of its business."""
+        """Show an epoch that has ended; ignore other events."""
         if not isinstance(payload, EpochCompletedPayload) or envelope.epoch is None:
             return
         text = _describe(payload)
@@ -34,7 +37,7 @@ class ProgressSink:
             )
 
     def close(self) -> None:
-        """Leave the bar as it stands."""
+        """Stop drawing; the bar stays on the terminal."""
         if self._progress is not None:
             self._progress.stop()
 
@@ -52,7 +55,7 @@ class ProgressSink:
             self._progress.start()
         self._progress.update(self._bar, completed=epoch, state=text)
         if epoch >= self._epochs:
-            # Only one live display can be on a console at a time, and the host alone may come next.
+            # A console can have one live display at a time, and the run of the host alone may draw the next.
             self._progress.stop()
 
 

@@ -24,6 +24,7 @@ from esper._generated.governor import (
 from esper._generated.records import GovernorReport, SnapshotInfo, StopReport
 from esper.kasmina.graft import find_slots
 from esper.leyline.errors import SnapshotError
+from esper.leyline.text import shorten
 from esper.tolaria.detection.step_judge import StepJudge
 from esper.tolaria.detection.verdict import Verdict
 from esper.tolaria.recovery.config import GovernorConfig
@@ -193,10 +194,11 @@ class Recovery:
             window=escalation.window,
             tried=escalation.tried,
             snapshot_ids=escalation.snapshot_ids,
-            message=_shorten(
+            message=shorten(
                 message
                 or f"{reason.name} at step {step}, after {escalation.budget} rollbacks within"
-                f" {escalation.window}; tried: {actions}"
+                f" {escalation.window}; tried: {actions}",
+                _MAX_MESSAGE,
             ),
         )
         emit_governor_stopped(self.channel, report)
@@ -286,10 +288,5 @@ class Recovery:
             fault=fault,
             snapshot_id=snapshot_id,
             step=step,
-            message=_shorten(message),
+            message=shorten(message, _MAX_MESSAGE),
         )
-
-
-def _shorten(text: str) -> str:
-    """Return what the contract allows of a message."""
-    return text if len(text) <= _MAX_MESSAGE else f"{text[: _MAX_MESSAGE - 3]}..."

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from esper.leyline.errors import SnapshotError
+from esper.leyline.text import join_names
 
 Bytes = NDArray[np.uint8]
 
@@ -73,10 +74,7 @@ def not_finite(tensors: Iterable[tuple[str, Tensor]]) -> dict[str, tuple[int, in
 
 def describe(faults: dict[str, tuple[int, int]]) -> str:
     """Return `faults`, as `not_finite` returns them, as words."""
-    names = list(faults)
-    words = ", ".join(
-        f"{nans} NaN and {infs} infinite in {name}"
-        for name, (nans, infs) in list(faults.items())[:_MAX_NAMES]
-    )
-    rest = len(names) - _MAX_NAMES
-    return f"{words} and more in {rest} others" if rest > 0 else words
+    described = [
+        f"{nans} NaN and {infs} infinite in {name}" for name, (nans, infs) in faults.items()
+    ]
+    return join_names(described, max_names=_MAX_NAMES)

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from torch.optim import Optimizer
 
 from esper.leyline.errors import SnapshotError
+from esper.leyline.text import join_names
 from esper.tolaria.snapshots import optimizer_state
 from esper.tolaria.snapshots.companions import Companions
 from esper.tolaria.snapshots.finite import not_finite
@@ -94,11 +95,10 @@ class Restoration:
             ),
         ]
         if differences:
-            named = ", ".join(sorted(differences)[:_MAX_NAMES])
-            rest = len(differences) - _MAX_NAMES
+            named = join_names(sorted(differences), max_names=_MAX_NAMES)
             raise SnapshotError(
                 "outside its slots a model must be built as it was when the snapshot was taken, got"
-                f" {named}{f' and {rest} more' if rest > 0 else ''}; nothing has been changed,"
+                f" {named}; nothing has been changed,"
                 " take a snapshot after every change of the host"
             )
 

@@ -1,4 +1,4 @@
-"""Tells the events of small runs, without training any."""
+"""Emits the events of small made-up runs, without training."""
 
 from dataclasses import dataclass
 
@@ -28,7 +28,7 @@ from esper.tolaria.training.reports import EpochReport, RunDescription, RunResul
 
 @dataclass
 class Seed:
-    """A seed as telemetry sees it."""
+    """A source of lifecycle events."""
 
     slot_id: str = "r0c0"
     blueprint_id: str = "conv_small"
@@ -47,7 +47,7 @@ class Seed:
 
 @dataclass
 class Alarm:
-    """A verdict as telemetry sees it."""
+    """A source of panics."""
 
     severity: Severity = Severity.ROLLBACK
     loss: float = float("nan")
@@ -56,11 +56,11 @@ class Alarm:
     consecutive_panics: int = 1
 
 
-def tell_germination(channel, slot_id="r0c0", blueprint_id="conv_small"):
+def emit_germination(channel, slot_id="r0c0", blueprint_id="conv_small"):
     emit_seed_germinated(channel, Seed(slot_id=slot_id, blueprint_id=blueprint_id))
 
 
-def tell_stage(channel, slot_id, from_stage, to_stage):
+def emit_stage_change(channel, slot_id, from_stage, to_stage):
     emit_seed_stage_changed(
         channel,
         Seed(slot_id=slot_id),
@@ -71,19 +71,19 @@ def tell_stage(channel, slot_id, from_stage, to_stage):
     )
 
 
-def tell_pruning(channel, slot_id="r0c0", reason="no gain", initiator="policy"):
-    tell_stage(channel, slot_id, "TRAINING", "PRUNED")
+def emit_pruning(channel, slot_id="r0c0", reason="no gain", initiator="policy"):
+    emit_stage_change(channel, slot_id, "TRAINING", "PRUNED")
     emit_seed_pruned(
         channel, Seed(slot_id=slot_id), reason=reason, initiator=initiator, auto_pruned=False
     )
 
 
-def tell_fossil(channel, slot_id="r0c0"):
-    tell_stage(channel, slot_id, "HOLDING", "FOSSILIZED")
+def emit_fossil(channel, slot_id="r0c0"):
+    emit_stage_change(channel, slot_id, "HOLDING", "FOSSILIZED")
     emit_seed_fossilized(channel, Seed(slot_id=slot_id))
 
 
-def tell_start(channel, *, task="digits", epochs=8, slot_ids=("r0c0", "r0c1")):
+def emit_start(channel, *, task="digits", epochs=8, slot_ids=("r0c0", "r0c1")):
     description = RunDescription(
         task=task,
         seed=3,
@@ -99,7 +99,7 @@ def tell_start(channel, *, task="digits", epochs=8, slot_ids=("r0c0", "r0c1")):
     emit_run_started(channel, description)
 
 
-def tell_epoch(channel, *, accuracy=90.0, loss=0.3, num_params=1000, severity=Severity.OK):
+def emit_epoch(channel, *, accuracy=90.0, loss=0.3, num_params=1000, severity=Severity.OK):
     report = EpochReport(
         train_loss=loss,
         train_accuracy=accuracy,
@@ -115,7 +115,7 @@ def tell_epoch(channel, *, accuracy=90.0, loss=0.3, num_params=1000, severity=Se
     emit_epoch_completed(channel, report)
 
 
-def tell_end(channel, *, outcome=RunOutcome.COMPLETED, epochs=8, baseline=92.0):
+def emit_end(channel, *, outcome=RunOutcome.COMPLETED, epochs=8, baseline=92.0):
     result = RunResult(
         outcome=outcome,
         epochs_completed=epochs,
@@ -128,7 +128,7 @@ def tell_end(channel, *, outcome=RunOutcome.COMPLETED, epochs=8, baseline=92.0):
     emit_run_finished(channel, result)
 
 
-def tell_snapshot(channel, snapshot_id=0):
+def emit_snapshot(channel, snapshot_id=0):
     info = SnapshotInfo(
         snapshot_id=snapshot_id,
         step=snapshot_id,
@@ -145,7 +145,7 @@ def tell_snapshot(channel, snapshot_id=0):
     emit_governor_snapshot(channel, info)
 
 
-def tell_rollback(channel, *, pruned_slots=("r0c1",)):
+def emit_rollback(channel, *, pruned_slots=("r0c1",)):
     emit_governor_panic(channel, Alarm(), series=LossSeries.CHECKS, reason=PanicReason.NAN)
     report = GovernorReport(
         reason=PanicReason.NAN,
@@ -167,28 +167,28 @@ def tell_rollback(channel, *, pruned_slots=("r0c1",)):
     emit_governor_rollback(channel, report)
 
 
-def tell_whole_run(channel):
-    """Tell of eight epochs: one seed becomes a fossil, one is pruned by a rollback."""
-    tell_start(channel)
-    tell_snapshot(channel)
+def emit_whole_run(channel):
+    """Emit a run of eight epochs, in which one seed is fossilised and one pruned by a rollback."""
+    emit_start(channel)
+    emit_snapshot(channel)
     for epoch in range(1, 9):
         channel.advance(epoch=epoch)
         if epoch == 6:
-            tell_rollback(channel)
-            tell_pruning(channel, "r0c1", reason="rollback", initiator="governor")
-        tell_epoch(channel, accuracy=80.0 + 2 * epoch, num_params=1000 if epoch < 8 else 1148)
+            emit_rollback(channel)
+            emit_pruning(channel, "r0c1", reason="rollback", initiator="governor")
+        emit_epoch(channel, accuracy=80.0 + 2 * epoch, num_params=1000 if epoch < 8 else 1148)
         if epoch == 1:
-            tell_germination(channel, "r0c0")
+            emit_germination(channel, "r0c0")
         if epoch == 2:
-            tell_stage(channel, "r0c0", "GERMINATED", "TRAINING")
+            emit_stage_change(channel, "r0c0", "GERMINATED", "TRAINING")
         if epoch == 3:
-            tell_germination(channel, "r0c1", "norm")
+            emit_germination(channel, "r0c1", "norm")
         if epoch == 4:
-            tell_stage(channel, "r0c0", "TRAINING", "BLENDING")
-            tell_stage(channel, "r0c1", "GERMINATED", "TRAINING")
+            emit_stage_change(channel, "r0c0", "TRAINING", "BLENDING")
+            emit_stage_change(channel, "r0c1", "GERMINATED", "TRAINING")
         if epoch == 6:
-            tell_stage(channel, "r0c0", "BLENDING", "HOLDING")
-            tell_stage(channel, "r0c1", "PRUNED", "EMBARGOED")
+            emit_stage_change(channel, "r0c0", "BLENDING", "HOLDING")
+            emit_stage_change(channel, "r0c1", "PRUNED", "EMBARGOED")
         if epoch == 8:
-            tell_fossil(channel, "r0c0")
-    tell_end(channel)
+            emit_fossil(channel, "r0c0")
+    emit_end(channel)

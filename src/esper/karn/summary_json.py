@@ -1,0 +1,96 @@
+"""Summarizes the story of a run for programs: `esper summary --json`."""
+
+import math
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from esper._generated.enums import SeedStage
+from esper._generated.run import EpochCompletedPayload
+from esper.karn.story import Event, RunStory
+
+
+def as_dict(story: RunStory) -> dict[str, Any]:
+    """Return the summary as a dict of values that JSON has.
+
+    Keys stay the same from version to version. A value is None if the log does not contain it; enums are given by
+    name, NaN and infinities as `"NaN"`, `"Infinity"` and `"-Infinity"`, as in the run log.
+    """
+    started, finished = story.started, story.finished
+    values = {
+        "run": story.run_id,
+        "folder": story.folder,
+        "outcome": story.outcome,
+        "task": None if started is None else started.task,
+        "seed": None if started is None else started.seed,
+        "device": None if started is None else started.device,
+        "epochs_planned": story.epochs_planned,
+        "epochs_completed": story.epochs_completed,
+        "resumptions": _flatten_all(story.resumptions),
+        "duration_s": None if finished is None else finished.duration_s,
+        "val_accuracy": story.grown_accuracy,
+        "baseline_accuracy": story.host_accuracy,
+        "num_params": story.num_params,
+        "num_host_params": story.num_host_params,
+        "params_added": story.params_added,
+        "num_germinated": story.count_seeds(SeedStage.GERMINATED),
+        "num_fossilized": story.count_seeds(SeedStage.FOSSILIZED),
+        "num_pruned": story.count_seeds(SeedStage.PRUNED),
+        "num_snapshots": story.num_snapshots,
+        "num_skipped_steps": story.num_skipped_steps,
+        "failed_snapshots": _flatten_all(story.failed_snapshots),
+        "panics": _flatten_all(story.panics),
+        "rollbacks": _flatten_all(story.rollbacks),
+        "escalations": _flatten_all(story.escalations),
+        "stopped": None if story.stopped is None else _flatten(story.stopped),
+        "slots": story.slots,
+        "curve": [_curve_point(event) for event in story.epochs],
+        "telemetry": {
+            "num_events": story.num_events,
+            "num_superseded": story.num_superseded,
+            "rejected": _flatten_all(story.rejected),
+            "torn": story.torn,
+            "gaps": story.gaps,
+        },
+    }
+    return {key: _to_json(value) for key, value in values.items()}
+
+
+def _flatten_all(events: tuple[Event[Any], ...]) -> list[dict[str, Any]]:
+    return [_flatten(event) for event in events]
+
+
+def _flatten(event: Event[Any]) -> dict[str, Any]:
+    """Return the epoch and the payload's fields in one dict."""
+    return {"epoch": event.epoch, **_to_json(event.payload)}
+
+
+def _curve_point(event: Event[EpochCompletedPayload]) -> dict[str, Any]:
+    payload = event.payload
+    return {
+        "epoch": event.epoch,
+        "train_loss": payload.train_loss,
+        "train_accuracy": payload.train_accuracy,
+        "val_loss": payload.val_loss,
+        "val_accuracy": payload.val_accuracy,
+        "num_params": payload.num_params,
+        "severity": payload.severity,
+    }
+
+
+def _to_json(value: object) -> Any:
+    """Return `value` as dicts, lists, strings, numbers and None."""
+    if isinstance(value, Enum):
+        return value.name
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, dict):
+        return {key: _to_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_to_json(item) for item in value]
+    if is_dataclass(value):
+        return {field.name: _to_json(getattr(value, field.name)) for field in fields(value)}
+    return value
