@@ -1,4 +1,4 @@
-"""compat: tell what a change of the contract breaks, and which ways forward are legal."""
+"""The command compat: reports what a change of the contract breaks, and which alternatives are allowed."""
 
 import sys
 from argparse import ArgumentParser, Namespace
@@ -11,7 +11,7 @@ from ..diagnostics.findings import Findings
 from ..diagnostics.report import FORMATS, report
 from ..output.layout import Layout
 from .command import CLEAN, FINDINGS, INVALID, Command
-from .comparing import add_today, compare_files, compare_with_archive
+from .comparison import add_today, compare_files, compare_with_archive
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -21,7 +21,7 @@ def add_options(parser: ArgumentParser) -> None:
         nargs="*",
         type=Path,
         metavar="OLD NEW",
-        help="contracts or baselines (.json); the newest release and our contract unless said",
+        help="contracts or baselines (.json); by default the newest release and the contract",
     )
     parser.add_argument(
         "--format", choices=list(FORMATS), default="text", help="how to print findings"
@@ -31,7 +31,11 @@ def add_options(parser: ArgumentParser) -> None:
 
 
 def run(options: Namespace, layout: Layout) -> int:
-    """Compare and print."""
+    """Compare two contracts, and print the findings.
+
+    Raises:
+        UsageError: there is only one contract to compare, or more than two.
+    """
     if options.rules:
         sys.stdout.write(print_rules())
         return CLEAN
@@ -42,7 +46,7 @@ def run(options: Namespace, layout: Layout) -> int:
         old, new = options.contracts
         found = compare_files(old, new, options.today, findings)
     else:
-        raise UsageError("compat takes two contracts, OLD and NEW, or none at all")
+        raise UsageError("compat takes two contracts, OLD and NEW, or no arguments")
     sys.stderr.write(report(findings, "text"))
     if found is None:
         return INVALID
@@ -51,5 +55,8 @@ def run(options: Namespace, layout: Layout) -> int:
 
 
 COMMAND = Command(
-    "compat", "tell whom a change of the contract breaks, and the ways forward", run, add_options
+    "compat",
+    "report what a change of the contract breaks, and which alternatives are allowed",
+    run,
+    add_options,
 )

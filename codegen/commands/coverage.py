@@ -1,4 +1,4 @@
-"""coverage: compare what the contract declares with what the code does, or with what a log holds; record who uses it."""
+"""The command coverage: compares the contract with the code that uses it, or with a log; records its users."""
 
 import sys
 from argparse import ArgumentParser, Namespace
@@ -17,10 +17,8 @@ from ..coverage.users import find_users, judge_record
 from ..diagnostics.errors import UsageError
 from ..diagnostics.findings import Findings
 from ..diagnostics.report import FORMATS, report
-from ..output.layout import Layout
-from ..output.paths import near
-from .command import CLEAN, FINDINGS, INVALID, Command
-from .contract import read_contract
+from ..output.layout import Layout, near
+from .command import CLEAN, FINDINGS, INVALID, Command, read_contract
 
 _SETTINGS = "coverage.yaml"
 
@@ -31,18 +29,18 @@ def add_options(parser: ArgumentParser) -> None:
         "--log",
         type=Path,
         metavar="RUN",
-        help="judge this run's folder or log file instead of the code",
+        help="compare with the folder or log file of this run instead of the code",
     )
     parser.add_argument(
         "--record",
         action="store_true",
-        help="write down who emits and who reads what, for the reference; judge nothing",
+        help="only write the list of modules that emit events and read fields, for the reference",
     )
     parser.add_argument(
         "--source",
         type=Path,
         metavar="DIR",
-        help="root of the code; that of the package unless said",
+        help="root of the code; by default that of the package",
     )
     parser.add_argument(
         "--format", choices=list(FORMATS), default="text", help="how to print findings"
@@ -50,7 +48,11 @@ def add_options(parser: ArgumentParser) -> None:
 
 
 def run(options: Namespace, layout: Layout) -> int:
-    """Measure the code or the log, and judge it."""
+    """Measure the code or the log, and print the coverage and the findings.
+
+    Raises:
+        UsageError: the options contradict each other, mypy is not installed, or the code cannot be found.
+    """
     contract = read_contract(layout, with_users=not options.record)
     settings = _read_settings(layout)
     if contract is None or settings is None:
@@ -58,7 +60,7 @@ def run(options: Namespace, layout: Layout) -> int:
     findings = Findings()
     if options.log is not None:
         if options.record:
-            raise UsageError("--record is about the code, and --log is not; give one of them")
+            raise UsageError("--record is about the code and --log is not; give one of them")
         points = measure_log(contract, layout.package, options.log)
     else:
         root = near(options.source or _root_of(layout))
@@ -66,7 +68,7 @@ def run(options: Namespace, layout: Layout) -> int:
         users = find_users(points, root)
         if options.record:
             return _record(users, layout)
-        # Only the reference tells of users, and not everybody has one.
+        # Only the reference lists users, and not every layout has one.
         if "docs" in layout.roots:
             path = near(users_path(layout.spec)).as_posix()
             judge_record(contract.users, users, path, f"run: {layout.command}", findings)
@@ -84,7 +86,7 @@ def run(options: Namespace, layout: Layout) -> int:
 
 COMMAND = Command(
     "coverage",
-    "find what is declared but not emitted, not read, always the same, or (--log) not seen in a run",
+    "find events and fields that are not emitted, not read, always the same, or (--log) not in a run",
     run,
     add_options,
 )
@@ -105,20 +107,26 @@ def _measure_code(
     contract: Contract, layout: Layout, root: Path, findings: Findings
 ) -> list[Point]:
     try:
-        # Importing mypy takes longer than everything else that `--log` does.
+        # Importing mypy takes longer than all of `--log`.
         from ..coverage.static import measure_code
     except ImportError as error:
-        raise UsageError(f"the code is scanned with mypy, got: {error}; install it") from None
+        raise UsageError(
+            f"the code is scanned with mypy, which cannot be imported: {error}; install it"
+        ) from None
     return measure_code(contract, layout.package, root, findings)
 
 
 def _root_of(layout: Layout) -> Path:
-    """Return the folder from which the package is imported."""
+    """Return the folder from which the package is imported.
+
+    Raises:
+        UsageError: the package is in a folder of another name.
+    """
     folder = layout.roots["package"].resolve()
     parts = layout.package.split(".")
     if list(folder.parts[-len(parts) :]) != parts:
         raise UsageError(
-            f"the folders of the package must be named {layout.package}, got {folder};"
+            f"the path of the package must end like its name {layout.package}, got {folder};"
             " name the root of the code with --source"
         )
     return folder.parents[len(parts) - 1]

@@ -1,4 +1,4 @@
-"""release: freeze a contract that breaks nobody, and golden records of every event."""
+"""The command release: stores a baseline of the contract, and golden records of every event."""
 
 import sys
 from argparse import ArgumentParser, Namespace
@@ -21,7 +21,7 @@ from ..history.shapes import find_shapes
 from ..output.layout import Layout
 from . import check
 from .command import CLEAN, FINDINGS, INVALID, Command
-from .comparing import add_today, compare_with_archive, read_archive
+from .comparison import add_today, compare_with_archive, read_archive
 from .options import add_render_options
 
 
@@ -32,7 +32,7 @@ def add_options(parser: ArgumentParser) -> None:
 
 
 def run(options: Namespace, layout: Layout) -> int:
-    """Freeze the contract, unless it is stale, breaks somebody, or cannot read what was released before."""
+    """Store the release, unless generated files are out of date, a promise is broken, or old records are unreadable."""
     code = check.run(options, layout)
     if code != CLEAN:
         return code
@@ -43,7 +43,7 @@ def run(options: Namespace, layout: Layout) -> int:
         return INVALID
     releases = read_archive(layout, findings)
     if found.passage is not None and found.passage.needed == "none" and not found.has_errors:
-        print(f"{found.contract.version} has been released, and nothing has changed since")
+        print(f"{found.contract.version} is released already, and nothing has changed since")
         return FINDINGS
     golden = write_golden(found.contract)
     if not found.has_errors:
@@ -54,17 +54,17 @@ def run(options: Namespace, layout: Layout) -> int:
     for path in _freeze(found.contract, layout, releases, golden):
         print(f"wrote {path}")
     for verdict in found.excused:
-        print(f"remove the exemption {verdict.key}; from now on it excuses nothing")
+        print(f"remove the exemption {verdict.key}; it is no longer needed")
     return CLEAN
 
 
 COMMAND = Command(
-    "release", "freeze a baseline and golden records of the contract", run, add_options
+    "release", "store a baseline and golden records of the contract", run, add_options
 )
 
 
 def _read_back(found: Report, layout: Layout, releases: tuple[Release, ...], golden: str) -> Report:
-    """Add to a report what the generated package cannot read of all golden records, the new ones too."""
+    """Add to a report the golden records, old and new, that the generated package cannot read."""
     contract = found.contract
     decode = load_decoder(layout.package, layout.roots["package"])
     texts = [(one.golden_name, str(one.version), one.golden or "") for one in releases]
@@ -85,7 +85,7 @@ def _freeze(
     text = write_baseline(contract, previous=previous, golden=golden, shapes=shapes)
     folder = folder_of(layout.spec)
     folder.mkdir(exist_ok=True)
-    # The baseline comes last: a release without golden records would be one that is broken.
+    # The baseline is written last: an interrupted release then leaves no baseline without golden records.
     for suffix, content in ((".jsonl", golden), (".json", text)):
         path = folder / f"{contract.version}{suffix}"
         with path.open("x", encoding="utf-8") as file:

@@ -1,6 +1,6 @@
-"""What an unquoted YAML word means: true, false, null, a decimal integer, a decimal fraction, or text.
+"""Reads unquoted YAML words: true, false, null, a decimal integer, a decimal fraction, or text.
 
-Whatever YAML 1.1, YAML 1.2 and a human reader would not all read alike is a finding.
+A word that YAML 1.1, YAML 1.2 and people do not all read in the same way is a finding.
 """
 
 import math
@@ -30,7 +30,7 @@ _AMBIGUOUS = (
 
 
 def read_plain(text: str, span: Span, findings: Findings) -> str | int | float | bool | None:
-    """Give an unquoted word its value; a doubtful one is a finding and stands for its text."""
+    """Return the value of an unquoted word; an ambiguous word is a finding, and its value is its text."""
     if text in _WORDS:
         return _WORDS[text]
     if _INT.fullmatch(text):

@@ -1,4 +1,4 @@
-"""The JSON Schema of contracts, derived from the classes by which they are read."""
+"""The JSON Schema of contract files, derived from the classes in `spec`."""
 
 from typing import Any, Literal, get_args, get_origin
 
@@ -20,7 +20,7 @@ _PLAIN: dict[type, Schema] = {
 
 
 def contract_schema() -> Schema:
-    """Return the schema of a contract: its form, which the rules go beyond."""
+    """Return the schema; it covers the form of a file, and not what `rules` checks."""
     definitions: dict[str, Schema] = {}
     root = _node_schema(ContractSpec, definitions)
     return {"$schema": _DIALECT, "title": "A telemetry contract", **root, "$defs": definitions}
@@ -40,7 +40,7 @@ def _node_schema(cls: type[Node], definitions: dict[str, Schema]) -> Schema:
 def _refer(cls: type[Node], definitions: dict[str, Schema]) -> Schema:
     name = cls.__name__.removesuffix("Spec")
     if name not in definitions:
-        # The name is taken before the definition is made, which may refer to it.
+        # A definition may refer to itself, so its name exists before it does.
         definitions[name] = {}
         definitions[name] = _node_schema(cls, definitions)
     return {"$ref": f"#/$defs/{name}"}

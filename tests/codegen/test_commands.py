@@ -98,7 +98,9 @@ def test_another_black_than_the_pinned_one_is_refused(project, monkeypatch):
     monkeypatch.setattr(formatting, "installed_version", lambda: "25.1.0")
     ran = project.codegen()
     assert ran.code == 2
-    assert "generated code is formatted by black 26.10.1, found 25.1.0; run: pip install" in ran.err
+    assert (
+        "generated code is formatted by black 26.10.1, but 25.1.0 is installed; run: pip" in ran.err
+    )
     assert project.codegen("--no-format").code == 0
 
 

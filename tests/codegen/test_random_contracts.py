@@ -54,7 +54,7 @@ def write_package(contract, folder, package):
     """Render a package, hold it against the contract, and write it."""
     (folder / package).mkdir()
     gate = Gate(contract, package)
-    for output in (file.render() for file in render(contract, package)):
+    for output in render(contract, package):
         gate.check(output)
         source = "\n\n".join(chunk.text for chunk in output.chunks)
         (folder / package / output.path).write_text(source + "\n", encoding="utf-8")
@@ -72,7 +72,7 @@ def test_a_broken_contract_ends_in_located_findings_or_in_code_that_compiles(con
         assert finding.message.isprintable()
     if not findings.has_errors:
         gate = Gate(compiled, "drawn")
-        for output in (file.render() for file in render(compiled, "drawn")):
+        for output in render(compiled, "drawn"):
             gate.check(output)
             compile(output.body, output.path, "exec")
 

@@ -65,7 +65,7 @@ def test_golden_records_are_the_same_each_time(zoo, tmp_path_factory):
 def test_a_release_is_not_repeated(zoo):
     before = (zoo / "history" / "1.0.0.json").read_bytes()
     code, out, _ = run(zoo, "release", *PYTHON)
-    assert (code, out) == (1, "1.0.0 has been released, and nothing has changed since\n")
+    assert (code, out) == (1, "1.0.0 is released already, and nothing has changed since\n")
     assert (zoo / "history" / "1.0.0.json").read_bytes() == before
 
 
@@ -107,7 +107,7 @@ def test_a_release_says_which_exemptions_to_remove(zoo):
     text = spell("1.1.0", fields=EVERYTHING, event="cadence: once a day", top=top)
     code, out = release(zoo, text, "--today", "2026-03-01")
     assert code == 0
-    assert out.endswith("remove the exemption EVT006 FED; from now on it excuses nothing\n")
+    assert out.endswith("remove the exemption EVT006 FED; it is no longer needed\n")
     assert compare_with_released(zoo, text, "--today", "2026-03-01")[0] == 1
 
 
@@ -163,7 +163,7 @@ def test_a_pattern_that_nothing_matches_is_told(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("zoo.yaml",), "compat takes two contracts, OLD and NEW, or none at all"),
+        (("zoo.yaml",), "compat takes two contracts, OLD and NEW, or no arguments"),
         (("a.yaml", "zoo.yaml"), "a.yaml:1:1: error YAML001"),
         (("a.json", "zoo.yaml"), "a.json:1:1: error HIS001 cannot read the baseline: No such file"),
     ],

@@ -17,7 +17,7 @@ def test_the_smallest_contract_has_nothing_wrong_with_it():
         ("note: {typ: str, arg: true, doc: A.}", '13:14 FORM002 unknown key "typ"; did you mean "type"?'),
         ("note: {type: str, arg: true, zzz: 1, doc: A.}", 'FORM002 unknown key "zzz"; the keys here'),
         ("note: {arg: true, doc: A.}", '13:7 FORM003 note lacks "type"'),
-        ("note: {type: str, arg: true}", 'note lacks "doc": What it says.'),
+        ("note: {type: str, arg: true}", 'note lacks "doc": Meaning of the value.'),
         ("note: {type: 3, arg: true, doc: A.}", "13:20 FORM004 type must be a text, got 3"),
         ("note: {type: str, arg: 1, doc: A.}", "arg must be true or false, got 1"),
         ("note: {type: str, arg: yes, doc: A.}", 'arg must be true or false, got "yes"'),

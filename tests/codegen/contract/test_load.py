@@ -7,7 +7,7 @@ from codegen.diagnostics.findings import Findings
 from tests.codegen.tiny import complaints_of, findings_of, rules_of, tiny
 
 STRUCTURES = {
-    "a: 1\nb: 2\na: 3": '3:1 YAML009 key "a" stands twice, first on line 1; keep one',
+    "a: 1\nb: 2\na: 3": '3:1 YAML009 key "a" occurs twice, first on line 1; keep one',
     "a: &x 1": "YAML007 anchors (&) are refused; write the value where it is used",
     "a: *x": "1:4 YAML007 aliases (*) are refused; write the value out, or use a group",
     "a: &a [*a]": "YAML007 aliases (*) are refused",
@@ -22,9 +22,9 @@ STRUCTURES = {
     "": "YAML004",
     "a: [1, 2": "YAML001 not YAML",
     "a: b: c": "1:5 YAML001 not YAML",
-    "[a, b]: 1": "1:1 YAML010 a key is a name",
-    "1: a": "1:1 YAML010 a key is a name, got 1; quote it",
-    "true: a": "YAML010 a key is a name, got true",
+    "[a, b]: 1": "1:1 YAML010 a key must be a name",
+    "1: a": "1:1 YAML010 a key must be a name, got 1; quote it",
+    "true: a": "YAML010 a key must be a name, got true",
     "? \n: a": "YAML011 an empty value is ambiguous",
     f"{'k' * 2000}: 1": "YAML",
     f'"{"k" * 200}": 1': "YAML002 a key has at most 128 characters, got 200",
@@ -69,8 +69,8 @@ def test_what_some_editors_add_does_no_harm(tmp_path, data):
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"a: \xff", "a contract is UTF-8"),
-        (b"a: \xed\xa0\x80", "a contract is UTF-8"),
+        (b"a: \xff", "a contract must be UTF-8"),
+        (b"a: \xed\xa0\x80", "a contract must be UTF-8"),
         (b"#" * (1 << 21), "a contract has at most 1048576 bytes, got 2097152"),
     ],
 )

@@ -28,7 +28,11 @@ def record(name, of):
             'unknown type "integer"; did you mean "int"?',
         ),
         ("a: {type: 'Colr[]{}', arg: true, doc: A.}", "", 'unknown type "Colr"'),
-        ("", "include: [health]", '12:15 REF001 unknown group "health"; there are: none'),
+        (
+            "",
+            "include: [health]",
+            '12:15 REF001 unknown group "health"; the contract does not have any group',
+        ),
         ("", "context: [env]", 'unknown context field "env"'),
         ("", "carry: Info", 'unknown record "Info"'),
         ("", "omit: [part]", "REF002 PING omits part but carries no record"),

@@ -36,7 +36,7 @@ def test_a_comment_says_what_it_was_told() -> None:
 
 @pytest.mark.parametrize("told", ["a\nb", "\r", "\u2029"])
 def test_a_comment_of_two_lines_is_refused(told: str) -> None:
-    with pytest.raises(ValueError, match="not a comment: "):
+    with pytest.raises(ValueError, match="a comment must be one line, got "):
         typescript.doc(told)
 
 
@@ -49,5 +49,5 @@ def test_a_key_is_quoted_where_it_must_be(told: str, token: str) -> None:
 
 @pytest.mark.parametrize("told", ["", "a b", "1a", "a;b", "é"])
 def test_what_is_no_name_is_refused(told: str) -> None:
-    with pytest.raises(ValueError, match="not a TypeScript name: "):
+    with pytest.raises(ValueError, match="not a valid TypeScript name: "):
         typescript.name(told)

@@ -45,9 +45,9 @@ def test_a_file_that_was_edited_by_hand_is_named(generated):
     path.write_text(path.read_text().replace("A ping.", "A pong."))
     ran = generated.codegen("check")
     assert ran.code == 3
-    assert reasons(ran) == {"main.py": "hand edit: its text is not what codegen wrote"}
+    assert reasons(ran) == {"main.py": "hand edit: its text is not as codegen wrote it"}
     assert '-    """A pong."""\n+    """A ping."""\n' in ran.out
-    assert ran.out.endswith(f"1 generated file is not what the contract says; {COMMAND}")
+    assert ran.out.endswith(f"1 generated file differs from the contract; {COMMAND}")
 
 
 @pytest.mark.parametrize("what", ["spec", "text"])
@@ -70,14 +70,14 @@ def test_a_contract_that_has_changed_is_named_with_what_changed_in_it(generated)
 def test_a_generator_that_has_changed_is_named(generated, monkeypatch):
     python, *others = load_targets()
     contract = compile_contract(generated.spec, "tiny.yaml", Findings())
-    changed = [one.render() for one in python.render(contract, "pings")]
+    changed = list(python.render(contract, "pings"))
     chunk = changed[0].chunks[1]
     object.__setattr__(chunk, "text", f"{chunk.text}\n\nINT8_MAX = 127\n")
     altered = type(python)(python.name, python.root, python.outputs, lambda *_: changed)
     monkeypatch.setattr(render, "load_targets", lambda wanted: [altered, *others])
     monkeypatch.setattr(render.Gate, "check", lambda *_: None)
     assert reasons(generated.codegen("check")) == {
-        "checks.py": "generator: it, or what this file tells of another place, has changed since"
+        "checks.py": "generator: it has changed since, or another part of the contract that this file mentions has"
     }
 
 
@@ -96,7 +96,7 @@ def test_a_missing_and_an_extra_file_are_named(generated):
     found = reasons(generated.codegen("check"))
     assert found == {
         "main.py": "missing: it was never generated, or was removed",
-        "other.py": "extra: nothing in the contract asks for it any more",
+        "other.py": "extra: it is not a file of the contract any more",
     }
 
 
@@ -104,7 +104,7 @@ def test_a_file_of_somebody_else_is_named_and_never_overwritten(generated):
     path = generated.package / "main.py"
     path.write_text("# mine\n")
     assert reasons(generated.codegen("check"))["main.py"] == (
-        "foreign: it bears no header of codegen"
+        "foreign: it has no header of codegen"
     )
     ran = generated.codegen()
     assert ran.code == 2

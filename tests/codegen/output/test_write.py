@@ -9,8 +9,7 @@ import pytest
 
 from codegen.diagnostics.errors import PathError
 from codegen.output import render
-from codegen.output.layout import PROJECT
-from codegen.output.paths import resolve_below
+from codegen.output.layout import PROJECT, resolve_below
 from codegen.targets.table import load_targets
 from codegen.targets.target import Chunk, Output
 
@@ -26,7 +25,7 @@ def test_a_target_writes_what_is_in_its_table_and_nothing_else(project, monkeypa
         yield from list(python.render(contract, package))[1:]
 
     for altered, complaint in (
-        (render_more, "target python has no output more.py"),
+        (render_more, "target python rendered more.py, which it does not declare"),
         (render_less, "target python did not render checks.py"),
     ):
         target = replace(python, render=altered)

@@ -58,11 +58,11 @@ def test_a_guard_is_nothing_else():
 def test_the_context_has_defaults_and_is_stamped_where_it_is_placed():
     context = "context:\n  env: {{type: int, unit: '1', {said} doc: A.}}"
     bare = tiny(more=context.format(said="place: payload,"))
-    assert '"env" has no default for while nothing is bound; say default:' in complaints_of(bare)
+    assert '"env" has no default for when no value is bound; say default:' in complaints_of(bare)
     twice = tiny(event="context: [env]", more=context.format(said="place: envelope, default: 0,"))
     assert '"env" is on the envelope of every event; remove it here' in complaints_of(twice)
     given = tiny(
         "env: {type: int, unit: '1', arg: true, doc: A.}",
         more=context.format(said="place: payload, default: 0,"),
     )
-    assert '"env" is bound by whoever loops, not given by the caller' in complaints_of(given)
+    assert '"env" is bound by the training loop, not given by the caller' in complaints_of(given)

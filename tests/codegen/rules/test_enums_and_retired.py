@@ -16,8 +16,8 @@ RED = "RED: {value: 1, doc: Red.}"
     ("more", "complaint"),
     [
         (enum(""), "MEM001 Color has no members; add one, or remove the enum"),
-        (enum(f"{RED}, BLUE: {{value: 1, doc: B.}}"), "MEM002 1 already stands for Color.RED"),
-        (enum(RED, "{BLUE: {value: 1, doc: B.}}"), "MEM002 1 already stands for Color.RED"),
+        (enum(f"{RED}, BLUE: {{value: 1, doc: B.}}"), "MEM002 Color.RED has the number 1 already"),
+        (enum(RED, "{BLUE: {value: 1, doc: B.}}"), "MEM002 Color.RED has the number 1 already"),
         (
             enum("RED: {value: -1, doc: Red.}"),
             "MEM002 a member's number is in [0, 2147483647], got -1",

@@ -1,4 +1,4 @@
-"""A name is new, means nothing else where it is used, and is not easily taken for another."""
+"""A name is new, means nothing else where it is used, and is not easily confused with another."""
 
 import pytest
 
@@ -141,10 +141,10 @@ def test_an_event_has_a_field_once():
 @pytest.mark.parametrize(
     ("more", "complaint"),
     [
-        (f"enums:\n{enum('URLId', 'A')}{enum('UrlId', 'A')}", '"UrlId" is easily taken for "URLId"'),
-        (f"enums:\n{enum('Color', 'DARK_RED', 'DARKRED')}", '"DARKRED" is easily taken for "DARK_RED"'),
+        (f"enums:\n{enum('URLId', 'A')}{enum('UrlId', 'A')}", '"UrlId" is easily confused with "URLId"'),
+        (f"enums:\n{enum('Color', 'DARK_RED', 'DARKRED')}", '"DARKRED" is easily confused with "DARK_RED"'),
         ("records:\n  R: {doc: A., fields: {a_b: {type: str, doc: A.}, ab: {type: str, doc: A.}}}",
-         '"ab" is easily taken for "a_b"'),
+         '"ab" is easily confused with "a_b"'),
     ],
 )  # fmt: skip
 def test_names_that_look_alike_are_refused(more, complaint):
@@ -165,4 +165,4 @@ def test_a_key_on_the_wire_stands_for_one_field(fields):
 
 def test_the_envelope_leaves_room_for_the_payload():
     text_ = tiny().replace("{seq: {type: int,", "{seq: {wire: payload, type: int,")
-    assert 'NAM006 the key "payload" already stands for the payload' in complaints_of(text_)
+    assert 'NAM006 the key "payload" already belongs to the payload' in complaints_of(text_)

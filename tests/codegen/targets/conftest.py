@@ -16,9 +16,8 @@ import pytest
 from codegen.compile import compile_contract
 from codegen.contract.model import Contract
 from codegen.diagnostics.findings import Findings
-from codegen.output.layout import Layout, our_layout
+from codegen.output.layout import Layout, Settings, our_layout
 from codegen.output.render import render
-from codegen.output.settings import Settings
 
 EVERYTHING = Path(__file__).parent / "everything.yaml"
 

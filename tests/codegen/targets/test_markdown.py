@@ -83,7 +83,7 @@ def test_every_link_has_its_heading(generated):
     ("field", "column", "said"),
     [
         ("odd", "key", "odd key *"),
-        ("old", "key", "once older, o~l/d"),
+        ("old", "key", "formerly older, o~l/d"),
         ("odd", "unit", "%"),
         ("odd", "range", "-5"),
         ("width", "range", "-1.5 to 1000.0"),
@@ -117,7 +117,7 @@ def test_an_event_says_what_is_known_of_it(everything):
     text = everything.reference
     for said in (
         "- Helper: `emit_nothing_said(channel)`\n",
-        "- Emitted by: nobody that is known\n",
+        "- Emitted by: no known module\n",
         "from a `ThingSource`\n",
         "- How often: Once in a while.\n",
         "- Since: 2.0.0\n",
@@ -145,7 +145,7 @@ def test_who_emits_and_who_reads_is_told(everything):
 
 
 def test_an_event_of_the_past_is_not_emitted(everything):
-    assert "- Not told since: 2.0.0\n" in everything.reference
+    assert "- Not emitted since: 2.0.0\n" in everything.reference
     assert "emit_once_said" not in everything.reference
 
 

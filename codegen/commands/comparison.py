@@ -1,4 +1,4 @@
-"""Compares contracts on behalf of a command: two files, or what has been released with the contract of a layout."""
+"""Compares contracts for the commands compat and release: two files, or the newest release and the contract."""
 
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Iterable
@@ -19,20 +19,20 @@ from ..output.layout import Layout
 
 
 def add_today(parser: ArgumentParser) -> None:
-    """Add the option that says which day it is."""
+    """Add the option for the day on which exemptions are judged."""
     parser.add_argument(
         "--today",
         type=_read_day,
         default=datetime.now(UTC).date(),
         metavar="DATE",
-        help="the day on which exemptions are judged; today unless said",
+        help="the day on which exemptions are judged; by default today",
     )
 
 
 def compare_with_archive(
     layout: Layout, today: date, findings: Findings, *, is_release: bool = False
 ) -> Report | None:
-    """Compare the newest release with the contract of a layout; None when either cannot be read."""
+    """Compare the newest release with the contract of a layout; return None, with findings, if either has errors."""
     contract = compile_contract(layout.spec, layout.spec_name, findings)
     releases = read_archive(layout, findings)
     if contract is None or findings.has_errors:
@@ -43,7 +43,7 @@ def compare_with_archive(
 
 
 def compare_files(old: Path, new: Path, today: date, findings: Findings) -> Report | None:
-    """Compare two contracts, each as it is written or as it was released; None when one cannot be read."""
+    """Compare two files, each a contract or a released baseline; return None, with findings, if either has errors."""
     before, after = _read(old, findings), _read(new, findings)
     if before is None or after is None or findings.has_errors:
         return None
@@ -53,7 +53,7 @@ def compare_files(old: Path, new: Path, today: date, findings: Findings) -> Repo
 
 
 def read_archive(layout: Layout, findings: Findings) -> tuple[Release, ...]:
-    """Read the releases of the contract of a layout."""
+    """Return the releases of the contract of a layout, the oldest first."""
     name = (PurePosixPath(layout.spec_name).parent / FOLDER).as_posix()
     return read_releases(folder_of(layout.spec), name, findings)
 
@@ -90,4 +90,4 @@ def _read_day(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise ArgumentTypeError(f'a day is written like "2026-01-31", got "{text}"') from None
+        raise ArgumentTypeError(f'a day must be written like "2026-01-31", got "{text}"') from None
