@@ -47,7 +47,7 @@ def choose_layout(options: Namespace) -> Layout:
 
 
 def add_render_options(parser: ArgumentParser) -> None:
-    """Add the options for what is rendered and how."""
+    """Add the options for selecting and formatting files."""
     parser.add_argument(
         "--target",
         action="append",

@@ -26,7 +26,7 @@ class BoundKey:
     name: str
     attribute: str
     annotation: Any
-    says: Key
+    declared: Key
     is_required: bool
 
 
@@ -43,12 +43,12 @@ def keys_of(cls: type[Node]) -> Names[str, BoundKey]:
 
 
 def _describe(field: "Field[Any]", hint: Any) -> BoundKey:
-    annotation, says = get_args(hint)
+    annotation, declared = get_args(hint)
     return BoundKey(
         name=field.name.removesuffix("_"),
         attribute=field.name,
         annotation=unwrap_optional(annotation),
-        says=says,
+        declared=declared,
         is_required=field.default is MISSING,
     )
 
@@ -107,7 +107,7 @@ class Binder:
         for key in keys.values():
             if key.is_required and key.name not in given:
                 owner = f"{name} lacks" if name else "the contract lacks"
-                self._findings.add(place, "FORM003", f'{owner} "{key.name}": {key.says.doc}')
+                self._findings.add(place, "FORM003", f'{owner} "{key.name}": {key.declared.doc}')
 
     def _read(self, key: BoundKey, entry: Entry) -> Any:
         annotation, value = key.annotation, entry.value
@@ -125,7 +125,7 @@ class Binder:
             return self._read_named(item, key, entry)
         if get_origin(annotation) is Literal:
             return self._read_choice(get_args(annotation), entry)
-        return self._read_scalar(annotation, key.says.form, entry.key, value)
+        return self._read_scalar(annotation, key.declared.form, entry.key, value)
 
     def _read_named(self, cls: type[Node], key: BoundKey, entry: Entry) -> Any:
         if not isinstance(entry.value, Mapping):
@@ -135,8 +135,8 @@ class Binder:
             return _ABSENT
         nodes = []
         for item in entry.value.entries:
-            if key.says.names is not None and not key.says.names.fits(item.key):
-                self._refuse_text(item.span, "this name", key.says.names, item.key)
+            if key.declared.names is not None and not key.declared.names.fits(item.key):
+                self._refuse_text(item.span, "this name", key.declared.names, item.key)
                 self.broken.add(item.key)
                 continue
             node = self.bind(cls, item.value, item.key, item.span)
@@ -151,7 +151,7 @@ class Binder:
             self._findings.add(entry.value.span, "FORM001", f"{entry.key} must be a list")
             return _ABSENT
         items = [
-            self._read_scalar(str, key.says.form, entry.key, item) for item in entry.value.items
+            self._read_scalar(str, key.declared.form, entry.key, item) for item in entry.value.items
         ]
         return tuple(item for item in items if item is not _ABSENT)
 

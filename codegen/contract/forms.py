@@ -33,7 +33,7 @@ PATH = Form(
     128,
 )
 EXEMPTED = Form(
-    "a rule and what it is about, like FLD001 SEED_PRUNED.reason",
+    "a rule and its subject, like FLD001 SEED_PRUNED.reason",
     r"[A-Z]{3}[0-9]{3} [A-Za-z][A-Za-z0-9_.-]*",
     160,
 )

@@ -146,7 +146,7 @@ class _Resolver:
         if spec.carry is None:
             for name, span in _each(spec, "omit", spec.omit):
                 message = f"{spec.name} omits {name} but carries no record"
-                self._findings.add(span, "REF002", message, "remove it, or say carry:")
+                self._findings.add(span, "REF002", message, "remove it, or add carry:")
             return
         record = self._scope.find_record(spec.carry, spec.at("carry"))
         if record is None:

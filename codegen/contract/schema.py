@@ -20,7 +20,7 @@ _PLAIN: dict[type, Schema] = {
 
 
 def contract_schema() -> Schema:
-    """Return the schema; it covers the form of a file, and not what `rules` checks."""
+    """Return the schema; it covers the form of a file, and not the rules."""
     definitions: dict[str, Schema] = {}
     root = _node_schema(ContractSpec, definitions)
     return {"$schema": _DIALECT, "title": "A telemetry contract", **root, "$defs": definitions}
@@ -47,7 +47,7 @@ def _refer(cls: type[Node], definitions: dict[str, Schema]) -> Schema:
 
 
 def _key_schema(key: BoundKey, definitions: dict[str, Schema]) -> Schema:
-    return {"description": key.says.doc, **_value_schema(key, definitions)}
+    return {"description": key.declared.doc, **_value_schema(key, definitions)}
 
 
 def _value_schema(key: BoundKey, definitions: dict[str, Schema]) -> Schema:
@@ -62,13 +62,13 @@ def _value_schema(key: BoundKey, definitions: dict[str, Schema]) -> Schema:
         return _many_schema(get_args(annotation)[0], key, definitions)
     if issubclass(annotation, Node):
         return _refer(annotation, definitions)
-    return _PLAIN[annotation] | _form_schema(key.says.form)
+    return _PLAIN[annotation] | _form_schema(key.declared.form)
 
 
 def _many_schema(item: Any, key: BoundKey, definitions: dict[str, Schema]) -> Schema:
     if item is str:
-        return {"type": "array", "items": {"type": "string", **_form_schema(key.says.form)}}
-    names = _form_schema(key.says.names)
+        return {"type": "array", "items": {"type": "string", **_form_schema(key.declared.form)}}
+    names = _form_schema(key.declared.names)
     return {
         "type": "object",
         "propertyNames": names,

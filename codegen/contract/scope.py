@@ -101,11 +101,13 @@ class Scope:
             return self.records[name]
         path = " -> ".join([*self._under_way, name])
         if name in self._under_way:
-            self._findings.add(span, "REF003", f"a record cannot hold itself: {path}", "hold an id")
+            self._findings.add(
+                span, "REF003", f"a record cannot contain itself: {path}", "store an id instead"
+            )
             return None
         if len(self._under_way) == MAX_RECORD_DEPTH:
             message = f"records are nested at most {MAX_RECORD_DEPTH} levels deep: {path}"
-            self._findings.add(span, "REF004", message, "hold an id")
+            self._findings.add(span, "REF004", message, "store an id instead")
             return None
         self._under_way.append(name)
         record = self._build_record(self._record_specs[name])

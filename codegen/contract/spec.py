@@ -132,7 +132,7 @@ class GroupSpec(Node):
 class RecordSpec(Node):
     """Values that belong together, in payloads or passed between parts of the program."""
 
-    doc: Annotated[str, Key("What it holds.", form=SENTENCE)]
+    doc: Annotated[str, Key("Meaning of the record.", form=SENTENCE)]
     fields: Annotated[tuple[ValueSpec, ...], Key("Fields.", names=NAME)]
     reserved: Annotated[tuple[ReservedSpec, ...], Key("Removed fields.", names=NAME)] = ()
     stability: Annotated[Stability, Key("How stable it is.")] = "stable"
@@ -142,7 +142,7 @@ class RecordSpec(Node):
 class EnvelopeSpec(Node):
     """The keys of every line besides its payload; `event` and `v` (version) are always among them."""
 
-    doc: Annotated[str, Key("What it holds.", form=SENTENCE)]
+    doc: Annotated[str, Key("Meaning of the envelope.", form=SENTENCE)]
     fields: Annotated[tuple[ValueSpec, ...], Key("Fields.", names=NAME)]
     order: Annotated[tuple[str, ...], Key("Order of the keys on a line.", form=NAME)] = ()
 

@@ -2,7 +2,7 @@
 
 
 class CodegenError(Exception):
-    """Base of all exceptions of codegen; the message says what is wrong and how to fix it."""
+    """Base of all exceptions of codegen; the message states the problem and the remedy."""
 
 
 class UsageError(CodegenError):

@@ -14,7 +14,7 @@ def check_origin(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
     for one in fields:
         if one.from_ is None and not one.arg:
             message = f'"{one.name}" does not say where it comes from'
-            yield Breach(one.span, message, "say from: ATTRIBUTE, or arg: true")
+            yield Breach(one.span, message, "add from: ATTRIBUTE, or arg: true")
         if one.from_ is not None and one.arg:
             message = f'"{one.name}" comes from the source and from the caller'
             yield Breach(one.span, message, "leave out from: or arg:")
@@ -26,7 +26,7 @@ def check_source(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
         captured = [one.name for one in event.fields if isinstance(one.capture, FromSource)]
         if captured and event.source is None:
             message = f"{event.name} captures {captured[0]} but has no source"
-            yield Breach(event.span, message, "say source: and the name of its protocol")
+            yield Breach(event.span, message, "add source: and the name of its protocol")
         if event.source is not None and not captured:
             message = f"{event.name} has a source but captures nothing from it"
             yield Breach(event.at("source"), message, "remove source:")
@@ -40,7 +40,7 @@ def check_groups(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
                 yield Breach(one.at("arg"), f'"{one.name}" of a group cannot come from the caller')
             if one.default is None:
                 message = f'"{one.name}" has no default for when {group.when} is false'
-                yield Breach(one.span, message, "say default:")
+                yield Breach(one.span, message, "add default:")
 
 
 def check_attributes(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
@@ -65,19 +65,19 @@ def _check_attribute(
         known, first = types.setdefault(attribute, (of, event))
         if known != of:
             # A guard may have any type that has a truth value; a capture would restrict it to its own.
-            said = f"{known or 'a guard'} in {first} and {of or 'a guard'} in {event}"
+            uses = f"{known or 'a guard'} in {first} and {of or 'a guard'} in {event}"
             yield Breach(
-                one.span, f"{source}.{attribute} is {said}", "capture them from two attributes"
+                one.span, f"{source}.{attribute} is {uses}", "capture them from two attributes"
             )
 
 
 def check_context(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
-    """Check that context values have defaults for when nothing is bound, and are written where `place` says."""
+    """Check that context values have defaults for when nothing is bound, and are written in one place."""
     in_payload = {one.name for one in contract.context if one.place == "payload"}
     for value in contract.context:
         if value.default is None:
             message = f'"{value.name}" has no default for when no value is bound'
-            yield Breach(value.span, message, "say default:")
+            yield Breach(value.span, message, "add default:")
     on_envelope = {one.name for one in contract.context if one.place == "envelope"}
     for written in spec.events:
         for index, name in enumerate(written.context):
@@ -88,4 +88,4 @@ def check_context(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
         for one in event.fields:
             if isinstance(one.capture, FromCaller) and one.name in in_payload:
                 message = f'"{one.name}" is bound by the training loop, not given by the caller'
-                yield Breach(one.span, message, f"say context: [{one.name}]")
+                yield Breach(one.span, message, f"add context: [{one.name}]")

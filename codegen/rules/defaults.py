@@ -30,7 +30,7 @@ def check_defaults(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
 def _find_misfit(value: Value, plain: object) -> str | None:
     """Return why `plain` is not valid, as the end of a sentence that starts with its name; None if it is valid."""
     if plain is None:
-        return None if value.nullable else "must not be null; say nullable: true"
+        return None if value.nullable else "must not be null; add nullable: true"
     if isinstance(plain, list | dict | str) and isinstance(
         value.type, ListType | MapType | Primitive
     ):

@@ -1,4 +1,4 @@
-"""Rules about names: no name of Python or of the generated code, none twice, no two that look alike."""
+"""Rules about names: they are free in Python and in the generated code, unique, and not easily confused."""
 
 import builtins
 import keyword

@@ -30,13 +30,15 @@ def check_steps(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
         changes = [name for name, value in options.items() if value is not None]
         changes += ["round"] if step.round else []
         if step.convert is not None and not changes:
-            hint = "say factor, offset, round, clamp or values"
+            hint = "add factor, offset, round, clamp or values"
             yield Breach(step.span, "convert must say how", hint)
         if step.convert is None and changes:
             verb = "belongs" if len(changes) == 1 else "belong"
             yield Breach(step.span, f"{' and '.join(changes)} {verb} to convert")
         if step.otherwise is not None and step.values is None:
-            yield Breach(step.span, "otherwise belongs to values", "say which texts are known")
+            yield Breach(
+                step.span, "otherwise belongs to values", "add values: with the known texts"
+            )
         if step.values is not None and not isinstance(step.values.value, dict):
             yield Breach(step.span, "values must be a mapping of old texts to new values")
 

@@ -77,10 +77,10 @@ def check_nonfinite(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
             continue
         if isinstance(value.type, ListType | MapType):
             message = f"the items of {value.type} cannot become null"
-            yield Breach(value.at("nonfinite"), message, "say string or error")
+            yield Breach(value.at("nonfinite"), message, "use string or error")
         elif not value.nullable:
             yield Breach(
-                value.at("nonfinite"), f"{value.name} cannot become null", "say nullable: true"
+                value.at("nonfinite"), f"{value.name} cannot become null", "add nullable: true"
             )
 
 
@@ -91,7 +91,7 @@ def check_units(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
         if value.innermost not in _NUMBERS:
             continue
         if value.unit is None:
-            yield Breach(value.span, f"{value.name} has no unit", 'say unit: "1" for a bare count')
+            yield Breach(value.span, f"{value.name} has no unit", 'add unit: "1" for a bare count')
         elif value.unit not in known:
             hint = suggest(value.unit, known) or f"list it under units: {', '.join(sorted(known))}"
             yield Breach(value.at("unit"), f'unknown unit "{value.unit}"', hint)
@@ -102,7 +102,7 @@ def check_depth(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
     for value in contract.values:
         if _depth(value.type) > MAX_DEPTH:
             message = f"lists and maps are nested at most {MAX_DEPTH} deep, got {value.type}"
-            yield Breach(value.at("type"), message, "hold records instead")
+            yield Breach(value.at("type"), message, "use records instead")
 
 
 def _find_flaw(pattern: str) -> str:

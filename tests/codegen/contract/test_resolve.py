@@ -67,7 +67,7 @@ def test_an_omitted_field_is_one_of_the_record():
     ],
 )
 def test_a_record_that_holds_itself_is_refused(records, path):
-    complaint = f"REF003 a record cannot hold itself: {path}; hold an id"
+    complaint = f"REF003 a record cannot contain itself: {path}; store an id instead"
     assert complaint in complaints_of(tiny(more=f"records:\n{records}"))
 
 

@@ -60,7 +60,7 @@ def test_a_damaged_record_is_refused_and_nothing_is_lost(record, text):
     assert err.startswith(
         "codegen: shop.users.json must have the form that `codegen coverage --record` writes, got "
     )
-    assert err.endswith("; record it anew\n")
+    assert err.endswith("; run that again\n")
     assert path.read_text() == text
 
 

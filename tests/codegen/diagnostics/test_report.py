@@ -12,11 +12,11 @@ BROKEN = tiny(
 
 TEXT = """\
 tiny.yaml:13:20: error REF001 unknown type "strr"; did you mean "str"?
-tiny.yaml:14:7: error CAP001 "rest" does not say where it comes from; say from: ATTRIBUTE, or arg: true
+tiny.yaml:14:7: error CAP001 "rest" does not say where it comes from; add from: ATTRIBUTE, or arg: true
 """
 GITHUB = """\
 ::error file=tiny.yaml,line=13,col=20,title=REF001::unknown type "strr"; did you mean "str"?
-::error file=tiny.yaml,line=14,col=7,title=CAP001::"rest" does not say where it comes from; say from: ATTRIBUTE, or arg: true
+::error file=tiny.yaml,line=14,col=7,title=CAP001::"rest" does not say where it comes from; add from: ATTRIBUTE, or arg: true
 """
 JSON = [
     {
@@ -35,7 +35,7 @@ JSON = [
         "line": 14,
         "column": 7,
         "message": '"rest" does not say where it comes from',
-        "hint": "say from: ATTRIBUTE, or arg: true",
+        "hint": "add from: ATTRIBUTE, or arg: true",
     },
 ]
 SARIF_RESULT = {

@@ -34,7 +34,7 @@ def test_a_field_comes_from_one_place(fields, event, complaint):
 def test_a_groups_field_has_a_default_and_a_source():
     event = f"{SOURCE}\ninclude: [extra]"
     without = tiny(event=event, more=GROUP.format(when="is_new", said="from: more,"))
-    assert '"more" has no default for when is_new is false; say default:' in complaints_of(without)
+    assert '"more" has no default for when is_new is false; add default:' in complaints_of(without)
     argued = tiny(event=event, more=GROUP.format(when="is_new", said="arg: true, default: '',"))
     assert 'CAP003 "more" of a group cannot come from the caller' in complaints_of(argued)
 
@@ -58,7 +58,7 @@ def test_a_guard_is_nothing_else():
 def test_the_context_has_defaults_and_is_stamped_where_it_is_placed():
     context = "context:\n  env: {{type: int, unit: '1', {said} doc: A.}}"
     bare = tiny(more=context.format(said="place: payload,"))
-    assert '"env" has no default for when no value is bound; say default:' in complaints_of(bare)
+    assert '"env" has no default for when no value is bound; add default:' in complaints_of(bare)
     twice = tiny(event="context: [env]", more=context.format(said="place: envelope, default: 0,"))
     assert '"env" is on the envelope of every event; remove it here' in complaints_of(twice)
     given = tiny(
