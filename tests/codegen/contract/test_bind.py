@@ -1,4 +1,4 @@
-"""The form of a contract: every mapping has the keys of its kind, and everything wrong is said at once."""
+"""Every mapping of a contract has the keys of its kind, and all findings are reported at once."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from tests.codegen.tiny import complaints_of, findings_of, tiny
 NOTE = "note: {type: str, arg: true, doc: A note.}"
 
 
-def test_the_smallest_contract_has_nothing_wrong_with_it():
+def test_the_smallest_contract_has_no_findings():
     assert complaints_of(tiny()) == ""
 
 
@@ -54,7 +54,7 @@ def test_a_section_is_a_mapping_of_names(section):
     assert "must be a mapping of names" in complaints_of(tiny(more=section))
 
 
-def test_everything_wrong_is_said_at_once_in_the_order_of_the_file():
+def test_all_findings_are_reported_at_once_in_the_order_of_the_file():
     text = tiny("a: {type: strr, arg: true, doc: A.}\nb: {tpe: int}\nc: {type: str, doc: A.}")
     assert [(one.span.line, one.rule) for one in findings_of(text)] == [
         (13, "REF001"),
@@ -65,14 +65,14 @@ def test_everything_wrong_is_said_at_once_in_the_order_of_the_file():
     ]
 
 
-def test_what_is_broken_is_not_complained_about_where_it_is_used():
+def test_a_broken_declaration_causes_no_findings_where_it_is_used():
     color = "enums:\n  Color: {doc: A color., membrs: {RED: {value: 1, doc: Red.}}}"
     text = tiny("shade: {type: Color, arg: true, doc: A shade.}", more=color)
     assert "REF001" not in complaints_of(text)
 
 
 @pytest.mark.parametrize("missing", ["version", "owner", "envelope", "families"])
-def test_a_contract_says_what_it_must(missing):
+def test_a_missing_section_is_reported(missing):
     lines = [line for line in tiny().splitlines() if not line.startswith(missing)]
     assert f'FORM003 the contract lacks "{missing}"' in complaints_of("\n".join(lines))
 

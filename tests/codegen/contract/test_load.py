@@ -1,4 +1,4 @@
-"""A contract is read as it stands, or refused with a place and a way out; nothing is guessed, nothing crashes."""
+"""A contract is read without guessing, or refused with a place and a hint; no input makes the reader crash."""
 
 import pytest
 
@@ -37,7 +37,7 @@ STRUCTURES = {
 
 
 @pytest.mark.parametrize(("text", "complaint"), STRUCTURES.items(), ids=lambda text: text[:20])
-def test_doubtful_structure_is_refused(text, complaint):
+def test_ambiguous_structure_is_refused(text, complaint):
     assert complaint in complaints_of(text)
 
 
@@ -58,7 +58,7 @@ def test_too_many_values_are_refused(monkeypatch):
     [b"\xef\xbb\xbf" + tiny().encode(), tiny().replace("\n", "\r\n").encode()],
     ids=["byte order mark", "windows lines"],
 )
-def test_what_some_editors_add_does_no_harm(tmp_path, data):
+def test_a_byte_order_mark_and_windows_line_ends_are_accepted(tmp_path, data):
     path = tmp_path / "tiny.yaml"
     path.write_bytes(data)
     findings = Findings()
@@ -82,7 +82,7 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path, data, message):
     assert [finding.message for finding in findings] == [message]
 
 
-def test_a_file_that_is_not_there_is_refused(tmp_path):
+def test_a_missing_file_is_refused(tmp_path):
     findings = Findings()
     load.load(tmp_path / "none.yaml", "none.yaml", findings)
     assert [one.message for one in findings] == [
@@ -95,7 +95,7 @@ def test_a_file_that_is_not_there_is_refused(tmp_path):
     ["\x00", "\x07", "\x85", "\x7f", "\u2028", "\u202e", "\u2066", "\u200b", "\u00ad", "\ufeff"],
     ids=lambda character: f"U+{ord(character):04X}",
 )
-def test_hidden_characters_are_refused_where_they_stand(character):
+def test_a_hidden_character_is_reported_at_its_place(character):
     text = tiny(f"note: {{type: str, arg: true, doc: A{character}note.}}")
     line = text[: text.index(character)].count("\n") + 1
     [finding] = findings_of(text)
@@ -105,7 +105,7 @@ def test_hidden_characters_are_refused_where_they_stand(character):
 
 
 @pytest.mark.parametrize("escape", [r"\u202e", r"\x00", r"\u2028", r"\e", r"\ud800", r"\t"])
-def test_hidden_characters_are_refused_when_they_are_escaped(escape):
+def test_an_escaped_hidden_character_is_refused(escape):
     rules = rules_of(tiny(f'note: {{type: str, arg: true, doc: "A{escape} note."}}'))
     assert set(rules) <= {"YAML013", "YAML001", "FORM005"}
     assert rules

@@ -1,4 +1,4 @@
-"""Whatever slips through, generated Python is what the contract says, or is not written."""
+"""Generated Python that does not match the contract is not written."""
 
 from dataclasses import replace
 
@@ -25,7 +25,7 @@ def outputs(contract):
     return {one.path: one for one in render(contract, "pings")}
 
 
-def test_what_the_templates_make_passes(contract, outputs):
+def test_rendered_modules_pass(contract, outputs):
     gate = Gate(contract, "pings")
     for output in outputs.values():
         gate.check(output)
@@ -62,7 +62,7 @@ def test_what_the_templates_make_passes(contract, outputs):
         ("channel.send(payload)", "channel.send(", "main.py does not parse"),
     ],
 )
-def test_what_the_contract_does_not_say_is_stopped(contract, outputs, old, new, complaint):
+def test_code_that_the_contract_does_not_declare_is_refused(contract, outputs, old, new, complaint):
     output = outputs["main.py"]
     assert old in output.body
     chunks = [replace(one, text=one.text.replace(old, new, 1)) for one in output.chunks[1:]]

@@ -1,4 +1,4 @@
-"""Every field says where it comes from, and what it is read from can be written as one protocol."""
+"""Every field has one origin, and all that is read from a source fits one protocol."""
 
 import pytest
 
@@ -48,7 +48,7 @@ def test_an_attribute_has_one_type():
     assert "CAP004 Pinger.thing is str in PING and bool in PONG" in complaints_of(text)
 
 
-def test_a_guard_is_nothing_else():
+def test_a_guard_cannot_be_captured_as_well():
     event = f"{SOURCE}\ninclude: [extra]"
     more = GROUP.format(when="thing", said="from: more, default: '',")
     text = tiny("a: {type: str, from: thing, doc: A.}", event=event, more=more)

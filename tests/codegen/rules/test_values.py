@@ -1,4 +1,4 @@
-"""What is said about a value applies to it, makes sense, and is kept to by what is put in for it."""
+"""The constraints of a value apply to its type and make sense, and its defaults satisfy them."""
 
 import pytest
 
@@ -121,12 +121,12 @@ def test_a_plain_pattern_is_accepted(pattern):
         "a{99999}",
     ],
 )
-def test_a_pattern_that_could_run_away_or_differ_is_refused(pattern):
+def test_a_pattern_that_is_slow_or_ambiguous_is_refused(pattern):
     found = complaints(f"type: str, pattern: '{pattern}'")
     assert "VAL003" in found
     assert "use characters, classes like [a-z0-9]" in found
 
 
-def test_what_is_listed_and_never_used_is_a_warning():
+def test_an_unused_declaration_is_a_warning():
     more = "units: {ms: {doc: A.}}\ngroups: {extra: {doc: A., when: is_new, fields: {}}}"
     assert rules_of(tiny(more=more)) == ["USE001", "USE001"]
