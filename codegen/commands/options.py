@@ -15,8 +15,8 @@ _PLAIN_PATH = re.compile(r"[^\x00-\x1f\x7f\"'`\\<>*|?]+")
 
 
 def add_layout_options(parser: ArgumentParser) -> None:
-    """Add the options for another contract than ours and the place of its files."""
-    group = parser.add_argument_group("another contract than ours (all three together)")
+    """Add the options for a contract of another project and the folder of its files."""
+    group = parser.add_argument_group("a contract of another project (all three together)")
     group.add_argument("--spec", type=Path, metavar="FILE", help="the contract")
     group.add_argument("--out", type=Path, metavar="DIR", help="the folder of its package")
     group.add_argument(

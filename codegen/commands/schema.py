@@ -9,7 +9,7 @@ from .command import CLEAN, Command
 
 
 def add_options(parser: ArgumentParser) -> None:
-    """Add nothing: this command has no options."""
+    """Do nothing: this command has no options of its own."""
 
 
 def run(options: Namespace, layout: Layout) -> int:

@@ -97,7 +97,7 @@ class Binder:
     def _refuse_key(self, entry: Entry, keys: Names[str, BoundKey]) -> None:
         hint = suggest(entry.key, keys) or f"the keys here are: {', '.join(keys)}"
         if " " in entry.key:
-            hint = "a text with a comma in it is quoted"
+            hint = "quote a text that contains a comma"
         self._findings.add(entry.span, "FORM002", f'unknown key "{entry.key}"', hint)
 
     def _find_missing(

@@ -96,14 +96,16 @@ def parse(text: str, name: str, findings: Findings) -> Mapping | None:
     try:
         root = reader.read_document(yaml.parse(text, Loader=_LOADER))
     except yaml.YAMLError as error:
-        hint = "a text with any of , : [ ] { } # in it is quoted"
+        hint = "quote a text that contains any of , : [ ] { } #"
         findings.add(_locate(error, name), "YAML001", f"not YAML: {_explain(error)}", hint)
         return None
     except _RefusedError:
         return None
     if not isinstance(root, Mapping):
         span = root.span if root else Span(name, 1, 1)
-        findings.add(span, "YAML004", "a contract is a mapping of sections, starting with version")
+        findings.add(
+            span, "YAML004", "a contract must be a mapping of sections, starting with version"
+        )
         return None
     return root
 
@@ -169,7 +171,7 @@ class _Reader:
         if event.version or event.tags:
             self._refuse(event, "YAML005", "directives (%) are not part of a contract")
         if number > 1:
-            self._refuse(event, "YAML006", "a contract is one document", "remove this ---")
+            self._refuse(event, "YAML006", "a contract must be one document", "remove this ---")
 
     def _read_value(self, event: yaml.Event, events: Iterator[yaml.Event], depth: int) -> Value:
         self._num_nodes += 1

@@ -176,7 +176,7 @@ class Reserved(Node):
 
 @dataclass(frozen=True, kw_only=True)
 class Record(Node):
-    """Values that belong together."""
+    """A record: values that belong together, in payloads or passed between parts of the program."""
 
     doc: str
     fields: tuple[Value, ...]

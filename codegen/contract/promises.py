@@ -17,7 +17,7 @@ SourceMode = Literal["none", "minor", "strict"]
 class Promise(Node):
     """How far changes may go; a key that is left out follows from the stability."""
 
-    # Every promise stands under the key `promise`, so the name tells no two of them apart.
+    # Every promise stands under the key `promise`, so the name does not distinguish them.
     name: str = field(default="", compare=False, repr=False)
 
     wire: Annotated[

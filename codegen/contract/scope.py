@@ -112,7 +112,7 @@ class Scope:
         self._under_way.append(name)
         record = self._build_record(self._record_specs[name])
         self._under_way.pop()
-        # Records are added when they are complete, so each comes after the records that it holds.
+        # Records are added when they are complete, so each comes after the records that it contains.
         self.records[name] = record
         return record
 

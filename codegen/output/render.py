@@ -52,7 +52,7 @@ def _render_target(target: Target, contract: Contract, layout: Layout) -> Iterat
     for output in target.render(contract, layout.package):
         if output.path not in declared or PurePosixPath(output.path).is_absolute():
             raise OutputError(
-                f"target {target.name} rendered {output.path}, which it does not declare, or twice"
+                f"target {target.name} rendered {output.path} twice, or does not declare it"
             )
         declared.remove(output.path)
         yield output

@@ -1,4 +1,4 @@
-"""Writes generated files: atomically, only those that changed, and never over a file of somebody else."""
+"""Writes generated files: atomically, only those that changed, and never over a file that codegen did not write."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Rules about captures: where an emission helper takes the value of a field from."""
+"""Rules about captures: the place from which an emission helper takes the value of a field."""
 
 from collections.abc import Iterator
 

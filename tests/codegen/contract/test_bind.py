@@ -79,4 +79,4 @@ def test_a_missing_section_is_reported(missing):
 
 def test_a_flow_text_that_is_cut_at_its_comma_is_refused():
     text = tiny("note: {type: str, arg: true, doc: A note, or two.}")
-    assert '"or two."; a text with a comma in it is quoted' in complaints_of(text)
+    assert '"or two."; quote a text that contains a comma' in complaints_of(text)

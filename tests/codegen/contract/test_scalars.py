@@ -64,9 +64,9 @@ def test_an_ambiguous_word_is_refused(text, hint):
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("9223372036854775808", "an integer fits 64 bits, got 9223372036854775808; "),
-        ("9" * 5000, f"an integer fits 64 bits, got {'9' * 40}; "),
-        ("1.0e+400", "a number is finite, got 1.0e+400; "),
+        ("9223372036854775808", "an integer must fit 64 bits, got 9223372036854775808; "),
+        ("9" * 5000, f"an integer must fit 64 bits, got {'9' * 40}; "),
+        ("1.0e+400", "a number must be finite, got 1.0e+400; "),
         ("-0", "-0 is ambiguous; write 0, or -0.0"),
     ],
 )

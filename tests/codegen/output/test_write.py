@@ -25,7 +25,7 @@ def test_a_target_renders_exactly_the_files_that_it_declares(project, monkeypatc
         yield from list(python.render(contract, package))[1:]
 
     for altered, complaint in (
-        (render_more, "target python rendered more.py, which it does not declare"),
+        (render_more, "target python rendered more.py twice, or does not declare it"),
         (render_less, "target python did not render checks.py"),
     ):
         target = replace(python, render=altered)
