@@ -36,7 +36,10 @@ class BytecodeCache(FileSystemBytecodeCache):
 
 
 def environment(target: str, printable: type[Printable]) -> Environment:
-    """Return the environment for the templates of a target, which prints only instances of `printable`."""
+    """Return the environment for the templates of a target, which prints only instances of `printable`.
+
+    A template that prints any other value raises UnprintableError when it is rendered.
+    """
 
     def finalize(value: object) -> object:
         if type(value) is not printable:
