@@ -1,12 +1,13 @@
-"""How long does generating take? Whole processes, in one run.
+"""Measures how long generating takes, in whole processes.
 
-- check: `codegen check` of our own unchanged contract, in seconds.
-- peer: our Python target for 100 events, over datamodel-code-generator on our JSON Schema of them, both
-  without formatting. The peer is optional: pip install datamodel-code-generator==0.89.0, and pass --peer with
-  the path of its `datamodel-codegen` where that is not on the PATH.
-- growth: what an event costs from the 100th to the 1,000th, over what it costs from the 10th to the 100th,
-  without formatting.
-- black: the share that formatting has of generating 20 events for the first time, and milliseconds an event.
+- check_s: seconds for `codegen check` of our own contract, unchanged.
+- peer: time of our Python target for 100 events, divided by that of datamodel-code-generator for their JSON Schema,
+  both without formatting. The peer is optional: pip install datamodel-code-generator==0.89.0, and pass --peer with
+  the path of its `datamodel-codegen` if that is not on the PATH.
+- growth: time for each event from the 100th to the 1,000th, divided by that from the 10th to the 100th, without
+  formatting.
+- black_share, black_ms_an_event: share of formatting in generating 20 events for the first time, and milliseconds for
+  each event.
 """
 
 import argparse
@@ -32,12 +33,12 @@ FIELDS: dict[str, dict[str, Any]] = {
     "reason": {"type": "str", "doc": "Why."},
 }
 STAGES = ("NEW", "OLD", "GONE")
-EVENTS_A_FAMILY = 10
+EVENTS_PER_FAMILY = 10
 
 
 def contract_of(num_events: int) -> dict[str, Any]:
-    """Return a contract with so many events of eight fields, ten events a family."""
-    families = range((num_events + EVENTS_A_FAMILY - 1) // EVENTS_A_FAMILY)
+    """Return a contract with `num_events` events of eight fields, ten events in each family."""
+    families = range((num_events + EVENTS_PER_FAMILY - 1) // EVENTS_PER_FAMILY)
     members = {name: {"value": value, "doc": "A stage."} for value, name in enumerate(STAGES)}
     return {
         "version": "1.0.0",
@@ -51,7 +52,7 @@ def contract_of(num_events: int) -> dict[str, Any]:
         "events": {
             f"EVENT_{number}": {
                 "doc": "Something happened.",
-                "family": f"family{number // EVENTS_A_FAMILY}",
+                "family": f"family{number // EVENTS_PER_FAMILY}",
                 "payload": f"Event{number}Payload",
                 "fields": {name: said | {"arg": True} for name, said in FIELDS.items()},
             }
@@ -61,21 +62,21 @@ def contract_of(num_events: int) -> dict[str, Any]:
 
 
 def write_contract(folder: Path, num_events: int) -> Path:
-    """Write a contract with so many events; JSON is YAML too."""
+    """Write a contract with `num_events` events and return its path; as JSON, which is also YAML."""
     spec = folder / f"contract{num_events}.yaml"
     spec.write_text(json.dumps(contract_of(num_events)), encoding="utf-8")
     return spec
 
 
 def time_process(command: list[str], cwd: Path = PROJECT) -> float:
-    """Return how many seconds a command takes."""
+    """Run a command, and return how many seconds it takes."""
     start = time.perf_counter()
     subprocess.run(command, cwd=cwd, check=True, capture_output=True)
     return time.perf_counter() - start
 
 
 def time_ours(folder: Path, num_events: int, *options: str) -> float:
-    """Return how long it takes to generate the Python package of a contract into an empty folder."""
+    """Return how many seconds it takes to generate the Python package of a contract into an empty folder."""
     spec, out = write_contract(folder, num_events), folder / "out"
     shutil.rmtree(out, ignore_errors=True)
     layout = ["--spec", str(spec), "--out", str(out), "--package", "out"]
@@ -83,9 +84,9 @@ def time_ours(folder: Path, num_events: int, *options: str) -> float:
 
 
 def time_peer(peer: str, folder: Path, num_events: int) -> float:
-    """Return how long datamodel-code-generator takes for the schema that we make of the same contract.
+    """Return how many seconds datamodel-code-generator takes for the JSON Schema of the same contract.
 
-    It makes dataclasses that check what they are given, which is what comes nearest to our payloads.
+    It generates dataclasses that check their arguments, which are most similar to our payloads.
     """
     spec, schema = write_contract(folder, num_events), folder / "schema"
     if not schema.exists():
@@ -97,7 +98,7 @@ def time_peer(peer: str, folder: Path, num_events: int) -> float:
 
 
 def measure(peer: str | None, rounds: int) -> dict[str, float | None]:
-    """Return every number, each from the best of the rounds; the peer's is None where there is no peer."""
+    """Return all numbers, each from the fastest round; that of the peer is None without a peer."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         tasks: dict[str, Callable[[], float]] = {
@@ -110,7 +111,7 @@ def measure(peer: str | None, rounds: int) -> dict[str, float | None]:
         }
         if peer:
             tasks["peer"] = lambda: time_peer(peer, folder, 100)
-        # Everything is timed once a round, so that a busy minute slows all of it.
+        # Each round times everything once, so that a busy minute affects all numbers alike.
         timed = [{name: task() for name, task in tasks.items()} for _ in range(rounds)]
     best = {name: min(one[name] for one in timed) for name in tasks}
     black = best["20 formatted"] - best["20"]
@@ -127,12 +128,16 @@ TARGETS = {"check_s": 1.5, "peer": 0.5, "growth": 1.5}
 
 
 def main() -> None:
-    """Measure and print; with --json as one line."""
+    """Measure, and print the numbers; with --json also as a line of JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--peer", default=shutil.which("datamodel-codegen"), help="its path")
-    parser.add_argument("--rounds", type=int, default=5, help="how often everything is timed")
     parser.add_argument(
-        "--json", action="store_true", help="end with the numbers as a line of JSON"
+        "--peer", default=shutil.which("datamodel-codegen"), help="path of datamodel-codegen"
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=5, help="number of times that everything is timed"
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="print the numbers as a line of JSON at the end"
     )
     options = parser.parse_args()
     numbers = measure(options.peer, options.rounds)

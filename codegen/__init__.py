@@ -1,1 +1,1 @@
-"""Codegen: compiles the telemetry contract into code, and proves that both are sound."""
+"""Codegen: compiles the telemetry contract into code, and checks changes of the contract and its use."""

@@ -15,7 +15,7 @@ _EXIT_CODES = "exit codes: 0 clean, 1 findings, 2 invalid contract or usage, 3 d
 
 
 def main(argv: list[str]) -> int:
-    """Run the command that the arguments name, or generate; return its exit code."""
+    """Run the command that the first argument names, by default `generate`; return the exit code."""
     name, rest = (argv[0], argv[1:]) if argv and argv[0][:1] != "-" else (DEFAULT, argv)
     if name not in NAMES:
         hint = suggest(name, NAMES) or f"there are: {', '.join(NAMES)}"
@@ -35,8 +35,8 @@ def main(argv: list[str]) -> int:
     except CodegenError as error:
         return _complain(str(error))
     except BrokenPipeError:
-        # Whoever read the output has seen enough; Python would complain once more while it exits.
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - it stays open until the end
+        # The reader, such as head, has closed the pipe; without this, Python reports that again while it exits.
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - it stays open until the process ends
         return INVALID
     except OSError as error:
         return _complain(f"{error.filename}: {error.strerror}")
@@ -48,6 +48,6 @@ def _complain(message: str) -> int:
 
 
 if __name__ == "__main__":
-    # One run builds trees and ends: looking for garbage in between takes a third of its time.
+    # A run builds trees and ends: garbage collection would take a third of its time.
     gc.disable()
     sys.exit(main(sys.argv[1:]))

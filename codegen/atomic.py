@@ -1,4 +1,4 @@
-"""Writes a file whole or not at all."""
+"""Writes a file completely or not at all."""
 
 import os
 import tempfile
@@ -6,10 +6,10 @@ from pathlib import Path
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Put `data` in the place of the file at `path`; whoever reads it finds the old bytes or the new ones.
+    """Replace the file at `path` with `data`; a reader sees either the old bytes or the new ones.
 
     Raises:
-        OSError: the file could not be written; it is as it was.
+        OSError: the file could not be written; the old one is unchanged.
     """
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:

@@ -1,4 +1,4 @@
-"""From a file to a contract: read, bind, resolve, judge."""
+"""Compiles a contract file: loads, binds and resolves it, and checks it with every rule."""
 
 from pathlib import Path
 
@@ -12,10 +12,10 @@ from .rules.table import judge
 
 
 def compile_contract(path: Path, name: str, findings: Findings) -> Contract | None:
-    """Compile the contract at `path`, which findings call `name`; None when nothing can be made of it.
+    """Return the contract at `path`; None if the file is not a contract at all.
 
-    A contract with errors among the findings is returned as far as it could be made out; nothing may be
-    generated from it.
+    `name` is the path as findings print it. If there are errors among the findings, the contract is incomplete, and
+    no code may be generated from it.
     """
     document = load(path, name, findings)
     if document is None:

@@ -35,7 +35,7 @@ CODEGEN_ARROWS = {
     "atomic": set(),
     "diagnostics": set(),
     "contract": {"diagnostics"},
-    "languages": {"atomic", "contract", "diagnostics"},
+    "languages": {"contract", "diagnostics"},
     "targets": {"contract", "diagnostics", "languages"},
     "rules": {"contract", "diagnostics", "languages", "targets"},
     "compile": {"contract", "diagnostics", "rules"},

@@ -1,1 +1,1 @@
-"""Commands: what `python -m codegen` can be told to do, one module each."""
+"""Commands: the commands of `python -m codegen`, one module each."""

@@ -1,19 +1,17 @@
-"""check: compare what is on disk with what the contract says."""
+"""The command check: compares the files on disk with the contract."""
 
 from argparse import Namespace
 
 from ..output.drift import find_drift
-from ..output.layout import Layout
-from ..output.paths import near
+from ..output.layout import Layout, near
 from ..output.render import render
 from ..output.write import find_extras, find_strangers
-from .command import CLEAN, DRIFT, INVALID, Command
-from .contract import read_contract
+from .command import CLEAN, DRIFT, INVALID, Command, read_contract
 from .options import add_render_options, read_settings
 
 
 def run(options: Namespace, layout: Layout) -> int:
-    """Print each file that is not as it should be, why, and how it differs; touch nothing."""
+    """Print each file that differs from the contract, with the reason and a diff; change nothing."""
     contract = read_contract(layout)
     if contract is None:
         return INVALID
@@ -26,11 +24,13 @@ def run(options: Namespace, layout: Layout) -> int:
     for drift in drifts:
         print(f"{near(drift.path)}: {'; '.join(drift.reasons)}")
     if drifts:
-        what = "file is" if len(drifts) == 1 else "files are"
-        print(f"{len(drifts)} generated {what} not what the contract says; run: {layout.command}")
+        subject = (
+            "1 generated file differs"
+            if len(drifts) == 1
+            else f"{len(drifts)} generated files differ"
+        )
+        print(f"{subject} from the contract; run: {layout.command}")
     return DRIFT if drifts else CLEAN
 
 
-COMMAND = Command(
-    "check", "compare what is on disk with what the contract says", run, add_render_options
-)
+COMMAND = Command("check", "compare the files on disk with the contract", run, add_render_options)

@@ -1,9 +1,15 @@
-"""What a command is."""
+"""The parts that commands share: the class Command, the exit codes, and reading the contract."""
 
+import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from ..compile import compile_contract
+from ..contract.model import Contract
+from ..contract.users import read_users, users_path
+from ..diagnostics.findings import Findings
+from ..diagnostics.report import report
 from ..output.layout import Layout
 
 CLEAN = 0
@@ -14,9 +20,23 @@ DRIFT = 3
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command: its name, what it does, the options it takes, and the function that returns its exit code."""
+    """A command: its name, one line of help, the function that returns its exit code, and its options."""
 
     name: str
     summary: str
     run: Callable[[Namespace, Layout], int]
     add_options: Callable[[ArgumentParser], None]
+
+
+def read_contract(layout: Layout, *, with_users: bool = True) -> Contract | None:
+    """Return the contract of a layout; print its findings to standard error, and return None if it has errors.
+
+    Raises:
+        UsageError: the file that lists the users of the contract is damaged.
+    """
+    findings = Findings()
+    contract = compile_contract(layout.spec, layout.spec_name, findings)
+    sys.stderr.write(report(findings, "text"))
+    if contract is None or findings.has_errors:
+        return None
+    return replace(contract, users=read_users(users_path(layout.spec))) if with_users else contract

@@ -17,10 +17,8 @@ from ..coverage.users import compare_users, find_users
 from ..diagnostics.errors import UsageError
 from ..diagnostics.findings import Findings
 from ..diagnostics.report import FORMATS, report
-from ..output.layout import Layout
-from ..output.paths import near
-from .command import CLEAN, FINDINGS, INVALID, Command
-from .contract import read_contract
+from ..output.layout import Layout, near
+from .command import CLEAN, FINDINGS, INVALID, Command, read_contract
 
 _SETTINGS = "coverage.yaml"
 

@@ -1,35 +1,35 @@
-"""generate: write what the contract says, and remove what it no longer says."""
+"""The command generate: writes the files of the contract, and removes those that no longer belong to it."""
 
 import sys
+import time
 from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
+from pathlib import Path
 
 from ..output.drift import find_drift
-from ..output.layout import Layout
-from ..output.paths import near
+from ..output.layout import Layout, near
 from ..output.render import render
-from ..output.watch import watch
 from ..output.write import find_extras, write_all
-from .command import CLEAN, INVALID, Command
-from .contract import read_contract
+from .command import CLEAN, INVALID, Command, read_contract
 from .options import add_render_options, read_settings
+
+_POLL_S = 0.3
 
 
 def add_options(parser: ArgumentParser) -> None:
     """Add the options of this command."""
     add_render_options(parser)
-    parser.add_argument("--dry-run", action="store_true", help="only list what would be done")
+    parser.add_argument("--dry-run", action="store_true", help="only list the files that change")
+    parser.add_argument("--diff", action="store_true", help="only print the changes, as a diff")
     parser.add_argument(
-        "--diff", action="store_true", help="only print what would change, as a diff"
-    )
-    parser.add_argument(
-        "--watch", action="store_true", help="do it again whenever the contract changes"
+        "--watch", action="store_true", help="generate again whenever the contract changes"
     )
 
 
 def run(options: Namespace, layout: Layout) -> int:
-    """Generate once, or until it is interrupted."""
+    """Generate once, or with --watch until the process is interrupted."""
     if options.watch:
-        return watch(layout.spec, lambda: _generate(options, layout))
+        return _watch(layout.spec, lambda: _generate(options, layout))
     return _generate(options, layout)
 
 
@@ -54,6 +54,33 @@ def _generate(options: Namespace, layout: Layout) -> int:
     return CLEAN
 
 
+def _watch(path: Path, act: Callable[[], int]) -> int:
+    """Call `act` now and after every change of the file, until Ctrl-C; return its last exit code."""
+    code = act()
+    seen = _stamp(path)
+    print(f"watching {path}; Ctrl-C ends it", flush=True)
+    try:
+        while True:
+            time.sleep(_POLL_S)
+            if _stamp(path) != seen:
+                seen = _stamp(path)
+                code = act()
+    except KeyboardInterrupt:
+        return code
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    """Return numbers that change with the file; while an editor replaces it, it may be missing for a moment."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return 0, 0
+    return status.st_mtime_ns, status.st_size
+
+
 COMMAND = Command(
-    "generate", "write what the contract says, and remove what it no longer says", run, add_options
+    "generate",
+    "write the files of the contract, and remove those that no longer belong to it",
+    run,
+    add_options,
 )

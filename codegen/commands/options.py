@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Command-line options that several commands share."""
 
 import re
 from argparse import ArgumentParser, Namespace
@@ -7,24 +7,29 @@ from pathlib import Path
 from ..diagnostics.errors import UsageError
 from ..languages.python.quoting import ident
 from ..output.formatting import check_version, pinned_version
-from ..output.layout import PROJECT, Layout, foreign_layout, our_layout
-from ..output.settings import Settings
+from ..output.layout import PROJECT, Layout, Settings, foreign_layout, our_layout
 from ..targets.table import NAMES
 
-# Paths are printed in the headers of generated files, in comments and texts of several languages.
+# Headers of generated files contain these paths, in comments and texts of several languages.
 _PLAIN_PATH = re.compile(r"[^\x00-\x1f\x7f\"'`\\<>*|?]+")
 
 
 def add_layout_options(parser: ArgumentParser) -> None:
-    """Add the options that say which contract it is and where its files go."""
-    group = parser.add_argument_group("another contract than ours (all three together)")
+    """Add the options for a contract of another project and the folder of its files."""
+    group = parser.add_argument_group("a contract of another project (all three together)")
     group.add_argument("--spec", type=Path, metavar="FILE", help="the contract")
-    group.add_argument("--out", type=Path, metavar="DIR", help="where its package goes")
-    group.add_argument("--package", metavar="NAME", help="by what name the package is imported")
+    group.add_argument("--out", type=Path, metavar="DIR", help="the folder of its package")
+    group.add_argument(
+        "--package", metavar="NAME", help="the name by which the package is imported"
+    )
 
 
 def choose_layout(options: Namespace) -> Layout:
-    """Return the layout that the options describe, ours when they say nothing."""
+    """Return the layout that the options describe; without options, that of this project.
+
+    Raises:
+        UsageError: an option is missing or not valid.
+    """
     given = (options.spec, options.out, options.package)
     if not any(given):
         return our_layout()
@@ -42,18 +47,28 @@ def choose_layout(options: Namespace) -> Layout:
 
 
 def add_render_options(parser: ArgumentParser) -> None:
-    """Add the options that say what is rendered and how."""
+    """Add the options for selecting and formatting files."""
     parser.add_argument(
-        "--target", action="append", choices=NAMES, default=[], help="only this; may be repeated"
+        "--target",
+        action="append",
+        choices=NAMES,
+        default=[],
+        help="only this target; may be repeated",
     )
-    parser.add_argument("--no-format", action="store_true", help="leave Python as it was rendered")
+    parser.add_argument("--no-format", action="store_true", help="do not format Python")
     parser.add_argument(
-        "--fresh", action="store_true", help="format also what is certified on disk"
+        "--fresh",
+        action="store_true",
+        help="format everything, including parts that are formatted on disk",
     )
 
 
 def read_settings(options: Namespace) -> Settings:
-    """Return what the options say; the formatter at hand must be the pinned one."""
+    """Return the settings that the options describe.
+
+    Raises:
+        FormatterError: Python is to be formatted, and the installed black is not the pinned version.
+    """
     if not options.no_format:
         check_version(pinned_version(PROJECT / "pyproject.toml"))
     return Settings(

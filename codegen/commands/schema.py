@@ -1,4 +1,4 @@
-"""schema: write the JSON Schema of contracts, for editors."""
+"""The command schema: prints the JSON Schema of contracts, for editors."""
 
 import json
 from argparse import ArgumentParser, Namespace
@@ -9,7 +9,7 @@ from .command import CLEAN, Command
 
 
 def add_options(parser: ArgumentParser) -> None:
-    """This command has no options of its own."""
+    """Do nothing: this command has no options of its own."""
 
 
 def run(options: Namespace, layout: Layout) -> int:

@@ -1,4 +1,4 @@
-"""The table of commands, each a module of this package."""
+"""The table of commands; each is a module of this package with a `COMMAND`."""
 
 from importlib import import_module
 
@@ -9,6 +9,6 @@ NAMES = ("generate", "check", "compat", "validate", "schema", "coverage", "relea
 
 
 def load_command(name: str) -> Command:
-    """Import a command; the others would cost time for nothing."""
+    """Import a command and return it; importing all of them would take longer."""
     command: Command = import_module(f".{name}", __package__).COMMAND
     return command

@@ -1,4 +1,4 @@
-"""validate: judge a contract and print what is wrong with it."""
+"""The command validate: checks a contract and prints the findings."""
 
 import sys
 from argparse import ArgumentParser, Namespace
@@ -13,14 +13,16 @@ from .command import CLEAN, FINDINGS, INVALID, Command
 
 def add_options(parser: ArgumentParser) -> None:
     """Add the options of this command."""
-    parser.add_argument("file", nargs="?", type=Path, help="the contract; ours unless said")
+    parser.add_argument(
+        "file", nargs="?", type=Path, help="the contract; by default that of this project"
+    )
     parser.add_argument(
         "--format", choices=list(FORMATS), default="text", help="how to print findings"
     )
 
 
 def run(options: Namespace, layout: Layout) -> int:
-    """Judge the contract."""
+    """Check the contract, and print the findings."""
     findings = Findings()
     path = options.file or layout.spec
     compile_contract(path, options.file.as_posix() if options.file else layout.spec_name, findings)
@@ -30,4 +32,4 @@ def run(options: Namespace, layout: Layout) -> int:
     return FINDINGS if len(findings) else CLEAN
 
 
-COMMAND = Command("validate", "judge a contract and print what is wrong with it", run, add_options)
+COMMAND = Command("validate", "check a contract and print the findings", run, add_options)

@@ -1,1 +1,1 @@
-"""From YAML to a checked, resolved model of the contract."""
+"""The contract: reads YAML, binds it to the form of a contract, and resolves it into a model."""

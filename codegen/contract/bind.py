@@ -1,4 +1,4 @@
-"""Reads located values as the classes of `spec`, and notes everything that does not fit."""
+"""Binds located values to the classes of `spec`, and adds a finding for everything that does not fit."""
 
 import types
 from collections.abc import Iterator
@@ -21,18 +21,18 @@ _TYPE_WORDS = {int: "an integer", float: "a number", bool: "true or false", str:
 
 @dataclass(frozen=True, slots=True)
 class BoundKey:
-    """A key of a node class, ready for use: its name in the file, its attribute, and what it holds."""
+    """A key of a node class: its name in the file, its attribute, and the type of its value."""
 
     name: str
     attribute: str
     annotation: Any
-    says: Key
+    declared: Key
     is_required: bool
 
 
 @cache
 def keys_of(cls: type[Node]) -> Names[str, BoundKey]:
-    """List the keys that a node class knows, by their names in the file."""
+    """Return the keys of a node class, by their names in the file."""
     hints = get_type_hints(cls, include_extras=True)
     keys = [
         _describe(field, hints[field.name])
@@ -43,18 +43,18 @@ def keys_of(cls: type[Node]) -> Names[str, BoundKey]:
 
 
 def _describe(field: "Field[Any]", hint: Any) -> BoundKey:
-    annotation, says = get_args(hint)
+    annotation, declared = get_args(hint)
     return BoundKey(
         name=field.name.removesuffix("_"),
         attribute=field.name,
         annotation=unwrap_optional(annotation),
-        says=says,
+        declared=declared,
         is_required=field.default is MISSING,
     )
 
 
 def unwrap_optional(annotation: Any) -> Any:
-    """Return T for T | None: a key that may be left out still has a type."""
+    """Return T for T | None, and any other annotation unchanged."""
     if get_origin(annotation) in (types.UnionType, Union):
         rest = [arg for arg in get_args(annotation) if arg is not types.NoneType]
         return rest[0] if len(rest) == 1 else annotation
@@ -62,7 +62,7 @@ def unwrap_optional(annotation: Any) -> Any:
 
 
 class Binder:
-    """Binds values to node classes; what cannot be bound is left out, and its name kept in `broken`."""
+    """Binds values to node classes; a value that does not fit is left out, and its name is added to `broken`."""
 
     def __init__(self, findings: Findings) -> None:
         self._findings = findings
@@ -71,9 +71,9 @@ class Binder:
     def bind(
         self, cls: type[_NodeType], value: Value, name: str = "", span: Span | None = None
     ) -> _NodeType | None:
-        """Read `value` as a `cls`; None, with findings, when a required key is missing or wrong.
+        """Return `value` as a `cls`; None, with findings, if a required key is missing or wrong.
 
-        What has a name is found at its name (`span`), what has none where it begins.
+        `span` is the place of the name of a named mapping; any other mapping is placed where it begins.
         """
         if not isinstance(value, Mapping):
             self._findings.add(value.span, "FORM001", f"{name or 'this'} must be a mapping of keys")
@@ -97,7 +97,7 @@ class Binder:
     def _refuse_key(self, entry: Entry, keys: Names[str, BoundKey]) -> None:
         hint = suggest(entry.key, keys) or f"the keys here are: {', '.join(keys)}"
         if " " in entry.key:
-            hint = "a text with a comma in it is quoted"
+            hint = "quote a text that contains a comma"
         self._findings.add(entry.span, "FORM002", f'unknown key "{entry.key}"', hint)
 
     def _find_missing(
@@ -107,7 +107,7 @@ class Binder:
         for key in keys.values():
             if key.is_required and key.name not in given:
                 owner = f"{name} lacks" if name else "the contract lacks"
-                self._findings.add(place, "FORM003", f'{owner} "{key.name}": {key.says.doc}')
+                self._findings.add(place, "FORM003", f'{owner} "{key.name}": {key.declared.doc}')
 
     def _read(self, key: BoundKey, entry: Entry) -> Any:
         annotation, value = key.annotation, entry.value
@@ -125,7 +125,7 @@ class Binder:
             return self._read_named(item, key, entry)
         if get_origin(annotation) is Literal:
             return self._read_choice(get_args(annotation), entry)
-        return self._read_scalar(annotation, key.says.form, entry.key, value)
+        return self._read_scalar(annotation, key.declared.form, entry.key, value)
 
     def _read_named(self, cls: type[Node], key: BoundKey, entry: Entry) -> Any:
         if not isinstance(entry.value, Mapping):
@@ -135,8 +135,8 @@ class Binder:
             return _ABSENT
         nodes = []
         for item in entry.value.entries:
-            if key.says.names is not None and not key.says.names.fits(item.key):
-                self._refuse_text(item.span, "this name", key.says.names, item.key)
+            if key.declared.names is not None and not key.declared.names.fits(item.key):
+                self._refuse_text(item.span, "this name", key.declared.names, item.key)
                 self.broken.add(item.key)
                 continue
             node = self.bind(cls, item.value, item.key, item.span)
@@ -151,7 +151,7 @@ class Binder:
             self._findings.add(entry.value.span, "FORM001", f"{entry.key} must be a list")
             return _ABSENT
         items = [
-            self._read_scalar(str, key.says.form, entry.key, item) for item in entry.value.items
+            self._read_scalar(str, key.declared.form, entry.key, item) for item in entry.value.items
         ]
         return tuple(item for item in items if item is not _ABSENT)
 
@@ -191,7 +191,7 @@ class Binder:
 
 
 def to_plain(value: Value) -> Any:
-    """Strip places off: the value as Python's scalars, lists and dicts."""
+    """Return a value without places: as Python scalars, lists and dicts."""
     if isinstance(value, Scalar):
         return value.value
     if isinstance(value, Sequence):
@@ -200,7 +200,7 @@ def to_plain(value: Value) -> Any:
 
 
 def quote(value: object) -> str:
-    """Show a value in a message as it would stand in the file, shortened."""
+    """Return a value for a message, as it would be written in the file, at most 60 characters long."""
     words: dict[object, str] = {True: "true", False: "false", None: "null"}
     if value is None or isinstance(value, bool):
         return words[value]
@@ -209,7 +209,7 @@ def quote(value: object) -> str:
 
 
 def _places(value: Mapping) -> Iterator[tuple[str, Span]]:
-    """Tell where the value of each key is, and each item of the lists among them."""
+    """Yield the place of the value of each key, and of each item if it is a list."""
     for entry in value.entries:
         yield entry.key, entry.value.span
         if isinstance(entry.value, Sequence):

@@ -1,4 +1,4 @@
-"""The forms that texts in a contract may have: names, units, versions, sentences."""
+"""The forms of texts in a contract: names, units, versions, sentences."""
 
 import re
 from dataclasses import dataclass
@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A kind of text: what people call it and the pattern that all of it matches."""
+    """A kind of text: its description in messages, the pattern that the whole text matches, and its maximum length."""
 
     words: str
     pattern: str
     max_length: int = 64
 
     def fits(self, text: str) -> bool:
-        """Tell whether `text` has this form."""
+        """Return whether `text` has this form."""
         return len(text) <= self.max_length and re.fullmatch(self.pattern, text) is not None
 
 
@@ -33,7 +33,7 @@ PATH = Form(
     128,
 )
 EXEMPTED = Form(
-    "a rule and what it is about, like FLD001 SEED_PRUNED.reason",
+    "a rule and its subject, like FLD001 SEED_PRUNED.reason",
     r"[A-Z]{3}[0-9]{3} [A-Za-z][A-Za-z0-9_.-]*",
     160,
 )

@@ -1,19 +1,18 @@
-"""Reads YAML into values that know their place.
+"""Reads YAML into values that know their place in the file.
 
-YAML's own loaders lose what a contract must not lose: they keep the last of two equal keys, read `no` as
-false, `010` as 8 and `1:30` as 90. Here the parser's events are turned into values under rules that leave
-no doubt, and whatever is doubtful is a finding.
+PyYAML's loaders keep the last of two equal keys, and read `no` as false, `010` as 8 and `1:30` as 90. This module reads
+the events of PyYAML's parser instead, and everything that is ambiguous is a finding.
 """
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 import yaml
 
 from ..diagnostics.findings import Findings, Span
-from .hidden_characters import find_unprintable
 from .scalars import read_plain
 
 MAX_BYTES = 1 << 20
@@ -24,6 +23,13 @@ MAX_TEXT = 10_000
 
 _LOADER = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
 _BREAK = re.compile(r"\r\n|\r")
+# Control characters except the line feed, surrogates, and Unicode's format characters and line separators:
+# they hide text, reorder it, or end a line in one tool and not in another.
+_HIDDEN = re.compile(
+    "[\x00-\x09\x0b-\x1f\x7f-\x9f\xad\u0600-\u0605\u061c\u06dd\u070f\u180e\u200b-\u200f\u2028-\u202e"
+    "\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\U000110bd\U000e0000-\U000e007f]"
+)
+_MAX_HIDDEN = 20
 
 
 class Scalar(NamedTuple):
@@ -34,7 +40,7 @@ class Scalar(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """A key and what it stands for."""
+    """A key and its value."""
 
     key: str
     span: Span
@@ -42,7 +48,7 @@ class Entry(NamedTuple):
 
 
 class Mapping(NamedTuple):
-    """Keys, each once, in the order of the file."""
+    """Keys and values in the order of the file; no key occurs twice."""
 
     entries: tuple[Entry, ...]
     span: Span
@@ -59,7 +65,10 @@ Value = Scalar | Mapping | Sequence
 
 
 def load(path: Path, name: str, findings: Findings) -> Mapping | None:
-    """Read the file at `path`, which findings call `name`; None when nothing can be made of it."""
+    """Return the content of the YAML file at `path`; None, with findings, if it cannot be read.
+
+    `name` is the path as findings print it.
+    """
     start = Span(name, 1, 1)
     try:
         data = path.read_bytes()
@@ -73,30 +82,55 @@ def load(path: Path, name: str, findings: Findings) -> Mapping | None:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        findings.add(Span(name, line, 1), "YAML003", "a contract is UTF-8", "save it as UTF-8")
+        findings.add(Span(name, line, 1), "YAML003", "a contract must be UTF-8", "save it as UTF-8")
         return None
     return parse(text, name, findings)
 
 
 def parse(text: str, name: str, findings: Findings) -> Mapping | None:
-    """Turn YAML text into located values; None when nothing can be made of it."""
+    """Return the content of YAML text as located values; None, with findings, if it cannot be parsed."""
     text = _BREAK.sub("\n", text)
-    if find_unprintable(text, name, findings):
+    if _find_hidden(text, name, findings):
         return None
     reader = _Reader(name, findings, has_escapes="\\" in text)
     try:
         root = reader.read_document(yaml.parse(text, Loader=_LOADER))
     except yaml.YAMLError as error:
-        hint = "a text with any of , : [ ] { } # in it is quoted"
+        hint = "quote a text that contains any of , : [ ] { } #"
         findings.add(_locate(error, name), "YAML001", f"not YAML: {_explain(error)}", hint)
         return None
     except _RefusedError:
         return None
     if not isinstance(root, Mapping):
         span = root.span if root else Span(name, 1, 1)
-        findings.add(span, "YAML004", "a contract is a mapping of sections, starting with version")
+        findings.add(
+            span, "YAML004", "a contract must be a mapping of sections, starting with version"
+        )
         return None
     return root
+
+
+def _find_hidden(text: str, where: str | Span, findings: Findings) -> bool:
+    """Add a finding for each hidden character in `text`; return whether there were any.
+
+    `where` is the name of the file, if `text` is all of it, or the place of the value.
+    """
+    matches = list(islice(_HIDDEN.finditer(text), _MAX_HIDDEN))
+    for match in matches:
+        if match.group() == "\t":
+            message, hint = "tabs are refused", "use spaces"
+        else:
+            character = f"U+{ord(match.group()):04X}"
+            message, hint = f"the hidden character {character} is refused", "remove it"
+        findings.add(_place_of(match.start(), text, where), "YAML013", message, hint)
+    return bool(matches)
+
+
+def _place_of(index: int, text: str, where: str | Span) -> Span:
+    if isinstance(where, Span):
+        return where
+    line_start = text.rfind("\n", 0, index) + 1
+    return Span(where, text.count("\n", 0, line_start) + 1, index - line_start + 1)
 
 
 def _locate(error: yaml.YAMLError, name: str) -> Span:
@@ -110,11 +144,11 @@ def _explain(error: yaml.YAMLError) -> str:
 
 
 class _RefusedError(Exception):
-    """The rest of the file cannot be read any more."""
+    """Reading stops: the rest of the file cannot be read."""
 
 
 class _Reader:
-    """Turns the parser's events into values, without recursion into deeper and deeper input."""
+    """Turns the parser's events into values; limits on depth and number protect it from hostile input."""
 
     def __init__(self, name: str, findings: Findings, has_escapes: bool) -> None:
         self._name = name
@@ -137,7 +171,7 @@ class _Reader:
         if event.version or event.tags:
             self._refuse(event, "YAML005", "directives (%) are not part of a contract")
         if number > 1:
-            self._refuse(event, "YAML006", "a contract is one document", "remove this ---")
+            self._refuse(event, "YAML006", "a contract must be one document", "remove this ---")
 
     def _read_value(self, event: yaml.Event, events: Iterator[yaml.Event], depth: int) -> Value:
         self._num_nodes += 1
@@ -158,11 +192,11 @@ class _Reader:
             self._refuse(
                 event, "YAML007", "aliases (*) are refused", "write the value out, or use a group"
             )
-        if getattr(event, "anchor", None):
+        if isinstance(event, yaml.NodeEvent) and event.anchor:
             self._add(
                 event, "YAML007", "anchors (&) are refused", "write the value where it is used"
             )
-        if getattr(event, "tag", None):
+        if isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent) and event.tag:
             self._add(event, "YAML008", "tags (!) are refused", "remove it")
 
     def _read_mapping(self, start: yaml.Event, events: Iterator[yaml.Event], depth: int) -> Mapping:
@@ -178,7 +212,7 @@ class _Reader:
             if name in entries:
                 first = entries[name].span.line
                 self._findings.add(
-                    span, "YAML009", f'key "{name}" stands twice, first on line {first}', "keep one"
+                    span, "YAML009", f'key "{name}" occurs twice, first on line {first}', "keep one"
                 )
             else:
                 entries[name] = Entry(name, span, value)
@@ -190,7 +224,7 @@ class _Reader:
         span = self._span(event)
         if not isinstance(event, yaml.ScalarEvent):
             self._read_value(event, events, depth + 1)
-            self._findings.add(span, "YAML010", "a key is a name")
+            self._findings.add(span, "YAML010", "a key must be a name")
             return None
         self._check_plainness(event)
         if event.value == "<<":
@@ -199,7 +233,7 @@ class _Reader:
         key = self._read_scalar(event).value
         if not isinstance(key, str):
             self._findings.add(
-                span, "YAML010", f"a key is a name, got {event.value[:40]}", "quote it"
+                span, "YAML010", f"a key must be a name, got {event.value[:40]}", "quote it"
             )
             return None
         if len(key) > MAX_KEY:
@@ -230,11 +264,11 @@ class _Reader:
         # The C parser says "" for the plain style, the Python parser None.
         if not event.style:
             return Scalar(read_plain(text, span, self._findings), span)
-        # The line end that closes a block scalar is not part of the text.
+        # The line end after a block scalar is not part of the text.
         text = text.removesuffix("\n")
         if self._has_escapes:
-            # Only an escape can bring in what the text of the file does not show.
-            find_unprintable(text, span, self._findings)
+            # The text of the file has been searched; only an escape can add another hidden character.
+            _find_hidden(text, span, self._findings)
         return Scalar(text, span)
 
     def _span(self, event: yaml.Event) -> Span:

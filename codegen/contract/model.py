@@ -1,4 +1,7 @@
-"""The contract as it is meant: names resolved, groups included, records carried. Targets read this alone."""
+"""The model of a contract: names are resolved, and events have the fields of their groups and records.
+
+Targets read only this. The form of the file is in `spec`.
+"""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -6,7 +9,7 @@ from functools import cached_property
 from typing import Literal
 
 from ..diagnostics.findings import Span
-from .nodes import Bounds, Given, Stability
+from .nodes import Bounds, Given, Node, Stability
 from .promises import Exemption, Promise, Upcast
 from .users import Users
 
@@ -15,7 +18,7 @@ PrimitiveName = Literal["int", "float", "bool", "str"]
 
 @dataclass(frozen=True, slots=True)
 class Primitive:
-    """int, float, bool or str."""
+    """One of the types int, float, bool and str."""
 
     name: PrimitiveName
 
@@ -25,7 +28,7 @@ class Primitive:
 
 @dataclass(frozen=True, slots=True)
 class EnumType:
-    """A member of an enum."""
+    """The type of a member of an enum."""
 
     enum: "Enum"
 
@@ -33,13 +36,13 @@ class EnumType:
         return self.enum.name
 
     def __repr__(self) -> str:
-        # What the enum means is shown where it is declared.
+        # The enum itself is part of the contract once, where it is declared.
         return f"EnumType({self.enum.name})"
 
 
 @dataclass(frozen=True, slots=True)
 class RecordType:
-    """A record."""
+    """The type of a record."""
 
     record: "Record"
 
@@ -47,13 +50,13 @@ class RecordType:
         return self.record.name
 
     def __repr__(self) -> str:
-        # What the record means is shown where it is declared.
+        # The record itself is part of the contract once, where it is declared.
         return f"RecordType({self.record.name})"
 
 
 @dataclass(frozen=True, slots=True)
 class ListType:
-    """Any number of values of one type."""
+    """A list of values of one type."""
 
     item: "Type"
 
@@ -63,7 +66,7 @@ class ListType:
 
 @dataclass(frozen=True, slots=True)
 class MapType:
-    """Texts that stand for values of one type."""
+    """A map from texts to values of one type."""
 
     item: "Type"
 
@@ -76,7 +79,7 @@ Type = Primitive | EnumType | RecordType | ListType | MapType
 
 @dataclass(frozen=True, slots=True)
 class FromSource:
-    """The value is read from an attribute of the source; with a guard, only while that attribute is true."""
+    """The value is read from an attribute of the source; if there is a guard, only while that attribute is true."""
 
     attribute: str
     guard: str | None = None
@@ -84,32 +87,19 @@ class FromSource:
 
 @dataclass(frozen=True, slots=True)
 class FromCaller:
-    """The caller of the emission helper gives the value."""
+    """The value is an argument of the emission helper."""
 
 
 @dataclass(frozen=True, slots=True)
 class FromContext:
-    """The value is bound to the channel."""
+    """The value is taken from the context that is bound to the channel."""
 
 
 Capture = FromSource | FromCaller | FromContext
 
 
 @dataclass(frozen=True, kw_only=True)
-class Located:
-    """Something of the contract: its name, its place, and the places of what is said about it."""
-
-    name: str
-    span: Span = field(compare=False, repr=False)
-    spans: Mapping[str, Span] = field(default_factory=dict, compare=False, repr=False)
-
-    def at(self, key: str) -> Span:
-        """Return the place where `key` is said, or of the whole when it is not."""
-        return self.spans.get(key, self.span)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Value(Located):
+class Value(Node):
     """A named, typed value: a field of a record, of the envelope or of the context."""
 
     wire: str
@@ -132,7 +122,7 @@ class Value(Located):
 
     @property
     def innermost(self) -> Type:
-        """The type inside all lists and maps, which `range` and `pattern` speak of."""
+        """The type inside all lists and maps, to which `range` and `pattern` apply."""
         inner = self.type
         while isinstance(inner, ListType | MapType):
             inner = inner.item
@@ -141,7 +131,7 @@ class Value(Located):
 
 @dataclass(frozen=True, kw_only=True)
 class Field(Value):
-    """A value of a payload, with where it comes from."""
+    """A field of an event: a value, and the place that it is taken from."""
 
     capture: Capture
     phase: str | None = None
@@ -151,13 +141,13 @@ class Field(Value):
 
 @dataclass(frozen=True, kw_only=True)
 class ContextValue(Value):
-    """A value that is bound by whoever loops."""
+    """A value that the training loop binds to a channel."""
 
     place: Literal["payload", "envelope"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Member(Located):
+class Member(Node):
     """A member of an enum."""
 
     value: int
@@ -166,8 +156,8 @@ class Member(Located):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Enum(Located):
-    """An enum; an open one lets readers meet names they do not know."""
+class Enum(Node):
+    """An enum; readers of an open one accept unknown names."""
 
     doc: str
     open: bool
@@ -176,8 +166,8 @@ class Enum(Located):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reserved(Located):
-    """A name of the past."""
+class Reserved(Node):
+    """A removed name, which is not used again."""
 
     doc: str
     last: str | None
@@ -185,8 +175,8 @@ class Reserved(Located):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Record(Located):
-    """Values that belong together."""
+class Record(Node):
+    """A record: values that belong together, in payloads or passed between parts of the program."""
 
     doc: str
     fields: tuple[Value, ...]
@@ -195,16 +185,16 @@ class Record(Located):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Envelope(Located):
-    """What every line says beside its payload: its own fields, the context's, `event` and `v`."""
+class Envelope(Node):
+    """The keys of every line besides its payload: its own fields, those of the context, `event` and `v`."""
 
     doc: str
     fields: tuple[Value, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Event(Located):
-    """Something that happens and is told."""
+class Event(Node):
+    """A kind of event that the program emits."""
 
     doc: str
     family: str
@@ -226,17 +216,17 @@ class Event(Located):
 
     @property
     def arguments(self) -> tuple[Field, ...]:
-        """The fields that the caller of the helper gives."""
+        """The fields that are arguments of the emission helper."""
         return tuple(field for field in self.fields if isinstance(field.capture, FromCaller))
 
     @property
     def stamped(self) -> tuple[Field, ...]:
-        """The fields that the channel's context gives."""
+        """The fields that are taken from the context of the channel."""
         return tuple(field for field in self.fields if isinstance(field.capture, FromContext))
 
     @property
     def guards(self) -> dict[str | None, tuple[Field, ...]]:
-        """The captured fields by the attribute that guards them; None guards what always is captured."""
+        """The captured fields by the attribute that guards them; under None, those that are always captured."""
         groups: dict[str | None, tuple[Field, ...]] = {}
         for one in self.fields:
             if isinstance(one.capture, FromSource):
@@ -245,23 +235,23 @@ class Event(Located):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Group(Located):
-    """Fields that are captured together, while an attribute of the source is true."""
+class Group(Node):
+    """A group: its fields are captured together, while the attribute `when` of the source is true."""
 
     doc: str
     when: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class Family(Located):
-    """Events that share a module."""
+class Family(Node):
+    """A family: events that share a generated module."""
 
     doc: str
     events: tuple[Event, ...]
 
     @cached_property
     def sources(self) -> dict[str, tuple[Event, ...]]:
-        """The events that are read from each source."""
+        """The events that are emitted now, by the source from which they are read."""
         sources: dict[str, tuple[Event, ...]] = {}
         for event in self.events:
             if event.source is not None and event.retired is None:
@@ -271,7 +261,7 @@ class Family(Located):
 
 @dataclass(frozen=True, kw_only=True)
 class Contract:
-    """All of it."""
+    """A whole contract."""
 
     path: str
     span: Span = field(compare=False, repr=False)
@@ -291,13 +281,13 @@ class Contract:
 
     @property
     def owners(self) -> Iterator[Record | Event]:
-        """Everything that has fields by name: the records, then the events."""
+        """The records, then the events: everything with named fields of its own."""
         yield from self.records
         yield from self.events
 
     @property
     def values(self) -> Iterator[Value]:
-        """Every value, once for each place that it has: envelope, context, records, events."""
+        """Every value of envelope, context, records and events; one that occurs in several of them is yielded for each."""
         yield from self.envelope.fields
         yield from self.context
         for owner in self.owners:

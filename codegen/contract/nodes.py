@@ -1,4 +1,4 @@
-"""What contracts are written with: mappings of keys, each with its meaning and form."""
+"""The building blocks of the classes that describe a contract: nodes, their keys, and values in them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,14 +13,14 @@ Stability = Literal["development", "beta", "stable"]
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """A value of whatever type; unlike None it tells null from nothing."""
+    """A value of any type; unlike a bare value, it distinguishes null from a key that is left out."""
 
     value: object
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """The least and the greatest value that are allowed; None leaves that side open."""
+    """The least and the greatest allowed value; None leaves that side open."""
 
     low: Number | None
     high: Number | None
@@ -28,7 +28,7 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """What a key means, the form of its text (of each, in a list), and that of the names under it."""
+    """A key of a node: its meaning, the form of its text (of each text, in a list), and that of the names under it."""
 
     doc: str
     form: Form | None = None
@@ -40,12 +40,12 @@ _NOWHERE = Span("", 1, 1)
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Node:
-    """A mapping of the file: the key it stands under, its place, and the places of what it holds."""
+    """A mapping in the file: the key it stands under, its place, and the places of the values of its keys."""
 
     name: str = ""
-    span: Span = _NOWHERE
-    spans: Mapping[str, Span] = field(default_factory=dict, repr=False)
+    span: Span = field(default=_NOWHERE, compare=False, repr=False)
+    spans: Mapping[str, Span] = field(default_factory=dict, compare=False, repr=False)
 
     def at(self, key: str) -> Span:
-        """Return the place of the value of `key`, or of this mapping when it has none."""
+        """Return the place of the value of `key`, or of the whole mapping if the key is left out."""
         return self.spans.get(key, self.span)

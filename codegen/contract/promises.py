@@ -1,69 +1,97 @@
-"""What a contract says about change: how far it may go, how old records become new ones, what is excused."""
+"""The parts of a contract that are about change: promises, upcasts of old records, and exemptions.
+
+These classes are both the form in the file and the model: nothing in them has to be resolved.
+"""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
 
-from ..diagnostics.findings import Span
-from .nodes import Bounds, Given
+from .forms import CONSTANT, DATE, PATH, SENTENCE
+from .nodes import Bounds, Given, Key, Node
 
 WireMode = Literal["none", "backward", "forward", "full"]
 SourceMode = Literal["none", "minor", "strict"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Promise:
-    """How far changes may go; what is None follows from the stability."""
+class Promise(Node):
+    """How far changes may go; a key that is left out follows from the stability."""
 
-    wire: WireMode | None = None
-    transitive: bool | None = None
-    source: SourceMode | None = None
+    # Every promise stands under the key `promise`, so the name does not distinguish them.
+    name: str = field(default="", compare=False, repr=False)
 
-
-@dataclass(frozen=True, kw_only=True)
-class Step:
-    """How one value of an old record gets its place and form: exactly one of move, fill and convert.
-
-    Paths are made of keys on the wire; `seeds[].alpha` is the alpha of each item of the list seeds.
-    """
-
-    path: str
-    span: Span = field(compare=False)
-    move: str | None
-    fill: Given | None
-    convert: str | None
-    factor: float | None
-    offset: float | None
-    round: bool
-    clamp: Bounds | None
-    values: Given | None
-    otherwise: str | None
+    wire: Annotated[
+        WireMode | None,
+        Key("Whether new readers read old records (backward), old readers new ones, or both."),
+    ] = None
+    transitive: Annotated[
+        bool | None,
+        Key("Whether records of every release stay readable, or only those of the newest."),
+    ] = None
+    source: Annotated[
+        SourceMode | None,
+        Key("When a change may break Python callers: always, in minor or only in major versions."),
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class EventUpcast:
-    """How old records of one event become new ones, and the name under which they are read from then on."""
+class Step(Node):
+    """How one value of an old record is carried over: exactly one of move, fill and convert."""
 
-    event: str
-    span: Span = field(compare=False)
-    becomes: str | None
-    steps: tuple[Step, ...]
+    move: Annotated[str | None, Key("Old path of the value.", form=PATH)] = None
+    fill: Annotated[
+        Given | None, Key("Value to use where the old record has no value, or null.")
+    ] = None
+    convert: Annotated[str | None, Key("Old path of the value to convert.", form=PATH)] = None
+    factor: Annotated[float | None, Key("Factor by which its numbers are multiplied.")] = None
+    offset: Annotated[float | None, Key("Number that is then added to them.")] = None
+    round: Annotated[bool, Key("Whether they are then rounded to integers.")] = False
+    clamp: Annotated[Bounds | None, Key("Bounds to which they are then clamped.")] = None
+    values: Annotated[Given | None, Key("New values of its texts, by the old ones.")] = None
+    otherwise: Annotated[
+        str | None, Key("New value of all other texts; by default they are kept.")
+    ] = None
+
+    @property
+    def path(self) -> str:
+        """The path in the new record: keys on the wire, as in `seeds[].alpha` for each item of the list seeds."""
+        return self.name
 
 
 @dataclass(frozen=True, kw_only=True)
-class Upcast:
-    """How records of all versions before `version` become records of it."""
+class EventUpcast(Node):
+    """How old records of an event become new ones."""
 
-    version: str
-    span: Span = field(compare=False)
-    doc: str
-    events: tuple[EventUpcast, ...]
+    becomes: Annotated[str | None, Key("New name of the event.", form=CONSTANT)] = None
+    fields: Annotated[tuple[Step, ...], Key("Steps, by path in the new record.", names=PATH)] = ()
+
+    @property
+    def event(self) -> str:
+        """The old name of the event."""
+        return self.name
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The steps, which the file lists under `fields`."""
+        return self.fields
 
 
 @dataclass(frozen=True, kw_only=True)
-class Exemption:
-    """A finding of the compatibility check that is excused until the end of a day."""
+class Upcast(Node):
+    """How records of all earlier versions become records of this one; never edited once released."""
 
-    name: str
-    span: Span = field(compare=False)
-    until: str
-    why: str
+    doc: Annotated[str, Key("Description of the change.", form=SENTENCE)]
+    events: Annotated[tuple[EventUpcast, ...], Key("Events, by their old names.", names=CONSTANT)]
+
+    @property
+    def version(self) -> str:
+        """The version to which records are brought."""
+        return self.name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exemption(Node):
+    """A finding of the compatibility check that is excused for a limited time."""
+
+    until: Annotated[str, Key('Last day of the exemption, like "2026-01-31".', form=DATE)]
+    why: Annotated[str, Key("Reason for the exemption.", form=SENTENCE)]

@@ -1,4 +1,4 @@
-"""From the contract as written to the contract as meant."""
+"""Resolves a contract file into the model: names become references, and events get the fields they include."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import fields, replace
@@ -7,7 +7,7 @@ from typing import Any
 from ..diagnostics.findings import Findings, Span
 from . import model
 from .nodes import Bounds, Node
-from .resolve_promises import to_exemptions, to_promise, to_upcasts
+from .promises import Promise
 from .scope import Scope, places, to_reserved
 from .spec import (
     ContextSpec,
@@ -18,6 +18,7 @@ from .spec import (
     GroupSpec,
     ValueSpec,
 )
+from .versions import parse_version
 
 _EVERY_LINE = (
     ValueSpec(name="event", type="str", doc="The event.", length=Bounds(1, 128)),
@@ -32,9 +33,9 @@ _EVERY_LINE = (
 
 
 def resolve(spec: ContractSpec, broken: set[str], findings: Findings) -> model.Contract:
-    """Resolve every name of `spec`; what does not resolve is a finding and left out.
+    """Return the model of `spec`; a name that is not known is a finding and left out.
 
-    Names in `broken` have had their finding already.
+    Names in `broken` have a finding already.
     """
     return _Resolver(spec, Scope(spec, broken, findings), findings).resolve()
 
@@ -64,9 +65,9 @@ class _Resolver:
             ),
             families=self._resolve_families(),
             retired=to_reserved(self._spec.retired),
-            promise=to_promise(self._spec.promise),
-            upcasts=to_upcasts(self._spec.upcasts),
-            exemptions=to_exemptions(self._spec.exemptions),
+            promise=self._spec.promise or Promise(),
+            upcasts=tuple(sorted(self._spec.upcasts, key=lambda one: parse_version(one.version))),
+            exemptions=self._spec.exemptions,
         )
 
     def _resolve_context(self, specs: Iterable[ContextSpec]) -> Iterator[model.ContextValue]:
@@ -79,7 +80,7 @@ class _Resolver:
         found = {one.name: one for one in self._scope.resolve_values(spec.fields, "stable")}
         for one in self._context.values():
             if one.place == "envelope":
-                # Whoever writes a line knows the context, so the envelope has no default for it.
+                # The writer of a line always knows the context, so the envelope has no default for it.
                 found[one.name] = model.Value(**_parts(replace(one, default=None)))
         found |= {one.name: one for one in self._scope.resolve_values(_EVERY_LINE, "stable")}
         for name, span in _each(spec, "order", spec.order):
@@ -121,7 +122,7 @@ class _Resolver:
             deprecated=spec.deprecated,
             renamed_from=spec.renamed_from,
             owner=spec.owner or self._spec.owner,
-            promise=to_promise(spec.promise),
+            promise=spec.promise or Promise(),
             retired=spec.retired,
             cadence=spec.cadence,
             revision=spec.revision,
@@ -137,7 +138,7 @@ class _Resolver:
                 yield from self._resolve_fields(group.fields, spec, group)
         for name, span in _each(spec, "context", spec.context):
             if self._scope.find("context field", name, self._context, span, self._context):
-                # The channel gives the value, so the payload has no default that would look like one.
+                # The channel always has a value, so a default would only hide that it was not taken from there.
                 parts = _parts(replace(self._context[name], default=None))
                 yield model.Field(**parts, capture=model.FromContext())
 
@@ -145,7 +146,7 @@ class _Resolver:
         if spec.carry is None:
             for name, span in _each(spec, "omit", spec.omit):
                 message = f"{spec.name} omits {name} but carries no record"
-                self._findings.add(span, "REF002", message, "remove it, or say carry:")
+                self._findings.add(span, "REF002", message, "remove it, or add carry:")
             return
         record = self._scope.find_record(spec.carry, spec.at("carry"))
         if record is None:
@@ -181,7 +182,7 @@ class _Resolver:
 
 
 def _each(spec: Node, key: str, names: tuple[str, ...]) -> Iterator[tuple[str, Span]]:
-    """Go through the names in a list with the place of each."""
+    """Yield the names in a list with their places."""
     return ((name, spec.at(f"{key}[{index}]")) for index, name in enumerate(names))
 
 

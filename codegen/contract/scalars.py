@@ -1,6 +1,6 @@
-"""What an unquoted YAML word means: true, false, null, a decimal integer, a decimal fraction, or text.
+"""Reads unquoted YAML words: true, false, null, a decimal integer, a decimal fraction, or text.
 
-Whatever YAML 1.1, YAML 1.2 and a human reader would not all read alike is a finding.
+A word that YAML 1.1, YAML 1.2 and people do not all read in the same way is a finding.
 """
 
 import math
@@ -30,7 +30,7 @@ _AMBIGUOUS = (
 
 
 def read_plain(text: str, span: Span, findings: Findings) -> str | int | float | bool | None:
-    """Give an unquoted word its value; a doubtful one is a finding and stands for its text."""
+    """Return the value of an unquoted word; an ambiguous word is a finding, and its value is its text."""
     if text in _WORDS:
         return _WORDS[text]
     if _INT.fullmatch(text):
@@ -47,7 +47,7 @@ def read_plain(text: str, span: Span, findings: Findings) -> str | int | float |
 def _read_int(text: str, span: Span, findings: Findings) -> int:
     # The length comes first: int() itself refuses thousands of digits, with no place.
     if len(text) > 20 or not -MAX_INT <= int(text) < MAX_INT:
-        findings.add(span, "YAML012", f"an integer fits 64 bits, got {text[:40]}")
+        findings.add(span, "YAML012", f"an integer must fit 64 bits, got {text[:40]}")
         return 0
     if text == "-0":
         findings.add(span, "YAML011", "-0 is ambiguous", "write 0, or -0.0")
@@ -57,6 +57,6 @@ def _read_int(text: str, span: Span, findings: Findings) -> int:
 def _read_float(text: str, span: Span, findings: Findings) -> float:
     value = float(text)
     if math.isinf(value):
-        findings.add(span, "YAML012", f"a number is finite, got {text[:40]}")
+        findings.add(span, "YAML012", f"a number must be finite, got {text[:40]}")
         return 0.0
     return value

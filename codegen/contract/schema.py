@@ -1,4 +1,4 @@
-"""The JSON Schema of contracts, derived from the classes by which they are read."""
+"""The JSON Schema of contract files, derived from the classes in `spec`."""
 
 from typing import Any, Literal, get_args, get_origin
 
@@ -20,7 +20,7 @@ _PLAIN: dict[type, Schema] = {
 
 
 def contract_schema() -> Schema:
-    """Return the schema of a contract: its form, which the rules go beyond."""
+    """Return the schema; it covers the form of a file, and not the rules."""
     definitions: dict[str, Schema] = {}
     root = _node_schema(ContractSpec, definitions)
     return {"$schema": _DIALECT, "title": "A telemetry contract", **root, "$defs": definitions}
@@ -40,14 +40,14 @@ def _node_schema(cls: type[Node], definitions: dict[str, Schema]) -> Schema:
 def _refer(cls: type[Node], definitions: dict[str, Schema]) -> Schema:
     name = cls.__name__.removesuffix("Spec")
     if name not in definitions:
-        # The name is taken before the definition is made, which may refer to it.
+        # A definition may refer to itself, so its name exists before it does.
         definitions[name] = {}
         definitions[name] = _node_schema(cls, definitions)
     return {"$ref": f"#/$defs/{name}"}
 
 
 def _key_schema(key: BoundKey, definitions: dict[str, Schema]) -> Schema:
-    return {"description": key.says.doc, **_value_schema(key, definitions)}
+    return {"description": key.declared.doc, **_value_schema(key, definitions)}
 
 
 def _value_schema(key: BoundKey, definitions: dict[str, Schema]) -> Schema:
@@ -62,13 +62,13 @@ def _value_schema(key: BoundKey, definitions: dict[str, Schema]) -> Schema:
         return _many_schema(get_args(annotation)[0], key, definitions)
     if issubclass(annotation, Node):
         return _refer(annotation, definitions)
-    return _PLAIN[annotation] | _form_schema(key.says.form)
+    return _PLAIN[annotation] | _form_schema(key.declared.form)
 
 
 def _many_schema(item: Any, key: BoundKey, definitions: dict[str, Schema]) -> Schema:
     if item is str:
-        return {"type": "array", "items": {"type": "string", **_form_schema(key.says.form)}}
-    names = _form_schema(key.says.names)
+        return {"type": "array", "items": {"type": "string", **_form_schema(key.declared.form)}}
+    names = _form_schema(key.declared.names)
     return {
         "type": "object",
         "propertyNames": names,

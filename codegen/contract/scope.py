@@ -1,4 +1,4 @@
-"""What the names in a contract mean: types, and the records among them, resolved when they are first asked for."""
+"""The names in a contract: looks up types and records, and resolves a record when it is first used."""
 
 from collections.abc import Container, Iterable
 from dataclasses import fields
@@ -22,7 +22,7 @@ _COPIED -= {"type", "wire", "stability", "owner"}
 
 
 class Scope:
-    """The types of a contract by name; what is not found is a finding."""
+    """The types and records of a contract by name; a name that is not found is a finding."""
 
     def __init__(self, spec: ContractSpec, broken: set[str], findings: Findings) -> None:
         self._broken = broken
@@ -37,17 +37,20 @@ class Scope:
     def find(
         self, kind: str, name: str, known: Container[str], span: Span, all_known: Iterable[str]
     ) -> bool:
-        """Tell whether `name` is known; if not, and if it is not known to be broken, say so."""
+        """Return whether `name` is known; add a finding if it is not, unless it already has one."""
         if name in known:
             return True
         if name not in self._broken:
             candidates = list(all_known)
-            hint = suggest(name, candidates) or f"there are: {', '.join(candidates) or 'none'}"
+            known_names = f"the contract has: {', '.join(candidates)}"
+            hint = suggest(name, candidates) or (
+                known_names if candidates else f"the contract does not have any {kind}"
+            )
             self._findings.add(span, "REF001", f'unknown {kind} "{name}"', hint)
         return False
 
     def find_record(self, name: str, span: Span) -> model.Record | None:
-        """Return the record called `name`."""
+        """Return the record `name`; None, with a finding, if there is no such record."""
         if not self.find("record", name, self._record_specs, span, self._record_specs):
             return None
         return self._resolve_record(name, span)
@@ -55,7 +58,7 @@ class Scope:
     def resolve_value(
         self, spec: ValueSpec, stability: Stability, owner: str | None = None
     ) -> dict[str, Any] | None:
-        """Return what a model.Value of `spec` is made of; None when its type is unknown."""
+        """Return the arguments of the model.Value for `spec`; None, with a finding, if its type is unknown."""
         of = self._resolve_type(spec)
         if of is None:
             return None
@@ -69,7 +72,7 @@ class Scope:
     def resolve_values(
         self, specs: Iterable[ValueSpec], stability: Stability
     ) -> Iterable[model.Value]:
-        """Resolve the fields of a record or of the envelope, leaving out what is unknown."""
+        """Yield the values of a record or of the envelope; those of an unknown type are left out."""
         for spec in specs:
             parts = self.resolve_value(spec, stability)
             if parts is not None:
@@ -98,16 +101,18 @@ class Scope:
             return self.records[name]
         path = " -> ".join([*self._under_way, name])
         if name in self._under_way:
-            self._findings.add(span, "REF003", f"a record cannot hold itself: {path}", "hold an id")
+            self._findings.add(
+                span, "REF003", f"a record cannot contain itself: {path}", "store an id instead"
+            )
             return None
         if len(self._under_way) == MAX_RECORD_DEPTH:
             message = f"records are nested at most {MAX_RECORD_DEPTH} levels deep: {path}"
-            self._findings.add(span, "REF004", message, "hold an id")
+            self._findings.add(span, "REF004", message, "store an id instead")
             return None
         self._under_way.append(name)
         record = self._build_record(self._record_specs[name])
         self._under_way.pop()
-        # In the order in which they are finished, each record comes after those that it holds.
+        # Records are added when they are complete, so each comes after the records that it contains.
         self.records[name] = record
         return record
 
@@ -122,12 +127,12 @@ class Scope:
 
 
 def places(spec: Node) -> dict[str, Any]:
-    """Return what everything located has: its name and its places."""
+    """Return the arguments that every node of the model takes from the file: its name and its places."""
     return {"name": spec.name, "span": spec.span, "spans": spec.spans}
 
 
 def to_reserved(specs: tuple[ReservedSpec, ...]) -> tuple[model.Reserved, ...]:
-    """Turn names of the past into the model's."""
+    """Return removed names as classes of the model."""
     return tuple(
         model.Reserved(**places(one), doc=one.doc, last=one.last, wire=one.wire or one.name)
         for one in specs

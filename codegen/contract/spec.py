@@ -1,7 +1,7 @@
-"""A contract as it is written: one class for each kind of mapping in the YAML file.
+"""The form of a contract file: one class for each kind of mapping in the YAML.
 
-The classes are the only description of the file's form. `bind` reads files by them and `schema` derives the
-JSON Schema from them, so that editors and the compiler cannot disagree.
+These classes are the only description of the form. `bind` reads files with them and `schema` derives the JSON Schema
+from them, so editors and the compiler agree. A contract with its names resolved is in `model`.
 """
 
 from dataclasses import dataclass
@@ -20,40 +20,42 @@ from .forms import (
     WIRE_NAME,
 )
 from .nodes import Bounds, Given, Key, Node, Stability
-from .spec_promises import ExemptionSpec, PromiseSpec, UpcastSpec
+from .promises import Exemption, Promise, Upcast
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class MemberSpec(Node):
     """A member of an enum."""
 
-    value: Annotated[int, Key("Its number, which never changes.")]
-    doc: Annotated[str, Key("What it means.", form=SENTENCE)]
-    deprecated: Annotated[str | None, Key("Why it should no longer be used.", form=SENTENCE)] = None
+    value: Annotated[int, Key("Number of the member, which never changes.")]
+    doc: Annotated[str, Key("Meaning of the member.", form=SENTENCE)]
+    deprecated: Annotated[str | None, Key("Reason for not using it any more.", form=SENTENCE)] = (
+        None
+    )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class EnumSpec(Node):
-    """An enum; on the wire its members go by name."""
+    """An enum; on the wire, a member is written by its name."""
 
-    doc: Annotated[str, Key("What it tells apart.", form=SENTENCE)]
-    open: Annotated[bool, Key("Whether readers accept names they do not know.")] = False
-    members: Annotated[tuple[MemberSpec, ...], Key("Its members.", names=CONSTANT)]
+    doc: Annotated[str, Key("Meaning of the enum.", form=SENTENCE)]
+    open: Annotated[bool, Key("Whether readers accept unknown names.")] = False
+    members: Annotated[tuple[MemberSpec, ...], Key("Members.", names=CONSTANT)]
     reserved: Annotated[
         tuple[MemberSpec, ...],
-        Key("Members of the past, whose names and numbers stay taken.", names=CONSTANT),
+        Key("Removed members, whose names and numbers stay reserved.", names=CONSTANT),
     ] = ()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class ValueSpec(Node):
-    """A value with a name: what every kind of field has."""
+    """A named value: the keys that every kind of field has."""
 
     type: Annotated[
         str,
         Key("int, float, bool, str, an enum or a record; [] makes a list, {} a map.", form=TYPE),
     ]
-    doc: Annotated[str, Key("What it says.", form=SENTENCE)]
+    doc: Annotated[str, Key("Meaning of the value.", form=SENTENCE)]
     unit: Annotated[str | None, Key('Unit of a number; "1" for a bare count.', form=UNIT)] = None
     range: Annotated[Bounds | None, Key("Least and greatest value; null leaves a side open.")] = (
         None
@@ -61,131 +63,141 @@ class ValueSpec(Node):
     length: Annotated[Bounds | None, Key("Least and greatest length of a text, list or map.")] = (
         None
     )
-    pattern: Annotated[str | None, Key("Pattern that all of a text matches.", form=REGEX)] = None
-    nullable: Annotated[bool, Key("Whether null (not measured) is allowed.")] = False
+    pattern: Annotated[str | None, Key("Pattern that the whole text matches.", form=REGEX)] = None
+    nullable: Annotated[bool, Key("Whether null, which means not measured, is allowed.")] = False
     nonfinite: Annotated[
         Literal["error", "null", "string"],
-        Key("What becomes of NaN and infinities: refused, null, or written as text."),
+        Key("Treatment of NaN and infinities: an error, null, or written as a text."),
     ] = "error"
-    default: Annotated[Given | None, Key("Value when the constructor is given none.")] = None
-    missing: Annotated[Given | None, Key("Value when a reader finds none.")] = None
-    wire: Annotated[str | None, Key("Key on the wire; the name unless said.", form=WIRE_NAME)] = (
+    default: Annotated[Given | None, Key("Value if the constructor does not get one.")] = None
+    missing: Annotated[Given | None, Key("Value for a reader if the key is missing.")] = None
+    wire: Annotated[str | None, Key("Key on the wire; by default the name.", form=WIRE_NAME)] = None
+    aliases: Annotated[tuple[str, ...], Key("Other keys that readers accept.", form=WIRE_NAME)] = ()
+    stability: Annotated[Stability | None, Key("How stable it is.")] = None
+    since: Annotated[str | None, Key("Version that added it.", form=VERSION)] = None
+    deprecated: Annotated[str | None, Key("Reason for not using it any more.", form=SENTENCE)] = (
         None
     )
-    aliases: Annotated[
-        tuple[str, ...], Key("Keys that readers accept as well.", form=WIRE_NAME)
-    ] = ()
-    stability: Annotated[Stability | None, Key("How firmly it is promised.")] = None
-    since: Annotated[str | None, Key("Version that brought it.", form=VERSION)] = None
-    deprecated: Annotated[str | None, Key("Why it should no longer be used.", form=SENTENCE)] = None
-    renamed_from: Annotated[str | None, Key("Name it had before.", form=NAME)] = None
-    owner: Annotated[str | None, Key("Who answers for it.", form=SENTENCE)] = None
+    renamed_from: Annotated[str | None, Key("Former name.", form=NAME)] = None
+    owner: Annotated[str | None, Key("Who is responsible for it.", form=SENTENCE)] = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class FieldSpec(ValueSpec):
-    """A field of an event: a value and where it comes from."""
+    """A field of an event: a value, and the place that it is taken from."""
 
     from_: Annotated[
-        str | None, Key("Attribute of the source that it is read from.", form=NAME)
+        str | None, Key("Attribute of the source from which it is read.", form=NAME)
     ] = None
-    arg: Annotated[bool, Key("Whether the caller of the emission helper gives it.")] = False
-    phase: Annotated[str | None, Key("When it is captured.", form=SENTENCE)] = None
-    reduce: Annotated[str | None, Key("How many values became one.", form=SENTENCE)] = None
+    arg: Annotated[bool, Key("Whether it is an argument of the emission helper.")] = False
+    phase: Annotated[str | None, Key("Time at which it is captured.", form=SENTENCE)] = None
+    reduce: Annotated[str | None, Key("How several values were reduced to one.", form=SENTENCE)] = (
+        None
+    )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class ContextSpec(ValueSpec):
-    """A value that is bound by whoever loops and stamped on every event."""
+    """A value that the training loop binds to a channel and that is written with every event."""
 
-    place: Annotated[Literal["payload", "envelope"], Key("Where it is written.")]
+    place: Annotated[Literal["payload", "envelope"], Key("Place where it is written.")]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class ReservedSpec(Node):
-    """A name of the past, which stays taken."""
+    """A removed name, which is not used again."""
 
-    doc: Annotated[str, Key("What it was.", form=SENTENCE)]
+    doc: Annotated[str, Key("Former meaning.", form=SENTENCE)]
     last: Annotated[str | None, Key("Last version that had it.", form=VERSION)] = None
     wire: Annotated[
-        str | None, Key("Key that it had on the wire; the name unless said.", form=WIRE_NAME)
+        str | None, Key("Former key on the wire; by default the name.", form=WIRE_NAME)
     ] = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class GroupSpec(Node):
-    """Fields that are captured together or not at all."""
+    """Fields that are captured together, or all have their defaults."""
 
-    doc: Annotated[str, Key("What they have in common.", form=SENTENCE)]
+    doc: Annotated[str, Key("Meaning of the fields together.", form=SENTENCE)]
     when: Annotated[
-        str, Key("Attribute of the source; while it is false, the defaults stand.", form=NAME)
+        str,
+        Key(
+            "Attribute of the source; while it is false, the fields have their defaults.", form=NAME
+        ),
     ]
-    fields: Annotated[tuple[FieldSpec, ...], Key("Its fields.", names=NAME)]
+    fields: Annotated[tuple[FieldSpec, ...], Key("Fields.", names=NAME)]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class RecordSpec(Node):
-    """Values that belong together, inside payloads or handed from room to room."""
+    """Values that belong together, in payloads or passed between parts of the program."""
 
-    doc: Annotated[str, Key("What it holds.", form=SENTENCE)]
-    fields: Annotated[tuple[ValueSpec, ...], Key("Its fields.", names=NAME)]
-    reserved: Annotated[tuple[ReservedSpec, ...], Key("Fields of the past.", names=NAME)] = ()
-    stability: Annotated[Stability, Key("How firmly it is promised.")] = "stable"
+    doc: Annotated[str, Key("Meaning of the record.", form=SENTENCE)]
+    fields: Annotated[tuple[ValueSpec, ...], Key("Fields.", names=NAME)]
+    reserved: Annotated[tuple[ReservedSpec, ...], Key("Removed fields.", names=NAME)] = ()
+    stability: Annotated[Stability, Key("How stable it is.")] = "stable"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class EnvelopeSpec(Node):
-    """What every line says beside its payload; `event` and `v` (version) are always there."""
+    """The keys of every line besides its payload; `event` and `v` (version) are always among them."""
 
-    doc: Annotated[str, Key("What it holds.", form=SENTENCE)]
-    fields: Annotated[tuple[ValueSpec, ...], Key("Its fields.", names=NAME)]
-    order: Annotated[tuple[str, ...], Key("Order of all keys on a line.", form=NAME)] = ()
+    doc: Annotated[str, Key("Meaning of the envelope.", form=SENTENCE)]
+    fields: Annotated[tuple[ValueSpec, ...], Key("Fields.", names=NAME)]
+    order: Annotated[tuple[str, ...], Key("Order of the keys on a line.", form=NAME)] = ()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class FamilySpec(Node):
-    """A family of events; it becomes one module."""
+    """A family of events, which share a generated module."""
 
-    doc: Annotated[str, Key("What its events tell about.", form=SENTENCE)]
+    doc: Annotated[str, Key("Subject of the events.", form=SENTENCE)]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class EventSpec(Node):
-    """Something that happens and is told."""
+    """A kind of event that the program emits."""
 
-    doc: Annotated[str, Key("What has happened, as a sentence.", form=SENTENCE)]
+    doc: Annotated[str, Key("Meaning of the event, as a sentence.", form=SENTENCE)]
     family: Annotated[str, Key("Family it belongs to.", form=NAME)]
-    payload: Annotated[str, Key("Name of its payload's class.", form=TYPE_NAME)]
+    payload: Annotated[str, Key("Name of the payload class.", form=TYPE_NAME)]
     source: Annotated[
-        str | None, Key("Name of the protocol of what it is read from.", form=TYPE_NAME)
+        str | None,
+        Key("Name of the protocol of the object from which fields are read.", form=TYPE_NAME),
     ] = None
     context: Annotated[tuple[str, ...], Key("Context fields in its payload.", form=NAME)] = ()
-    fields: Annotated[tuple[FieldSpec, ...], Key("Its own fields.", names=NAME)] = ()
-    include: Annotated[tuple[str, ...], Key("Groups whose fields it has.", form=NAME)] = ()
+    fields: Annotated[tuple[FieldSpec, ...], Key("Fields of this event alone.", names=NAME)] = ()
+    include: Annotated[tuple[str, ...], Key("Groups whose fields it has as well.", form=NAME)] = ()
     carry: Annotated[
-        str | None, Key("Record whose fields it has, read from the source.", form=TYPE_NAME)
+        str | None, Key("Record whose fields it has as well, read from the source.", form=TYPE_NAME)
     ] = None
-    omit: Annotated[tuple[str, ...], Key("Fields of that record it does without.", form=NAME)] = ()
-    reserved: Annotated[tuple[ReservedSpec, ...], Key("Fields of the past.", names=NAME)] = ()
-    stability: Annotated[Stability, Key("How firmly it is promised.")] = "stable"
-    since: Annotated[str | None, Key("Version that brought it.", form=VERSION)] = None
-    deprecated: Annotated[str | None, Key("Why it should no longer be used.", form=SENTENCE)] = None
-    renamed_from: Annotated[str | None, Key("Name it had before.", form=CONSTANT)] = None
-    owner: Annotated[str | None, Key("Who answers for it.", form=SENTENCE)] = None
-    promise: Annotated[PromiseSpec | None, Key("How far it may change.")] = None
+    omit: Annotated[
+        tuple[str, ...], Key("Fields of that record that it does not have.", form=NAME)
+    ] = ()
+    reserved: Annotated[tuple[ReservedSpec, ...], Key("Removed fields.", names=NAME)] = ()
+    stability: Annotated[Stability, Key("How stable it is.")] = "stable"
+    since: Annotated[str | None, Key("Version that added it.", form=VERSION)] = None
+    deprecated: Annotated[str | None, Key("Reason for not using it any more.", form=SENTENCE)] = (
+        None
+    )
+    renamed_from: Annotated[str | None, Key("Former name.", form=CONSTANT)] = None
+    owner: Annotated[str | None, Key("Who is responsible for it.", form=SENTENCE)] = None
+    promise: Annotated[Promise | None, Key("How far it may change.")] = None
     retired: Annotated[
-        str | None, Key("Version that ceased to tell it; readers stay.", form=VERSION)
+        str | None, Key("Version that stopped emitting it; readers still know it.", form=VERSION)
     ] = None
-    cadence: Annotated[str | None, Key("How often it is told.", form=SENTENCE)] = None
-    revision: Annotated[int, Key("Raised when its numbers come to mean something else.")] = 1
-    note: Annotated[str | None, Key("What its newest revision changed.", form=SENTENCE)] = None
+    cadence: Annotated[str | None, Key("How often it is emitted.", form=SENTENCE)] = None
+    revision: Annotated[
+        int, Key("Number that is raised when the meaning of its values changes.")
+    ] = 1
+    note: Annotated[str | None, Key("Change in its newest revision.", form=SENTENCE)] = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class UnitSpec(Node):
     """A unit of measurement."""
 
-    doc: Annotated[str, Key("What one of it is.", form=SENTENCE)]
+    doc: Annotated[str, Key("Meaning of the unit.", form=SENTENCE)]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -193,25 +205,28 @@ class ContractSpec(Node):
     """A telemetry contract: every event, record, field, unit and enum that leaves the process."""
 
     version: Annotated[str, Key("Version of the contract.", form=VERSION)]
-    owner: Annotated[str, Key("Who answers for what names nobody else.", form=SENTENCE)]
+    owner: Annotated[
+        str, Key("Who is responsible for everything without an owner of its own.", form=SENTENCE)
+    ]
     units: Annotated[
-        tuple[UnitSpec, ...], Key('Units; "1" is a bare count and need not be listed.', names=UNIT)
+        tuple[UnitSpec, ...], Key('Units; "1", a bare count, need not be listed.', names=UNIT)
     ] = ()
     enums: Annotated[tuple[EnumSpec, ...], Key("Enums.", names=TYPE_NAME)] = ()
-    envelope: Annotated[EnvelopeSpec, Key("What every line says beside its payload.")]
+    envelope: Annotated[EnvelopeSpec, Key("Keys of every line besides its payload.")]
     context: Annotated[
-        tuple[ContextSpec, ...], Key("Values bound by whoever loops.", names=NAME)
+        tuple[ContextSpec, ...],
+        Key("Values that the training loop binds to a channel.", names=NAME),
     ] = ()
     groups: Annotated[tuple[GroupSpec, ...], Key("Groups of fields.", names=NAME)] = ()
     records: Annotated[tuple[RecordSpec, ...], Key("Records.", names=TYPE_NAME)] = ()
     families: Annotated[tuple[FamilySpec, ...], Key("Families of events.", names=NAME)]
     events: Annotated[tuple[EventSpec, ...], Key("Events.", names=CONSTANT)]
-    retired: Annotated[tuple[ReservedSpec, ...], Key("Events of the past.", names=CONSTANT)] = ()
-    promise: Annotated[PromiseSpec | None, Key("How far events may change.")] = None
+    retired: Annotated[tuple[ReservedSpec, ...], Key("Removed events.", names=CONSTANT)] = ()
+    promise: Annotated[Promise | None, Key("How far events may change.")] = None
     upcasts: Annotated[
-        tuple[UpcastSpec, ...], Key("How old records become new ones.", names=VERSION)
+        tuple[Upcast, ...], Key("How old records become new ones, by version.", names=VERSION)
     ] = ()
     exemptions: Annotated[
-        tuple[ExemptionSpec, ...],
-        Key("Findings that are excused, by rule and what they are about.", names=EXEMPTED),
+        tuple[Exemption, ...],
+        Key("Excused findings, by rule and subject.", names=EXEMPTED),
     ] = ()

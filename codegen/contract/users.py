@@ -1,7 +1,7 @@
-"""Who uses a contract: the modules that emit each event and read each field, as recorded in a file beside it.
+"""The modules that use a contract: which emit each event and which read each field, from a file next to it.
 
-To find that out takes seconds, so it is not done whenever something is generated; `coverage` finds out whether the record still
-holds, and `coverage --record` renews it.
+Finding them takes seconds, so `generate` reads the file instead. `codegen coverage` reports when the file is out of
+date, and `codegen coverage --record` writes it again.
 """
 
 import json
@@ -16,27 +16,27 @@ Modules = Mapping[str, tuple[str, ...]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Users:
-    """Modules by what they use: an event by its name, a field by `OWNER.name`."""
+    """Modules by the event (by name) that they emit and the field (by `OWNER.name`) that they read."""
 
     emitters: Modules = field(default_factory=dict)
     readers: Modules = field(default_factory=dict)
 
 
 def users_path(spec: Path) -> Path:
-    """Return where it is recorded who uses the contract at `spec`."""
+    """Return the path of the file that lists the users of the contract at `spec`."""
     return spec.with_suffix(".users.json")
 
 
 def print_users(users: Users) -> str:
-    """Return the text of a record."""
+    """Return the text of the file that lists `users`."""
     return json.dumps(asdict(users), indent=2, sort_keys=True) + "\n"
 
 
 def read_users(path: Path) -> Users:
-    """Read a record; where there is none, nobody is known.
+    """Read the file that lists the users; without a file, no users are known.
 
     Raises:
-        UsageError: it is not what was written.
+        UsageError: the file does not have the form that `print_users` writes.
     """
     if not path.exists():
         return Users()
@@ -61,5 +61,5 @@ def _are_names(listed: object) -> bool:
 
 def _damaged(path: Path, found: str) -> UsageError:
     return UsageError(
-        f"{path.name} must be what `codegen coverage --record` wrote, got {found}; record it anew"
+        f"{path.name} must have the form that `codegen coverage --record` writes, got {found}; run that again"
     )

@@ -1,4 +1,4 @@
-"""Versions of a contract: their order, and the next ones."""
+"""Versions of a contract: parsing, order, and the next version after a change."""
 
 from typing import Literal, NamedTuple
 
@@ -7,7 +7,7 @@ BUMPS: tuple[Bump, ...] = ("none", "patch", "minor", "major")
 
 
 class Version(NamedTuple):
-    """A version; versions compare as they follow each other."""
+    """A version; a later one is greater."""
 
     major: int
     minor: int
@@ -17,7 +17,7 @@ class Version(NamedTuple):
         return f"{self.major}.{self.minor}.{self.patch}"
 
     def after(self, bump: Bump) -> "Version":
-        """Return the first version that is so much newer."""
+        """Return the next version after a change of this size."""
         match bump:
             case "major":
                 return Version(self.major + 1, 0, 0)
@@ -29,7 +29,7 @@ class Version(NamedTuple):
                 return self
 
     def bump_from(self, old: "Version") -> Bump:
-        """Tell how much newer this version is than an older one; "none" when it is not."""
+        """Return by which part this version is newer than an older one; "none" if it is not newer."""
         if self <= old:
             return "none"
         if self.major > old.major:
@@ -38,5 +38,5 @@ class Version(NamedTuple):
 
 
 def parse_version(text: str) -> Version:
-    """Read a version that is known to be one."""
+    """Parse a version like "1.0.0"; the text must have been checked before."""
     return Version(*(int(part) for part in text.split(".")))

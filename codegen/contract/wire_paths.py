@@ -6,12 +6,12 @@ from .model import ListType, MapType, Record, RecordType, Type, Value
 
 
 def join_path(prefix: str, key: str) -> str:
-    """Return the path of what stands under a key of an object; the payload itself is the empty path."""
+    """Return the path of a key in the object at `prefix`; the path of the payload itself is empty."""
     return f"{prefix}.{key}" if prefix else key
 
 
 def brackets(of: Type) -> str:
-    """Spell the lists and maps around a type, from the outside in."""
+    """Return [] for each list and {} for each map around the innermost type, the outermost first."""
     text = ""
     while isinstance(of, ListType | MapType):
         text += "[]" if isinstance(of, ListType) else "{}"
@@ -20,7 +20,7 @@ def brackets(of: Type) -> str:
 
 
 def walk_records(fields: Iterable[Value], prefix: str = "") -> Iterator[tuple[str, Record]]:
-    """Go through the records that a payload holds, each with its path, the outer before the inner."""
+    """Yield the records in a payload with their paths, an outer record before its inner ones."""
     for value in fields:
         inner = value.innermost
         if isinstance(inner, RecordType):
@@ -30,7 +30,7 @@ def walk_records(fields: Iterable[Value], prefix: str = "") -> Iterator[tuple[st
 
 
 def walk_leaves(fields: Iterable[Value], prefix: str = "") -> Iterator[tuple[str, Value]]:
-    """Go through the values of a payload that are no records, each with its path."""
+    """Yield the values of a payload that are not records, with their paths."""
     for value in fields:
         inner = value.innermost
         path = join_path(prefix, value.wire)

@@ -1,1 +1,1 @@
-"""Errors and findings: what is wrong, where, and what to do about it."""
+"""Diagnostics: exceptions of codegen, and findings with their place, rule and hint."""

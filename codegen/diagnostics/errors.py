@@ -1,33 +1,33 @@
-"""What stops the generator before it has done anything; the command line prints it as one line."""
+"""The exceptions of codegen; the command line prints each as one line."""
 
 
 class CodegenError(Exception):
-    """The generator cannot go on; the message says why and what to do."""
+    """Base of all exceptions of codegen; the message states the problem and the remedy."""
 
 
 class UsageError(CodegenError):
-    """The command line asks for something that cannot be done."""
+    """The command line is not valid."""
 
 
 class FormatterError(CodegenError):
-    """The formatter at hand is not the pinned one, or it changed what code means."""
+    """The installed black is not the pinned version, or it changed the meaning of code."""
 
 
 class GateError(CodegenError):
-    """What was rendered is not what the contract says; the generator has a fault."""
+    """Generated Python does not match the contract: a bug in the generator."""
 
 
 class OutputError(CodegenError):
-    """A target rendered files other than those in its table; the generator has a fault."""
+    """A target rendered other files than it declares: a bug in the generator."""
 
 
 class QuotingError(CodegenError, ValueError):
-    """Something cannot be printed as what it should be; the generator has a fault."""
+    """A text cannot be quoted in an output language: a bug in the generator."""
 
 
 class UnprintableError(CodegenError, TypeError):
-    """A template tried to print text that no quoting function has seen; the generator has a fault."""
+    """A template tried to print text that was not quoted: a bug in the generator."""
 
 
 class PathError(CodegenError):
-    """A file would be written where generated files do not belong."""
+    """A generated file would be outside its root, or replace a file that codegen did not write."""

@@ -1,4 +1,4 @@
-"""What is wrong with a contract, and where."""
+"""Findings: problems in a contract, each with its place in the file."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True, slots=True, order=True, kw_only=True)
 class Finding:
-    """One thing that is wrong, with the rule that says so and the way out."""
+    """A problem: its place, the id of the rule, the message, and a hint how to fix it."""
 
     span: Span
     rule: str
@@ -30,7 +30,7 @@ class Finding:
 
 
 class Findings:
-    """Collects what the stages find, so that a contract is judged as a whole."""
+    """Collects the findings of all stages, so that all problems of a contract are reported at once."""
 
     def __init__(self) -> None:
         self._found: set[Finding] = set()
@@ -38,14 +38,14 @@ class Findings:
     def add(
         self, span: Span, rule: str, message: str, hint: str = "", level: Level = "error"
     ) -> None:
-        """Note one thing; noting it twice is noting it once."""
+        """Add a finding; equal findings are kept once."""
         finding = Finding(
             span=span, rule=rule, message=_reveal(message), hint=_reveal(hint), level=level
         )
         self._found.add(finding)
 
     def __iter__(self) -> Iterator[Finding]:
-        """Go through the findings in the order of the file."""
+        """Yield the findings in the order of the file."""
         return iter(sorted(self._found))
 
     def __len__(self) -> int:
@@ -53,12 +53,12 @@ class Findings:
 
     @property
     def has_errors(self) -> bool:
-        """Whether anything stands in the way of generating code."""
+        """Whether any finding is an error, so that no code may be generated."""
         return any(finding.level == "error" for finding in self._found)
 
 
 def _reveal(text: str) -> str:
-    """Escape what a terminal would not show, or would obey: messages quote what contracts say."""
+    """Escape characters that a terminal hides or executes: messages quote texts of the contract."""
     if text.isprintable():
         return text
     return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)

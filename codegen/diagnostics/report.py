@@ -1,4 +1,4 @@
-"""Prints findings: for people, for programs, for GitHub's annotations, and as SARIF for code scanners."""
+"""Prints findings as text, as JSON, as annotations for GitHub, and as SARIF for code scanners."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -10,7 +10,7 @@ _SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
 def report(findings: Iterable[Finding], form: str) -> str:
-    """Print findings in one of the `FORMATS`; the text ends with a line end unless it is empty."""
+    """Return the findings in one of the `FORMATS`; the text ends with a line end unless it is empty."""
     return FORMATS[form](list(findings))
 
 

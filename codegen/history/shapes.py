@@ -1,7 +1,7 @@
 """Shapes: hashes of the output that targets render for each event, record and enum of a contract."""
 
 from ..contract.model import Contract
-from ..output.fingerprint import hash_text
+from ..output.header import hash_text
 from ..targets import arrow, sql, typescript
 from .baseline import Shapes
 
@@ -16,7 +16,7 @@ def find_shapes(contract: Contract) -> Shapes:
         target.name: {
             chunk.key: hash_text(chunk.text)
             for file in target.render(contract, "package")
-            for chunk in file.render().chunks
+            for chunk in file.chunks
             if chunk.key in names
         }
         for target in _TARGETS

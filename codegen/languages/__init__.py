@@ -1,1 +1,1 @@
-"""How each output language is written safely."""
+"""Output languages: quoting functions, and pieces of source that templates may print."""

@@ -1,4 +1,4 @@
-"""Puts pieces of source together that are printable already."""
+"""Combines pieces of source that are printable already."""
 
 import re
 from collections.abc import Iterable
@@ -12,12 +12,16 @@ _BREAK = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def is_one_line(text: str) -> bool:
-    """Tell whether no reader takes a text for more than one line."""
+    """Return whether every reader takes the text for one line, whatever it accepts as a line end."""
     return not _BREAK.search(text)
 
 
 def fill(language: type[_PrintableType], template: str, **parts: Printable) -> _PrintableType:
-    """Put printable parts where `template`, a piece of source of ours, says $name."""
+    """Replace each $name in `template`, a piece of source written by us, with a printable part.
+
+    Raises:
+        TypeError: a part is not of this language.
+    """
 
     def find(match: re.Match[str]) -> str:
         return _require(language, parts[match.group(1)])
@@ -28,11 +32,17 @@ def fill(language: type[_PrintableType], template: str, **parts: Printable) -> _
 def join(
     language: type[_PrintableType], separator: str, parts: Iterable[Printable]
 ) -> _PrintableType:
-    """Join printable parts with a separator of ours."""
+    """Join printable parts with a separator written by us.
+
+    Raises:
+        TypeError: a part is not of this language.
+    """
     return language(separator.join(_require(language, part) for part in parts))
 
 
 def _require(language: type[Printable], part: Printable) -> str:
     if type(part) is not language:
-        raise TypeError(f"a part of {language.__name__} must be it, got {type(part).__name__}")
+        raise TypeError(
+            f"a part of {language.__name__} must be {language.__name__}, got {type(part).__name__}"
+        )
     return part

@@ -1,28 +1,45 @@
-"""Text that a template may print.
+"""Text that templates may print, and the environment that refuses to print any other text.
 
-A template prints what it is given, so a text from the contract could become code. Here it cannot: templates
-print instances of a target's own `Printable` class only, and those are made by that target's quoting functions.
+If a template could print a text of the contract directly, that text could become code. So a template prints only
+instances of its language's own subclass of `Printable`, which only the quoting functions of that language create.
 """
 
 from pathlib import Path
 
-from jinja2 import BytecodeCache, Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemBytecodeCache, FileSystemLoader, StrictUndefined
 from jinja2.bccache import Bucket
 
-from ..atomic import write_atomically
 from ..diagnostics.errors import UnprintableError
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
 
 
 class Printable(str):
-    """Text in one output language that means what was meant; subclassed for each language."""
+    """Correctly quoted text in one output language; each language has a subclass."""
 
     __slots__ = ()
 
 
+class BytecodeCache(FileSystemBytecodeCache):
+    """Keeps compiled templates in `__pycache__` next to them; jinja2 compiles a template again if it has changed.
+
+    If that folder cannot be written, as in a read-only installation, each process compiles the templates it uses.
+    """
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """Store a compiled template if possible."""
+        try:
+            Path(self.directory).mkdir(exist_ok=True)
+            super().dump_bytecode(bucket)
+        except OSError:
+            return
+
+
 def environment(target: str, printable: type[Printable]) -> Environment:
-    """Make the template environment of a target, which prints instances of `printable` only."""
+    """Return the environment for the templates of a target, which prints only instances of `printable`.
+
+    A template that prints any other value raises UnprintableError when it is rendered.
+    """
 
     def finalize(value: object) -> object:
         if type(value) is not printable:
@@ -39,28 +56,5 @@ def environment(target: str, printable: type[Printable]) -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=False,
         autoescape=False,
-        bytecode_cache=_Compiled(TEMPLATES / target / "__pycache__"),
+        bytecode_cache=BytecodeCache(str(TEMPLATES / target / "__pycache__")),
     )
-
-
-class _Compiled(BytecodeCache):
-    """Keeps compiled templates beside them, as Python keeps compiled modules; jinja2 checks that they are current."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def load_bytecode(self, bucket: Bucket) -> None:
-        try:
-            with (self._folder / bucket.key).open("rb") as file:
-                bucket.load_bytecode(file)
-        except OSError:
-            # It has not been compiled yet.
-            bucket.reset()
-
-    def dump_bytecode(self, bucket: Bucket) -> None:
-        try:
-            self._folder.mkdir(exist_ok=True)
-            write_atomically(self._folder / bucket.key, bucket.bytecode_to_string())
-        except OSError:
-            # What cannot be kept is compiled again.
-            return

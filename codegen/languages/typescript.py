@@ -1,4 +1,4 @@
-"""The only ways to make TypeScript out of something."""
+"""Quoting for TypeScript: the only functions that turn texts of a contract into source."""
 
 import json
 import re
@@ -18,39 +18,51 @@ class TypeScript(Printable):
 
 
 def name(text: str) -> TypeScript:
-    """Print the name of a type or value."""
+    """Return the name of a type or value.
+
+    Raises:
+        QuotingError: the text is not a valid name.
+    """
     if not _NAME.fullmatch(text):
-        raise QuotingError(f"not a TypeScript name: {text!r}")
+        raise QuotingError(f"not a valid TypeScript name: {text!r}")
     return TypeScript(text)
 
 
 def key(text: str) -> TypeScript:
-    """Print the key of a property: bare where that is allowed, else quoted."""
+    """Return the key of a property, quoted if it must be."""
     return TypeScript(text) if _NAME.fullmatch(text) else lit(text)
 
 
 def lit(text: str) -> TypeScript:
-    """Print a text literal; in ASCII, which is JSON and TypeScript alike."""
+    """Return a text literal in ASCII, which is the same in JSON and TypeScript.
+
+    Raises:
+        QuotingError: the literal does not read back as the text.
+    """
     token = json.dumps(text)
     if json.loads(token) != text or not token.isascii():
-        raise QuotingError(f"not a literal: {token}")
+        raise QuotingError(f"not a valid literal: {token}")
     return TypeScript(token)
 
 
 def doc(text: str) -> TypeScript:
-    """Print a doc comment of one line."""
-    # A slash behind an asterisk would end the comment.
+    """Return a doc comment of one line.
+
+    Raises:
+        QuotingError: the text has several lines.
+    """
+    # A slash after an asterisk would end the comment.
     inside = text.replace("*/", "*\\/")
     if not compose.is_one_line(text) or "*/" in inside:
-        raise QuotingError(f"not a comment: {text!r}")
+        raise QuotingError(f"a comment must be one line, got {text!r}")
     return TypeScript(f"/** {inside} */")
 
 
 def code(template: str, **parts: TypeScript) -> TypeScript:
-    """Put parts where `template`, a piece of TypeScript of ours, says $name."""
+    """Replace each $name in `template`, a piece of TypeScript written by us."""
     return compose.fill(TypeScript, template, **parts)
 
 
 def join(separator: str, parts: Iterable[TypeScript]) -> TypeScript:
-    """Join parts with a separator of ours."""
+    """Join parts with a separator written by us."""
     return compose.join(TypeScript, separator, parts)

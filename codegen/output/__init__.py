@@ -1,1 +1,1 @@
-"""From rendered text to files: formatted, checked, written, and compared with what is on disk."""
+"""Generated files: rendering, formatting, checking, writing, and comparing with the files on disk."""

@@ -1,4 +1,4 @@
-"""Compares what should be on disk with what is, says why they differ, and touches nothing."""
+"""Compares generated files on disk with their text as rendered, and finds out why they differ. Nothing is written."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -6,15 +6,14 @@ from difflib import unified_diff
 from pathlib import Path
 from typing import Literal
 
-from .fingerprint import hash_text
-from .paths import near, read_found
-from .provenance import Header, split_file
+from .header import Header, hash_text, split_file
+from .layout import near, read_found
 from .render import Rendered
 
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """A file that is not as it should be, the reasons, the difference, and what would mend it."""
+    """A file that differs from the contract: the reasons, the diff, and whether to write or remove it."""
 
     path: Path
     reasons: tuple[str, ...]
@@ -23,7 +22,7 @@ class Drift:
 
 
 def find_drift(files: Iterable[Rendered], extras: Iterable[Path]) -> Iterator[Drift]:
-    """Compare the rendered files with what is on disk, where `extras` should not be."""
+    """Yield the files that differ from the text on disk, and `extras`, which should not exist."""
     for path, text in ((file.path, file.text) for file in files):
         if not path.exists():
             yield Drift(
@@ -36,7 +35,7 @@ def find_drift(files: Iterable[Rendered], extras: Iterable[Path]) -> Iterator[Dr
             yield Drift(path, reasons, _diff(path, found, text))
     for path in extras:
         found = read_found(path)
-        reason = "extra: nothing in the contract asks for it any more"
+        reason = "extra: it is not a file of the contract any more"
         if split_file(path, found) is None:
             reason = "extra: it was not written by codegen and is in its folder; move it"
         yield Drift(path, (reason,), _diff(path, found, ""), verb="remove")
@@ -44,29 +43,29 @@ def find_drift(files: Iterable[Rendered], extras: Iterable[Path]) -> Iterator[Dr
 
 def _find_reasons(path: Path, found: str, expected: str) -> Iterator[str]:
     on_disk, wanted = split_file(path, found), split_file(path, expected)
-    assert wanted, "what we render bears our header"
+    assert wanted, "everything that is rendered has a header"
     if found == expected:
         return
     if on_disk is None:
-        yield "foreign: it bears no header of codegen"
+        yield "foreign: it has no header of codegen"
         return
     (old, body), (new, _) = on_disk, wanted
     if old.text != hash_text(body):
-        yield "hand edit: its text is not what codegen wrote"
+        yield "hand edit: its text is not as codegen wrote it"
     elif old == new:
-        yield "hand edit: its header is not what codegen wrote"
+        yield "hand edit: its header is not as codegen wrote it"
     if old.formatter != new.formatter:
         yield f"formatter: written with black {old.formatter}, now black {new.formatter}"
     if old.spec != new.spec:
         yield f"contract: changed since ({_name_changes(old, new)})"
     if old.parts != new.parts and old.spec == new.spec:
-        yield "generator: it, or what this file tells of another place, has changed since"
+        yield "generator: it has changed since, or another part of the contract that this file mentions has"
 
 
 def _name_changes(old: Header, new: Header) -> str:
     before, after = ({part.key: part.hash for part in one.parts} for one in (old, new))
     keys = [key for key in {**before, **after} if key and before.get(key) != after.get(key)]
-    return ", ".join(keys) or "in words only"
+    return ", ".join(keys) or "only in descriptions"
 
 
 def _diff(path: Path, found: str, expected: str) -> str:

@@ -1,31 +1,41 @@
-"""From what a target rendered to the text of a file: formatted, and with a header that certifies it."""
+"""Finishes a rendered file: formats its Python, and puts the header on it that certifies the text."""
 
 import ast
 from pathlib import Path
 
 from ..diagnostics.errors import FormatterError
 from ..targets.target import Chunk, Output
-from .fingerprint import Meanings, hash_text
 from .formatting import format_source, installed_version
-from .layout import Layout
-from .paths import read_found
-from .provenance import Header, Part, hash_part, print_file, split_file
-from .settings import Settings
+from .header import (
+    ContractHashes,
+    Header,
+    Part,
+    hash_part,
+    hash_text,
+    print_file,
+    split_file,
+)
+from .layout import Layout, Settings, read_found
 
 UNFORMATTED = "none"
+"""The formatter in the header of a file that black does not format."""
 
 
 class Finisher:
-    """Finishes the files of one target; what is certified on disk is taken from there, not formatted again."""
+    """Finishes files; parts that the header of a file on disk certifies are reused instead of formatted again."""
 
-    def __init__(self, meanings: Meanings, layout: Layout, settings: Settings) -> None:
-        self._meanings = meanings
+    def __init__(self, hashes: ContractHashes, layout: Layout, settings: Settings) -> None:
+        self._hashes = hashes
         self._origin = f"{layout.spec_name}; edit that instead, then: {layout.command}"
         self._formatter = installed_version() if settings.is_formatted else UNFORMATTED
-        self._is_trusting = not settings.is_fresh
+        self._reuses_parts = not settings.is_fresh
 
     def finish(self, output: Output, path: Path) -> str:
-        """Return the text of the file that is to stand at `path`."""
+        """Return the final text of a file that is to be written to `path`.
+
+        Raises:
+            FormatterError: black changed the meaning of the code, and not only its layout.
+        """
         known = self._find_formatted(path) if path.suffix == ".py" else {}
         texts = [self._format(chunk, path, known) for chunk in output.chunks]
         body = _join(texts) if path.suffix == ".py" else "".join(texts)
@@ -34,7 +44,7 @@ class Finisher:
             for chunk, text in zip(output.chunks, texts, strict=True)
         )
         header = Header(
-            spec=self._meanings.hash_of(chunk.key for chunk in output.chunks),
+            spec=self._hashes.hash_of(chunk.key for chunk in output.chunks),
             formatter=self._formatter if path.suffix == ".py" else UNFORMATTED,
             text=hash_text(body),
             parts=tuple(parts),
@@ -42,9 +52,9 @@ class Finisher:
         return print_file(path, self._origin, header, body)
 
     def _find_formatted(self, path: Path) -> dict[str, str]:
-        """List the parts of the file on disk that are certified, by the hash of what each comes from."""
+        """Return the certified parts of the file on disk, by the hashes of the texts they were rendered from."""
         found = split_file(path, read_found(path)) if path.is_file() else None
-        if found is None or not self._is_trusting:
+        if found is None or not self._reuses_parts:
             return {}
         header, body = found
         if header.formatter != self._formatter or header.text != hash_text(body):
@@ -71,21 +81,23 @@ class Finisher:
 def _format_safely(chunk: Chunk, path: Path) -> str:
     text = format_source(chunk.text)
     if _dump(chunk.text) != _dump(text):
-        raise FormatterError(f"formatting changed {chunk.key or 'the head'} of {path.name}")
+        raise FormatterError(
+            f"black changed the meaning of {chunk.key or 'the head'} in {path.name}"
+        )
     return text
 
 
 def _join(texts: list[str]) -> str:
-    """Put formatted parts together as black and isort want it."""
+    """Join formatted parts with as many empty lines as black and isort put between them."""
     head, *rest = texts
     body = "\n\n".join(rest)
-    # After imports there are two empty lines before a class or function, and one before anything else.
+    # After imports, a class or function follows two empty lines, and anything else follows one.
     gap = "\n\n" if body.startswith(("class ", "def ", "@")) else "\n"
     return head + gap + body if body else head
 
 
 def _dump(source: str) -> str:
-    """Spell a syntax tree; black may change the white space of docstrings, and nothing else."""
+    """Return the syntax tree as text, ignoring white space in docstrings: black may change only that."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):

@@ -1,4 +1,4 @@
-"""Formats generated Python with the pinned black."""
+"""Formats generated Python with black, in the version that the project pins."""
 
 import re
 from pathlib import Path
@@ -8,8 +8,8 @@ from ..languages.python.quoting import LINE_LENGTH
 
 
 def installed_version() -> str:
-    """Return the version of the black at hand; empty when there is none."""
-    # Importing this takes as long as reading a contract, which is wasted where nothing is formatted.
+    """Return the version of black that is installed; an empty text if it is not."""
+    # Importing this takes as long as reading a contract, which is wasted if nothing is formatted.
     from importlib.metadata import PackageNotFoundError, version
 
     try:
@@ -26,18 +26,22 @@ def pinned_version(pyproject: Path) -> str:
 
 
 def check_version(pinned: str) -> None:
-    """Raise FormatterError unless the black at hand is the pinned one: its style moves every year."""
-    found = installed_version()
-    if found != pinned:
+    """Check that the installed black is the pinned one; black's style changes every year.
+
+    Raises:
+        FormatterError: it is another version, or black is not installed.
+    """
+    installed = installed_version()
+    if installed != pinned:
+        found = f"{installed} is installed" if installed else "black is not installed"
         raise FormatterError(
-            f"generated code is formatted by black {pinned}, found {found or 'none'}; "
-            f"run: pip install black=={pinned}"
+            f"generated code is formatted by black {pinned}, but {found}; run: pip install black=={pinned}"
         )
 
 
 def format_source(source: str) -> str:
-    """Format a piece of Python; it ends with one line end."""
-    # Importing black takes a fifth of a second, which a check of unchanged files does not need.
+    """Format a piece of Python; the result ends with one line end."""
+    # Importing black takes a fifth of a second, and checking unchanged files does not need it.
     import black
     from black.mode import TargetVersion
 

@@ -1,7 +1,7 @@
-"""The last gate before generated Python is written: what came out must be what the contract says, and no more.
+"""Checks generated Python before it is written: it defines what the contract declares, and nothing else.
 
-The gate knows nothing of the templates. It parses the text and holds its syntax tree against the model, so that
-whatever slipped through quoting, a class or a call that nobody declared, stops the generator.
+The gate does not know the templates. It parses the text and compares its syntax tree with the model, so a class or a
+call that got past the quoting stops the generator.
 """
 
 import ast
@@ -28,7 +28,7 @@ _DATACLASS = "dataclass(frozen=True, slots=True, kw_only=True)"
 
 
 class Gate:
-    """Holds the modules of one package against the contract."""
+    """Compares the modules of one package with the contract."""
 
     def __init__(self, contract: Contract, package: str) -> None:
         self._package = package
@@ -42,10 +42,10 @@ class Gate:
             self._defined.setdefault(one.module, set()).add(one.name)
 
     def check(self, output: Output) -> None:
-        """Hold a rendered module against the contract.
+        """Compare a rendered module with the contract.
 
         Raises:
-            GateError: the module is not what the contract says.
+            GateError: the module does not parse, or contains something that the contract does not declare.
         """
         head = output.chunks[0]
         name = output.path.removesuffix(".py")
@@ -57,7 +57,7 @@ class Gate:
         for node in imports:
             self._check_import(output.path, node)
         if body.foreign:
-            raise GateError(f"{output.path} holds {', '.join(sorted(body.foreign))}")
+            raise GateError(f"{output.path} contains {', '.join(sorted(body.foreign))}")
         self._check_names(output.path, body.loaded - body.bound, body.attributes)
         found = list(_definitions(output.path, body.tree.body))
         if len(found) != len(set(found)):
@@ -77,7 +77,7 @@ class Gate:
             case ast.Expr(value=ast.Constant()):
                 return
             case _:
-                raise GateError(f"the head of {path} holds {type(node).__name__}")
+                raise GateError(f"the head of {path} contains {type(node).__name__}")
         for module in modules:
             if module not in _MODULES and not module.startswith(f"{self._package}."):
                 raise GateError(f"{path} imports {module}")
@@ -90,7 +90,7 @@ class Gate:
 
     def _check_definitions(self, path: str, found: set[str], expected: set[str]) -> None:
         public = {one for one in found if one in expected or not one.startswith("_")}
-        # The tables of fields have a constant for each owner, which nothing else imports.
+        # The module of field tables has a constant for each owner, which no other module imports.
         if path == "fields.py":
             public = {one for one in public if one in expected or not one.isupper()}
         if public != expected:
@@ -108,7 +108,7 @@ def _definitions(path: str, body: Iterable[ast.stmt]) -> Iterator[str]:
             case ast.Expr(value=ast.Constant()):
                 pass
             case _:
-                raise GateError(f"{path} holds {type(node).__name__} beside its definitions")
+                raise GateError(f"{path} contains {type(node).__name__} besides its definitions")
 
 
 def _dataclasses(contract: Contract) -> Iterator[tuple[str, Sequence[Value]]]:
@@ -131,7 +131,7 @@ def _check_dataclass(path: str, node: ast.ClassDef, fields: Sequence[Value]) -> 
             case ast.FunctionDef(name="__post_init__") | ast.Expr(value=ast.Constant()):
                 pass
             case _:
-                raise GateError(f"{path}: {node.name} holds {type(one).__name__}")
+                raise GateError(f"{path}: {node.name} contains {type(one).__name__}")
     expected = [field.name for field in fields]
     if [name for name in declared if name != "EVENT"] != expected:
         raise GateError(f"{path}: {node.name} must have the fields {expected}, got {declared}")

@@ -1,9 +1,10 @@
-"""Where the contract is, and below which roots generated files go."""
+"""The files that a run reads and writes: the contract, the folders of generated files, and the options that apply."""
 
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..diagnostics.errors import PathError
 from ..targets.target import Root
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -11,13 +12,30 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """A contract and the places of what is generated from it."""
+    """A contract and the folders in which its generated files are.
+
+    `spec_name` is the path of the contract as headers and findings print it, `package` the dotted name by which the
+    generated package is imported, and `command` the command that generates everything again.
+    """
 
     spec: Path
     spec_name: str
     package: str
     roots: dict[Root, Path]
     command: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The choices of one run.
+
+    `targets` are the targets to render; if it is empty, all are. `is_formatted` is whether black formats Python.
+    `is_fresh` is whether black formats all of it, including the parts whose header on disk certifies them.
+    """
+
+    targets: frozenset[str] = frozenset()
+    is_formatted: bool = True
+    is_fresh: bool = False
 
 
 def our_layout() -> Layout:
@@ -37,7 +55,7 @@ def our_layout() -> Layout:
 
 
 def foreign_layout(spec: Path, out: Path, package: str) -> Layout:
-    """Return the layout of a contract that somebody else owns: a package and nothing beside it."""
+    """Return the layout of another project's contract: a package, and no files outside it."""
     options = ["--spec", spec.as_posix(), "--out", out.as_posix(), "--package", package]
     return Layout(
         spec=spec,
@@ -46,3 +64,33 @@ def foreign_layout(spec: Path, out: Path, package: str) -> Layout:
         roots={"package": out},
         command=shlex.join(["python", "-m", "codegen", *options]),
     )
+
+
+def resolve_below(root: Path, path: str) -> Path:
+    """Return the path of a generated file below `root`.
+
+    Raises:
+        PathError: the path leads out of the root, or a symbolic link is on it.
+    """
+    place = root / path
+    if ".." in Path(path).parts or Path(path).is_absolute():
+        raise PathError(f"a generated file stays below {root}, got {path}")
+    for part in (place, *place.parents):
+        if part == root.parent:
+            break
+        if part.is_symlink():
+            raise PathError(
+                f"{part} is a symbolic link, which generated files do not follow; remove it"
+            )
+    return place
+
+
+def read_found(path: Path) -> str:
+    """Return the text of a file exactly as it is, line ends included; bytes that are not UTF-8 become U+FFFD."""
+    return path.read_bytes().decode(encoding="utf-8", errors="replace")
+
+
+def near(path: Path) -> Path:
+    """Return a path relative to the current folder if it is inside it, and unchanged otherwise."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path

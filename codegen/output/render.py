@@ -1,25 +1,22 @@
-"""From a contract to the text of every file; nothing is written here."""
+"""Renders a contract: the text of every generated file. Nothing is written here."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ..contract.model import Contract
 from ..diagnostics.errors import OutputError
 from ..targets.table import load_targets
-from ..targets.target import Later, Output, Target
-from .fingerprint import Meanings
+from ..targets.target import Output, Target
 from .finish import Finisher
 from .gate import Gate
-from .layout import Layout
-from .paths import resolve_below
-from .processes import map_in_processes
-from .settings import Settings
+from .header import ContractHashes
+from .layout import Layout, Settings, resolve_below
 
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A file as it should be."""
+    """A generated file: its path, the root that it is below, and its text."""
 
     path: Path
     root: Path
@@ -27,50 +24,37 @@ class Rendered:
 
 
 def render(contract: Contract, layout: Layout, settings: Settings) -> list[Rendered]:
-    """Render the files of the targets that are wanted and have a root in this layout.
+    """Render the files of the selected targets that have a root in this layout.
 
-    Reads what is on disk, because what is known to be right there is not formatted again.
+    Reads the files on disk, because parts that are already formatted there are not formatted again.
 
     Raises:
-        CodegenError: a file leaves its root, or is not what the contract says.
+        CodegenError: a file would leave its root, or generated code does not match the contract.
     """
-    meanings = Meanings(contract)
+    finisher = Finisher(ContractHashes(contract), layout, settings)
     gate = Gate(contract, layout.package)
-    jobs = []
+    rendered = []
     for target in load_targets(settings.targets):
         root = layout.roots.get(target.root)
-        if root is not None:
-            finisher = Finisher(meanings, layout, settings)
-            checks = gate.check if target.root == "package" else None
-            files = _check_outputs(target, contract, layout)
-            jobs += [_Job(file, root, finisher, checks) for file in files]
-    return map_in_processes(_Job.run, jobs)
+        if root is None:
+            continue
+        for output in _render_target(target, contract, layout):
+            path = resolve_below(root, output.path)
+            if target.root == "package" and path.suffix == ".py":
+                gate.check(output)
+            rendered.append(Rendered(path, root, finisher.finish(output, path)))
+    return rendered
 
 
-@dataclass(frozen=True, slots=True)
-class _Job:
-    """A file to be rendered, held against the contract, and finished."""
-
-    file: Output | Later
-    root: Path
-    finisher: Finisher
-    check: Callable[[Output], None] | None
-
-    def run(self) -> Rendered:
-        path = resolve_below(self.root, self.file.path)
-        output = self.file.render()
-        if self.check is not None and path.suffix == ".py":
-            self.check(output)
-        return Rendered(path, self.root, self.finisher.finish(output, path))
-
-
-def _check_outputs(target: Target, contract: Contract, layout: Layout) -> Iterator[Output | Later]:
-    """Go through the files of a target, and hold them against the target's own table."""
-    table = set(target.outputs(contract))
+def _render_target(target: Target, contract: Contract, layout: Layout) -> Iterator[Output]:
+    """Yield the files of a target, and compare them with the list that the target declares."""
+    declared = set(target.outputs(contract))
     for output in target.render(contract, layout.package):
-        if output.path not in table or PurePosixPath(output.path).is_absolute():
-            raise OutputError(f"target {target.name} has no output {output.path}, or had it before")
-        table.remove(output.path)
+        if output.path not in declared or PurePosixPath(output.path).is_absolute():
+            raise OutputError(
+                f"target {target.name} rendered {output.path} twice, or does not declare it"
+            )
+        declared.remove(output.path)
         yield output
-    if table:
-        raise OutputError(f"target {target.name} did not render {', '.join(sorted(table))}")
+    if declared:
+        raise OutputError(f"target {target.name} did not render {', '.join(sorted(declared))}")

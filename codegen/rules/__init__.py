@@ -1,1 +1,1 @@
-"""Rules: what a contract must keep to beyond its form, one function a rule."""
+"""Rules: checks of a contract beyond the form of the file, one function each."""

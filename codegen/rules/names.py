@@ -1,4 +1,4 @@
-"""Rules about names: what Python or the generated modules have taken, what repeats, what looks alike."""
+"""Rules about names: they are free in Python and in the generated code, unique, and not easily confused."""
 
 import builtins
 import keyword
@@ -19,36 +19,38 @@ _OF_PACKAGE = frozenset(
 
 
 def check_words(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
-    """A field's name is a variable in the generated code, so it may mean nothing else there."""
+    """Check that field names, which become variables in the generated code, have no other meaning there."""
     for value in contract.values:
         if value.name in _OF_PYTHON | TAKEN_WORDS:
             whose = "Python" if value.name in _OF_PYTHON else "the generated code"
             message = f'"{value.name}" already means something in {whose}'
-            hint = f"name it otherwise, and keep the key with wire: {value.name}"
+            hint = f"rename it, and keep the key with wire: {value.name}"
             yield Breach(value.span, message, hint)
     for event in contract.events:
         for one in event.fields:
             if isinstance(one.capture, FromSource) and one.capture.attribute in _KEYWORDS:
-                message = f'"{one.capture.attribute}" is a keyword of Python and no attribute'
+                message = f'"{one.capture.attribute}" is a keyword of Python, so it cannot be an attribute'
                 yield Breach(one.at("from"), message, "offer it under another name")
     for group in contract.groups:
         if group.when in _KEYWORDS:
-            yield Breach(group.span, f'"{group.when}" is a keyword of Python and no attribute')
+            yield Breach(
+                group.span, f'"{group.when}" is a keyword of Python, so it cannot be an attribute'
+            )
 
 
 def check_classes(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
-    """Everything that the generated package defines has a name of its own."""
+    """Check that no two definitions of the generated package have the same name."""
     seen: dict[str, Span] = {}
     for defined in names_of(contract):
         if defined.name in _OF_PYTHON | _OF_PACKAGE:
             whose = "Python" if defined.name in _OF_PYTHON else "the generated code"
             message = f'"{defined.name}" already means something in {whose}'
-            yield Breach(defined.span, message, "name it otherwise")
+            yield Breach(defined.span, message, "rename it")
         elif defined.name in seen:
             message = (
                 f'"{defined.name}" would be defined twice, first on line {seen[defined.name].line}'
             )
-            yield Breach(defined.span, message, "name one of them otherwise")
+            yield Breach(defined.span, message, "rename one of them")
         seen.setdefault(defined.name, defined.span)
     for source, families in _families_of_sources(contract).items():
         if len(families) > 1:
@@ -57,15 +59,15 @@ def check_classes(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
 
 
 def check_families(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
-    """A family is a module beside those that every package has."""
+    """Check that a family, which becomes a module, has no name of a module that every package has."""
     for family in contract.families:
         if family.name in STATIC or family.name in _OF_PYTHON or family.name.endswith("_wire"):
             message = f'the family "{family.name}" cannot be a module of that name'
-            yield Breach(family.span, message, "name it otherwise")
+            yield Breach(family.span, message, "rename it")
 
 
 def check_repeated_fields(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
-    """An event has each field once, whether its own, carried, of a group or of the context."""
+    """Check that an event has each field once: its own, carried ones, and those of groups and context."""
     for event in contract.events:
         seen: set[str] = set()
         for one in event.fields:
@@ -76,7 +78,7 @@ def check_repeated_fields(contract: Contract, spec: ContractSpec) -> Iterator[Br
 
 
 def check_similar(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
-    """Names that differ only in case or in underscores are taken for one another."""
+    """Check that no two names differ only in case or underscores."""
     yield from _find_similar((one.name, one.span) for one in contract.enums)
     yield from _find_similar((one.name, one.span) for one in contract.records)
     yield from _find_similar((one.name, one.span) for one in contract.events)
@@ -89,7 +91,7 @@ def check_similar(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
 
 
 def check_wire_names(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
-    """A key on the wire stands for one field."""
+    """Check that a key on the wire belongs to one field."""
     yield from _find_shared_keys(contract.envelope.fields, ("payload",))
     for owner in contract.owners:
         yield from _find_shared_keys(owner.fields, ())
@@ -100,7 +102,7 @@ def _find_shared_keys(fields: Iterable[Value], taken: Iterable[str]) -> Iterator
     for one in fields:
         for key in (one.wire, *one.aliases):
             if owners.get(key, one.name) != one.name:
-                yield Breach(one.at("wire"), f'the key "{key}" already stands for {owners[key]}')
+                yield Breach(one.at("wire"), f'the key "{key}" already belongs to {owners[key]}')
             owners.setdefault(key, one.name)
 
 
@@ -109,7 +111,9 @@ def _find_similar(names: Iterable[tuple[str, Span]]) -> Iterator[Breach]:
     for name, span in names:
         core = name.lower().replace("_", "")
         if seen.get(core, name) != name:
-            yield Breach(span, f'"{name}" is easily taken for "{seen[core]}"', "name one otherwise")
+            yield Breach(
+                span, f'"{name}" is easily confused with "{seen[core]}"', "rename one of them"
+            )
         seen.setdefault(core, name)
 
 

@@ -1,4 +1,4 @@
-"""Rules about what a contract says about change: upcasts, revisions, exemptions."""
+"""Rules about change: upcasts, revisions of events, and exemptions."""
 
 import re
 from collections.abc import Iterator
@@ -12,31 +12,39 @@ from .rule import Breach
 
 
 def check_steps(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
-    """A step of an upcast does one thing."""
+    """Check that a step of an upcast does one thing."""
     for step in _steps(contract):
-        ways = [name for name in ("move", "fill", "convert") if getattr(step, name) is not None]
-        if len(ways) != 1:
-            got = " and ".join(ways) or "none"
-            yield Breach(step.span, f"a step is one of move, fill and convert, got {got}")
-        changes = [
-            name
-            for name in ("factor", "offset", "clamp", "values")
-            if getattr(step, name) is not None
-        ]
+        given = {"move": step.move, "fill": step.fill, "convert": step.convert}
+        kinds = [name for name, value in given.items() if value is not None]
+        if not kinds:
+            yield Breach(step.span, "a step needs one of move, fill and convert")
+        if len(kinds) > 1:
+            message = f"a step is one of move, fill and convert, got {' and '.join(kinds)}"
+            yield Breach(step.span, message)
+        options = {
+            "factor": step.factor,
+            "offset": step.offset,
+            "clamp": step.clamp,
+            "values": step.values,
+        }
+        changes = [name for name, value in options.items() if value is not None]
         changes += ["round"] if step.round else []
         if step.convert is not None and not changes:
-            hint = "say factor, offset, round, clamp or values"
+            hint = "add factor, offset, round, clamp or values"
             yield Breach(step.span, "convert must say how", hint)
         if step.convert is None and changes:
-            yield Breach(step.span, f"{' and '.join(changes)} belong to convert")
+            verb = "belongs" if len(changes) == 1 else "belong"
+            yield Breach(step.span, f"{' and '.join(changes)} {verb} to convert")
         if step.otherwise is not None and step.values is None:
-            yield Breach(step.span, "otherwise belongs to values", "say which texts are known")
+            yield Breach(
+                step.span, "otherwise belongs to values", "add values: with the known texts"
+            )
         if step.values is not None and not isinstance(step.values.value, dict):
             yield Breach(step.span, "values must be a mapping of old texts to new values")
 
 
 def check_paths(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
-    """A step stays within one item of a list or map: there is no telling which item another would be."""
+    """Check that a step stays within one item of a list or map: it could not know which other item is meant."""
     for step in _steps(contract):
         old = step.move or step.convert
         if old is not None and _objects(old) != _objects(step.path):
@@ -45,7 +53,7 @@ def check_paths(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
 
 
 def check_upcasts(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
-    """Upcasts lead to versions that there are, and to events that somebody reads."""
+    """Check that upcasts lead to existing versions, and to events that a reader knows."""
     current = parse_version(contract.version)
     known = {event.name for event in contract.events}
     for upcast in reversed(contract.upcasts):
@@ -54,27 +62,29 @@ def check_upcasts(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
         known |= {event.event for event in upcast.events}
         for event in upcast.events:
             if event.becomes is not None and event.becomes not in known:
-                message = f"nobody reads {event.becomes}, which {event.event} becomes"
+                message = f"{event.event} becomes {event.becomes}, which is not an event"
                 yield Breach(event.span, message, "name an event of the contract")
 
 
 def check_revisions(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
-    """Who raises the revision of an event says why."""
+    """Check that an event with a raised revision has a note on it."""
     for event in contract.events:
         if event.revision < 1:
             yield Breach(event.at("revision"), f"revisions count from 1, got {event.revision}")
         if event.revision > 1 and event.note is None:
-            message = f"revision {event.revision} of {event.name} says not what it changed"
+            message = f"revision {event.revision} of {event.name} does not say what it changed"
             yield Breach(event.at("revision"), message, "add note:")
 
 
 def check_exemptions(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
-    """An exemption ends on a day of the calendar."""
+    """Check that the last day of an exemption exists."""
     for exemption in contract.exemptions:
         try:
             date.fromisoformat(exemption.until)
         except ValueError:
-            yield Breach(exemption.span, f"there is no day {exemption.until}")
+            yield Breach(
+                exemption.span, f"until must be a day of the calendar, got {exemption.until}"
+            )
 
 
 def _steps(contract: Contract) -> Iterator[Step]:
@@ -84,5 +94,5 @@ def _steps(contract: Contract) -> Iterator[Step]:
 
 
 def _objects(path: str) -> str:
-    """Return the part of a path that ends with its last bracket."""
+    """Return the part of a path up to its last bracket."""
     return re.sub(r"[^\]}]*$", "", path)

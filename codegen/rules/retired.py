@@ -1,14 +1,15 @@
-"""Rules about the past: names that stay taken, versions that make sense."""
+"""Rules about earlier versions: retired names are not used again, and versions are plausible."""
 
 from collections.abc import Iterator
 
 from ..contract.model import Contract
 from ..contract.spec import ContractSpec
+from ..contract.versions import parse_version
 from .rule import Breach
 
 
 def check_reserved(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
-    """A name of the past is not used for something new."""
+    """Check that no reserved or retired name is used for something new."""
     retired = {one.name for one in contract.retired}
     for event in contract.events:
         if event.name in retired:
@@ -27,21 +28,17 @@ def check_reserved(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
 
 
 def check_versions(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
-    """Nothing comes from a version that is still to come."""
-    current = _parse(contract.version)
+    """Check that no version that the contract mentions is after its own."""
+    current = parse_version(contract.version)
     for value in contract.values:
-        if value.since and _parse(value.since) > current:
+        if value.since and parse_version(value.since) > current:
             yield Breach(value.at("since"), f"{value.since} is after version {contract.version}")
     for event in contract.events:
         for key, version in (("since", event.since), ("retired", event.retired)):
-            if version and _parse(version) > current:
+            if version and parse_version(version) > current:
                 yield Breach(event.at(key), f"{version} is after version {contract.version}")
     for owner in contract.owners:
         for one in owner.reserved:
-            if one.last and _parse(one.last) >= current:
+            if one.last and parse_version(one.last) >= current:
                 message = f"{one.last} is not before version {contract.version}"
                 yield Breach(one.span, message)
-
-
-def _parse(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split("."))

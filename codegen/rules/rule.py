@@ -1,4 +1,4 @@
-"""What a rule is."""
+"""The classes Rule and Breach: a check of a contract, and a place that fails it."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from ..diagnostics.findings import Level, Span
 
 
 class Breach(NamedTuple):
-    """A place where a rule is broken."""
+    """A place where the contract breaks a rule, and a hint how to fix it."""
 
     span: Span
     message: str
@@ -18,11 +18,12 @@ class Breach(NamedTuple):
 
 
 Check = Callable[[Contract, ContractSpec], Iterator[Breach]]
+"""Yields the breaches in a contract, which is given as resolved and as written."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule: its id, how much a breach matters, and the function that finds breaches."""
+    """A rule: its id, the function that finds its breaches, and the level of its findings."""
 
     id: str
     check: Check

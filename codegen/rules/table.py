@@ -1,9 +1,9 @@
-"""The table of rules."""
+"""The table of rules: every check of a contract, with its id."""
 
 from ..contract.model import Contract
 from ..contract.spec import ContractSpec
 from ..diagnostics.findings import Findings
-from . import captures, enums, names, promises, retired, usage, values
+from . import captures, defaults, enums, names, promises, retired, usage, values
 from .rule import Rule
 
 RULES: tuple[Rule, ...] = (
@@ -19,7 +19,7 @@ RULES: tuple[Rule, ...] = (
     Rule("VAL002", values.check_bounds),
     Rule("VAL003", values.check_patterns),
     Rule("VAL004", values.check_nonfinite),
-    Rule("VAL005", values.check_defaults),
+    Rule("VAL005", defaults.check_defaults),
     Rule("VAL006", values.check_units),
     Rule("VAL007", values.check_depth),
     Rule("CAP001", captures.check_origin),
@@ -39,7 +39,7 @@ RULES: tuple[Rule, ...] = (
 
 
 def judge(contract: Contract, spec: ContractSpec, findings: Findings) -> None:
-    """Hold a contract against every rule."""
+    """Check a contract with every rule, and add a finding for each breach."""
     for rule in RULES:
         for breach in rule.check(contract, spec):
             findings.add(breach.span, rule.id, breach.message, breach.hint, rule.level)

@@ -1,4 +1,4 @@
-"""Rules about what is declared but never used."""
+"""Rules about declarations that nothing uses."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from .rule import Breach
 
 
 def check_unused(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
-    """What is declared is used; enums and records may be there for Python alone."""
+    """Check that units, groups and families are used; enums and records may exist for Python code only."""
     units = {one.unit for one in contract.values}
     groups = {name for event in spec.events for name in event.include}
     families = {event.family for event in contract.events}

@@ -1,10 +1,9 @@
-"""Rules about values: constraints that apply and make sense, defaults that keep to them, units."""
+"""Rules about the constraints and units of values."""
 
+import re
 from collections.abc import Iterator
 
-from ..contract.fitting import find_misfit
 from ..contract.model import Contract, EnumType, ListType, MapType, Primitive, RecordType, Type
-from ..contract.patterns import find_flaw
 from ..contract.spec import ContractSpec
 from ..diagnostics.similar import suggest
 from .rule import Breach
@@ -15,9 +14,21 @@ BARE_COUNT = "1"
 _NUMBERS = (Primitive("int"), Primitive("float"))
 _TEXT = Primitive("str")
 
+# A pattern is a choice of sequences. An item of a sequence is a character, an escaped character or a class of
+# characters, once or repeated. Without groups no repetition contains another, so matching takes linear time; without
+# shorthands like \d, every language matches the same texts.
+_ESCAPED = r"\\[.*+?()\[\]{}|^$\\/-]"
+_CLASS = rf"\[\^?(?:[^\[\]\\^]|{_ESCAPED})+\]"
+_ITEM = rf"(?:{_CLASS}|{_ESCAPED}|[^\\.^$*+?()\[\]{{}}|])"
+_COUNT = r"(?:[*+?]|\{[0-9]{1,4}(?:,[0-9]{0,4})?\})"
+_PATTERN = re.compile(rf"(?:{_ITEM}{_COUNT}?|\|)*")
+_PATTERN_HINT = (
+    "use characters, classes like [a-z0-9], the repeats ? * + {2,8}, and | between whole choices"
+)
+
 
 def check_constraints(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
-    """A constraint stands only where it says something."""
+    """Check that each constraint applies to the type of its value."""
     for value in contract.values:
         inner = value.innermost
         is_sized = value.type == _TEXT or isinstance(value.type, ListType | MapType)
@@ -30,11 +41,11 @@ def check_constraints(contract: Contract, spec: ContractSpec) -> Iterator[Breach
         }
         for key, is_fine in applies.items():
             if not is_fine:
-                yield Breach(value.at(key), f"{key} says nothing about {value.type}", "remove it")
+                yield Breach(value.at(key), f"{key} does not apply to {value.type}", "remove it")
 
 
 def check_bounds(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
-    """Bounds leave something between them, and are integers where only integers occur."""
+    """Check that bounds are not empty, and are integers for integers and lengths."""
     for value in contract.values:
         for key, bounds in (("range", value.range), ("length", value.length)):
             if bounds is None:
@@ -52,55 +63,59 @@ def check_bounds(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
 
 
 def check_patterns(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
-    """A pattern means the same in every language that we generate, and cannot run away."""
+    """Check that a pattern means the same in every output language and is matched in linear time."""
     for value in contract.values:
-        flaw = find_flaw(value.pattern) if value.pattern is not None else None
+        flaw = _find_flaw(value.pattern) if value.pattern is not None else ""
         if flaw:
-            yield Breach(value.at("pattern"), *flaw)
+            yield Breach(value.at("pattern"), flaw, _PATTERN_HINT)
 
 
 def check_nonfinite(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
-    """A value that becomes null may be null."""
+    """Check that a value whose NaN becomes null may be null."""
     for value in contract.values:
         if value.nonfinite != "null":
             continue
         if isinstance(value.type, ListType | MapType):
             message = f"the items of {value.type} cannot become null"
-            yield Breach(value.at("nonfinite"), message, "say string or error")
+            yield Breach(value.at("nonfinite"), message, "use string or error")
         elif not value.nullable:
             yield Breach(
-                value.at("nonfinite"), f"{value.name} cannot become null", "say nullable: true"
+                value.at("nonfinite"), f"{value.name} cannot become null", "add nullable: true"
             )
 
 
-def check_defaults(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
-    """What is put in for a value keeps to the rules of the value."""
-    for value in contract.values:
-        for key, given in (("default", value.default), ("missing", value.missing)):
-            misfit = find_misfit(value, given.value) if given else None
-            if misfit:
-                yield Breach(value.at(key), f"{key} of {value.name} {misfit}")
-
-
 def check_units(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
-    """A number says what it counts, in a unit that the contract lists."""
+    """Check that every number has a unit that the contract lists."""
     known = {BARE_COUNT, *(unit.name for unit in spec.units)}
     for value in contract.values:
         if value.innermost not in _NUMBERS:
             continue
         if value.unit is None:
-            yield Breach(value.span, f"{value.name} has no unit", 'say unit: "1" for a bare count')
+            yield Breach(value.span, f"{value.name} has no unit", 'add unit: "1" for a bare count')
         elif value.unit not in known:
             hint = suggest(value.unit, known) or f"list it under units: {', '.join(sorted(known))}"
             yield Breach(value.at("unit"), f'unknown unit "{value.unit}"', hint)
 
 
 def check_depth(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
-    """Lists and maps are not nested more than a reader can follow."""
+    """Check that lists and maps are nested at most two deep."""
     for value in contract.values:
         if _depth(value.type) > MAX_DEPTH:
             message = f"lists and maps are nested at most {MAX_DEPTH} deep, got {value.type}"
-            yield Breach(value.at("type"), message, "hold records instead")
+            yield Breach(value.at("type"), message, "use records instead")
+
+
+def _find_flaw(pattern: str) -> str:
+    """Return why a pattern cannot be used; empty if it can."""
+    match = _PATTERN.match(pattern)
+    assert match, "the empty pattern matches everywhere"
+    if match.end() < len(pattern):
+        return f"the pattern is not understood from {pattern[match.end() :][:20]!r} on"
+    try:
+        re.compile(pattern)
+    except (re.error, OverflowError) as error:
+        return f"not a valid pattern: {error}"
+    return ""
 
 
 def _depth(of: Type) -> int:

@@ -1,1 +1,1 @@
-"""Targets: one module for each thing that is generated from the contract."""
+"""Targets: the kinds of output, such as Python, SQL and Markdown, one module each."""

@@ -1,4 +1,4 @@
-"""Target Arrow: the schema of a table of each event, with the columns of its SQL view."""
+"""Target Arrow: the schema of a table for each event, with the columns of its SQL view."""
 
 from collections.abc import Iterable, Iterator
 
@@ -12,12 +12,11 @@ from ..contract.model import (
     Type,
     Value,
 )
-from ..languages.columns import name_columns
 from ..languages.printable import environment
 from ..languages.python.imports import import_block, names_used
 from ..languages.python.modules import fields_name
 from ..languages.python.quoting import Python, code, doc, ident, join, lit
-from ..languages.wording import name_unit
+from ..languages.wording import name_columns, name_unit
 from .target import Chunk, Output, Target
 
 _PATH = "arrow_schemas.py"
@@ -86,7 +85,7 @@ def _spell(of: Type) -> Python:
         case RecordType(record):
             return ident(fields_name(record))
         case ListType(item):
-            # What a list holds is never null.
+            # The items of a list are never null.
             return code('list_(field("item", {item}, nullable=False))', item=_spell(item))
         case MapType(item):
             return code('map_(string(), field("value", {item}, nullable=False))', item=_spell(item))

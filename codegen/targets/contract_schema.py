@@ -1,4 +1,4 @@
-"""Target contract schema: the JSON Schema by which editors complete and check contracts."""
+"""Target contract schema: the JSON Schema with which editors complete and check contracts."""
 
 import json
 from collections.abc import Iterator
@@ -10,13 +10,8 @@ from .target import Chunk, Output, Target
 _FILE = "contract.schema.json"
 
 
-def outputs(contract: Contract) -> Iterator[str]:
-    """List the one file."""
-    yield _FILE
-
-
 def render(contract: Contract, package: str) -> Iterator[Output]:
-    """Render the schema, which is that of every contract."""
+    """Render the schema, which is the same for every contract."""
     text = json.dumps(contract_schema(), indent=2) + "\n"
     yield Output(_FILE, (Chunk("", text),))
 
@@ -24,6 +19,6 @@ def render(contract: Contract, package: str) -> Iterator[Output]:
 TARGET = Target(
     name="contract_schema",
     root="specs",
-    outputs=outputs,
+    outputs=lambda contract: [_FILE],
     render=render,
 )

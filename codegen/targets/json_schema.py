@@ -1,4 +1,4 @@
-"""Target JSON Schema: what a line of the log may be, as strictly as it is read."""
+"""Target JSON Schema: the schema of a line of the log, as strict as the codec."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -32,11 +32,15 @@ _WIDTH = 100
 
 
 def render(contract: Contract, package: str) -> Iterator[Output]:
-    """Render the schema of a line; a document is written and read back, never laid out by a template."""
+    """Render the schema of a line; without a template, as JSON is printed from values.
+
+    Raises:
+        QuotingError: the printed schema does not read back as the same values.
+    """
     schema = line_schema(contract)
     text = _print(schema)
     if json.loads(text) != schema:
-        raise QuotingError("the schema does not read back as what it is")
+        raise QuotingError("the printed schema does not read back as the same values")
     yield Output(_PATH, (Chunk("", f"{text}\n"),))
 
 
@@ -86,7 +90,7 @@ def _object(doc: str, fields: Iterable[Value]) -> Schema:
 
 
 def _one_key(value: Value) -> Schema:
-    """Return the schema of an object that holds a value under one of its keys, or may do without it."""
+    """Return the schema of an object that has a value under exactly one of its keys, or lacks it if that is allowed."""
     keys: list[Schema] = [{"required": [key]} for key in (value.wire, *value.aliases)]
     return {"oneOf": keys if value.missing is None else [*keys, {"not": {"anyOf": keys}}]}
 
@@ -121,7 +125,7 @@ def _type(value: Value, of: Type, length: Bounds) -> Schema:
         case Primitive("bool"):
             return {"type": "boolean"}
         case Primitive():
-            # Without the group, an anchor would hold for the first or last alternative alone.
+            # Without the group, an anchor would apply to the first or last alternative only.
             pattern = {} if value.pattern is None else {"pattern": f"^(?:{value.pattern})$"}
             return {"type": "string", **_limit(length, "minLength", "maxLength"), **pattern}
         case EnumType(enum) | RecordType(enum):
@@ -155,7 +159,7 @@ def _refer(name: str) -> Schema:
 
 
 def _print(value: object, indent: int = 0, lead: int = 0) -> str:
-    """Print a JSON value: on the line under way if it fits there behind `lead` characters, else over several."""
+    """Print a JSON value on the current line if it fits there after `lead` characters, else on several lines."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=False)
     is_split = isinstance(value, dict | list) and len(text) + indent + lead >= _WIDTH
     if not value or not (is_split or indent == 0):

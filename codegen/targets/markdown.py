@@ -1,12 +1,11 @@
-"""Target Markdown: the reference of the contract, for people."""
+"""Target Markdown: the reference of the contract."""
 
 from collections.abc import Iterator
 
 from ..contract.model import Contract, Enum, Event, Family, Record
-from ..languages.markdown.cells import explain
+from ..languages.markdown.cells import NamedUsers, explain
 from ..languages.markdown.quoting import Markdown, code, join, span, text
 from ..languages.markdown.tables import tabulate, tabulate_reserved, tabulate_values
-from ..languages.markdown.users import NamedUsers
 from ..languages.printable import environment
 from ..languages.python.modules import helper_name
 from .target import Chunk, Output, Target
@@ -111,7 +110,7 @@ def _enum(enum: Enum) -> Chunk:
         "part.md.j2",
         name=text(enum.name),
         doc=text(enum.doc),
-        facts=[text("Readers accept names that they do not know.")] if enum.open else [],
+        facts=[text("Readers accept unknown names.")] if enum.open else [],
         table=tabulate(rows),
         reserved=tabulate([]),
     )
@@ -127,21 +126,21 @@ def _event_facts(
         helper = code("$helper, from a $source", helper=helper, source=span(event.source))
     if event.retired is None:
         yield _fact("Helper", helper)
-        yield _fact("Emitted by", users.emitters(event) or text("nobody that is known"))
+        yield _fact("Emitted by", users.emitters(event) or text("no known module"))
     yield _fact("Payload", code("$name in $module", name=span(event.payload), module=span(module)))
-    said = {
+    facts = {
         "How often": event.cadence,
         "Since": event.since,
         "Renamed from": event.renamed_from,
         "Deprecated": event.deprecated,
-        "Not told since": event.retired,
+        "Not emitted since": event.retired,
         "Stability": event.stability if event.stability != "stable" else None,
         "Changed meaning": event.note,
         "Owner": event.owner if len({one.owner for one in contract.events}) > 1 else None,
     }
-    for name, told in said.items():
-        if told:
-            yield _fact(name, text(told))
+    for name, fact in facts.items():
+        if fact:
+            yield _fact(name, text(fact))
 
 
 def _group_facts(event: Event, contract: Contract) -> Iterator[Markdown]:
@@ -151,5 +150,5 @@ def _group_facts(event: Event, contract: Contract) -> Iterator[Markdown]:
             yield code("$names: $doc", names=join(", ", names), doc=text(group.doc))
 
 
-def _fact(name: str, told: Markdown) -> Markdown:
-    return code("$name: $told", name=text(name), told=told)
+def _fact(name: str, fact: Markdown) -> Markdown:
+    return code("$name: $fact", name=text(name), fact=fact)

@@ -21,7 +21,7 @@ from ..languages.python.wire_views import (
     field_info,
     view_record_wire,
 )
-from .target import Chunk, Later, Output, Target
+from .target import Chunk, Output, Target
 
 Chunks = Callable[[], Iterable[Chunk]]
 
@@ -29,13 +29,13 @@ _TEMPLATES = environment("python", Python)
 _OFFERING = ("channel", "codec", "enums", "envelope", "fields", "records", "registry")
 
 
-def render(contract: Contract, package: str) -> Iterator[Output | Later]:
+def render(contract: Contract, package: str) -> Iterator[Output]:
     """Render every Python module of the package."""
     homes = find_homes(contract, package)
     for name, text, chunks in _modules(contract):
         path = f"{name}.py"
-        yield Later(path, partial(_render_module, path, text, chunks, homes))
-    yield Later("__init__.py", partial(_render_package, contract, package, homes))
+        yield _render_module(path, text, chunks, homes)
+    yield _render_package(contract, package, homes)
 
 
 def outputs(contract: Contract) -> Iterator[str]:

@@ -1,19 +1,17 @@
 """Target SQL: a DuckDB view of every event, over the lines of a log.
 
-A payload is cast as a whole to the type of its event, which refuses unknown and missing keys. Where the
-contract lets readers do without a key, or knows a value under another name than the wire does, the fields
-are looked up one by one instead.
+A payload is cast as a whole to the type of its event; the cast fails on unknown and missing keys. If a key may be
+missing, or differs from the name of its field, the fields are read one by one instead.
 """
 
 from collections.abc import Iterable, Iterator
 
 from ..contract.model import Contract, Envelope, Event, Type, Value
-from ..languages.columns import name_columns
 from ..languages.printable import environment
 from ..languages.sql.quoting import Sql, code, comment, join, lit, name
 from ..languages.sql.reading import literal, look_up
 from ..languages.sql.types import call, declare, is_loose, keys, spell
-from ..languages.wording import describe
+from ..languages.wording import describe, name_columns
 from .target import Chunk, Output, Target
 
 _PATH = "views.sql"
@@ -23,7 +21,7 @@ _FIELDS = name("_fields")
 
 
 def render(contract: Contract, package: str) -> Iterator[Output]:
-    """Render the script that makes the views."""
+    """Render the script that creates the views."""
     views = [_view(event, contract.envelope) for event in contract.events]
     yield Output(_PATH, (_lines(contract.envelope.fields), *views))
 
@@ -82,7 +80,7 @@ def _take(value: Value) -> Sql:
 
 
 def _read_column(value: Value) -> Sql:
-    """Return the expression for a value of the envelope, whose keys have been read into columns."""
+    """Return the expression for a value of the envelope, whose keys are columns already."""
     choices = [name(key) for key in keys(value)]
     if value.missing is not None:
         choices.append(literal(value))

@@ -1,4 +1,4 @@
-"""Target strategies: what hypothesis draws sound records, payloads and lines from."""
+"""Target strategies: hypothesis strategies for valid records, payloads and lines."""
 
 from collections.abc import Iterable, Iterator
 
@@ -42,7 +42,7 @@ def render(contract: Contract, package: str) -> Iterator[Output]:
     chunks = list(_chunks(contract))
     used = {name for chunk in chunks for name in names_used(chunk.text)}
     imports = import_block(used, find_homes(contract, package) | _HOMES)
-    text = "Strategies that draw whatever the contract allows."
+    text = "Strategies for everything that the contract allows."
     yield Output(_PATH, (Chunk("", join("\n\n", [doc(text), imports])), *chunks))
 
 
@@ -79,7 +79,7 @@ def _draw_all(values: Iterable[Value]) -> list[tuple[Python, Python]]:
 
 
 def _draw_envelope(contract: Contract) -> list[tuple[Python, Python]]:
-    """Return the strategies of an envelope: of the event that is asked for, as this version writes it."""
+    """Return the strategies for the fields of an envelope of a given event, as this version writes it."""
     drawn = dict(_draw_all(contract.envelope.fields))
     drawn |= {ident("event"): Python("just(event)"), ident("v"): Python("just(VERSION)")}
     return list(drawn.items())
@@ -98,7 +98,7 @@ def _draw_type(value: Value, of: Type, length: Bounds) -> Python:
             return _call("whole_numbers", _bounds(bounds, "low", "high", int))
         case Primitive("float"):
             finite = _call("finite_floats", _bounds(bounds, "low", "high", float))
-            # What becomes null may still be given to the constructor.
+            # The constructor accepts a value that becomes null.
             return finite if value.nonfinite == "error" else code("{it} | NONFINITE", it=finite)
         case Primitive("bool"):
             return Python("booleans()")
@@ -124,7 +124,7 @@ def _draw_type(value: Value, of: Type, length: Bounds) -> Python:
 
 
 def _bounds(bounds: Bounds, low: str, high: str, kind: type[int] | type[float]) -> list[Python]:
-    """Return the arguments that keep to bounds."""
+    """Return the arguments for bounds; a side that is open has no argument."""
     named = ((low, bounds.low), (high, bounds.high))
     return [
         code("{name}={bound}", name=ident(name), bound=lit(kind(bound)))

@@ -1,4 +1,4 @@
-"""The table of targets, each a module of this package."""
+"""The table of targets; each is a module of this package with a `TARGET`."""
 
 from collections.abc import Collection, Iterator
 from importlib import import_module
@@ -18,7 +18,7 @@ NAMES = (
 
 
 def load_targets(wanted: Collection[str] = ()) -> Iterator[Target]:
-    """Import the targets that are wanted, or all; the others would cost time for nothing."""
+    """Import and yield the wanted targets, by default all; importing the others would take time for nothing."""
     for name in NAMES:
         if not wanted or name in wanted:
             target: Target = import_module(f".{name}", __package__).TARGET

@@ -1,4 +1,4 @@
-"""What a target gives: files, made of chunks that are formatted and kept apart."""
+"""The classes of targets: a target renders files, and a file consists of chunks that are formatted one by one."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ Root = Literal["package", "docs", "tests", "specs"]
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A piece of a file; `key` names what of the contract it is about, and is empty for the head of a file."""
+    """A piece of a file; `key` names the part of the contract that it is about, and is empty for the head of a file."""
 
     key: str
     text: str
@@ -19,9 +19,9 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """A file: its path below the target's root, and what it is made of.
+    """A rendered file: its path below the root of the target, and its chunks.
 
-    Python is formatted chunk by chunk. In other languages the chunks are put together as they are.
+    Python is formatted chunk by chunk; the chunks of other languages are joined as they are.
     """
 
     path: str
@@ -29,30 +29,19 @@ class Output:
 
     @property
     def body(self) -> str:
-        """All of it but the head, which holds the imports of a module."""
+        """The text without the head, which holds the imports of a module."""
         return "\n\n".join(chunk.text for chunk in self.chunks[1:])
-
-    def render(self) -> "Output":
-        """Return itself: it has been rendered."""
-        return self
-
-
-@dataclass(frozen=True, slots=True)
-class Later:
-    """A file that is rendered when it is asked for, so that several can be rendered at once."""
-
-    path: str
-    render: Callable[[], Output]
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Something that is generated from the contract: its files, and the root that they cannot leave.
+    """A kind of output: its files, and the root below which they are.
 
-    `outputs` is the table of its files, apart from `render`, so that a template cannot invent one.
+    `outputs` lists the paths of the files. It does not depend on `render`, so a template cannot add a file. `render`
+    takes the contract and the dotted name of the generated package; it may be lazy.
     """
 
     name: str
     root: Root
     outputs: Callable[[Contract], Iterable[str]]
-    render: Callable[[Contract, str], Iterable[Output | Later]]
+    render: Callable[[Contract, str], Iterable[Output]]

@@ -1,4 +1,4 @@
-"""Target TypeScript: the types of a log's lines, told apart by their event."""
+"""Target TypeScript: the types of the lines of a log, a union that is discriminated by the event."""
 
 from collections.abc import Iterable, Iterator
 
@@ -18,7 +18,7 @@ from ..languages.wording import describe
 from .target import Chunk, Output, Target
 
 NAMES = ("VERSION", "NonFinite", "Envelope", "Line")
-"""Types that the module has whatever the contract says."""
+"""Names that the module always exports."""
 
 _PATH = "telemetry.ts"
 _TEMPLATES = environment("typescript", TypeScript)
@@ -42,7 +42,7 @@ def _chunks(contract: Contract) -> Iterator[Chunk]:
     yield _chunk("", "head.ts.j2", version=lit(contract.version))
     for enum in contract.enums:
         members = [lit(member.name) for member in enum.members]
-        # An editor that is told of any text besides still proposes the known ones.
+        # Unlike `string`, this type lets an editor still propose the known names.
         members += [TypeScript("(string & {})")] if enum.open else []
         yield _chunk(
             enum.name, "enum.ts.j2", name=name(enum.name), doc=doc(enum.doc), members=members
@@ -77,7 +77,7 @@ def _interface(of: str, text: str, fields: Iterable[Value]) -> Chunk:
 
 
 def _properties(fields: Iterable[Value]) -> Iterator[dict[str, TypeScript]]:
-    """Declare the properties that hold values: one for each key, optional where the key may be missing."""
+    """Yield the properties for values: one for each key, optional if the key may be missing."""
     for value in fields:
         of = _spell(value, value.type)
         is_certain = value.missing is None and not value.aliases

@@ -1,4 +1,4 @@
-"""A folder with a contract of somebody else, in which the command line is run."""
+"""A folder with a small contract of another project, in which tests run the command line."""
 
 import importlib
 import sys
@@ -15,7 +15,7 @@ settings.register_profile("campaign", max_examples=2000)
 
 @dataclass(frozen=True)
 class Ran:
-    """What a command did: its exit code, what it printed, and what it complained of."""
+    """The result of a command: its exit code, standard output and standard error."""
 
     code: int
     out: str
@@ -45,7 +45,7 @@ class Project:
         return Ran(code, *self._capsys.readouterr())
 
     def generate(self, text=None, *arguments):
-        """Generate from a contract, and import what came out."""
+        """Generate the package, from `text` if it is given; the command must succeed."""
         if text is not None:
             self.spec.write_text(text, encoding="utf-8")
         ran = self.codegen(*arguments)
@@ -53,18 +53,18 @@ class Project:
         return self
 
     def load(self, module):
-        """Import a module of the generated package, as it is now."""
+        """Import a module of the generated package in its present state."""
         importlib.invalidate_caches()
         return importlib.import_module(f"pings.{module}")
 
     def edit(self, old, new):
-        """Change the contract."""
+        """Replace a text in the contract, which must contain it."""
         text = self.spec.read_text(encoding="utf-8")
         assert old in text
         self.spec.write_text(text.replace(old, new), encoding="utf-8")
 
     def files(self):
-        """List the generated files with what they say."""
+        """Return the texts of the generated files, by name."""
         return {path.name: path.read_text(encoding="utf-8") for path in self.package.iterdir()}
 
 

@@ -1,4 +1,4 @@
-"""Draws contracts: sound ones that use everything a contract can say, and ones with something wrong put in."""
+"""Hypothesis strategies for contracts: valid ones that use every feature, and ones with errors put in."""
 
 import json
 from copy import deepcopy
@@ -38,7 +38,7 @@ texts = st.sampled_from(TEXTS)
 
 @st.composite
 def values(draw, name, allow_records=True):
-    """Draw what is said about a value of some type; whatever is put in for it fits."""
+    """Draw the keys of a value of some type; its defaults are valid."""
     of = draw(st.sampled_from(TYPES if allow_records else TYPES[:6]))
     suffix = draw(st.sampled_from(["", "", "", "[]", "{}", "[][]", "[]{}"]))
     said = {"type": of + suffix, "doc": draw(texts)}
@@ -67,7 +67,7 @@ def values(draw, name, allow_records=True):
 
 
 def put_in(draw, said, key, of, suffix):
-    """Say what stands for the value; leave it out where nothing simple fits."""
+    """Add a valid `default` or `missing`, or nothing if there is no simple one for the type."""
     if said["nullable"]:
         said[key] = None
     elif suffix.endswith("{}"):
@@ -86,7 +86,7 @@ def put_in(draw, said, key, of, suffix):
 
 @st.composite
 def fields(draw, *, is_captured):
-    """Draw some fields; those of a record come from nowhere."""
+    """Draw some fields; those of an event are captured, those of a record are not."""
     named = {}
     for name in draw(st.lists(st.sampled_from(NAMES), unique=True, max_size=5)):
         said = draw(values(name))
@@ -116,7 +116,7 @@ def events(draw, number):
 
 @st.composite
 def contracts(draw):
-    """Draw a sound contract, as plain values."""
+    """Draw a valid contract, as plain values."""
     members = {"RED": {"value": 1, "doc": draw(texts)}, "GREEN_2": {"value": 7, "doc": draw(texts)}}
     inner = {
         name: draw(values(name, allow_records=False))
@@ -203,7 +203,7 @@ KEYS = [
 
 
 def places(plain, path=()):
-    """List every place in a contract."""
+    """Yield the path of every key in a contract."""
     if isinstance(plain, dict):
         for key, value in plain.items():
             yield (*path, key)
@@ -212,7 +212,7 @@ def places(plain, path=()):
 
 @st.composite
 def broken_contracts(draw):
-    """Draw a contract with up to three things replaced, removed, added or moved."""
+    """Draw a contract in which up to three keys or values are replaced, removed, added or renamed."""
     contract = deepcopy(draw(contracts()))
     for _ in range(draw(st.integers(1, 3))):
         path = draw(st.sampled_from(list(places(contract))))
@@ -235,5 +235,5 @@ def broken_contracts(draw):
 
 
 def to_yaml(contract):
-    """Write a contract as JSON, which is YAML in which nothing is ambiguous."""
+    """Return a contract as JSON, which is YAML without anything ambiguous."""
     return json.dumps(contract, ensure_ascii=False, indent=1)

@@ -1,4 +1,4 @@
-"""The command line: what it writes, what it refuses, and with which exit code."""
+"""The command line writes files, refuses wrong input, and returns the right exit code."""
 
 import subprocess
 import sys
@@ -30,7 +30,7 @@ def test_the_same_contract_gives_the_same_bytes_whatever_the_hash_seed(project):
     assert len(texts) == 1
 
 
-def test_only_what_changed_is_written(project):
+def test_only_files_that_changed_are_written(project):
     two = "{main: {doc: Everything.}, rest: {doc: The rest.}}"
     text = tiny().replace("{main: {doc: Everything.}}", two)
     pong = "  PONG: {doc: A pong., family: rest, payload: PongPayload}\n"
@@ -47,7 +47,7 @@ def test_only_what_changed_is_written(project):
     }
 
 
-def test_what_the_contract_no_longer_says_is_removed(project):
+def test_files_that_no_longer_belong_to_the_contract_are_removed(project):
     two = "{main: {doc: Everything.}, rest: {doc: The rest.}}"
     pong = "  PONG: {doc: A pong., family: rest, payload: PongPayload}\n"
     project.generate(tiny().replace("{main: {doc: Everything.}}", two) + pong)
@@ -59,7 +59,7 @@ def test_what_the_contract_no_longer_says_is_removed(project):
     assert stranger.exists()
 
 
-def test_a_dry_run_and_a_diff_say_what_would_be_done_and_do_nothing(project):
+def test_a_dry_run_and_a_diff_print_the_changes_and_write_nothing(project):
     assert "would write pings/main.py\n" in project.codegen("--dry-run").out
     assert "+class PingPayload(Payload):\n" in project.codegen("--diff").out
     assert not project.package.exists()
@@ -98,7 +98,9 @@ def test_another_black_than_the_pinned_one_is_refused(project, monkeypatch):
     monkeypatch.setattr(formatting, "installed_version", lambda: "25.1.0")
     ran = project.codegen()
     assert ran.code == 2
-    assert "generated code is formatted by black 26.10.1, found 25.1.0; run: pip install" in ran.err
+    assert (
+        "generated code is formatted by black 26.10.1, but 25.1.0 is installed; run: pip" in ran.err
+    )
     assert project.codegen("--no-format").code == 0
 
 

@@ -1,4 +1,4 @@
-"""Payloads are made by their emission helpers: nothing else in the project constructs one."""
+"""Only the emission helpers construct payloads; no other code in the project does."""
 
 import ast
 
@@ -19,7 +19,7 @@ SOURCES = [
 
 
 def constructions(source):
-    """List the lines that construct a payload, or that could."""
+    """Yield the lines that construct a payload, or that could."""
     for node in ast.walk(ast.parse(source)):
         match node:
             case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)) if name in PAYLOADS:
@@ -58,5 +58,5 @@ def test_a_construction_is_found(source):
     "source",
     ["isinstance(it, SeedPrunedPayload)", "{SeedPrunedPayload: 1}", "text.replace('a', 'b')"],
 )
-def test_a_use_is_no_construction(source):
+def test_another_use_is_not_a_construction(source):
     assert not list(constructions(source))

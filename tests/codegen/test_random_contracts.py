@@ -1,6 +1,6 @@
-"""Whatever a contract says, it ends in findings with a place, or in code that works.
+"""Every contract leads either to findings with a place, or to code that works.
 
-More of it: python -m pytest tests/codegen/test_random_contracts.py --hypothesis-profile=campaign
+For many more examples: python -m pytest tests/codegen/test_random_contracts.py --hypothesis-profile=campaign
 """
 
 import importlib
@@ -29,13 +29,13 @@ IS_CAMPAIGN = settings.get_current_profile_name() == "campaign"
 
 
 def at_most(number):
-    """Try a few contracts by default, and as many as the profile says in a campaign."""
+    """Return settings for `number` examples, or as many as the profile has in a campaign."""
     examples = settings().max_examples if IS_CAMPAIGN else number
     return settings(deadline=None, suppress_health_check=list(HealthCheck), max_examples=examples)
 
 
 def compile_text(text):
-    """Compile a contract as far as it goes."""
+    """Compile a contract as far as possible; return it with its findings."""
     findings = Findings()
     document = parse(text, "random.yaml", findings)
     spec = None
@@ -51,10 +51,10 @@ def compile_text(text):
 
 
 def write_package(contract, folder, package):
-    """Render a package, hold it against the contract, and write it."""
+    """Render a package, check it with the gate, and write it."""
     (folder / package).mkdir()
     gate = Gate(contract, package)
-    for output in (file.render() for file in render(contract, package)):
+    for output in render(contract, package):
         gate.check(output)
         source = "\n\n".join(chunk.text for chunk in output.chunks)
         (folder / package / output.path).write_text(source + "\n", encoding="utf-8")
@@ -62,7 +62,7 @@ def write_package(contract, folder, package):
 
 @given(broken_contracts())
 @at_most(60)
-def test_a_broken_contract_ends_in_located_findings_or_in_code_that_compiles(contract):
+def test_a_broken_contract_leads_to_located_findings_or_to_code_that_compiles(contract):
     text = to_yaml(contract)
     compiled, findings = compile_text(text)
     lines = text.split("\n")
@@ -72,13 +72,13 @@ def test_a_broken_contract_ends_in_located_findings_or_in_code_that_compiles(con
         assert finding.message.isprintable()
     if not findings.has_errors:
         gate = Gate(compiled, "drawn")
-        for output in (file.render() for file in render(compiled, "drawn")):
+        for output in render(compiled, "drawn"):
             gate.check(output)
             compile(output.body, output.path, "exec")
 
 
 class Drawn:
-    """Generated packages, each under a name of its own."""
+    """Generates packages, each under a new name, and imports them."""
 
     number = 0
 
@@ -102,7 +102,7 @@ def drawn(tmp_path_factory):
 
 
 class Channel:
-    """A channel that keeps the last payload; nothing may be rejected."""
+    """A channel that keeps the last payload, and fails if one is rejected."""
 
     def __init__(self, context):
         self.listening = True
@@ -117,7 +117,7 @@ class Channel:
 
 @given(st.data())
 @at_most(15)
-def test_a_sound_contract_ends_in_code_that_emits_and_reads_back(drawn, data):
+def test_a_valid_contract_leads_to_code_that_emits_and_reads_back(drawn, data):
     compiled, findings = compile_text(to_yaml(data.draw(contracts())))
     assert not findings.has_errors, list(findings)
     package = drawn.load(compiled)
@@ -135,7 +135,7 @@ def test_a_sound_contract_ends_in_code_that_emits_and_reads_back(drawn, data):
 
 
 def check_round_trip(package, event, payload):
-    """Hold the codec, the strict reader and the constructor against each other."""
+    """Check that the codec, the strict reader and the constructor agree on a payload."""
     strict = importlib.import_module(f"{package.__name__}.strict")
     written = package.encode_payload(payload)
     assert repr(package.decode_payload(event.name, written)) == repr(payload)
@@ -174,7 +174,7 @@ def part_of(value, of, package, length=None):
             return st.text(st.characters(exclude_categories=["Cs"]), min_size=low, max_size=high)
         case EnumType(enum):
             known = st.sampled_from(list(getattr(package, enum.name)))
-            return known | st.just("UNHEARD_OF") if enum.open else known
+            return known | st.just("UNKNOWN_NAME") if enum.open else known
         case RecordType(record):
             parts = {one.name: value_of(one, package) for one in record.fields}
             return st.builds(getattr(package, record.name), **parts)

@@ -1,4 +1,4 @@
-"""The smallest contract, with places for what a test is about, and what the compiler says of it."""
+"""The smallest contract, with places for additions, and the findings that the compiler reports for it."""
 
 from textwrap import indent
 
@@ -18,14 +18,14 @@ families: {main: {doc: Everything.}}
 
 
 def tiny(fields: str = "", *, event: str = "", more: str = "") -> str:
-    """Write a contract of one event, PING, with these fields, keys of the event, and sections."""
+    """Return a contract with one event, PING, and with these fields, keys of the event, and sections."""
     fields = fields or "note: {type: str, arg: true, doc: A note.}"
     ping = f"doc: A ping.\nfamily: main\npayload: PingPayload\n{event}\nfields:\n{indent(fields, '  ')}\n"
     return f"{_TOP}{more}\nevents:\n  PING:\n{indent(ping, '    ')}"
 
 
 def findings_of(text: str) -> Findings:
-    """Compile a contract as far as it goes."""
+    """Compile a contract as far as possible, and return the findings."""
     findings = Findings()
     document = parse(text, "tiny.yaml", findings)
     if document is None:
@@ -38,12 +38,12 @@ def findings_of(text: str) -> Findings:
 
 
 def rules_of(text: str) -> list[str]:
-    """List the rules that a contract breaks, in the order of the file."""
+    """Return the rules that a contract breaks, in the order of the file."""
     return [finding.rule for finding in findings_of(text)]
 
 
 def complaints_of(text: str) -> str:
-    """Say what is wrong with a contract, a line a finding."""
+    """Return the findings of a contract as text, one line for each."""
     return "\n".join(
         f"{one.span.line}:{one.span.column} {one.rule} {one.message}; {one.hint}"
         for one in findings_of(text)

@@ -1,1 +1,1 @@
-"""How Markdown is written: quoting, cells and tables."""
+"""Markdown: quoting, and the cells and tables of the reference."""

@@ -1,4 +1,4 @@
-"""Tables of the reference."""
+"""The tables of the reference."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -19,14 +19,14 @@ from .quoting import Markdown, span, text
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table, without the columns in which nothing is said."""
+    """A table, without columns that would be empty."""
 
     headings: list[Markdown]
     rows: list[list[Markdown]]
 
 
 def tabulate(rows: Iterable[dict[str, Markdown]]) -> Table:
-    """Make a table of rows that say the same columns."""
+    """Return a table of rows that have the same columns."""
     listed = list(rows)
     columns = [key for key in (listed[0] if listed else ()) if any(row[key] for row in listed)]
     return Table([text(one) for one in columns], [[row[one] for one in columns] for row in listed])
@@ -35,7 +35,7 @@ def tabulate(rows: Iterable[dict[str, Markdown]]) -> Table:
 def tabulate_values(
     values: Iterable[Value], readers: Mapping[str, Markdown] | None = None
 ) -> Table:
-    """Make the table of fields; `readers` are those of a field, by its name."""
+    """Return the table of fields; `readers` lists the modules that read each field, by its name."""
     return tabulate(
         {
             "field": span(value.name),
@@ -54,7 +54,7 @@ def tabulate_values(
 
 
 def tabulate_reserved(names: Iterable[Reserved]) -> Table:
-    """Make the table of names of the past."""
+    """Return the table of removed names."""
     return tabulate(
         {
             "retired": span(one.name),

@@ -1,1 +1,1 @@
-"""How SQL is written: quoting, types and reading of lines."""
+"""SQL: quoting, types, and expressions that read lines of a log."""

@@ -1,4 +1,4 @@
-"""The only ways to make SQL out of something."""
+"""Quoting for SQL: the only functions that turn texts of a contract into source."""
 
 import re
 from collections.abc import Iterable
@@ -17,45 +17,57 @@ class Sql(Printable):
 
 
 def name(text: str) -> Sql:
-    """Print an identifier; quoted, so that no keyword of today or tomorrow is in the way."""
+    """Return an identifier, always quoted, so that it may equal a keyword of any version.
+
+    Raises:
+        QuotingError: the text contains a NUL.
+    """
     return _quote(text, '"')
 
 
 def lit(value: object) -> Sql:
-    """Print null, a truth value, a number or a text."""
+    """Return the literal of null, a truth value, a number or a text.
+
+    Raises:
+        QuotingError: the number is NaN or infinite, or the text contains a NUL.
+    """
     if value is None or isinstance(value, bool):
         return Sql({None: "NULL", True: "TRUE", False: "FALSE"}[value])
     if isinstance(value, int | float):
         number = repr(value)
         if not _NUMBER.fullmatch(number):
-            raise QuotingError(f"not a number of SQL: {number}")
+            raise QuotingError(f"SQL has no literal for {number}")
         return Sql(number)
     assert isinstance(value, str)
     return _quote(value, "'")
 
 
 def comment(text: str) -> Sql:
-    """Print a comment that runs to the end of the line."""
+    """Return a comment that runs to the end of the line.
+
+    Raises:
+        QuotingError: the text has several lines.
+    """
     if not compose.is_one_line(text):
-        raise QuotingError(f"not a comment: {text!r}")
+        raise QuotingError(f"a comment must be one line, got {text!r}")
     return Sql(f"-- {text}")
 
 
 def code(template: str, **parts: Sql) -> Sql:
-    """Put parts where `template`, a piece of SQL of ours, says $name."""
+    """Replace each $name in `template`, a piece of SQL written by us."""
     return compose.fill(Sql, template, **parts)
 
 
 def join(separator: str, parts: Iterable[Sql]) -> Sql:
-    """Join parts with a separator of ours."""
+    """Join parts with a separator written by us."""
     return compose.join(Sql, separator, parts)
 
 
 def _quote(text: str, mark: str) -> Sql:
     if "\0" in text:
-        raise QuotingError("SQL text cannot hold a NUL")
+        raise QuotingError("SQL text cannot contain a NUL")
     token = mark + text.replace(mark, mark * 2) + mark
-    # Pairs of marks are the only marks inside, so nothing ends the token early.
+    # Inside, marks occur only in pairs, so nothing ends the token early.
     if re.fullmatch(f"(?:[^{mark}]|{mark}{mark})*", token[1:-1]) is None:
-        raise QuotingError(f"not quoted: {token}")
+        raise QuotingError(f"not quoted correctly: {token}")
     return Sql(token)

@@ -1,4 +1,4 @@
-"""How values are looked up in JSON, one by one."""
+"""SQL expressions that read values from JSON one by one, for payloads that cannot be cast as a whole."""
 
 from ...contract.model import ListType, MapType, RecordType, Type, Value
 from .quoting import Sql, code, join, lit, name
@@ -6,13 +6,13 @@ from .types import call, holds_loose, keys, spell
 
 
 def look_up(value: Value, owner: Sql, depth: int = 0) -> Sql:
-    """Return the expression that finds a value in a JSON object."""
+    """Return the expression that reads a value from the JSON object `owner`; `depth` numbers nested lambdas."""
     paths = [lit(f"/{key.replace('~', '~0').replace('/', '~1')}") for key in keys(value)]
     found = [
         _convert(value.type, code("($owner -> $path)", owner=owner, path=path), depth)
         for path in paths
     ]
-    # The last way to find it needs no condition.
+    # The last alternative needs no condition.
     rest = literal(value) if value.missing is not None else found.pop()
     for path, expression in reversed(list(zip(paths, found, strict=False))):
         rest = code(
@@ -26,7 +26,7 @@ def look_up(value: Value, owner: Sql, depth: int = 0) -> Sql:
 
 
 def _convert(of: Type, json: Sql, depth: int) -> Sql:
-    """Return the expression that turns a piece of JSON into a value."""
+    """Return the expression that converts JSON to the SQL type."""
     item = name(f"item_{depth}")
     match of:
         case _ if spell(of) == "VARCHAR":
@@ -62,7 +62,7 @@ def _convert(of: Type, json: Sql, depth: int) -> Sql:
 
 
 def literal(value: Value) -> Sql:
-    """Return what a reader puts in for a value."""
+    """Return the literal of the value that readers use when the key is missing."""
     assert value.missing is not None
     plain = value.missing.value
     if isinstance(plain, dict):

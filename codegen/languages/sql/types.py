@@ -1,4 +1,4 @@
-"""How values are typed in SQL, and which of them can be cast to their type as they stand on a line."""
+"""SQL types of values, and which values on a line can be cast to their type directly."""
 
 from collections.abc import Iterable, Iterator
 
@@ -9,29 +9,29 @@ _PRIMITIVES = {"int": "BIGINT", "float": "DOUBLE", "bool": "BOOLEAN", "str": "VA
 
 
 def keys(value: Value) -> tuple[str, ...]:
-    """Return the keys under which a value may be found."""
+    """Return the keys under which a value may be on a line."""
     return (value.wire, *value.aliases)
 
 
 def declare(fields: Iterable[Value]) -> Iterator[Sql]:
-    """Declare the fields of a struct; where these are not their keys on the wire, nothing is cast to it."""
+    """Yield the declarations of the fields of a struct, by name; JSON with other keys cannot be cast to it."""
     for value in fields:
         yield code("$name $type", name=name(value.name), type=spell(value.type))
 
 
 def spell(of: Type) -> Sql:
-    """Spell a type. Enums are written out: one with a name could have that of a type of DuckDB's."""
+    """Return an SQL type. Enums are written out, because a named one could collide with a type of DuckDB."""
     match of:
         case Primitive(primitive):
             return Sql(_PRIMITIVES[primitive])
         case EnumType(enum):
             if enum.open:
                 return Sql("VARCHAR")
-            # In the order of their numbers, so that max() gives what the contract calls the greatest.
+            # In the order of their numbers, so that max() returns the member with the greatest number.
             members = sorted(enum.members, key=lambda member: member.value)
             return call("ENUM", [lit(member.name) for member in members])
         case RecordType(record):
-            # DuckDB has no structs without fields.
+            # DuckDB has no struct without fields.
             return call("STRUCT", declare(record.fields)) if record.fields else Sql("JSON")
         case ListType(item):
             return code("$item[]", item=spell(item))
@@ -40,14 +40,14 @@ def spell(of: Type) -> Sql:
 
 
 def is_loose(value: Value) -> bool:
-    """Tell whether a value, or one inside it, may be missing or stand under another key than its name."""
+    """Return whether a value, or one inside it, may be missing or have another key than its name."""
     if value.missing is not None or keys(value) != (value.name,):
         return True
     return holds_loose(value.type)
 
 
 def holds_loose(of: Type) -> bool:
-    """Tell whether a type has loose values inside."""
+    """Return whether there are loose values inside a type."""
     match of:
         case RecordType(record):
             return any(is_loose(value) for value in record.fields)
@@ -58,5 +58,5 @@ def holds_loose(of: Type) -> bool:
 
 
 def call(function: str, arguments: Iterable[Sql]) -> Sql:
-    """Call a function of ours."""
+    """Return a call of a function whose name is written by us."""
     return code("$function($arguments)", function=Sql(function), arguments=join(", ", arguments))

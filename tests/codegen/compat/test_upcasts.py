@@ -220,9 +220,9 @@ def test_a_retired_event_is_read_but_cannot_be_emitted(tmp_path):
     ("step", "message"),
     [
         ("fill: 1, move: a", "UPC001 a step is one of move, fill and convert, got move and fill"),
-        ("round: true", "UPC001 a step is one of move, fill and convert, got none"),
-        ("convert: a", "UPC001 convert must say how; say factor, offset, round, clamp or values"),
-        ("move: a, factor: 2", "UPC001 factor belong to convert"),
+        ("round: true", "UPC001 a step needs one of move, fill and convert"),
+        ("convert: a", "UPC001 convert must say how; add factor, offset, round, clamp or values"),
+        ("move: a, factor: 2", "UPC001 factor belongs to convert"),
         ("convert: a, values: [1]", "UPC001 values must be a mapping of old texts to new values"),
         ('move: "a[].b"', "UPC002 a[].b and name must lie in the same lists and maps"),
     ],
@@ -241,11 +241,11 @@ def test_an_invalid_step_is_refused(tmp_path, step, message):
         ("upcasts: {2.0.0: {doc: D., events: {}}}", "UPC003 2.0.0 is after version 1.0.0"),
         (
             "upcasts: {1.0.0: {doc: D., events: {ATE: {becomes: DINED}}}}",
-            "UPC003 nobody reads DINED, which ATE becomes; name an event of the contract",
+            "UPC003 ATE becomes DINED, which is not an event; name an event of the contract",
         ),
         (
             'exemptions: {FLD001 FED: {until: "2026-02-30", why: W.}}',
-            "EXM001 there is no day 2026-02-30",
+            "EXM001 until must be a day of the calendar, got 2026-02-30",
         ),
         (
             "exemptions: {FLD001 FED: {until: tomorrow, why: W.}}",
@@ -264,7 +264,7 @@ def test_invalid_upcasts_and_exemptions_are_refused(tmp_path, top, message):
     ("event", "message"),
     [
         ("revision: 0", "REV001 revisions count from 1, got 0"),
-        ("revision: 2", "REV001 revision 2 of FED says not what it changed; add note:"),
+        ("revision: 2", "REV001 revision 2 of FED does not say what it changed; add note:"),
     ],
 )
 def test_a_revision_needs_a_note(tmp_path, event, message):

@@ -1,4 +1,4 @@
-"""The form of a contract: every mapping has the keys of its kind, and everything wrong is said at once."""
+"""Every mapping of a contract has the keys of its kind, and all findings are reported at once."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from tests.codegen.tiny import complaints_of, findings_of, tiny
 NOTE = "note: {type: str, arg: true, doc: A note.}"
 
 
-def test_the_smallest_contract_has_nothing_wrong_with_it():
+def test_the_smallest_contract_has_no_findings():
     assert complaints_of(tiny()) == ""
 
 
@@ -17,7 +17,7 @@ def test_the_smallest_contract_has_nothing_wrong_with_it():
         ("note: {typ: str, arg: true, doc: A.}", '13:14 FORM002 unknown key "typ"; did you mean "type"?'),
         ("note: {type: str, arg: true, zzz: 1, doc: A.}", 'FORM002 unknown key "zzz"; the keys here'),
         ("note: {arg: true, doc: A.}", '13:7 FORM003 note lacks "type"'),
-        ("note: {type: str, arg: true}", 'note lacks "doc": What it says.'),
+        ("note: {type: str, arg: true}", 'note lacks "doc": Meaning of the value.'),
         ("note: {type: 3, arg: true, doc: A.}", "13:20 FORM004 type must be a text, got 3"),
         ("note: {type: str, arg: 1, doc: A.}", "arg must be true or false, got 1"),
         ("note: {type: str, arg: yes, doc: A.}", 'arg must be true or false, got "yes"'),
@@ -54,7 +54,7 @@ def test_a_section_is_a_mapping_of_names(section):
     assert "must be a mapping of names" in complaints_of(tiny(more=section))
 
 
-def test_everything_wrong_is_said_at_once_in_the_order_of_the_file():
+def test_all_findings_are_reported_at_once_in_the_order_of_the_file():
     text = tiny("a: {type: strr, arg: true, doc: A.}\nb: {tpe: int}\nc: {type: str, doc: A.}")
     assert [(one.span.line, one.rule) for one in findings_of(text)] == [
         (13, "REF001"),
@@ -65,18 +65,18 @@ def test_everything_wrong_is_said_at_once_in_the_order_of_the_file():
     ]
 
 
-def test_what_is_broken_is_not_complained_about_where_it_is_used():
+def test_a_broken_declaration_causes_no_findings_where_it_is_used():
     color = "enums:\n  Color: {doc: A color., membrs: {RED: {value: 1, doc: Red.}}}"
     text = tiny("shade: {type: Color, arg: true, doc: A shade.}", more=color)
     assert "REF001" not in complaints_of(text)
 
 
 @pytest.mark.parametrize("missing", ["version", "owner", "envelope", "families"])
-def test_a_contract_says_what_it_must(missing):
+def test_a_missing_section_is_reported(missing):
     lines = [line for line in tiny().splitlines() if not line.startswith(missing)]
     assert f'FORM003 the contract lacks "{missing}"' in complaints_of("\n".join(lines))
 
 
 def test_a_flow_text_that_is_cut_at_its_comma_is_refused():
     text = tiny("note: {type: str, arg: true, doc: A note, or two.}")
-    assert '"or two."; a text with a comma in it is quoted' in complaints_of(text)
+    assert '"or two."; quote a text that contains a comma' in complaints_of(text)

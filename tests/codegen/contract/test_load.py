@@ -1,4 +1,4 @@
-"""A contract is read as it stands, or refused with a place and a way out; nothing is guessed, nothing crashes."""
+"""A contract is read without guessing, or refused with a place and a hint; no input makes the reader crash."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from codegen.diagnostics.findings import Findings
 from tests.codegen.tiny import complaints_of, findings_of, rules_of, tiny
 
 STRUCTURES = {
-    "a: 1\nb: 2\na: 3": '3:1 YAML009 key "a" stands twice, first on line 1; keep one',
+    "a: 1\nb: 2\na: 3": '3:1 YAML009 key "a" occurs twice, first on line 1; keep one',
     "a: &x 1": "YAML007 anchors (&) are refused; write the value where it is used",
     "a: *x": "1:4 YAML007 aliases (*) are refused; write the value out, or use a group",
     "a: &a [*a]": "YAML007 aliases (*) are refused",
@@ -16,15 +16,15 @@ STRUCTURES = {
     "a: !!binary aGk=": "YAML008 tags (!) are refused",
     "a: ! x": "YAML008 tags (!) are refused",
     "%YAML 1.1\n---\na: 1": "YAML005 directives (%) are not part of a contract",
-    "a: 1\n---\nb: 2": "2:1 YAML006 a contract is one document; remove this ---",
-    "- a\n- b": "1:1 YAML004 a contract is a mapping of sections, starting with version",
+    "a: 1\n---\nb: 2": "2:1 YAML006 a contract must be one document; remove this ---",
+    "- a\n- b": "1:1 YAML004 a contract must be a mapping of sections, starting with version",
     "just text": "YAML004",
     "": "YAML004",
     "a: [1, 2": "YAML001 not YAML",
     "a: b: c": "1:5 YAML001 not YAML",
-    "[a, b]: 1": "1:1 YAML010 a key is a name",
-    "1: a": "1:1 YAML010 a key is a name, got 1; quote it",
-    "true: a": "YAML010 a key is a name, got true",
+    "[a, b]: 1": "1:1 YAML010 a key must be a name",
+    "1: a": "1:1 YAML010 a key must be a name, got 1; quote it",
+    "true: a": "YAML010 a key must be a name, got true",
     "? \n: a": "YAML011 an empty value is ambiguous",
     f"{'k' * 2000}: 1": "YAML",
     f'"{"k" * 200}": 1': "YAML002 a key has at most 128 characters, got 200",
@@ -37,7 +37,7 @@ STRUCTURES = {
 
 
 @pytest.mark.parametrize(("text", "complaint"), STRUCTURES.items(), ids=lambda text: text[:20])
-def test_doubtful_structure_is_refused(text, complaint):
+def test_ambiguous_structure_is_refused(text, complaint):
     assert complaint in complaints_of(text)
 
 
@@ -58,7 +58,7 @@ def test_too_many_values_are_refused(monkeypatch):
     [b"\xef\xbb\xbf" + tiny().encode(), tiny().replace("\n", "\r\n").encode()],
     ids=["byte order mark", "windows lines"],
 )
-def test_what_some_editors_add_does_no_harm(tmp_path, data):
+def test_a_byte_order_mark_and_windows_line_ends_are_accepted(tmp_path, data):
     path = tmp_path / "tiny.yaml"
     path.write_bytes(data)
     findings = Findings()
@@ -69,8 +69,8 @@ def test_what_some_editors_add_does_no_harm(tmp_path, data):
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"a: \xff", "a contract is UTF-8"),
-        (b"a: \xed\xa0\x80", "a contract is UTF-8"),
+        (b"a: \xff", "a contract must be UTF-8"),
+        (b"a: \xed\xa0\x80", "a contract must be UTF-8"),
         (b"#" * (1 << 21), "a contract has at most 1048576 bytes, got 2097152"),
     ],
 )
@@ -82,7 +82,7 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path, data, message):
     assert [finding.message for finding in findings] == [message]
 
 
-def test_a_file_that_is_not_there_is_refused(tmp_path):
+def test_a_missing_file_is_refused(tmp_path):
     findings = Findings()
     load.load(tmp_path / "none.yaml", "none.yaml", findings)
     assert [one.message for one in findings] == [
@@ -95,7 +95,7 @@ def test_a_file_that_is_not_there_is_refused(tmp_path):
     ["\x00", "\x07", "\x85", "\x7f", "\u2028", "\u202e", "\u2066", "\u200b", "\u00ad", "\ufeff"],
     ids=lambda character: f"U+{ord(character):04X}",
 )
-def test_hidden_characters_are_refused_where_they_stand(character):
+def test_a_hidden_character_is_reported_at_its_place(character):
     text = tiny(f"note: {{type: str, arg: true, doc: A{character}note.}}")
     line = text[: text.index(character)].count("\n") + 1
     [finding] = findings_of(text)
@@ -105,7 +105,7 @@ def test_hidden_characters_are_refused_where_they_stand(character):
 
 
 @pytest.mark.parametrize("escape", [r"\u202e", r"\x00", r"\u2028", r"\e", r"\ud800", r"\t"])
-def test_hidden_characters_are_refused_when_they_are_escaped(escape):
+def test_an_escaped_hidden_character_is_refused(escape):
     rules = rules_of(tiny(f'note: {{type: str, arg: true, doc: "A{escape} note."}}'))
     assert set(rules) <= {"YAML013", "YAML001", "FORM005"}
     assert rules

@@ -1,4 +1,4 @@
-"""An unquoted word means what every reader would take it for; what is doubtful is refused with a hint."""
+"""An unquoted word has one meaning; an ambiguous one is refused with a hint."""
 
 import pytest
 
@@ -30,7 +30,7 @@ def read(text):
         ("Nothing special.", "Nothing special."),
     ],
 )
-def test_plain_words_have_one_meaning(text, value):
+def test_an_unambiguous_word_has_its_value(text, value):
     read_value, complaints = read(text)
     assert (read_value, type(read_value)) == (value, type(value))
     assert not complaints
@@ -56,7 +56,7 @@ def test_plain_words_have_one_meaning(text, value):
         ),
     ],
 )
-def test_words_that_readers_disagree_about_are_refused(text, hint):
+def test_an_ambiguous_word_is_refused(text, hint):
     _, complaints = read(text)
     assert complaints == [f"{text or 'an empty value'} is ambiguous; {hint}"]
 
@@ -64,9 +64,9 @@ def test_words_that_readers_disagree_about_are_refused(text, hint):
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("9223372036854775808", "an integer fits 64 bits, got 9223372036854775808; "),
-        ("9" * 5000, f"an integer fits 64 bits, got {'9' * 40}; "),
-        ("1.0e+400", "a number is finite, got 1.0e+400; "),
+        ("9223372036854775808", "an integer must fit 64 bits, got 9223372036854775808; "),
+        ("9" * 5000, f"an integer must fit 64 bits, got {'9' * 40}; "),
+        ("1.0e+400", "a number must be finite, got 1.0e+400; "),
         ("-0", "-0 is ambiguous; write 0, or -0.0"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Editors and the compiler agree on the form of a contract, because both get it from the same classes."""
+"""Editors and the compiler agree on the form of a contract, because both derive it from the same classes."""
 
 import json
 
@@ -20,12 +20,12 @@ def fits(text):
     return jsonschema.Draft202012Validator(SCHEMA).is_valid(yaml.safe_load(text))
 
 
-def test_the_schema_is_one():
+def test_the_schema_is_valid():
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
 
 
 @pytest.mark.parametrize("fields", [case for case in CASES if "yes" not in case])
-def test_what_has_another_form_fails_both(fields):
+def test_a_contract_of_another_form_is_invalid_for_both(fields):
     assert set(rules_of(tiny(fields))) & FORMS
     assert not fits(tiny(fields))
 
@@ -35,12 +35,12 @@ def test_what_has_another_form_fails_both(fields):
     [tiny(), tiny("a: {type: strr, arg: true, doc: A.}"), tiny("a: {type: str, doc: A.}")],
     ids=["clean", "unknown type", "no origin"],
 )
-def test_what_breaks_no_form_passes_both(text):
+def test_a_contract_of_the_right_form_is_valid_for_both(text):
     assert not set(rules_of(text)) & FORMS
     assert fits(text)
 
 
-def test_our_contract_passes_and_names_its_schema():
+def test_our_contract_is_valid_and_names_its_schema():
     text = our_layout().spec.read_text(encoding="utf-8")
     assert fits(text)
     assert text.startswith("# yaml-language-server: $schema=contract.schema.json\n")
@@ -50,7 +50,7 @@ def test_the_command_prints_it(project):
     assert json.loads(project.codegen("schema", layout=()).out) == SCHEMA
 
 
-def test_every_key_is_explained():
+def test_every_key_has_a_description():
     for definition in (SCHEMA, *SCHEMA["$defs"].values()):
         assert definition["description"]
         assert all(key["description"] for key in definition["properties"].values())

@@ -140,7 +140,7 @@ def test_findings_about_settings_have_places(cover, tmp_path):
         ),
         ("floors: {raed: 1}\n", 'did you mean "read"?'),
         ("floors: {read: many}\n", 'read must be an integer, got "many"'),
-        ("suppressions:\n  ORDER_LOST: {}\n", "a rule and what it is about"),
+        ("suppressions:\n  ORDER_LOST: {}\n", "a rule and its subject"),
         ('suppressions:\n  COV001 A: {until: "soon", why: b}\n', 'a day like "2026-01-31"'),
         ("floors: [\n", "not YAML"),
     ],

@@ -1,4 +1,4 @@
-"""Findings in every format, for people and for programs."""
+"""Findings are printed in every format."""
 
 import json
 
@@ -12,11 +12,11 @@ BROKEN = tiny(
 
 TEXT = """\
 tiny.yaml:13:20: error REF001 unknown type "strr"; did you mean "str"?
-tiny.yaml:14:7: error CAP001 "rest" does not say where it comes from; say from: ATTRIBUTE, or arg: true
+tiny.yaml:14:7: error CAP001 "rest" does not say where it comes from; add from: ATTRIBUTE, or arg: true
 """
 GITHUB = """\
 ::error file=tiny.yaml,line=13,col=20,title=REF001::unknown type "strr"; did you mean "str"?
-::error file=tiny.yaml,line=14,col=7,title=CAP001::"rest" does not say where it comes from; say from: ATTRIBUTE, or arg: true
+::error file=tiny.yaml,line=14,col=7,title=CAP001::"rest" does not say where it comes from; add from: ATTRIBUTE, or arg: true
 """
 JSON = [
     {
@@ -35,7 +35,7 @@ JSON = [
         "line": 14,
         "column": 7,
         "message": '"rest" does not say where it comes from',
-        "hint": "say from: ATTRIBUTE, or arg: true",
+        "hint": "add from: ATTRIBUTE, or arg: true",
     },
 ]
 SARIF_RESULT = {
@@ -62,7 +62,7 @@ def validate(project):
     return run
 
 
-def test_text_is_a_line_a_finding(validate):
+def test_text_has_one_line_for_each_finding(validate):
     assert (validate("text").code, validate("text").out) == (2, TEXT)
 
 
@@ -82,7 +82,7 @@ def test_sarif_has_rules_and_results(validate):
     assert run["results"][0] == SARIF_RESULT
 
 
-def test_what_annotations_would_misread_is_escaped(validate):
+def test_special_characters_of_annotations_are_escaped(validate):
     text = tiny("note: {type: str, arg: true, nonfinite: '100%,a:b', doc: A note.}")
     assert 'got "100%25,a:b"' in validate("github", text).out
 
@@ -92,7 +92,7 @@ def test_what_annotations_would_misread_is_escaped(validate):
     [(tiny(), 0), (tiny(more="units: {ms: {doc: A.}}"), 1), (BROKEN, 2)],
     ids=["clean", "warning", "error"],
 )
-def test_the_exit_code_says_how_bad_it_is(validate, text, code):
+def test_the_exit_code_is_that_of_the_worst_finding(validate, text, code):
     assert validate("json", text).code == code
 
 

@@ -1,4 +1,4 @@
-"""No text of a contract becomes code: it is printed as what it is, or the generator stops."""
+"""No text of a contract becomes code: it is quoted, or the generator stops."""
 
 import ast
 import inspect
@@ -30,7 +30,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_a_hostile_text_is_a_docstring_and_nothing_else(text):
+def test_a_hostile_text_is_only_a_docstring(text):
     [node] = ast.parse(doc(text)).body
     assert isinstance(node, ast.Expr)
     assert isinstance(node.value, ast.Constant)
@@ -38,7 +38,7 @@ def test_a_hostile_text_is_a_docstring_and_nothing_else(text):
 
 
 @given(st.text(st.characters(exclude_categories=["C"]), min_size=1), st.sampled_from([0, 4, 8]))
-def test_a_docstring_says_what_it_was_given(text, indent):
+def test_a_docstring_reads_back_as_its_text(text, indent):
     [node] = ast.parse(doc(text, indent)).body
     assert ast.get_docstring(ast.Module([node], [])).split() == inspect.cleandoc(text).split()
 
@@ -56,13 +56,13 @@ def test_a_literal_reads_back_as_its_value(value):
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), object(), print])
-def test_what_has_no_literal_is_refused(value):
+def test_a_value_without_a_literal_is_refused(value):
     with pytest.raises(ValueError, match="not a literal"):
         lit(value)
 
 
 @pytest.mark.parametrize("name", ["", "a b", "1a", "a-b", "a;b", "é", "a.", *keyword.kwlist])
-def test_what_is_no_name_is_refused(name):
+def test_an_invalid_name_is_refused(name):
     with pytest.raises(ValueError, match="not a Python name"):
         ident(name)
 
@@ -73,7 +73,7 @@ def test_a_comment_is_one_line(text):
         comment(text)
 
 
-def test_pieces_are_put_together_from_printable_pieces_only():
+def test_only_printable_pieces_can_be_combined():
     assert code("{a} + {b}", a=ident("x"), b=lit(1)) == "x + 1"
     with pytest.raises(TypeError, match="a part of Python source must be Python, got str"):
         code("{a}", a="x")
@@ -91,13 +91,13 @@ def test_a_template_that_forgets_to_quote_prints_nothing(text):
 @pytest.mark.parametrize(
     "source", ["{{ a ~ b }}", "{{ a + 'x' }}", "{{ a | upper }}", "{{ a | safe }}", "{{ [a] }}"]
 )
-def test_what_a_template_makes_of_printable_text_is_not_printable(source):
+def test_the_result_of_an_expression_in_a_template_is_not_printable(source):
     template = environment("python", Python).from_string(source)
     with pytest.raises(UnprintableError):
         template.render(a=ident("x"), b=ident("y"))
 
 
-def test_a_template_that_mentions_what_is_not_there_prints_nothing():
+def test_a_template_with_an_undefined_name_prints_nothing():
     template = environment("python", Python).from_string("x = {{ nothing }}")
     with pytest.raises((UndefinedError, UnprintableError)):
         template.render()

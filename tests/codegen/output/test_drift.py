@@ -1,4 +1,4 @@
-"""A file that is not what the contract says is named with the reason, the difference and the way out."""
+"""A file that differs from the contract is reported with the reason, a diff and the command that fixes it."""
 
 import re
 import shutil
@@ -17,7 +17,7 @@ COMMAND = "run: python -m codegen --spec tiny.yaml --out pings --package pings\n
 
 @pytest.fixture(scope="module")
 def package(tmp_path_factory):
-    """The package of the tiny contract, generated once."""
+    """Return the folder of the package of the tiny contract, generated once."""
     folder = tmp_path_factory.mktemp("once")
     (folder / "tiny.yaml").write_text(tiny())
     with pytest.MonkeyPatch.context() as patch:
@@ -36,30 +36,30 @@ def reasons(ran):
     return dict(re.findall(r"^pings/(\S+): (.*)$", ran.out, re.MULTILINE))
 
 
-def test_files_that_are_as_they_should_be_are_clean(generated):
+def test_unchanged_files_are_clean(generated):
     assert (generated.codegen("check").code, generated.codegen("check").out) == (0, "")
 
 
-def test_a_file_that_was_edited_by_hand_is_named(generated):
+def test_a_file_that_was_edited_by_hand_is_reported(generated):
     path = generated.package / "main.py"
     path.write_text(path.read_text().replace("A ping.", "A pong."))
     ran = generated.codegen("check")
     assert ran.code == 3
-    assert reasons(ran) == {"main.py": "hand edit: its text is not what codegen wrote"}
+    assert reasons(ran) == {"main.py": "hand edit: its text is not as codegen wrote it"}
     assert '-    """A pong."""\n+    """A ping."""\n' in ran.out
-    assert ran.out.endswith(f"1 generated file is not what the contract says; {COMMAND}")
+    assert ran.out.endswith(f"1 generated file differs from the contract; {COMMAND}")
 
 
-@pytest.mark.parametrize("what", ["spec", "text"])
-def test_a_header_that_was_edited_by_hand_is_named(generated, what):
+@pytest.mark.parametrize("fact", ["spec", "text"])
+def test_a_header_that_was_edited_by_hand_is_reported(generated, fact):
     path = generated.package / "main.py"
-    path.write_text(re.sub(f"{what} [0-9a-f]+", f"{what} 000000000000", path.read_text(), count=1))
+    path.write_text(re.sub(f"{fact} [0-9a-f]+", f"{fact} 000000000000", path.read_text(), count=1))
     ran = generated.codegen("check")
     assert ran.code == 3
     assert "main.py" in reasons(ran)
 
 
-def test_a_contract_that_has_changed_is_named_with_what_changed_in_it(generated):
+def test_a_changed_contract_is_reported_with_the_parts_that_changed(generated):
     generated.edit("A note.", "A word.")
     ran = generated.codegen("check")
     assert ran.code == 3
@@ -67,21 +67,21 @@ def test_a_contract_that_has_changed_is_named_with_what_changed_in_it(generated)
     assert "codec.py" not in reasons(ran)
 
 
-def test_a_generator_that_has_changed_is_named(generated, monkeypatch):
+def test_a_changed_generator_is_reported(generated, monkeypatch):
     python, *others = load_targets()
     contract = compile_contract(generated.spec, "tiny.yaml", Findings())
-    changed = [one.render() for one in python.render(contract, "pings")]
+    changed = list(python.render(contract, "pings"))
     chunk = changed[0].chunks[1]
     object.__setattr__(chunk, "text", f"{chunk.text}\n\nINT8_MAX = 127\n")
     altered = type(python)(python.name, python.root, python.outputs, lambda *_: changed)
     monkeypatch.setattr(render, "load_targets", lambda wanted: [altered, *others])
     monkeypatch.setattr(render.Gate, "check", lambda *_: None)
     assert reasons(generated.codegen("check")) == {
-        "checks.py": "generator: it, or what this file tells of another place, has changed since"
+        "checks.py": "generator: it has changed since, or another part of the contract that this file mentions has"
     }
 
 
-def test_a_formatter_that_has_changed_is_named(generated, monkeypatch):
+def test_a_changed_formatter_is_reported(generated, monkeypatch):
     for module in (finish, formatting):
         monkeypatch.setattr(module, "installed_version", lambda: "27.1.0")
     monkeypatch.setattr(formatting, "pinned_version", lambda path: "27.1.0")
@@ -91,20 +91,20 @@ def test_a_formatter_that_has_changed_is_named(generated, monkeypatch):
     assert "telemetry.ts" not in found
 
 
-def test_a_missing_and_an_extra_file_are_named(generated):
+def test_a_missing_and_an_extra_file_are_reported(generated):
     (generated.package / "main.py").rename(generated.package / "other.py")
     found = reasons(generated.codegen("check"))
     assert found == {
         "main.py": "missing: it was never generated, or was removed",
-        "other.py": "extra: nothing in the contract asks for it any more",
+        "other.py": "extra: it is not a file of the contract any more",
     }
 
 
-def test_a_file_of_somebody_else_is_named_and_never_overwritten(generated):
+def test_a_foreign_file_is_reported_and_never_overwritten(generated):
     path = generated.package / "main.py"
     path.write_text("# mine\n")
     assert reasons(generated.codegen("check"))["main.py"] == (
-        "foreign: it bears no header of codegen"
+        "foreign: it has no header of codegen"
     )
     ran = generated.codegen()
     assert ran.code == 2
@@ -112,7 +112,7 @@ def test_a_file_of_somebody_else_is_named_and_never_overwritten(generated):
     assert path.read_text() == "# mine\n"
 
 
-def test_a_module_of_somebody_else_in_the_folder_is_named(generated):
+def test_a_foreign_module_in_the_folder_is_reported(generated):
     (generated.package / "notes.py").write_text("# mine\n")
     assert reasons(generated.codegen("check")) == {
         "notes.py": "extra: it was not written by codegen and is in its folder; move it"
@@ -120,7 +120,7 @@ def test_a_module_of_somebody_else_in_the_folder_is_named(generated):
 
 
 @pytest.mark.parametrize("data", [b"\xff\xfe", b"", b"# Generated by codegen from \xff\n"])
-def test_a_file_that_is_damaged_is_named(generated, data):
+def test_a_damaged_file_is_reported(generated, data):
     (generated.package / "main.py").write_bytes(data)
     ran = generated.codegen("check")
     assert (ran.code, list(reasons(ran))) == (3, ["main.py"])
@@ -132,7 +132,7 @@ def test_other_line_ends_are_drift(generated):
     assert list(reasons(generated.codegen("check"))) == ["main.py"]
 
 
-def test_checking_touches_nothing_and_needs_no_version_control(generated):
+def test_checking_changes_no_file_and_needs_no_version_control(generated):
     before = {path: path.stat().st_mtime_ns for path in generated.package.iterdir()}
     generated.edit("A note.", "A word.")
     generated.codegen("check")

@@ -1,4 +1,4 @@
-"""Generated files stay below their roots, are written whole or not at all, and follow no links."""
+"""Generated files stay below their roots, are written completely or not at all, and follow no links."""
 
 import os
 import subprocess
@@ -9,13 +9,12 @@ import pytest
 
 from codegen.diagnostics.errors import PathError
 from codegen.output import render
-from codegen.output.layout import PROJECT
-from codegen.output.paths import resolve_below
+from codegen.output.layout import PROJECT, resolve_below
 from codegen.targets.table import load_targets
 from codegen.targets.target import Chunk, Output
 
 
-def test_a_target_writes_what_is_in_its_table_and_nothing_else(project, monkeypatch):
+def test_a_target_renders_exactly_the_files_that_it_declares(project, monkeypatch):
     python, *_ = load_targets()
 
     def render_more(contract, package):
@@ -26,7 +25,7 @@ def test_a_target_writes_what_is_in_its_table_and_nothing_else(project, monkeypa
         yield from list(python.render(contract, package))[1:]
 
     for altered, complaint in (
-        (render_more, "target python has no output more.py"),
+        (render_more, "target python rendered more.py twice, or does not declare it"),
         (render_less, "target python did not render checks.py"),
     ):
         target = replace(python, render=altered)
@@ -35,7 +34,7 @@ def test_a_target_writes_what_is_in_its_table_and_nothing_else(project, monkeypa
         assert not project.package.exists()
 
 
-def test_two_at_once_do_not_get_in_each_others_way(project):
+def test_several_processes_can_generate_at_once(project):
     command = [sys.executable, "-m", "codegen", "--no-format"]
     layout = ["--spec", str(project.spec), "--out", str(project.package), "--package", "pings"]
     running = [subprocess.Popen([*command, *layout], cwd=PROJECT) for _ in range(3)]
@@ -69,7 +68,7 @@ def test_a_link_in_the_place_of_the_folder_is_refused(project):
     assert not list((project.folder / "elsewhere").iterdir())
 
 
-def test_a_write_that_fails_leaves_the_old_file_and_nothing_beside_it(project, monkeypatch):
+def test_a_write_that_fails_leaves_the_old_file_and_no_temporary_one(project, monkeypatch):
     project.generate()
     before = project.files()
     project.edit("A note.", "A word.")
@@ -84,7 +83,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_beside_it(project, m
     assert project.files() == before
 
 
-def test_a_folder_that_cannot_be_made_is_explained(project):
+def test_a_folder_that_cannot_be_created_is_reported(project):
     project.package.write_text("a file")
     ran = project.codegen()
     assert ran.code == 2

@@ -1,4 +1,4 @@
-"""Every field says where it comes from, and what it is read from can be written as one protocol."""
+"""Every field has one origin, and all that is read from a source fits one protocol."""
 
 import pytest
 
@@ -34,7 +34,7 @@ def test_a_field_comes_from_one_place(fields, event, complaint):
 def test_a_groups_field_has_a_default_and_a_source():
     event = f"{SOURCE}\ninclude: [extra]"
     without = tiny(event=event, more=GROUP.format(when="is_new", said="from: more,"))
-    assert '"more" has no default for when is_new is false; say default:' in complaints_of(without)
+    assert '"more" has no default for when is_new is false; add default:' in complaints_of(without)
     argued = tiny(event=event, more=GROUP.format(when="is_new", said="arg: true, default: '',"))
     assert 'CAP003 "more" of a group cannot come from the caller' in complaints_of(argued)
 
@@ -48,7 +48,7 @@ def test_an_attribute_has_one_type():
     assert "CAP004 Pinger.thing is str in PING and bool in PONG" in complaints_of(text)
 
 
-def test_a_guard_is_nothing_else():
+def test_a_guard_cannot_be_captured_as_well():
     event = f"{SOURCE}\ninclude: [extra]"
     more = GROUP.format(when="thing", said="from: more, default: '',")
     text = tiny("a: {type: str, from: thing, doc: A.}", event=event, more=more)
@@ -58,11 +58,11 @@ def test_a_guard_is_nothing_else():
 def test_the_context_has_defaults_and_is_stamped_where_it_is_placed():
     context = "context:\n  env: {{type: int, unit: '1', {said} doc: A.}}"
     bare = tiny(more=context.format(said="place: payload,"))
-    assert '"env" has no default for while nothing is bound; say default:' in complaints_of(bare)
+    assert '"env" has no default for when no value is bound; add default:' in complaints_of(bare)
     twice = tiny(event="context: [env]", more=context.format(said="place: envelope, default: 0,"))
     assert '"env" is on the envelope of every event; remove it here' in complaints_of(twice)
     given = tiny(
         "env: {type: int, unit: '1', arg: true, doc: A.}",
         more=context.format(said="place: payload, default: 0,"),
     )
-    assert '"env" is bound by whoever loops, not given by the caller' in complaints_of(given)
+    assert '"env" is bound by the training loop, not given by the caller' in complaints_of(given)

@@ -1,4 +1,4 @@
-"""Numbers and names are taken for ever."""
+"""Numbers and names that were used once stay reserved."""
 
 import pytest
 
@@ -16,8 +16,8 @@ RED = "RED: {value: 1, doc: Red.}"
     ("more", "complaint"),
     [
         (enum(""), "MEM001 Color has no members; add one, or remove the enum"),
-        (enum(f"{RED}, BLUE: {{value: 1, doc: B.}}"), "MEM002 1 already stands for Color.RED"),
-        (enum(RED, "{BLUE: {value: 1, doc: B.}}"), "MEM002 1 already stands for Color.RED"),
+        (enum(f"{RED}, BLUE: {{value: 1, doc: B.}}"), "MEM002 Color.RED has the number 1 already"),
+        (enum(RED, "{BLUE: {value: 1, doc: B.}}"), "MEM002 Color.RED has the number 1 already"),
         (
             enum("RED: {value: -1, doc: Red.}"),
             "MEM002 a member's number is in [0, 2147483647], got -1",
@@ -28,27 +28,27 @@ RED = "RED: {value: 1, doc: Red.}"
         (enum(RED, "{RED: {value: 2, doc: B.}}"), "RET001 Color.RED is reserved"),
     ],
 )
-def test_a_members_number_and_name_are_its_own(more, complaint):
+def test_a_member_has_a_number_and_a_name_of_its_own(more, complaint):
     assert complaint in complaints_of(tiny(more=more))
 
 
-def test_a_field_of_the_past_is_not_used_again():
+def test_a_removed_field_is_not_used_again():
     text = tiny(event="reserved: {note: {doc: Was a note., last: 1.1.0}}")
     assert 'RET001 "note" of PING is reserved' in complaints_of(text)
 
 
-def test_a_key_of_the_past_is_not_used_again():
+def test_a_removed_key_is_not_used_again():
     fields = "a: {type: str, arg: true, wire: note, doc: A.}"
     text = tiny(fields, event="reserved: {note: {doc: Was a note.}}")
     assert 'RET001 "a" of PING is reserved' in complaints_of(text)
 
 
-def test_an_event_of_the_past_is_not_used_again():
+def test_a_removed_event_is_not_used_again():
     text = tiny(more="retired: {PING: {doc: Was a ping.}}")
     assert "PING is retired; take a name that was never used" in complaints_of(text)
 
 
-def test_nothing_comes_from_the_future():
+def test_versions_after_that_of_the_contract_are_refused():
     later = tiny("a: {type: str, arg: true, since: 1.3.0, doc: A.}", event="since: 2.0.0")
     assert "RET002 1.3.0 is after version 1.2.0" in complaints_of(later)
     assert "RET002 2.0.0 is after version 1.2.0" in complaints_of(later)

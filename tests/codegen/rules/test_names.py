@@ -1,4 +1,4 @@
-"""A name is new, means nothing else where it is used, and is not easily taken for another."""
+"""A name is unique, has no other meaning in the generated code, and is not easily confused with another."""
 
 import pytest
 
@@ -44,7 +44,7 @@ def enum(name, *members):
         "show",
     ],
 )
-def test_a_field_cannot_have_a_name_that_means_something(name):
+def test_a_field_cannot_have_a_name_with_another_meaning(name):
     complaint = f'"{name}" already means something in'
     assert complaint in complaints_of(tiny(text(name)))
     assert f"keep the key with wire: {name}" in complaints_of(tiny(text(name)))
@@ -53,12 +53,12 @@ def test_a_field_cannot_have_a_name_that_means_something(name):
 @pytest.mark.parametrize(
     "name", ["count", "index", "mro", "name", "value", "replace", "cls", "to_dict"]
 )
-def test_a_field_may_have_a_name_that_means_nothing_here(name):
+def test_a_field_may_have_a_name_without_another_meaning(name):
     assert not rules_of(tiny(text(name)))
 
 
 @pytest.mark.parametrize("attribute", ["class", "from", "match"])
-def test_a_captured_attribute_is_no_keyword(attribute):
+def test_a_captured_attribute_is_not_a_keyword(attribute):
     fields = f"note: {{type: str, from: {attribute}, doc: A.}}"
     assert f'"{attribute}" is a keyword of Python' in complaints_of(
         tiny(fields, event="source: Pinger")
@@ -87,7 +87,7 @@ def test_a_captured_attribute_is_no_keyword(attribute):
     ],
 )
 @pytest.mark.parametrize("kind", ["enum", "payload", "source"])
-def test_a_class_cannot_have_a_name_that_means_something(kind, name):
+def test_a_class_cannot_have_a_name_with_another_meaning(kind, name):
     texts = {
         "enum": tiny(more=f"enums:\n{enum(name, 'A')}"),
         "payload": tiny().replace("PingPayload", name),
@@ -106,7 +106,7 @@ def test_a_class_cannot_have_a_name_that_means_something(kind, name):
         ("records:\n  Line: {doc: A., fields: {}}", "read_line"),
     ],
 )
-def test_two_things_cannot_share_a_class(more, name):
+def test_two_definitions_cannot_have_the_same_name(more, name):
     complaints = complaints_of(tiny(more=more))
     assert f'"{name}"' in complaints
     assert "NAM002" in complaints
@@ -141,10 +141,10 @@ def test_an_event_has_a_field_once():
 @pytest.mark.parametrize(
     ("more", "complaint"),
     [
-        (f"enums:\n{enum('URLId', 'A')}{enum('UrlId', 'A')}", '"UrlId" is easily taken for "URLId"'),
-        (f"enums:\n{enum('Color', 'DARK_RED', 'DARKRED')}", '"DARKRED" is easily taken for "DARK_RED"'),
+        (f"enums:\n{enum('URLId', 'A')}{enum('UrlId', 'A')}", '"UrlId" is easily confused with "URLId"'),
+        (f"enums:\n{enum('Color', 'DARK_RED', 'DARKRED')}", '"DARKRED" is easily confused with "DARK_RED"'),
         ("records:\n  R: {doc: A., fields: {a_b: {type: str, doc: A.}, ab: {type: str, doc: A.}}}",
-         '"ab" is easily taken for "a_b"'),
+         '"ab" is easily confused with "a_b"'),
     ],
 )  # fmt: skip
 def test_names_that_look_alike_are_refused(more, complaint):
@@ -159,10 +159,10 @@ def test_names_that_look_alike_are_refused(more, complaint):
         "a: {type: str, arg: true, aliases: [b], doc: A.}\nb: {type: str, arg: true, doc: A.}",
     ],
 )
-def test_a_key_on_the_wire_stands_for_one_field(fields):
+def test_a_key_on_the_wire_belongs_to_one_field(fields):
     assert "NAM006 the key" in complaints_of(tiny(fields))
 
 
-def test_the_envelope_leaves_room_for_the_payload():
+def test_no_field_of_the_envelope_has_the_key_of_the_payload():
     text_ = tiny().replace("{seq: {type: int,", "{seq: {wire: payload, type: int,")
-    assert 'NAM006 the key "payload" already stands for the payload' in complaints_of(text_)
+    assert 'NAM006 the key "payload" already belongs to the payload' in complaints_of(text_)

@@ -1,4 +1,4 @@
-"""What is said about a value applies to it, makes sense, and is kept to by what is put in for it."""
+"""The constraints of a value apply to its type and make sense, and its defaults satisfy them."""
 
 import pytest
 
@@ -19,21 +19,21 @@ def complaints(said, more=COLOR):
 @pytest.mark.parametrize(
     ("said", "complaint"),
     [
-        ("type: str, range: [0, 1]", "VAL001 range says nothing about str"),
-        ("type: bool, unit: ms", "VAL001 unit says nothing about bool"),
-        ("type: Color, unit: ms", "VAL001 unit says nothing about Color"),
-        ("type: int, unit: ms, nonfinite: string", "VAL001 nonfinite says nothing about int"),
-        ("type: int, unit: ms, pattern: a", "VAL001 pattern says nothing about int"),
-        ("type: int, unit: ms, length: [0, 1]", "VAL001 length says nothing about int"),
-        ("type: Point, length: [0, 1]", "VAL001 length says nothing about Point"),
+        ("type: str, range: [0, 1]", "VAL001 range does not apply to str"),
+        ("type: bool, unit: ms", "VAL001 unit does not apply to bool"),
+        ("type: Color, unit: ms", "VAL001 unit does not apply to Color"),
+        ("type: int, unit: ms, nonfinite: string", "VAL001 nonfinite does not apply to int"),
+        ("type: int, unit: ms, pattern: a", "VAL001 pattern does not apply to int"),
+        ("type: int, unit: ms, length: [0, 1]", "VAL001 length does not apply to int"),
+        ("type: Point, length: [0, 1]", "VAL001 length does not apply to Point"),
         ("type: int, unit: ms, range: [2, 1]", "VAL002 range must not end before it begins, got [2, 1]"),
         ("type: int, unit: ms, range: [0.5, 1]", "VAL002 range must be integers here, got [0.5, 1]"),
         ("type: str, length: [-1, 1]", "VAL002 length must be 0 or more, got -1"),
         ("type: str, length: [0.0, 1]", "VAL002 length must be integers here"),
-        ("type: float, unit: ms, nonfinite: 'null'", "VAL004 value cannot become null; say nullable: true"),
+        ("type: float, unit: ms, nonfinite: 'null'", "VAL004 value cannot become null; add nullable: true"),
         ("type: 'float[]', unit: ms, nullable: true, nonfinite: 'null'",
-         "VAL004 the items of float[] cannot become null; say string or error"),
-        ("type: int", 'VAL006 value has no unit; say unit: "1" for a bare count'),
+         "VAL004 the items of float[] cannot become null; use string or error"),
+        ("type: int", 'VAL006 value has no unit; add unit: "1" for a bare count'),
         ("type: 'float[]'", "VAL006 value has no unit"),
         ("type: int, unit: mss", 'VAL006 unknown unit "mss"; did you mean "ms"?'),
         ("type: int, unit: parsecs", 'VAL006 unknown unit "parsecs"; list it under units: 1, ms'),
@@ -79,7 +79,7 @@ def test_a_default_that_fits_is_accepted(said):
         ("type: str, length: [2, 3]", "a", "must have a length of at least 2, got 1"),
         ("type: str, pattern: '[a-z]+'", "A", "must match [a-z]+, got A"),
         ("type: bool", "'no'", "must be true or false, got no"),
-        ("type: str", "null", "must not be null; say nullable: true"),
+        ("type: str", "null", "must not be null; add nullable: true"),
         ("type: Color", "GREEN", "must be one of RED, got GREEN"),
         ("type: Color", "BLUE", "must be one of RED, got BLUE"),
         ("type: 'str[]'", "abc", "must be a list, got abc"),
@@ -121,12 +121,12 @@ def test_a_plain_pattern_is_accepted(pattern):
         "a{99999}",
     ],
 )
-def test_a_pattern_that_could_run_away_or_differ_is_refused(pattern):
+def test_a_pattern_that_is_slow_or_ambiguous_is_refused(pattern):
     found = complaints(f"type: str, pattern: '{pattern}'")
     assert "VAL003" in found
     assert "use characters, classes like [a-z0-9]" in found
 
 
-def test_what_is_listed_and_never_used_is_a_warning():
+def test_an_unused_declaration_is_a_warning():
     more = "units: {ms: {doc: A.}}\ngroups: {extra: {doc: A., when: is_new, fields: {}}}"
     assert rules_of(tiny(more=more)) == ["USE001", "USE001"]

@@ -1,4 +1,4 @@
-"""What it means that all targets agree on lines, and on the columns of tables of them."""
+"""Checks that all targets agree on lines, and on the columns of tables."""
 
 import json
 from collections import defaultdict
@@ -21,7 +21,7 @@ Line = tuple[Any, Any]
 
 @contextmanager
 def open_views(generated: Generated, log: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Make the SQL views over a log file."""
+    """Open a database with the SQL views over a log file."""
     log.touch()
     with duckdb.connect() as connection:
         connection.execute(f"SET VARIABLE run_log = '{log}'")
@@ -30,9 +30,9 @@ def open_views(generated: Generated, log: Path) -> Iterator[duckdb.DuckDBPyConne
 
 
 def check_line(generated: Generated, line: Line) -> None:
-    """Hold codec and JSON Schema against what was drawn."""
+    """Check that codec and JSON Schema accept a line, and that it decodes to itself."""
     written = generated.codec.encode_line(*line)
-    # Unlike ==, repr takes NaN for NaN.
+    # Unlike ==, repr treats NaN as equal to NaN.
     assert repr(generated.codec.decode_line(written)) == repr(line)
     Draft202012Validator(generated.schema).validate(json.loads(written))
 
@@ -40,7 +40,7 @@ def check_line(generated: Generated, line: Line) -> None:
 def check_tables(
     generated: Generated, views: duckdb.DuckDBPyConnection, log: Path, lines: Iterable[Line]
 ) -> None:
-    """Hold the SQL views over `log` and the Arrow schemas against what was drawn."""
+    """Check that the SQL views over `log` and the Arrow schemas give back the lines."""
     log.write_bytes(b"".join(generated.codec.encode_line(*line) for line in lines))
     rows: dict[str, list[Row]] = defaultdict(list)
     for envelope, payload in lines:
@@ -56,21 +56,21 @@ def check_tables(
 
 
 def check_columns(generated: Generated, views: duckdb.DuckDBPyConnection) -> None:
-    """Hold the columns of the SQL views against those of the Arrow schemas."""
+    """Check that the SQL views and the Arrow schemas have the same columns."""
     for event in generated.contract.events:
         viewed = views.sql(f'FROM "{event.name.lower()}"').to_arrow_table().schema
         assert spell_all(viewed) == spell_all(generated.schema_of(event.name))
 
 
 def to_row(envelope: Any, payload: Any) -> Row:
-    """Put envelope and payload side by side, as tables have them."""
+    """Return the row of a line: the columns of the envelope, then those of the payload."""
     row: Row = to_plain(envelope)
-    told: Row = to_plain(payload)
-    return row | {f"payload_{key}" if key in row else key: told[key] for key in told}
+    fields_of: Row = to_plain(payload)
+    return row | {f"payload_{key}" if key in row else key: fields_of[key] for key in fields_of}
 
 
 def to_plain(value: Any) -> Any:
-    """Turn dataclasses into dicts, tuples into lists and enums into names."""
+    """Convert dataclasses to dicts, tuples to lists and enums to names."""
     if isinstance(value, IntEnum):
         return value.name
     if is_dataclass(value):
@@ -85,7 +85,7 @@ def spell_all(columns: Any) -> list[tuple[str, str]]:
 
 
 def spell(of: Any) -> str:
-    """Spell a type as SQL and Arrow both know it: DuckDB tells enums as dictionaries, and no nullability."""
+    """Return a type in a form common to SQL and Arrow: DuckDB returns enums as dictionaries, and no nullability."""
     if pyarrow.types.is_dictionary(of):
         return spell(of.value_type)
     if pyarrow.types.is_struct(of):

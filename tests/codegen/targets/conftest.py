@@ -1,4 +1,4 @@
-"""Two contracts with all that is generated from them: our own, and one that uses everything there is."""
+"""Two contracts and their generated files: our own, and one that uses every feature."""
 
 import importlib
 import json
@@ -16,16 +16,15 @@ import pytest
 from codegen.compile import compile_contract
 from codegen.contract.model import Contract
 from codegen.diagnostics.findings import Findings
-from codegen.output.layout import Layout, our_layout
+from codegen.output.layout import Layout, Settings, our_layout
 from codegen.output.render import render
-from codegen.output.settings import Settings
 
 EVERYTHING = Path(__file__).parent / "everything.yaml"
 
 
 @dataclass(frozen=True)
 class Generated:
-    """A contract and where what was generated from it can be imported and read."""
+    """A contract and its generated files, which can be imported and read."""
 
     layout: Layout
     tests_package: str
@@ -71,7 +70,7 @@ class Generated:
 
 @contextmanager
 def generate(spec: Path, folder: Path, package: str) -> Iterator[Generated]:
-    """Generate everything from a contract, to be imported while the context lasts."""
+    """Generate all targets of a contract; the package can be imported inside the context."""
     layout = Layout(
         spec=spec,
         spec_name=spec.name,

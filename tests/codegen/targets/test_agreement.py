@@ -1,4 +1,4 @@
-"""All targets agree: whatever the strategies draw is what codec, schema, views and Arrow take it for."""
+"""Codec, JSON Schema, SQL views and Arrow schemas agree on every line that the strategies draw."""
 
 import pytest
 from hypothesis import HealthCheck, Phase, assume, given, settings
@@ -28,7 +28,7 @@ def test_a_line_decodes_to_itself_and_validates(generated, drawn):
     check_line(generated, drawn.draw(generated.strategies.LINES))
 
 
-# Shrinking lists of lines that are read from disk takes minutes; a failure shows its lines as they are.
+# Shrinking lists of lines that are read from disk takes minutes, so a failure shows its lines unshrunk.
 @settings(
     max_examples=20,
     deadline=None,
@@ -45,7 +45,7 @@ def test_views_and_arrow_schemas_have_the_same_columns(generated, views):
     check_columns(generated, views)
 
 
-# A campaign of 300 contracts takes some minutes: raise the number.
+# Raise the number for a campaign; 300 contracts take some minutes.
 @settings(
     max_examples=4,
     deadline=None,
@@ -58,7 +58,7 @@ def test_the_targets_of_any_contract_agree(tmp_path_factory, drawn):
     folder = tmp_path_factory.mktemp("random")
     (folder / "random.yaml").write_text(to_yaml(drawn.draw(contracts())), encoding="utf-8")
     with generate(folder / "random.yaml", folder, folder.name) as generated:
-        # SQL has no structs without fields and shows their JSON.
+        # SQL has no struct without fields, so the column is JSON.
         assume(all(record.fields for record in generated.contract.records))
         lines = [drawn.draw(generated.strategies.LINES) for _ in range(5)]
         with open_views(generated, folder / "0.jsonl") as views:

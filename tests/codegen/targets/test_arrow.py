@@ -1,4 +1,4 @@
-"""The Arrow schemas say what a table of an event holds."""
+"""The Arrow schemas have the types of the contract."""
 
 import pyarrow
 import pytest
@@ -22,7 +22,7 @@ def test_a_column_has_its_type(everything, column, of, is_nullable):
     assert (field.type, field.nullable) == (of, is_nullable)
 
 
-def test_what_lists_and_maps_hold_is_never_null(everything):
+def test_items_of_lists_and_maps_are_never_null(everything):
     schema = everything.schema_of("ALL_SAID")
     assert not schema.field("lines").type.value_field.nullable
     assert not schema.field("points").type.item_field.nullable
@@ -34,7 +34,7 @@ def test_a_record_is_a_struct(everything):
     assert [field.nullable for field in point] == [False, True, False]
 
 
-def test_a_unit_is_told_unless_it_is_a_bare_count(everything):
+def test_a_unit_is_metadata_unless_it_is_a_bare_count(everything):
     schema = everything.schema_of("ALL_SAID")
     assert schema.field("width").metadata == {b"unit": b"ms"}
     assert schema.field("count").metadata is None

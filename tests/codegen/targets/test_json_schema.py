@@ -1,4 +1,4 @@
-"""The JSON Schema takes a line exactly if the codec does."""
+"""The JSON Schema accepts exactly the lines that the codec accepts."""
 
 import json
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ VALUES: SearchStrategy[object] = (
     none()
     | booleans()
     | integers(-(2**65), 2**65)
-    # JSON Schema takes 1.0 for an integer, which the codec does not.
+    # JSON Schema accepts 1.0 as an integer, and the codec does not.
     | floats(allow_nan=False, allow_infinity=False).filter(lambda one: not one.is_integer())
     | text()
     | sampled_from(["NaN", "Infinity", "-Infinity", "RED", "LOW", "OK", "NO_SUCH_MEMBER"])
@@ -35,20 +35,22 @@ VALUES: SearchStrategy[object] = (
 )
 
 
-def test_it_is_a_schema(generated: Generated) -> None:
+def test_the_schema_is_valid(generated: Generated) -> None:
     Draft202012Validator.check_schema(generated.schema)
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(drawn=data())
-def test_it_takes_what_the_codec_takes(generated: Generated, drawn: DataObject) -> None:
+def test_it_accepts_the_lines_that_the_codec_accepts(
+    generated: Generated, drawn: DataObject
+) -> None:
     line = generated.codec.encode_line(*drawn.draw(generated.strategies.LINES))
     plain = json.loads(line)
     owner, key = drawn.draw(sampled_from(list(_places(plain))))
-    what = drawn.draw(sampled_from(["remove", "add", "replace", "replace"]))
-    if what == "remove":
+    change = drawn.draw(sampled_from(["remove", "add", "replace", "replace"]))
+    if change == "remove":
         del owner[key]
-    elif what == "replace":
+    elif change == "replace":
         owner[key] = drawn.draw(VALUES)
     elif isinstance(owner, dict):
         owner["added"] = drawn.draw(VALUES)
@@ -56,7 +58,7 @@ def test_it_takes_what_the_codec_takes(generated: Generated, drawn: DataObject) 
 
 
 def _places(plain: Any) -> Iterator[tuple[Any, Any]]:
-    """Go through all that a line holds; by its version, the codec may read a line as an older one."""
+    """Yield every place in a line except its version, by which the codec may read it as an older line."""
     if isinstance(plain, dict | list):
         for key in plain if isinstance(plain, dict) else range(len(plain)):
             if key != "v":

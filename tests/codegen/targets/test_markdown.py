@@ -1,4 +1,4 @@
-"""The reference says of every field what the contract says, as a parser of Markdown reads it."""
+"""The reference, read by a Markdown parser, describes every field as the contract does."""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -14,13 +14,13 @@ PARSER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 
 
 def read_text(inline):
-    """Return what a reader sees of a piece of text."""
+    """Return the visible text of an inline token."""
     ours = ("text", "text_special", "code_inline")
     return "".join(one.content for one in inline.children if one.type in ours)
 
 
 def read_tables(text):
-    """Find the tables under every heading, each a list of rows, the first of which names the columns."""
+    """Return the tables under every heading, each a list of rows; the first row has the names of the columns."""
     tables: dict[str, list[list[list[str]]]] = {}
     heading, kind = "", ""
     for token in PARSER.parse(text):
@@ -37,7 +37,7 @@ def read_tables(text):
 
 
 def read_rows(table):
-    """Find the rows of a table of fields by their names; each maps the columns to what they say."""
+    """Return the rows of a table of fields by the name of the field; each maps columns to cells."""
     head, *rows = table
     return {row[0]: dict(zip(head, row, strict=True)) for row in rows}
 
@@ -49,7 +49,7 @@ def test_every_field_has_a_row(generated):
         assert [row[0] for row in rows] == [one.name for one in owner.fields]
 
 
-def test_every_field_says_where_it_comes_from(ours):
+def test_every_field_has_its_origin(ours):
     tables = read_tables(ours.reference)
     for event in ours.contract.events:
         rows = read_rows(tables[event.name][0])
@@ -83,7 +83,7 @@ def test_every_link_has_its_heading(generated):
     ("field", "column", "said"),
     [
         ("odd", "key", "odd key *"),
-        ("old", "key", "once older, o~l/d"),
+        ("old", "key", "formerly older, o~l/d"),
         ("odd", "unit", "%"),
         ("odd", "range", "-5"),
         ("width", "range", "-1.5 to 1000.0"),
@@ -101,11 +101,11 @@ def test_every_link_has_its_heading(generated):
         ("width", "meaning", "<b>Width</b> & more."),
     ],
 )
-def test_a_cell_says_what_the_contract_says(everything, field, column, said):
+def test_a_cell_has_the_text_of_the_contract(everything, field, column, said):
     assert read_rows(read_tables(everything.reference)["ALL_SAID"][0])[field][column] == said
 
 
-def test_retired_names_are_told(everything):
+def test_retired_names_are_listed(everything):
     tables = read_tables(everything.reference)
     head = ["retired", "until", "meaning"]
     assert tables["Retired events"] == [[head, ["LOST_TOO", "1.0.0", "Was lost | as well."]]]
@@ -113,11 +113,11 @@ def test_retired_names_are_told(everything):
     assert ["0", "NOTHING", "Was never used."] in tables["Level"][0]
 
 
-def test_an_event_says_what_is_known_of_it(everything):
+def test_the_facts_of_an_event_are_listed(everything):
     text = everything.reference
     for said in (
         "- Helper: `emit_nothing_said(channel)`\n",
-        "- Emitted by: nobody that is known\n",
+        "- Emitted by: no known module\n",
         "from a `ThingSource`\n",
         "- How often: Once in a while.\n",
         "- Since: 2.0.0\n",
@@ -129,7 +129,7 @@ def test_an_event_says_what_is_known_of_it(everything):
         assert said in text
 
 
-def test_who_emits_and_who_reads_is_told(everything):
+def test_emitters_and_readers_are_listed(everything):
     event = next(one for one in everything.contract.events if one.fields)
     field = event.fields[0]
     users = Users(
@@ -144,12 +144,12 @@ def test_who_emits_and_who_reads_is_told(everything):
     assert read_rows(read_tables(text)[event.name][0])[field.name]["read by"] == "c"
 
 
-def test_an_event_of_the_past_is_not_emitted(everything):
-    assert "- Not told since: 2.0.0\n" in everything.reference
+def test_a_retired_event_has_no_helper(everything):
+    assert "- Not emitted since: 2.0.0\n" in everything.reference
     assert "emit_once_said" not in everything.reference
 
 
-def test_a_column_that_says_nothing_is_left_out(everything):
+def test_an_empty_column_is_left_out(everything):
     assert read_tables(everything.reference)["Line2"][0][0] == ["field", "type", "range", "meaning"]
 
 
@@ -161,7 +161,7 @@ def test_no_text_of_the_contract_is_markup(everything):
     blocks = [one.content for one in tokens if one.type == "html_block"]
     assert all(line.startswith("<!-- ") for block in blocks for line in block.splitlines())
     contract = everything.contract
-    told = [*contract.events, *contract.records, *contract.enums, *contract.families]
+    parts = [*contract.events, *contract.records, *contract.enums, *contract.families]
     always = ["Telemetry", "A line of the log", "Context", "Records", "Enums", "Retired events"]
     headings = [one for one in tokens if one.type == "heading_open"]
-    assert len(headings) == len(told) + len(always)
+    assert len(headings) == len(parts) + len(always)

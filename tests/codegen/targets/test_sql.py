@@ -1,4 +1,4 @@
-"""The SQL views read a run's log, and nothing that is not one."""
+"""The SQL views read the log of a run, and fail on files that are not logs."""
 
 import json
 
@@ -54,7 +54,7 @@ def folder(tmp_path):
 
 @pytest.fixture
 def ask(folder):
-    """Return what asks the views of a contract about the log in the folder."""
+    """Return a function that queries the views of a contract over the log in the folder."""
     with duckdb.connect() as connection:
 
         def query(generated, question):
@@ -95,7 +95,7 @@ def test_the_greatest_member_is_the_one_with_the_greatest_number(everything, ask
     ]
 
 
-def test_a_condition_on_a_payload_does_not_meet_other_events(everything, ask, folder):
+def test_a_condition_on_a_payload_is_not_evaluated_for_other_events(everything, ask, folder):
     write(folder, *[all_of(ALL), plain_of(PLAIN)] * 5000)
     question = (
         """SELECT count(*) FROM plain_said WHERE isnan(plain.by_name['a']) AND "where" = 'here'"""
@@ -114,13 +114,13 @@ def test_a_condition_on_a_payload_does_not_meet_other_events(everything, ask, fo
         (plain_of(PLAIN | {"table": [["many"]]}), "many"),
     ],
 )
-def test_what_does_not_fit_is_an_error(everything, ask, folder, line, message):
+def test_an_invalid_line_is_an_error(everything, ask, folder, line, message):
     write(folder, plain_of(PLAIN), line)
     with pytest.raises(duckdb.Error, match=message):
         ask(everything, "FROM plain_said")
 
 
-def test_what_old_lines_lack_is_put_in(everything, ask, folder):
+def test_keys_that_old_lines_lack_have_their_missing_value(everything, ask, folder):
     old = {key: ALL[key] for key in ALL if key not in ("grown", "maybe", "numbers")}
     old |= {
         "path": POINT,
@@ -148,12 +148,12 @@ def test_the_envelope_is_found_under_old_keys_too(everything, ask, folder):
     assert ask(everything, "SELECT num, level FROM all_said") == [(7, "LOW")]
 
 
-def test_an_event_that_says_nothing_has_a_view(everything, ask, folder):
+def test_an_event_without_fields_has_a_view(everything, ask, folder):
     write(folder, all_of({}, event="NOTHING_SAID"))
     assert ask(everything, "SELECT event, who FROM nothing_said") == [("NOTHING_SAID", "me")]
 
 
-def test_a_view_says_what_it_is(everything, ask):
+def test_a_view_has_a_comment(everything, ask):
     question = "SELECT comment FROM duckdb_views() WHERE view_name = 'all_said'"
     assert ask(everything, question) == [("Happened with \\ every _detail_ ~there~ is: `a`|`b`.",)]
 
@@ -170,7 +170,7 @@ def test_no_two_columns_are_alike(folder):
         connection.execute("".join(chunk.text for chunk in output.chunks))
         found = connection.execute("FROM said")
         columns = [column[0] for column in found.description or ()]
-        # DuckDB has no struct without fields, so what would be one stays JSON.
+        # DuckDB has no struct without fields, so such a record stays JSON.
         assert dict(zip(columns, found.fetchall()[0], strict=True)) == {
             "event": "SAID",
             "v": "1.0.0",

@@ -1,11 +1,11 @@
-"""The strategies draw what the contract allows, its edges included, and nothing else."""
+"""The strategies draw values that the contract allows, edge cases included, and no others."""
 
 import math
 
 import pytest
 from hypothesis import HealthCheck, Phase, find, settings
 
-# An edge is looked for, not made small.
+# The tests look for an edge case, and do not shrink it.
 LOOKING = settings(
     max_examples=3000,
     deadline=None,
@@ -17,7 +17,7 @@ LOOKING = settings(
 LARGEST = 2**63 - 1
 
 
-def test_there_is_one_for_every_event(generated):
+def test_every_event_has_a_strategy(generated):
     events = [event.name for event in generated.contract.events]
     assert list(generated.strategies.PAYLOADS) == events
 
@@ -50,7 +50,7 @@ def test_lines_are_of_this_version(generated):
         ("PLAIN", lambda one: len(one.by_name) > 1),
     ],
 )
-def test_the_edges_of_what_is_allowed_are_drawn(everything, record, is_found):
+def test_edge_cases_are_drawn(everything, record, is_found):
     assert is_found(
         find(vars(everything.strategies)[f"{record}_RECORD"], is_found, settings=LOOKING)
     )

@@ -1,4 +1,4 @@
-"""What holds for every target: only quoted text is printed, and the same contract gives the same bytes."""
+"""Every target prints only quoted text, and writes the same bytes for the same contract."""
 
 import os
 import subprocess

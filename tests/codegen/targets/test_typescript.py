@@ -1,4 +1,4 @@
-"""The TypeScript types say what a line is; no compiler is asked, only the form of the text."""
+"""The TypeScript types describe a line; the tests read the text and do not run a compiler."""
 
 import re
 
@@ -12,7 +12,7 @@ _MEMBERS = re.compile(r"export type (\w+) =\n((?:  \| .+\n)+)")
 
 
 def read_interfaces(text):
-    """Find the properties of every interface: their types by their keys, a question mark behind optional ones."""
+    """Return the properties of every interface: types by keys, with a question mark after optional keys."""
     return {
         name: {
             (bare or quoted) + mark: of
@@ -68,18 +68,18 @@ def test_every_member_is_a_name(generated):
         ("where", "string | null"),
     ],
 )
-def test_a_type_is_what_the_line_holds(everything, key, of):
+def test_a_property_has_the_type_of_its_value(everything, key, of):
     assert read_interfaces(everything.read("telemetry.ts"))["AllSaidPayload"][key] == of
 
 
-def test_what_is_inside_lists_and_maps_may_not_be_finite(everything):
+def test_numbers_in_lists_and_maps_may_be_not_finite(everything):
     interfaces = read_interfaces(everything.read("telemetry.ts"))
     assert interfaces["Point"]["across"] == "number | NonFinite"
     assert interfaces["Plain"]["by_name"] == "{ readonly [key: string]: number | NonFinite }"
     assert interfaces["PlainSaidPayload"]["table"] == "readonly (readonly number[])[]"
 
 
-def test_the_envelope_is_told_apart_by_its_event(everything):
+def test_the_envelope_is_discriminated_by_its_event(everything):
     envelope = read_interfaces(everything.read("telemetry.ts"))["Envelope"]
     assert (envelope["event"], envelope["payload"]) == ("TEvent", "TPayload")
     assert envelope["w.h/o"] == "string"
@@ -91,7 +91,7 @@ def test_no_text_of_the_contract_ends_a_comment(everything):
     assert not [comment for comment in comments if "*/" in comment]
 
 
-def test_nothing_can_take_the_name_of_what_is_always_there(everything):
+def test_the_names_that_are_always_exported_are_reserved(everything):
     text = everything.read("telemetry.ts")
     assert set(typescript.NAMES) == {
         name for name in typescript.NAMES if re.search(rf"export \w+ {name}\b", text)

@@ -1,25 +1,46 @@
-"""Whether a value as it stands in a contract fits the value that it is put in for."""
+"""Rules about defaults: a value that is written in the contract must be valid for its field."""
 
 import re
+from collections.abc import Iterator
 
-from .model import EnumType, ListType, MapType, Primitive, RecordType, Type, Value
-from .nodes import Bounds
+from ..contract.model import (
+    Contract,
+    EnumType,
+    ListType,
+    MapType,
+    Primitive,
+    RecordType,
+    Type,
+    Value,
+)
+from ..contract.nodes import Bounds
+from ..contract.spec import ContractSpec
+from .rule import Breach
 
 
-def find_misfit(value: Value, plain: object) -> str | None:
-    """Return what is wrong with `plain` as the value, to follow its name; None when it fits."""
+def check_defaults(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
+    """Check that `default` and `missing` are valid values of their field."""
+    for value in contract.values:
+        for key, given in (("default", value.default), ("missing", value.missing)):
+            misfit = _find_misfit(value, given.value) if given else None
+            if misfit:
+                yield Breach(value.at(key), f"{key} of {value.name} {misfit}")
+
+
+def _find_misfit(value: Value, plain: object) -> str | None:
+    """Return why `plain` is not valid, as the end of a sentence that starts with its name; None if it is valid."""
     if plain is None:
-        return None if value.nullable else "must not be null; say nullable: true"
+        return None if value.nullable else "must not be null; add nullable: true"
     if isinstance(plain, list | dict | str) and isinstance(
         value.type, ListType | MapType | Primitive
     ):
         misfit = _check_bounds(value.length, len(plain), "length")
         if misfit:
             return misfit
-    return _find_misfit(value, value.type, plain)
+    return _check_type(value, value.type, plain)
 
 
-def _find_misfit(value: Value, of: Type, plain: object) -> str | None:
+def _check_type(value: Value, of: Type, plain: object) -> str | None:
     match of:
         case Primitive("bool"):
             return None if isinstance(plain, bool) else f"must be true or false, got {plain}"
@@ -37,7 +58,7 @@ def _find_misfit(value: Value, of: Type, plain: object) -> str | None:
                 return f"must be a list, got {plain}"
             if plain and isinstance(item, MapType):
                 return f"cannot be written here, got {plain}"
-            misfits = [_find_misfit(value, item, one) for one in plain]
+            misfits = [_check_type(value, item, one) for one in plain]
             return next((misfit for misfit in misfits if misfit), None)
         case MapType():
             return None if plain == {} else f"must be {{}}, got {plain}"
@@ -57,16 +78,16 @@ def _check_text(value: Value, plain: object) -> str | None:
             if not re.fullmatch(value.pattern, plain):
                 return f"must match {value.pattern}, got {plain}"
         except (re.error, OverflowError):
-            # The pattern has a finding of its own.
+            # VAL003 reports the pattern.
             return None
     return None
 
 
-def _check_bounds(bounds: Bounds | None, number: float, what: str) -> str | None:
+def _check_bounds(bounds: Bounds | None, number: float, quantity: str) -> str | None:
     if bounds is None:
         return None
     if bounds.low is not None and number < bounds.low:
-        return f"must have a {what} of at least {bounds.low}, got {number}"
+        return f"must have a {quantity} of at least {bounds.low}, got {number}"
     if bounds.high is not None and number > bounds.high:
-        return f"must have a {what} of at most {bounds.high}, got {number}"
+        return f"must have a {quantity} of at most {bounds.high}, got {number}"
     return None
