@@ -14,7 +14,7 @@ from esper.leyline.policy import GrowthPolicy
 from esper.nissa.hub import Hub
 from esper.tamiyo.heuristic import HeuristicPolicy
 from esper.tolaria.tasks.digits import DIGITS
-from esper.tolaria.training.config import TrainConfig
+from esper.tolaria.training.settings import RunSettings
 from esper.tolaria.training.growth import fossils
 from esper.tolaria.training.trainer import Trainer
 
@@ -31,7 +31,7 @@ class Row(TypedDict):
 
 def train(seed: int, policy: GrowthPolicy | None) -> Trainer:
     """Return a network that was trained to the end, as `esper train` does it."""
-    config = TrainConfig(epochs=DIGITS.epochs, seed=seed)
+    config = RunSettings(epochs=DIGITS.epochs, seed=seed)
     with Hub("benchmark") as hub:
         trainer = Trainer(
             DIGITS, config, DIGITS.load_samples(), policy=policy, channel=hub.channel(env_id=0)

@@ -132,7 +132,7 @@ def sigma_governor(run: TrainingRun) -> Guardian:
 def _governor(run: TrainingRun, epochs: Detector, steps: Detector) -> TolariaGovernor:
     return TolariaGovernor(
         run.network.model,
-        optimizers=[run.network.optimizer.torch],
+        optimizers=[run.network.optimizer.inner],
         detector=epochs,
         step_detector=steps,
         channel=run.channel,

@@ -70,7 +70,7 @@ def nan_seed_weight(run: TrainingRun) -> Iterator[None]:
 def nan_moment(run: TrainingRun) -> Iterator[None]:
     """Plant a NaN in what the optimizer remembers of a weight."""
     network = run.network
-    _plant_nan(network.optimizer.torch.state[network.host_parameters[0]]["momentum_buffer"])
+    _plant_nan(network.optimizer.inner.state[network.host_parameters[0]]["momentum_buffer"])
     yield
 
 

@@ -129,7 +129,7 @@ class TrainingRun:
                 self.learning_rate_scale * cosine_factor(epoch, TASK.epochs)
             )
             loss = cross_entropy(network.model(batch.inputs), batch.targets)
-            optimizer.torch.zero_grad()
+            optimizer.inner.zero_grad()
             loss.backward()
             if index == 0:
                 self._record_gradients(epoch)
@@ -138,7 +138,7 @@ class TrainingRun:
             self.step += 1
             verdict = self.guardian.before_step(loss, grad_norm)
             if verdict.may_step:
-                optimizer.torch.step()
+                optimizer.inner.step()
             verdict = self.guardian.after_step()
             self._note(verdict)
             if verdict:

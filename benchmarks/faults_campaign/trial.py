@@ -17,7 +17,7 @@ from esper.nissa.hub import Hub
 from esper.nissa.sinks.memory import MemorySink
 from esper.tamiyo.heuristic import HeuristicPolicy
 from esper.tolaria.tasks.digits import DIGITS
-from esper.tolaria.training.config import TrainConfig
+from esper.tolaria.training.settings import RunSettings
 from esper.tolaria.training.trainer import Trainer
 from faults_campaign.guardians import GOVERNOR, GUARDIANS
 from faults_campaign.loop import TrainingRun
@@ -91,7 +91,7 @@ def run_trainer(seed: int) -> Outcome:
         memory = hub.attach(MemorySink())
         trainer = Trainer(
             DIGITS,
-            TrainConfig(epochs=DIGITS.epochs, seed=seed),
+            RunSettings(epochs=DIGITS.epochs, seed=seed),
             DIGITS.load_samples(),
             policy=HeuristicPolicy(),
             channel=hub.channel(env_id=0),

@@ -1,30 +1,24 @@
-"""`esper runs`: the runs there are."""
+"""`esper runs`: lists the runs."""
 
 import argparse
-from pathlib import Path
 
 from rich.console import Console
 
+from esper.commands.summary import add_run_dir
 from esper.karn.listing import render_runs
 from esper.nissa.runs import list_runs
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command's arguments."""
+    """Add the command with its arguments."""
     parser = subparsers.add_parser(
         "runs",
         help="list the runs",
-        description="List the runs, newest first, with what came of each.",
+        description="List the runs, newest first, each with its outcome and accuracy.",
         epilog="example: esper runs --run-dir experiments",
         allow_abbrev=False,
     )
-    parser.add_argument(
-        "--run-dir",
-        type=Path,
-        default=Path("runs"),
-        metavar="DIR",
-        help="folder that holds the runs (default: %(default)s)",
-    )
+    add_run_dir(parser)
     parser.set_defaults(run=run, parser=parser)
 
 

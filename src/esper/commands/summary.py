@@ -1,4 +1,4 @@
-"""`esper summary`: what came of a run."""
+"""`esper summary`: prints the result of a run."""
 
 import argparse
 import json
@@ -12,11 +12,11 @@ from esper.nissa.runs import resolve
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command's arguments."""
+    """Add the command with its arguments."""
     parser = subparsers.add_parser(
         "summary",
-        help="say what came of a run",
-        description="Say what came of a run: accuracies, parameters, each slot's story, the governor's work.",
+        help="print the result of a run",
+        description="Print the result of a run: accuracies, parameters, each slot's history, the governor's actions.",
         epilog="example: esper summary latest --json",
         allow_abbrev=False,
     )
@@ -26,10 +26,15 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what every command needs that reads a run."""
+    """Add the arguments of every command that reads one run."""
     parser.add_argument(
         "which", metavar="RUN", help="a run's folder, its id, the start of its id, or: latest"
     )
+    add_run_dir(parser)
+
+
+def add_run_dir(parser: argparse.ArgumentParser) -> None:
+    """Add the option that says where the runs are."""
     parser.add_argument(
         "--run-dir",
         type=Path,

@@ -9,7 +9,7 @@ from esper.nissa.sinks.memory import MemorySink
 from esper.tamiyo.heuristic import HeuristicPolicy
 from esper.tolaria.snapshots.buffers import Vault
 from esper.tolaria.tasks.digits import DIGITS
-from esper.tolaria.training.config import TrainConfig
+from esper.tolaria.training.settings import RunSettings
 from esper.tolaria.training.trainer import Trainer
 
 
@@ -28,7 +28,7 @@ def test_a_snapshot_that_cannot_be_copied_does_not_end_the_run(monkeypatch, firs
         memory = hub.attach(MemorySink())
         trainer = Trainer(
             DIGITS,
-            TrainConfig(epochs=3, seed=0),
+            RunSettings(epochs=3, seed=0),
             DIGITS.load_samples(),
             policy=HeuristicPolicy(),
             channel=hub.channel(env_id=0),
