@@ -1,4 +1,4 @@
-"""`esper lint-log`, from the outside."""
+"""`esper lint-log`, run as a user runs it."""
 
 import json
 
@@ -12,7 +12,7 @@ from tests.nissa.teller import tell_germination, tell_whole_run
 
 @pytest.fixture
 def folder(tmp_path):
-    """Return the folder of a sound run of four events."""
+    """Return the folder of a run with a valid log of four events."""
     with Hub("a-run") as hub:
         hub.attach(RunLog(tmp_path / "a-run"))
         for _ in range(4):
@@ -21,7 +21,7 @@ def folder(tmp_path):
 
 
 def damage(folder):
-    """Break the second and third line of a run, the same way."""
+    """Damage the second and third line of the log, both in the same way."""
     (file,) = folder.glob("log/*")
     lines = file.read_text().splitlines(keepends=True)
     broken = [line.replace('"params":148', '"params":-1,"size":148') for line in lines[1:3]]
@@ -29,14 +29,14 @@ def damage(folder):
     return file
 
 
-def test_a_sound_log(tmp_path, capsys):
+def test_a_valid_log(tmp_path, capsys):
     with Hub("a-run") as hub:
         hub.attach(RunLog(tmp_path / "a-run"))
         tell_whole_run(hub.channel(env_id=0))
 
     assert main(["lint-log", "latest", "--run-dir", str(tmp_path)]) == 0
 
-    assert "all of them as contract 1." in capsys.readouterr().out
+    assert "all valid (contract 1." in capsys.readouterr().out
 
 
 def test_each_flaw_has_its_place_and_each_kind_its_count(folder, capsys):

@@ -1,4 +1,4 @@
-"""`esper lint-log`: what is wrong with a run's log."""
+"""`esper lint-log`: validates a run's log."""
 
 import argparse
 import json
@@ -17,12 +17,12 @@ _MAX_MESSAGE = 400
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command's arguments."""
+    """Add the command with its arguments."""
     parser = subparsers.add_parser(
         "lint-log",
-        help="check a run's log against the contract",
-        description="Check every line of a run's log against the telemetry contract, and name all that is wrong.",
-        epilog="exit codes: 0 nothing is wrong, 1 something is, 2 usage. example: esper lint-log latest",
+        help="validate a run's log",
+        description="Validate every line of a run's log against the telemetry contract, and list all flaws.",
+        epilog="exit codes: 0 the log is valid, 1 it has flaws, 2 usage. example: esper lint-log latest",
         allow_abbrev=False,
     )
     add_run_arguments(parser)
@@ -31,7 +31,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print what is wrong and return the exit code."""
+    """Print the flaws and return the exit code."""
     lint = LogLint(resolve(options.which, options.run_dir))
     counts = _print_json(lint) if options.json else _print_text(lint)
     return 1 if counts else 0
@@ -45,7 +45,7 @@ def _print_text(lint: LogLint) -> Counter[tuple[str, str]]:
     if counts:
         print(f"{lint.num_lines} lines, {counts.total()} flaws:")
     else:
-        print(f"{lint.num_lines} lines, all of them as contract {VERSION} has them")
+        print(f"{lint.num_lines} lines, all valid (contract {VERSION})")
     for (kind, subject), number in counts.most_common():
         print(f"{number:>7}  {kind}  {printable(subject)}".rstrip())
     return counts
@@ -70,7 +70,7 @@ def _print_json(lint: LogLint) -> Counter[tuple[str, str]]:
 
 
 def _group(flaw: Flaw) -> tuple[str, str]:
-    """Return what flaws are counted by: their kind, and what they are about but for the place in a list or map."""
+    """Return the kind and subject of a flaw, for counting; the subject leaves out indices and keys."""
     return flaw.complaint.kind, re.sub(r"\[[^\]]*\]", "[]", flaw.complaint.subject)
 
 

@@ -1,4 +1,4 @@
-"""The optimizer's groups follow the seeds."""
+"""The optimizer's parameter groups follow the seeds."""
 
 import pytest
 import torch
@@ -44,7 +44,7 @@ def test_a_planted_seed_gets_a_group_of_its_own(slot, optimizer):
     assert names(optimizer) == ["host", "slot:r0c0:first"]
 
 
-def test_a_pruned_seed_takes_its_group_and_state_along(slot, optimizer):
+def test_the_group_and_state_of_a_pruned_seed_are_removed(slot, optimizer):
     slot.germinate("norm", "first")
     optimizer.follow_seeds()
     step(optimizer)
