@@ -7,7 +7,7 @@ from collections import Counter
 from typing import Any
 
 from esper._generated.registry import VERSION
-from esper.commands.summary import add_run_arguments
+from esper.commands.run_arguments import add_run_arguments
 from esper.leyline.text import printable
 from esper.nissa.flaw import Flaw
 from esper.nissa.lint import LogLint

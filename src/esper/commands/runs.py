@@ -4,7 +4,7 @@ import argparse
 
 from rich.console import Console
 
-from esper.commands.summary import add_run_dir
+from esper.commands.run_arguments import add_run_dir
 from esper.karn.listing import render_runs
 from esper.nissa.runs import list_runs
 

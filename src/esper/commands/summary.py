@@ -2,10 +2,10 @@
 
 import argparse
 import json
-from pathlib import Path
 
 from rich.console import Console
 
+from esper.commands.run_arguments import add_run_arguments
 from esper.karn.run import read_story
 from esper.karn.summary import as_dict, render
 from esper.nissa.runs import resolve
@@ -23,25 +23,6 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     add_run_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
     parser.set_defaults(run=run, parser=parser)
-
-
-def add_run_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of every command that reads one run."""
-    parser.add_argument(
-        "which", metavar="RUN", help="a run's folder, its id, the start of its id, or: latest"
-    )
-    add_run_dir(parser)
-
-
-def add_run_dir(parser: argparse.ArgumentParser) -> None:
-    """Add the option that says where the runs are."""
-    parser.add_argument(
-        "--run-dir",
-        type=Path,
-        default=Path("runs"),
-        metavar="DIR",
-        help="folder that holds the runs (default: %(default)s)",
-    )
 
 
 def run(options: argparse.Namespace) -> int:

@@ -6,8 +6,8 @@ from typing import Any
 from rich.console import Console
 
 from esper._generated.enums import RunOutcome
+from esper.commands.run_arguments import add_run_dir
 from esper.commands.stop_request import StopRequest
-from esper.commands.summary import add_run_dir
 from esper.commands.train_options import add_option, given_settings
 from esper.karn.story import RunStory
 from esper.karn.summary import render
@@ -103,6 +103,7 @@ def _start(options: argparse.Namespace, given: dict[str, Any], console: Console)
 
 def _resume(options: argparse.Namespace, given: dict[str, Any], console: Console) -> RunStory:
     from esper.running import resume_run
+    from esper.tolaria.tasks.registry import get_task
 
     for setting in SETTINGS:
         if setting.name in given and setting.name not in _CHANGEABLE_ON_RESUME:
@@ -110,6 +111,8 @@ def _resume(options: argparse.Namespace, given: dict[str, Any], console: Console
                 f"{setting.flag} must be given when a run starts, got it with --resume; leave it out"
             )
     folder = resolve(options.resume, options.run_dir)
+    settings = load_settings(folder).resumed(**given)
+    epochs = settings.epochs_of(get_task(settings.task))
     with StopRequest(console) as stop:
         return resume_run(
             folder,
@@ -117,13 +120,12 @@ def _resume(options: argparse.Namespace, given: dict[str, Any], console: Console
             should_stop=stop.is_made,
             notify=lambda line: console.print(line, markup=False, highlight=False, soft_wrap=True),
             **given,
-            **_progress(console, load_settings(folder).resumed(**given).epochs),
+            **_progress(console, epochs),
         )
 
 
-def _progress(console: Console, epochs: int | None) -> dict[str, Any]:
+def _progress(console: Console, epochs: int) -> dict[str, Any]:
     """Return the arguments of a run that show its progress on `console`."""
-    assert epochs is not None
     return {
         "sinks": [ProgressSink(console, epochs=epochs, title="growing")],
         "baseline_sinks": [ProgressSink(console, epochs=epochs, title="host alone")],

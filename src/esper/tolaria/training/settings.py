@@ -81,7 +81,7 @@ class RunSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """
 
     task: Annotated[str, Option(help="name of the task to learn")] = "digits"
-    """`run_task` and `Trainer` set it to the name of the task that they are given."""
+    """`run_task` sets it to the name of the task that it is given."""
     epochs: Annotated[
         int | None,
         Option(help="epochs to train", default_text="the task's own", check=at_least(1)),
