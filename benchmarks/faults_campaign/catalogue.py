@@ -12,7 +12,7 @@ def _alarming(inject: Injection, *, at: int = 0, steps: int = 1) -> Strike:
     return Strike(inject=inject, sign=Sign.ALARM, at=at, steps=steps)
 
 
-def _occasion(at: int) -> Strike:
+def _forced_rollback(at: int) -> Strike:
     """Return a NaN loss that makes the governor roll back, for faults in snapshots and telemetry."""
     return Strike(inject=injections.nan_loss, sign=None, at=at)
 
@@ -50,7 +50,7 @@ FAULTS = (
     Fault(
         "flipped_bit",
         "a bit flipped in the newest snapshot",
-        (Strike(inject=injections.flipped_bit, sign=Sign.CORRUPT), _occasion(at=1)),
+        (Strike(inject=injections.flipped_bit, sign=Sign.CORRUPT), _forced_rollback(at=1)),
         is_inner=True,
     ),
     Fault(
@@ -58,7 +58,7 @@ FAULTS = (
         "an exception in the middle of a snapshot's copy",
         (
             Strike(inject=injections.interrupted_copy, sign=Sign.NOT_COPIED, steps=EPOCH_STEPS + 1),
-            _occasion(at=EPOCH_STEPS + 1),
+            _forced_rollback(at=EPOCH_STEPS + 1),
         ),
         is_inner=True,
     ),
@@ -67,20 +67,20 @@ FAULTS = (
         "no memory for a snapshot",
         (
             Strike(inject=injections.no_memory, sign=Sign.NOT_COPIED, steps=EPOCH_STEPS + 1),
-            _occasion(at=EPOCH_STEPS + 1),
+            _forced_rollback(at=EPOCH_STEPS + 1),
         ),
         is_inner=True,
     ),
     Fault(
         "raising_sink",
         "a sink that raises during a rollback",
-        (Strike(inject=injections.raising_sink, sign=None), _occasion(at=0)),
+        (Strike(inject=injections.raising_sink, sign=None), _forced_rollback(at=0)),
         is_inner=True,
     ),
     Fault(
         "hanging_sink",
         "a sink that hangs during a rollback",
-        (Strike(inject=injections.hanging_sink, sign=None), _occasion(at=0)),
+        (Strike(inject=injections.hanging_sink, sign=None), _forced_rollback(at=0)),
         is_inner=True,
     ),
     Fault(

@@ -21,7 +21,7 @@ from faults_campaign.network import TASK
 from faults_campaign.spike_rule import SpikeRule
 
 
-class Nobody:
+class Unprotected:
     """Gives no protection."""
 
     may_germinate = True
@@ -134,7 +134,7 @@ GUARDIANS: dict[str, Callable[[TrainingRun], Guardian]] = {
     GOVERNOR: governor,
     "sigma rule": sigma_governor,
     "spike rule": SpikeRestarter,
-    "nobody": Nobody,
+    "nobody": Unprotected,
 }
 GOVERNORS = frozenset({GOVERNOR, "sigma rule"})
 """The guardians that keep snapshots and emit telemetry."""

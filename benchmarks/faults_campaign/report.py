@@ -59,7 +59,7 @@ class Report:
         }
 
     def to_markdown(self) -> str:
-        """Return the tables and what was found in clean runs."""
+        """Return the tables and the results of clean runs."""
         return "\n\n".join((self._governor_table(), self._clean_text(), self._peer_table()))
 
     def _governor_table(self) -> str:

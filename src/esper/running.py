@@ -45,7 +45,13 @@ def run_task(
     """Train `task` under the governor, let `policy` grow its network, and return the story of the run.
 
     The run gets a new folder in `run_dir`, `story.folder`, with the log, the settings, a checkpoint after each epoch
-    and, in the end, the grown network. `load`, `read_story`, `resume_run` and the commands of `esper` take it from there.
+    and, in the end, the grown network. `load`, `read_story`, `resume_run` and the commands of `esper` take it from there:
+
+        task = esper.register_task(
+            esper.Task(name="mine", load_samples=load, build_host=build, num_classes=2)
+        )
+        story = esper.run_task(task, esper.RunSettings(seed=1), policy=esper.HeuristicPolicy())
+        model = esper.load(story.folder)
 
     Args:
         task: data, host and hyperparameters; to load or resume the run later, register it with `register_task`.

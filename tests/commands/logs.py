@@ -18,9 +18,9 @@ def log_of(run_dir: Path) -> list[dict]:
     ]
 
 
-def payloads_of(log: list[dict], event: str, *, whole: bool = False) -> list[dict]:
-    """Return the payloads of `event`; its whole lines if `whole`."""
-    return [line if whole else line["payload"] for line in log if line["event"] == event]
+def payloads_of(log: list[dict], event: str, *, as_lines: bool = False) -> list[dict]:
+    """Return the payloads of `event`; its lines, envelope included, if `as_lines`."""
+    return [line if as_lines else line["payload"] for line in log if line["event"] == event]
 
 
 def without_varying(value):

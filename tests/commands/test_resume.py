@@ -18,9 +18,9 @@ ARGUMENTS = ["--no-baseline", "--epochs", EPOCHS, "--inject-fault", "nan@5"]
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory) -> Path:
+def uninterrupted(tmp_path_factory) -> Path:
     """The folder of a run that was not interrupted."""
-    root = tmp_path_factory.mktemp("whole")
+    root = tmp_path_factory.mktemp("uninterrupted")
     assert main(["train", "--run-dir", str(root), *ARGUMENTS]) == 0
     return next(root.iterdir())
 
@@ -35,7 +35,7 @@ def wait_for_epoch(root: Path, epoch: int) -> None:
     while time.monotonic() < deadline:
         if any(
             line["epoch"] == epoch
-            for line in payloads_of(log_of(root), "EPOCH_COMPLETED", whole=True)
+            for line in payloads_of(log_of(root), "EPOCH_COMPLETED", as_lines=True)
         ):
             return
         time.sleep(0.01)
@@ -65,7 +65,7 @@ def assert_same_weights(one: Path, other: Path) -> None:
 
 
 @pytest.mark.parametrize("epoch", [3, 11, 17])
-def test_after_kill_9_the_resumed_run_ends_bit_equal(whole, tmp_path, epoch):
+def test_after_kill_9_the_resumed_run_ends_bit_equal(uninterrupted, tmp_path, epoch):
     process = start(tmp_path, *ARGUMENTS)
     wait_for_epoch(tmp_path, epoch)
     process.kill()
@@ -74,8 +74,8 @@ def test_after_kill_9_the_resumed_run_ends_bit_equal(whole, tmp_path, epoch):
     assert main(["train", "--run-dir", str(tmp_path), "--resume", "latest"]) == 0
 
     (folder,) = tmp_path.iterdir()
-    assert_same_weights(folder, whole)
-    assert story(tmp_path) == story(whole.parent)
+    assert_same_weights(folder, uninterrupted)
+    assert story(tmp_path) == story(uninterrupted.parent)
     (resumed,) = payloads_of(log_of(tmp_path), "RUN_RESUMED")
     assert resumed["epochs_completed"] in (epoch - 1, epoch, epoch + 1)
     assert [line["seq"] for line in log_of(tmp_path)] == list(range(len(log_of(tmp_path))))
@@ -84,8 +84,8 @@ def test_after_kill_9_the_resumed_run_ends_bit_equal(whole, tmp_path, epoch):
 @pytest.mark.parametrize("epoch", [10, 11])
 def test_a_run_resumed_between_rollbacks_still_has_the_older_snapshots(tmp_path, epoch):
     arguments = ["--no-baseline", "--epochs", "16", "--inject-fault", "spike@10"]
-    assert main(["train", "--run-dir", str(tmp_path / "whole"), *arguments]) == 0
-    assert len(payloads_of(log_of(tmp_path / "whole"), "GOVERNOR_ROLLBACK")) >= 3
+    assert main(["train", "--run-dir", str(tmp_path / "uninterrupted"), *arguments]) == 0
+    assert len(payloads_of(log_of(tmp_path / "uninterrupted"), "GOVERNOR_ROLLBACK")) >= 3
     killed = tmp_path / "killed"
     process = start(killed, *arguments)
     wait_for_epoch(killed, epoch)
@@ -94,11 +94,11 @@ def test_a_run_resumed_between_rollbacks_still_has_the_older_snapshots(tmp_path,
 
     assert main(["train", "--run-dir", str(killed), "--resume", "latest"]) == 0
 
-    assert_same_weights(next(killed.iterdir()), next((tmp_path / "whole").iterdir()))
-    assert story(killed) == story(tmp_path / "whole")
+    assert_same_weights(next(killed.iterdir()), next((tmp_path / "uninterrupted").iterdir()))
+    assert story(killed) == story(tmp_path / "uninterrupted")
 
 
-def test_ctrl_c_says_how_to_continue(whole, tmp_path):
+def test_ctrl_c_says_how_to_continue(uninterrupted, tmp_path):
     process = start(tmp_path, *ARGUMENTS)
     wait_for_epoch(tmp_path, 4)
     os.kill(process.pid, signal.SIGINT)
@@ -111,10 +111,10 @@ def test_ctrl_c_says_how_to_continue(whole, tmp_path):
     (finished,) = payloads_of(log_of(tmp_path), "RUN_FINISHED")
     assert finished["outcome"] == "INTERRUPTED"
     assert main(["train", "--run-dir", str(tmp_path), "--resume", folder.name]) == 0
-    assert_same_weights(folder, whole)
+    assert_same_weights(folder, uninterrupted)
 
 
-def test_without_a_checkpoint_the_run_starts_over_and_says_so(whole, tmp_path, capsys):
+def test_without_a_checkpoint_the_run_starts_over_and_says_so(uninterrupted, tmp_path, capsys):
     assert main(["train", "--run-dir", str(tmp_path), "--no-baseline", "--epochs", "2"]) == 0
     (folder,) = tmp_path.iterdir()
     for path in (folder / "checkpoints").iterdir():
@@ -138,7 +138,11 @@ def test_a_finished_run_can_be_made_longer(tmp_path, capsys):
     assert main([*resume, "--epochs", "3"]) == 0
 
     log = log_of(tmp_path)
-    assert [line["epoch"] for line in payloads_of(log, "EPOCH_COMPLETED", whole=True)] == [1, 2, 3]
+    assert [line["epoch"] for line in payloads_of(log, "EPOCH_COMPLETED", as_lines=True)] == [
+        1,
+        2,
+        3,
+    ]
     assert len(payloads_of(log, "RUN_FINISHED")) == 1
 
 

@@ -12,7 +12,7 @@ class BlueprintRotation:
     """Takes the blueprints in turn, leaving out those whose seeds were pruned recently.
 
     Each pruned seed adds a penalty to its blueprint, which shrinks by a twentieth each epoch. When all are left out, the
-    blueprint with the smallest penalty is next; the turn moves on all the same, so that no blueprint is repeated for ever.
+    blueprint with the smallest penalty is next; the turn moves on all the same, so that no blueprint is repeated endlessly.
 
     Attributes:
         next_index: index of the blueprint whose turn is next.
