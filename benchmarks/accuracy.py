@@ -1,7 +1,7 @@
-"""How much does growing gain? Accuracy of the grown network and of its host alone, on digits, by seed.
+"""How much accuracy does growing gain? The grown network and its host trained alone, on digits, for each seed.
 
-python benchmarks/accuracy.py            a table, then JSON
-python benchmarks/accuracy.py --json     JSON alone, as the last line
+python benchmarks/accuracy.py            print a table, then JSON
+python benchmarks/accuracy.py --json     print only JSON, on one line
 python benchmarks/accuracy.py --seeds 0 1 2 3 4
 """
 
@@ -11,16 +11,15 @@ import statistics
 from typing import TypedDict
 
 from esper.leyline.policy import GrowthPolicy
-from esper.nissa.hub import Hub
 from esper.tamiyo.heuristic import HeuristicPolicy
 from esper.tolaria.tasks.digits import DIGITS
-from esper.tolaria.training.config import TrainConfig
 from esper.tolaria.training.growth import fossils
+from esper.tolaria.training.settings import RunSettings
 from esper.tolaria.training.trainer import Trainer
 
 
 class Row(TypedDict):
-    """One seed. Accuracies are in percent."""
+    """The results of one seed. Accuracies are in percent."""
 
     seed: int
     host: float
@@ -30,18 +29,14 @@ class Row(TypedDict):
 
 
 def train(seed: int, policy: GrowthPolicy | None) -> Trainer:
-    """Return a network that was trained to the end, as `esper train` does it."""
-    config = TrainConfig(epochs=DIGITS.epochs, seed=seed)
-    with Hub("benchmark") as hub:
-        trainer = Trainer(
-            DIGITS, config, DIGITS.load_samples(), policy=policy, channel=hub.channel(env_id=0)
-        )
-        trainer.fit()
+    """Return a trainer that has trained all epochs, as `esper train` does; without a policy it trains the host alone."""
+    trainer = Trainer(DIGITS, RunSettings(seed=seed), policy=policy)
+    trainer.fit()
     return trainer
 
 
 def measure(seed: int) -> Row:
-    """Return what growing did with `seed`."""
+    """Train with and without growing from `seed` and return the results."""
     grown = train(seed, HeuristicPolicy())
     return Row(
         seed=seed,
@@ -53,10 +48,10 @@ def measure(seed: int) -> Row:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure every seed and print the results."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
-    parser.add_argument("--json", action="store_true", help="print JSON alone")
+    parser.add_argument("--json", action="store_true", help="print only JSON")
     options = parser.parse_args()
     rows = []
     if not options.json:

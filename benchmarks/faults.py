@@ -1,9 +1,9 @@
-"""Does the governor save a run from what can break it? The fault campaign.
+"""Does the governor save a run from faults? Runs the fault campaign.
 
-python benchmarks/faults.py                          tables, then JSON; some twenty minutes
-python benchmarks/faults.py --quick                  two seeds of each fault, some minutes
-python benchmarks/faults.py --json                   JSON alone, as the last line
-python benchmarks/faults.py --write docs/governor.md tables into the marked section of a file, too
+python benchmarks/faults.py                          print tables, then JSON; about twenty minutes
+python benchmarks/faults.py --quick                  two seeds for each fault, a few minutes
+python benchmarks/faults.py --json                   print only JSON, on one line
+python benchmarks/faults.py --write docs/governor.md also write the tables into the marked section of a file
 """
 
 import argparse
@@ -11,28 +11,28 @@ import json
 from pathlib import Path
 
 from faults_campaign.catalogue import FAULTS
-from faults_campaign.plan import FULL, QUICK, carry_out, plan
+from faults_campaign.plan import FULL, QUICK, plan, run_jobs
 from faults_campaign.report import Report
 from sections import write_section
 
 
 def main() -> None:
-    """Run the campaign and print."""
+    """Run the campaign and print the results."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="two seeds of each fault")
-    parser.add_argument("--json", action="store_true", help="print JSON alone")
+    parser.add_argument("--quick", action="store_true", help="use two seeds for each fault")
+    parser.add_argument("--json", action="store_true", help="print only JSON")
     parser.add_argument(
-        "--write", type=Path, metavar="FILE", help="write the tables into FILE, too"
+        "--write", type=Path, metavar="FILE", help="also write the tables into FILE"
     )
     parser.add_argument(
         "--only", nargs="+", metavar="FAULT", choices=[fault.name for fault in FAULTS]
     )
-    parser.add_argument("--seeds", type=int, metavar="N", help="so many seeds of each fault")
+    parser.add_argument("--seeds", type=int, metavar="N", help="seeds for each fault")
     options = parser.parse_args()
     faults = [fault for fault in FAULTS if options.only is None or fault.name in options.only]
     size = QUICK if options.quick else FULL
     jobs = plan(size if options.seeds is None else size.with_seeds(options.seeds), faults)
-    report = Report(faults, list(carry_out(jobs)))
+    report = Report(faults, list(run_jobs(jobs)))
     if options.write is not None:
         write_section(options.write, "benchmarks/faults.py", report.to_markdown())
     if not options.json:

@@ -46,7 +46,7 @@ CODEGEN_ARROWS = {
 }
 CODEGEN_DOORS = {"commands", "__main__", "__init__"}
 # The doors join rooms.
-DOORS = {"commands", "cli", "loading", "__init__", "__main__"}
+DOORS = {"commands", "cli", "loading", "running", "__init__", "__main__"}
 WITHOUT_TORCH = ["_generated", "leyline", "nissa", "karn", "tamiyo"]
 
 

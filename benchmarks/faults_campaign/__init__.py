@@ -1,1 +1,1 @@
-"""The fault campaign: a plain governed training loop, faults to break it with, and what other rules make of them."""
+"""The fault campaign: a plain governed training loop, the faults injected into it, and other rules for comparison."""

@@ -4,15 +4,16 @@ from faults_campaign import injections
 from faults_campaign.network import EPOCH_STEPS
 from faults_campaign.schedule import Fault, Injection, Sign, Strike
 
-FOR_EVER = 10**9
+TO_THE_END = 10**9
 
 
 def _alarming(inject: Injection, *, at: int = 0, steps: int = 1) -> Strike:
+    """Return a strike that the guardian must react to."""
     return Strike(inject=inject, sign=Sign.ALARM, at=at, steps=steps)
 
 
-def _occasion(at: int) -> Strike:
-    """Return a NaN loss that makes the governor go back, in faults that are about something else."""
+def _forced_rollback(at: int) -> Strike:
+    """Return a NaN loss that makes the governor roll back, for faults in snapshots and telemetry."""
     return Strike(inject=injections.nan_loss, sign=None, at=at)
 
 
@@ -49,7 +50,7 @@ FAULTS = (
     Fault(
         "flipped_bit",
         "a bit flipped in the newest snapshot",
-        (Strike(inject=injections.flipped_bit, sign=Sign.CORRUPT), _occasion(at=1)),
+        (Strike(inject=injections.flipped_bit, sign=Sign.CORRUPT), _forced_rollback(at=1)),
         is_inner=True,
     ),
     Fault(
@@ -57,7 +58,7 @@ FAULTS = (
         "an exception in the middle of a snapshot's copy",
         (
             Strike(inject=injections.interrupted_copy, sign=Sign.NOT_COPIED, steps=EPOCH_STEPS + 1),
-            _occasion(at=EPOCH_STEPS + 1),
+            _forced_rollback(at=EPOCH_STEPS + 1),
         ),
         is_inner=True,
     ),
@@ -66,20 +67,20 @@ FAULTS = (
         "no memory for a snapshot",
         (
             Strike(inject=injections.no_memory, sign=Sign.NOT_COPIED, steps=EPOCH_STEPS + 1),
-            _occasion(at=EPOCH_STEPS + 1),
+            _forced_rollback(at=EPOCH_STEPS + 1),
         ),
         is_inner=True,
     ),
     Fault(
         "raising_sink",
         "a sink that raises during a rollback",
-        (Strike(inject=injections.raising_sink, sign=None), _occasion(at=0)),
+        (Strike(inject=injections.raising_sink, sign=None), _forced_rollback(at=0)),
         is_inner=True,
     ),
     Fault(
         "hanging_sink",
         "a sink that hangs during a rollback",
-        (Strike(inject=injections.hanging_sink, sign=None), _occasion(at=0)),
+        (Strike(inject=injections.hanging_sink, sign=None), _forced_rollback(at=0)),
         is_inner=True,
     ),
     Fault(
@@ -90,7 +91,7 @@ FAULTS = (
     Fault(
         "persistent",
         "nothing but NaN from some step on",
-        (_alarming(injections.nan_inputs, steps=FOR_EVER),),
+        (_alarming(injections.nan_inputs, steps=TO_THE_END),),
         must_stop=True,
     ),
 )
@@ -100,4 +101,4 @@ CONTROL = Fault(
     "no fault, but batches in another order",
     (Strike(inject=injections.other_order, sign=None),),
 )
-"""What chance alone does."""
+"""Shows how much accuracy differs by chance alone."""

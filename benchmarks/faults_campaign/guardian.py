@@ -1,4 +1,4 @@
-"""What the loop asks of whoever stands between it and its faults."""
+"""The interface between the campaign's loop and whatever protects it from faults."""
 
 from typing import Protocol
 
@@ -8,7 +8,7 @@ from esper.tolaria.detection.verdict import Verdict
 
 
 class Guardian(Protocol):
-    """What the loop asks of whoever watches over it; `TolariaGovernor` defines what each answer means."""
+    """Protects a run; the methods mean the same as those of `TolariaGovernor`."""
 
     @property
     def may_germinate(self) -> bool: ...

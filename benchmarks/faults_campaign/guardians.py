@@ -1,64 +1,62 @@
-"""What can stand between a training run and its faults: our governor, another rule, or nobody."""
+"""The guardians that are compared: our governor, other rules, and no protection at all."""
 
 from __future__ import annotations
 
 import copy
 import math
 from collections.abc import Callable
-from dataclasses import replace
 
 from torch import Tensor
 
 from esper._generated.enums import PanicReason, Severity
-from esper.tolaria.detection.detector import Detector, SigmaDetector
-from esper.tolaria.detection.robust import EPOCH_LIMITS, RobustConfig, RobustDetector
+from esper.tolaria.detection.robust import EPOCH_LIMITS, RobustConfig
 from esper.tolaria.detection.verdict import Verdict
 from esper.tolaria.governor import TolariaGovernor
 from esper.tolaria.recovery.escalation import EscalationConfig
+from esper.tolaria.training.settings import DetectorName
+from esper.tolaria.training.trainer import build_detector
 from faults_campaign.guardian import Guardian
 from faults_campaign.loop import TrainingRun
 from faults_campaign.network import TASK
 from faults_campaign.spike_rule import SpikeRule
 
-_GUESS = math.log(TASK.num_classes)
 
-
-class Nobody:
-    """Lets everything happen."""
+class Unprotected:
+    """Gives no protection."""
 
     may_germinate = True
 
     def __init__(self, run: TrainingRun) -> None:
-        """Look away from `run`."""
+        """Ignore `run`."""
 
     def before_step(self, loss: Tensor, grad_norm: Tensor) -> Verdict:
         """Let the step be taken."""
         return Verdict(severity=Severity.OK, loss=loss.item())
 
     def after_step(self) -> Verdict:
-        """See nothing."""
+        """Report no anomaly."""
         return Verdict(severity=Severity.OK, loss=0.0)
 
     def check_vital_signs(self, loss: float) -> Verdict:
-        """See nothing."""
+        """Report no anomaly."""
         return Verdict(severity=Severity.OK, loss=loss)
 
     def execute_rollback(self) -> None:
-        """Have nothing to go back to."""
+        """Do nothing: there is no snapshot."""
 
     def snapshot(self) -> None:
-        """Keep nothing."""
+        """Do nothing."""
 
     def expect_shift(self) -> None:
-        """Expect nothing."""
+        """Do nothing."""
 
 
 class SpikeRestarter:
-    """Lightning's spike rule, and what its user has to do when it has ended the run: restart from a checkpoint.
+    """Lightning's spike rule, with the restart from a checkpoint that its user has to do when the rule has ended a run.
 
-    The callback itself judges a loss after the step, names this batch and the one before to be left out, and raises. The
-    rest is ours, in its favour: a checkpoint of everything at the end of each epoch, loaded at once and without loss
-    of a batch but those two, as often within as many steps as our governor goes back.
+    The callback itself judges a loss after the step, lists this batch and the one before to be skipped, and raises. The
+    rest is ours, in its favour: a checkpoint of everything at the end of each epoch, which is loaded at once; no other
+    batches are lost, and it may restart as often, within as many steps, as our governor may roll back.
     """
 
     PATIENCE = EscalationConfig()
@@ -66,7 +64,7 @@ class SpikeRestarter:
     may_germinate = True
 
     def __init__(self, run: TrainingRun) -> None:
-        """Watch over `run`, and put its network back."""
+        """Watch `run`, and replace its network by the checkpoint on a spike."""
         self._run = run
         self._rule = SpikeRule()
         self._checkpoint = copy.deepcopy(run.network)
@@ -81,7 +79,7 @@ class SpikeRestarter:
         return Verdict(severity=Severity.OK, loss=self._loss)
 
     def after_step(self) -> Verdict:
-        """Judge the loss, and restart if it is a spike."""
+        """Judge the loss; restart from the checkpoint if it is a spike."""
         if not self._rule.is_spike(self._loss, self._batch_index):
             return Verdict(severity=Severity.OK, loss=self._loss)
         oldest = self._run.step - self.PATIENCE.window_steps
@@ -96,45 +94,37 @@ class SpikeRestarter:
         )
 
     def check_vital_signs(self, loss: float) -> Verdict:
-        """Begin a new epoch; validation losses are not judged."""
+        """Start a new epoch; validation losses are not judged."""
         self._batch_index = -1
         return Verdict(severity=Severity.OK, loss=loss)
 
     def execute_rollback(self) -> None:
-        """Have gone back already."""
+        """Do nothing: `after_step` has restarted already."""
 
     def snapshot(self) -> None:
-        """Write a checkpoint; nobody asks whether it is sound."""
+        """Save a checkpoint, without checking whether its weights are finite."""
         self._checkpoint = copy.deepcopy(self._run.network)
 
     def expect_shift(self) -> None:
-        """Know of no shifts."""
+        """Do nothing: the rule does not know expected shifts."""
 
 
 def governor(run: TrainingRun) -> Guardian:
-    """Return our governor as our trainer has it."""
-    epochs, steps = (
-        RobustDetector(replace(limits, random_guess_loss=_GUESS))
-        for limits in (EPOCH_LIMITS, RobustConfig())
-    )
-    return _governor(run, epochs, steps)
+    """Return our governor as our trainer configures it."""
+    return _governor(run, "robust")
 
 
 def sigma_governor(run: TrainingRun) -> Guardian:
-    """Return our governor with the sigma rule for both series of losses: only the rules differ."""
-    epochs, steps = (
-        SigmaDetector(absolute_threshold=TASK.absolute_loss_threshold, random_guess_loss=_GUESS)
-        for _ in range(2)
-    )
-    return _governor(run, epochs, steps)
+    """Return our governor with the sigma rule for both series of losses; the rest is the same."""
+    return _governor(run, "sigma")
 
 
-def _governor(run: TrainingRun, epochs: Detector, steps: Detector) -> TolariaGovernor:
+def _governor(run: TrainingRun, detector: DetectorName) -> TolariaGovernor:
     return TolariaGovernor(
         run.network.model,
-        optimizers=[run.network.optimizer.torch],
-        detector=epochs,
-        step_detector=steps,
+        optimizers=[run.network.optimizer.inner],
+        detector=build_detector(TASK, detector, EPOCH_LIMITS),
+        step_detector=build_detector(TASK, detector, RobustConfig()),
         channel=run.channel,
     )
 
@@ -144,7 +134,7 @@ GUARDIANS: dict[str, Callable[[TrainingRun], Guardian]] = {
     GOVERNOR: governor,
     "sigma rule": sigma_governor,
     "spike rule": SpikeRestarter,
-    "nobody": Nobody,
+    "nobody": Unprotected,
 }
 GOVERNORS = frozenset({GOVERNOR, "sigma rule"})
-"""Those that have snapshots and tell of what they do."""
+"""The guardians that keep snapshots and emit telemetry."""

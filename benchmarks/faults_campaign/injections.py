@@ -1,4 +1,4 @@
-"""What goes wrong, each as a context: wrong from its beginning, and, where it is no lasting damage, right again at its end."""
+"""The injections, each a context manager: it breaks something on entry and, unless the damage is meant to last, repairs it on exit."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def nan_loss(run: TrainingRun) -> Iterator[None]:
 
 @contextmanager
 def nan_inputs(run: TrainingRun) -> Iterator[None]:
-    """Deliver nothing but NaN: the loss and what batch norm remembers become NaN."""
+    """Make every input NaN: the loss and the running statistics of batch norm become NaN."""
     inputs = run.samples.inputs
     before = inputs.clone()
     inputs.fill_(torch.nan)
@@ -48,29 +48,29 @@ def infinite_gradient(run: TrainingRun) -> Iterator[None]:
 
 @contextmanager
 def nan_host_weight(run: TrainingRun) -> Iterator[None]:
-    """Plant a NaN in a weight of the host."""
-    _plant_nan(run.network.host_parameters[0])
+    """Set one weight of the host to NaN."""
+    _set_nan(run.network.host_parameters[0])
     yield
 
 
 def has_blending_seed(run: TrainingRun) -> bool:
-    """Return whether some live seed has a say in what the network puts out."""
+    """Return whether a live seed contributes to the network's output."""
     return any(slot.is_live and slot.alpha > 0.0 for slot in run.network.slots.values())
 
 
 @contextmanager
 def nan_seed_weight(run: TrainingRun) -> Iterator[None]:
-    """Plant a NaN in a weight of a live seed that has a say."""
+    """Set one weight of a live seed that contributes to the output to NaN."""
     slot = next(s for s in run.network.slots.values() if s.is_live and s.alpha > 0.0)
-    _plant_nan(next(iter(slot.seed_parameters())))
+    _set_nan(next(iter(slot.seed_parameters())))
     yield
 
 
 @contextmanager
 def nan_moment(run: TrainingRun) -> Iterator[None]:
-    """Plant a NaN in what the optimizer remembers of a weight."""
+    """Set one value in the optimizer's momentum of a weight to NaN."""
     network = run.network
-    _plant_nan(network.optimizer.torch.state[network.host_parameters[0]]["momentum_buffer"])
+    _set_nan(network.optimizer.inner.state[network.host_parameters[0]]["momentum_buffer"])
     yield
 
 
@@ -92,12 +92,12 @@ def wiped_weights(run: TrainingRun) -> Iterator[None]:
 
 
 DRIFT_PER_STEP = 0.07
-"""Standard deviation of the walk, as a share of the weights' own size."""
+"""Standard deviation of a step of the random walk, as a share of the weights' root mean square."""
 
 
 @contextmanager
 def drifting_weights(run: TrainingRun) -> Iterator[None]:
-    """Let every weight of the host make one step of a random walk."""
+    """Move every weight of the host by one step of a random walk."""
     generator = torch.Generator().manual_seed((run.seed << 20) + run.step)
     with torch.no_grad():
         for parameter in run.network.host_parameters:
@@ -109,7 +109,7 @@ def drifting_weights(run: TrainingRun) -> Iterator[None]:
 
 @contextmanager
 def shuffled_labels(run: TrainingRun) -> Iterator[None]:
-    """Give every training image the label of another."""
+    """Permute the labels of the training images."""
     targets = run.samples.targets
     before = targets.clone()
     generator = torch.Generator().manual_seed((run.seed << 20) + run.step)
@@ -120,7 +120,7 @@ def shuffled_labels(run: TrainingRun) -> Iterator[None]:
 
 @contextmanager
 def other_order(run: TrainingRun) -> Iterator[None]:
-    """Do no harm: have the batches of later epochs in another order."""
+    """Change only the order of the batches of later epochs."""
     run.order_seed = run.seed + 1_000_000
     yield
 
@@ -137,7 +137,7 @@ def flipped_bit(run: TrainingRun) -> Iterator[None]:
 
 @contextmanager
 def interrupted_copy(run: TrainingRun) -> Iterator[None]:
-    """Let every snapshot fail in the middle of its copy."""
+    """Make every snapshot fail in the middle of its copy."""
 
     def fill(vault: Vault) -> float:
         vault.checksum = None
@@ -152,33 +152,33 @@ def interrupted_copy(run: TrainingRun) -> Iterator[None]:
 
 @contextmanager
 def no_memory(run: TrainingRun) -> Iterator[None]:
-    """Let every snapshot need new memory, and get none."""
+    """Make every snapshot need new memory, whose allocation fails."""
     _keeper(run)._store._free.clear()
     with patch("esper.tolaria.snapshots.buffers.allocate", side_effect=MemoryError("injected")):
         yield
 
 
 class _RaisingSink:
-    """Fails at every event."""
+    """Raises at every event."""
 
     def write(self, envelope: Envelope, payload: Payload) -> None:
-        """Fail."""
+        """Raise an error."""
         raise OSError("injected by the fault campaign")
 
     def close(self) -> None:
-        """Fail as well."""
+        """Raise an error."""
         raise OSError("injected by the fault campaign")
 
 
 class _HangingSink:
-    """Does not return from the first event that it is given, until it is let go."""
+    """Blocks at its first event until it is released."""
 
     def __init__(self) -> None:
-        self.is_let_go = threading.Event()
+        self.is_released = threading.Event()
 
     def write(self, envelope: Envelope, payload: Payload) -> None:
-        """Hang."""
-        self.is_let_go.wait()
+        """Block."""
+        self.is_released.wait()
 
     def close(self) -> None:
         """Do nothing."""
@@ -186,7 +186,7 @@ class _HangingSink:
 
 @contextmanager
 def raising_sink(run: TrainingRun) -> Iterator[None]:
-    """Attach a sink that fails at every event."""
+    """Attach a sink that raises at every event."""
     sink = run.hub.attach(_RaisingSink())
     yield
     run.hub.detach(sink)
@@ -194,19 +194,19 @@ def raising_sink(run: TrainingRun) -> Iterator[None]:
 
 @contextmanager
 def hanging_sink(run: TrainingRun) -> Iterator[None]:
-    """Attach a sink that hangs at its first event."""
+    """Attach a sink that blocks at its first event."""
     sink = run.hub.attach(_HangingSink())
     yield
     run.hub.detach(sink)
-    sink.is_let_go.set()
+    sink.is_released.set()
 
 
 def _keeper(run: TrainingRun) -> SnapshotKeeper:
-    """Return where the governor keeps its snapshots: memory breaks without asking for an interface."""
+    """Return the governor's snapshot keeper, a private part: damaged memory does not use the public interface either."""
     assert isinstance(run.guardian, TolariaGovernor)
     return run.guardian._keeper
 
 
-def _plant_nan(tensor: Tensor) -> None:
+def _set_nan(tensor: Tensor) -> None:
     with torch.no_grad():
         tensor.view(-1)[0] = torch.nan

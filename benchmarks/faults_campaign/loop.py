@@ -1,4 +1,4 @@
-"""The training loop of the campaign: plain PyTorch with a guardian in it, as a user would write it."""
+"""The training loop of the campaign: plain PyTorch with a guardian, as a user would write it."""
 
 from __future__ import annotations
 
@@ -27,27 +27,27 @@ from faults_campaign.network import EPOCH_STEPS, TASK, Network, build_network
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alarm:
-    """The guardian has refused a step, gone back, or ended the run."""
+    """The guardian has refused a step, rolled back, or stopped the run."""
 
     step: int
-    """Steps that had been tried by then."""
+    """Steps tried until then."""
     severity: Severity
 
 
 class TrainingRun:
-    """One network in training, with a guardian between it and the faults that strike it.
+    """One network in training, with a guardian that protects it from injected faults.
 
     Attributes:
-        seed: decides everything random.
-        network: what learns; a guardian may put another in its place.
-        samples: the training samples; faults may spoil them.
-        order_seed: decides the order of the batches.
-        learning_rate_scale: what the scheduled learning rate is multiplied by.
+        seed: determines everything random.
+        network: the network and its optimizer; a guardian may replace them.
+        samples: the training samples; faults may damage them.
+        order_seed: determines the order of the batches.
+        learning_rate_scale: factor on the scheduled learning rate.
         hub: carries telemetry.
         memory: the telemetry so far.
-        guardian: what watches over the run.
-        step: steps that were tried so far.
-        alarms: what the guardian did about what it saw.
+        guardian: protects the run.
+        step: steps tried so far.
+        alarms: the guardian's reactions so far.
         accuracies: validation accuracy at the end of each epoch, in percent.
         host_accuracies: the same without live seeds.
     """
@@ -60,7 +60,10 @@ class TrainingRun:
         before_step: Callable[[TrainingRun], None],
         grows: bool,
     ) -> None:
-        """Build the network, and have `guard` return its guardian; a host that `grows` has a policy."""
+        """Build the network and, with `guard`, its guardian; `before_step` is called before every step.
+
+        With `grows`, a policy grows the network.
+        """
         torch.set_num_threads(TASK.num_threads)
         self.seed = self.order_seed = seed
         self.learning_rate_scale = 1.0
@@ -68,9 +71,9 @@ class TrainingRun:
         self.alarms: list[Alarm] = []
         self.accuracies: list[float] = []
         self.host_accuracies: list[float] = []
-        # Faults spoil samples in place.
+        # Faults change samples in place.
         self.samples, self._val_samples = copy.deepcopy(TASK.load_samples())
-        # A sink that hangs is meant to; there is no use in waiting for it.
+        # Do not wait for the sink that blocks on purpose.
         self.hub = Hub("faults", config=HubConfig(close_timeout_s=0.1))
         self.memory = self.hub.attach(MemorySink())
         self.channel = self.hub.channel(env_id=0)
@@ -79,7 +82,7 @@ class TrainingRun:
         self._before_step = before_step
 
     def train(self) -> bool:
-        """Return whether all epochs were trained; otherwise the guardian has ended the run."""
+        """Train all epochs; return False if the guardian stopped the run before that."""
         with self.hub:
             for epoch in range(1, TASK.epochs + 1):
                 self.channel.advance(epoch=epoch)
@@ -89,7 +92,7 @@ class TrainingRun:
                 self.accuracies.append(validation.accuracy)
                 self.host_accuracies.append(self._validate_without_seeds().accuracy)
                 verdict = self._judge(validation)
-                if verdict.severity is Severity.STOP:
+                if verdict.must_stop:
                     return False
                 if verdict.severity is Severity.OK:
                     self._score_seeds(validation.accuracy)
@@ -104,7 +107,7 @@ class TrainingRun:
         return evaluate(self.network.model, self._val_samples)
 
     def _validate_without_seeds(self) -> Evaluation:
-        """Score the network with its live seeds switched off, as a rollback would leave it."""
+        """Score the network with its live seeds switched off, which a rollback would prune."""
         with ExitStack() as switched_off:
             for slot in self.network.slots.values():
                 if slot.is_live:
@@ -112,13 +115,13 @@ class TrainingRun:
             return self.validate()
 
     def adopt(self, network: Network) -> None:
-        """Go on with another network."""
+        """Continue with another network."""
         self.network = network
-        # Copies of slots have forgotten their channel.
-        network.speak_on(self.channel)
+        # A copied slot has no channel.
+        network.emit_on(self.channel)
 
     def _train_epoch(self, epoch: int) -> bool:
-        """Take a step on every batch; return whether the run goes on."""
+        """Take a step on every batch; return False if the guardian stopped the run."""
         self.network.model.train()
         batches = self.samples.shuffled_batches(TASK.batch_size, seed=self.order_seed, epoch=epoch)
         for index in range(EPOCH_STEPS):
@@ -129,7 +132,7 @@ class TrainingRun:
                 self.learning_rate_scale * cosine_factor(epoch, TASK.epochs)
             )
             loss = cross_entropy(network.model(batch.inputs), batch.targets)
-            optimizer.torch.zero_grad()
+            optimizer.inner.zero_grad()
             loss.backward()
             if index == 0:
                 self._record_gradients(epoch)
@@ -138,24 +141,24 @@ class TrainingRun:
             self.step += 1
             verdict = self.guardian.before_step(loss, grad_norm)
             if verdict.may_step:
-                optimizer.torch.step()
+                optimizer.inner.step()
             verdict = self.guardian.after_step()
             self._note(verdict)
             if verdict:
-                # Seeds were pruned in the rollback.
+                # The rollback has pruned seeds.
                 self.network.optimizer.follow_seeds()
-            if verdict.severity is Severity.STOP:
+            if verdict.must_stop:
                 return False
         return True
 
     def _judge(self, validation: Evaluation) -> Verdict:
-        """Let the guardian judge the epoch: go back, or remember a healthy network."""
+        """Let the guardian judge the epoch; roll back if it says so, or take a snapshot of a healthy network."""
         verdict = self.guardian.check_vital_signs(validation.loss)
         self._note(verdict)
         if verdict:
             self.guardian.execute_rollback()
         elif verdict.severity is Severity.OK:
-            # One that cannot be taken is no reason to end the run; the earlier ones are kept.
+            # A snapshot that cannot be taken must not end the run; the earlier ones are kept.
             with suppress(SnapshotError):
                 self.guardian.snapshot()
         return verdict
@@ -179,7 +182,7 @@ class TrainingRun:
                 )
 
     def _grow(self, epoch: int, validation: Evaluation) -> None:
-        """Ask the policy and do what it says; what has become a fossil is remembered at once."""
+        """Ask the policy and apply its actions; take a snapshot at once when a seed has become a fossil."""
         network = self.network
         if network.policy is None:
             return

@@ -1,4 +1,4 @@
-"""What learns in the campaign: a host on digits, its seeds, their optimizer, and the policy that plants them."""
+"""The network of the campaign: a host for digits, its seeds, their optimizer, and the policy that plants them."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ def _build_host() -> nn.Module:
 TASK: Task = replace(DIGITS, build_host=_build_host, epochs=30)
 """Digits with a host twice as wide and half the epochs.
 
-It still grows, but where it ends depends less on chance: two clean runs that differ in nothing but the order of
-their batches after the middle end 0.15 percentage points apart (standard deviation).
+It still grows, but its final accuracy depends less on chance: clean runs that differ only in the order of the batches
+in their second half have final accuracies that differ by 0.15 percentage points (standard deviation).
 """
 
 EPOCH_STEPS: Final = 23
-"""Batches that its 1,437 training images make."""
+"""Batches in an epoch of 1,437 training images."""
 
 
 @dataclass(slots=True)
 class Network:
-    """Everything that training changes, so that a deep copy is a checkpoint."""
+    """Everything that training changes; a deep copy is a checkpoint."""
 
     model: nn.Module
     slots: dict[str, SeedSlot]
@@ -52,13 +52,13 @@ class Network:
         tensors = chain(self.model.parameters(), self.model.buffers())
         return all(bool(tensor.isfinite().all()) for tensor in tensors)
 
-    def speak_on(self, channel: Channel) -> None:
-        """Let the slots tell of themselves on `channel`."""
+    def emit_on(self, channel: Channel) -> None:
+        """Let the slots emit their telemetry on `channel`."""
         for slot in self.slots.values():
             slot.channel = channel
 
     def clip_gradients(self) -> Tensor:
-        """Clip host and seeds apart and return the host's norm before clipping, a 0-dim tensor."""
+        """Clip the gradients of host and seeds separately and return the host's norm before clipping, a 0-dim tensor."""
         for slot in self.slots.values():
             if seed_parameters := list(slot.seed_parameters()):
                 clip_grad_norm_(seed_parameters, TASK.max_grad_norm)
@@ -66,7 +66,7 @@ class Network:
 
 
 def build_network(seed: int, *, grows: bool) -> Network:
-    """Return a fresh network that `seed` decides about; one that `grows` has a policy."""
+    """Return a new network initialised from `seed`, with a policy if it `grows`."""
     torch.manual_seed(seed)
     model = TASK.build_host()
     slots = {slot.slot_id: slot for slot in find_slots(model).values()}

@@ -1,4 +1,4 @@
-"""Which runs the campaign consists of, and how they are spread over processes."""
+"""The list of runs in a campaign, and their distribution over processes."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from faults_campaign.trial import Outcome, run_trainer, run_trial
 NUM_PROCESSES = 2
 
 Kind = Literal["grown", "host", "trainer"]
-"""The campaign's loop with seeds, the same with the host alone, and our trainer on digits as it is shipped."""
+"""The campaign's loop with growth, the same loop with the host alone, or the trainer of `esper train` on digits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One run to be made."""
+    """A run to make."""
 
     seed: int
     fault: str | None = None
@@ -34,17 +34,19 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Size:
-    """How many runs there are of each sort."""
+    """The number of runs of each kind."""
 
     faults: int
+    """Of each fault under our governor."""
     peers: int
+    """Of each fault under each other guardian."""
     grown: int
-    """Clean runs; not fewer than those with faults, which are compared with them."""
+    """Clean runs; at least as many as `faults`, which are compared with them."""
     host: int
     trainer: int
 
     def with_seeds(self, num: int) -> Self:
-        """Return the same with `num` seeds of each fault."""
+        """Return the same size with `num` seeds for each fault."""
         return replace(self, faults=num, grown=max(num, self.grown))
 
 
@@ -53,7 +55,7 @@ QUICK = Size(faults=2, peers=1, grown=2, host=1, trainer=1)
 
 
 def plan(size: Size, faults: Sequence[Fault]) -> list[Job]:
-    """Return the runs of a campaign over `faults`, with none where a guardian has nothing that they could strike."""
+    """Return the runs of a campaign over `faults`, without those whose guardian lacks the part that the fault breaks."""
     return [
         *(Job(seed=seed) for seed in range(size.grown)),
         *(
@@ -74,8 +76,8 @@ def plan(size: Size, faults: Sequence[Fault]) -> list[Job]:
     ]
 
 
-def carry_out(jobs: Sequence[Job]) -> Iterator[tuple[Job, Outcome]]:
-    """Make all runs and yield each with what came of it, telling of the progress on stderr."""
+def run_jobs(jobs: Sequence[Job]) -> Iterator[tuple[Job, Outcome]]:
+    """Make all runs and yield each job with its outcome, in the order in which they end; progress goes to stderr."""
     started = time.monotonic()
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(NUM_PROCESSES, mp_context=context) as pool:

@@ -15,10 +15,10 @@ from faults_campaign.trial import Outcome
 
 
 class Report:
-    """Everything that a campaign has found."""
+    """The results of a campaign."""
 
     def __init__(self, faults: Sequence[Fault], results: Sequence[tuple[Job, Outcome]]) -> None:
-        """Add up the `results` of a campaign over `faults`."""
+        """Score the `results` of a campaign over `faults`."""
         self._faults = faults
         in_order = sorted(results, key=lambda result: result[0].seed)
         self._clean = [(job, outcome) for job, outcome in in_order if job.fault is None]
@@ -39,7 +39,7 @@ class Report:
                     scores[fault.name] = score(fault, outcomes, twins)
 
     def to_json(self) -> dict[str, Any]:
-        """Return what happened under our governor."""
+        """Return the results under our governor."""
         clean = self._clean_runs(GOVERNOR)
         scores = self._scores[GOVERNOR]
         return {
@@ -59,7 +59,7 @@ class Report:
         }
 
     def to_markdown(self) -> str:
-        """Return the tables and what was found in clean runs."""
+        """Return the tables and the results of clean runs."""
         return "\n\n".join((self._governor_table(), self._clean_text(), self._peer_table()))
 
     def _governor_table(self) -> str:

@@ -1,4 +1,4 @@
-"""When faults strike: each as a context that is in force from the beginning of one step to that of the next."""
+"""The schedule of a fault: each of its parts is a context that is active from the start of one step to the start of the next."""
 
 from __future__ import annotations
 
@@ -14,68 +14,68 @@ Injection = Callable[[TrainingRun], AbstractContextManager[None]]
 
 
 class Sign(Enum):
-    """How it shows that a strike was noticed."""
+    """The sign by which a strike counts as detected."""
 
     ALARM = auto()
-    """The guardian refused a step, went back or ended the run."""
+    """The guardian refused a step, rolled back or stopped the run."""
     NOT_COPIED = auto()
-    """The governor told that a snapshot could not be copied."""
+    """The governor reported that a snapshot could not be copied."""
     CORRUPT = auto()
-    """The governor told that a snapshot is not what was saved."""
+    """The governor reported that a snapshot has changed since it was saved."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Strike:
-    """One thing that goes wrong."""
+    """One injection of a fault."""
 
     inject: Injection
     sign: Sign | None
-    """None where nothing needs to be noticed."""
+    """None where nothing has to be detected."""
     at: int = 0
-    """Steps after the fault has begun."""
+    """Steps from the start of the fault to that of the strike."""
     steps: int = 1
-    """Steps that it lasts."""
+    """Number of steps for which it is active."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What goes wrong in a run."""
+    """A fault, as one or more strikes."""
 
     name: str
     text: str
-    """The same for people."""
+    """Description for the report."""
     strikes: tuple[Strike, ...]
     is_ready: Callable[[TrainingRun], bool] = lambda run: True
-    """Whether it can begin; it waits until it can."""
+    """Returns whether the fault can start; it is postponed until it can."""
     is_inner: bool = False
-    """Whether it strikes what only a governor has: snapshots, or telemetry of a rollback."""
+    """Whether it breaks a part that only a governor has: snapshots, or the telemetry of a rollback."""
     must_stop: bool = False
-    """Whether nothing can be done about it but to end the run with a sound network."""
+    """Whether the only right reaction is to stop the run with finite weights."""
 
 
 class Schedule:
-    """Lets one fault begin, last and end.
+    """Starts and ends the strikes of one fault.
 
     Attributes:
-        began: steps that had been tried when the fault began; None while it has not.
+        began: steps tried when the fault started; None before that.
     """
 
     def __init__(self, fault: Fault | None, first_step: int) -> None:
-        """Plan `fault` for when `first_step` steps have been tried, or as soon after that as it can begin."""
+        """Plan `fault` for the time when `first_step` steps have been tried, or the first time after that when it can start."""
         self.began: int | None = None
         self._fault = fault
         self._first_step = first_step
-        self._in_force = ExitStack()
+        self._active = ExitStack()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._in_force.close()
+        self._active.close()
 
     def advance(self, run: TrainingRun) -> None:
-        """End what was in force in the last step and begin what is to be in this one."""
-        self._in_force.close()
+        """End the strikes of the last step and start those of this one."""
+        self._active.close()
         fault = self._fault
         if fault is None:
             return
@@ -84,4 +84,4 @@ class Schedule:
         if self.began is not None:
             for strike in fault.strikes:
                 if strike.at <= run.step - self.began < strike.at + strike.steps:
-                    self._in_force.enter_context(strike.inject(run))
+                    self._active.enter_context(strike.inject(run))

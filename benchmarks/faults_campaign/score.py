@@ -1,4 +1,4 @@
-"""What the runs of a campaign add up to."""
+"""Scores: the runs of one fault under one guardian, added up."""
 
 from __future__ import annotations
 
@@ -16,30 +16,32 @@ TOLERANCE = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
-    """One fault under one guardian."""
+    """The results of one fault under one guardian."""
 
     runs: int
     detected: int | None
-    """None where nothing needs to be noticed."""
+    """Runs in which it was; None where nothing has to be detected."""
     delays: tuple[int, ...]
-    """Steps to the alarm, of each run that has one."""
+    """Steps from the fault to the alarm, for each run with one."""
     rollbacks: tuple[int, ...]
+    """In each run."""
     recovered: int
+    """Runs that ended as they should, with finite weights and at most `TOLERANCE` below the clean twin."""
     accuracy: float
     """Mean over the runs, in percent."""
     worst_gap: float
-    """Percentage points that the worst run ended below its clean twin; 0 when none did."""
+    """Percentage points by which the worst run ended below its clean twin; 0 if no run did."""
 
 
 def score(fault: Fault, outcomes: Sequence[Outcome], clean: dict[int, Outcome]) -> Score:
-    """Add up `outcomes` of `fault`; `clean` holds the run without a fault of each seed.
+    """Score the `outcomes` of `fault`; `clean` holds the run without a fault for each seed.
 
     Raises:
-        ValueError: the fault never began in one of the runs.
+        ValueError: the fault never started in one of the runs.
     """
     late = [outcome.seed for outcome in outcomes if outcome.began is None]
     if late:
-        raise ValueError(f"{fault.name} must begin in every run, got none with seeds {late}")
+        raise ValueError(f"{fault.name} must start in every run, but did not with seeds {late}")
     gaps = [_gap(fault, outcome, clean[outcome.seed]) for outcome in outcomes]
     detected = [outcome.detected for outcome in outcomes]
     return Score(
@@ -57,9 +59,9 @@ def score(fault: Fault, outcomes: Sequence[Outcome], clean: dict[int, Outcome]) 
 
 
 def _gap(fault: Fault, outcome: Outcome, clean: Outcome) -> float:
-    """Return how far a run ended below its clean twin.
+    """Return by how many percentage points a run ended below its clean twin, the run without the fault.
 
-    One that had to be ended is compared with where the twin was at the time, without the seeds that a rollback prunes.
+    A run that had to be stopped is compared with its twin at that time, without the seeds that a rollback prunes.
     """
     assert outcome.began is not None
     if fault.must_stop:

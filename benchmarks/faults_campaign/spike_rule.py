@@ -1,4 +1,4 @@
-"""The rule of Lightning's `SpikeDetection` (2.6), restated: which losses it takes for spikes."""
+"""The rule of Lightning's `SpikeDetection` (2.6), reimplemented."""
 
 import math
 from collections import deque
@@ -7,8 +7,8 @@ from collections import deque
 class SpikeRule:
     """Judges the losses of batches with that callback's default settings.
 
-    A loss is a spike when it is not finite, or when it is above the last one and at least twice the mean of the last ten
-    away from that mean. The first batch of an epoch is never judged.
+    A loss is a spike when it is not finite, or when it is above the last one and differs from the mean of the last ten by
+    at least twice that mean. The first batch of an epoch is never judged.
     """
 
     WINDOW = 10
@@ -21,7 +21,7 @@ class SpikeRule:
         self._last = 0.0
 
     def is_spike(self, loss: float, batch_index: int) -> bool:
-        """Return whether `loss` is one; if not, it becomes part of the mean."""
+        """Return whether `loss` is a spike; if not, it becomes part of the mean."""
         if batch_index >= self.WARM_UP and self._deviates(loss):
             return True
         self._last = loss

@@ -1,4 +1,4 @@
-"""One run of the campaign: one fault, one guardian, one seed, and what came of it."""
+"""One run of the campaign: one fault, one guardian, one seed, and its outcome."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from esper.nissa.hub import Hub
 from esper.nissa.sinks.memory import MemorySink
 from esper.tamiyo.heuristic import HeuristicPolicy
 from esper.tolaria.tasks.digits import DIGITS
-from esper.tolaria.training.config import TrainConfig
+from esper.tolaria.training.settings import RunSettings
 from esper.tolaria.training.trainer import Trainer
 from faults_campaign.guardians import GOVERNOR, GUARDIANS
 from faults_campaign.loop import TrainingRun
@@ -29,21 +29,21 @@ _SNAPSHOT_FAULTS = {Sign.NOT_COPIED: SnapshotFault.NOT_COPIED, Sign.CORRUPT: Sna
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What came of one run."""
+    """The outcome of one run."""
 
     guardian: str
     fault: str | None
     """None for a clean run."""
     seed: int
     began: int | None
-    """Steps that had been tried when the fault began; None if it never did."""
+    """Steps tried when the fault started; None if it never did."""
     detected: bool | None
-    """None where nothing needs to be noticed."""
+    """None where nothing has to be detected."""
     delay: int | None
-    """Steps from the fault to the last alarm that it called for; None where none was raised."""
+    """Steps from the fault to its alarm, the longest if it has several; None without an alarm."""
     num_rollbacks: int
     num_refused: int
-    """Steps that were refused for what was seen in them."""
+    """Steps that were refused because of an anomaly in them."""
     is_complete: bool
     """Whether all epochs were trained."""
     is_finite: bool
@@ -51,18 +51,18 @@ class Outcome:
     accuracies: tuple[float, ...]
     """Validation accuracy at the end of each epoch, in percent."""
     host_accuracies: tuple[float, ...]
-    """The same without live seeds."""
+    """The same with live seeds switched off."""
     accuracy: float
-    """That of the network as it was left."""
+    """Validation accuracy of the final network, in percent."""
 
 
 def first_step(seed: int) -> int:
-    """Return when the fault begins: in the middle of the 11th to the 16th epoch of 30, as `seed` says."""
+    """Return the step at which the fault starts: in the middle of the 11th to 16th epoch of 30, depending on `seed`."""
     return EPOCH_STEPS * (10 + seed % 6) + 2 + seed * 7 % 19
 
 
 def run_trial(guardian: str, fault: Fault | None, seed: int, *, grows: bool = True) -> Outcome:
-    """Train once."""
+    """Train once under `guardian`, with `fault` injected unless it is None."""
     schedule = Schedule(fault, first_step(seed))
     run = TrainingRun(seed, guard=GUARDIANS[guardian], before_step=schedule.advance, grows=grows)
     with schedule:
@@ -91,8 +91,7 @@ def run_trainer(seed: int) -> Outcome:
         memory = hub.attach(MemorySink())
         trainer = Trainer(
             DIGITS,
-            TrainConfig(epochs=DIGITS.epochs, seed=seed),
-            DIGITS.load_samples(),
+            RunSettings(seed=seed),
             policy=HeuristicPolicy(),
             channel=hub.channel(env_id=0),
         )
@@ -115,7 +114,7 @@ def run_trainer(seed: int) -> Outcome:
 
 
 def _detection(run: TrainingRun, fault: Fault, began: int | None) -> tuple[bool | None, int | None]:
-    """Return whether every strike that calls for a sign gave one, and the longest delay of an alarm in steps."""
+    """Return whether every strike that needs a sign gave one, and the longest delay of an alarm in steps."""
     signs = [strike.sign for strike in fault.strikes if strike.sign is not None]
     if not signs or began is None:
         return None, None
@@ -124,7 +123,9 @@ def _detection(run: TrainingRun, fault: Fault, began: int | None) -> tuple[bool 
         next((alarm.step - start for alarm in run.alarms if start < alarm.step <= end), None)
         for start, end in pairwise([*starts, sys.maxsize])
     ]
-    told = {payload.fault for payload in run.memory.of(GovernorSnapshotFailedPayload)}
-    is_told = all(_SNAPSHOT_FAULTS[sign] in told for sign in signs if sign is not Sign.ALARM)
+    reported = {payload.fault for payload in run.memory.of(GovernorSnapshotFailedPayload)}
+    is_reported = all(
+        _SNAPSHOT_FAULTS[sign] in reported for sign in signs if sign is not Sign.ALARM
+    )
     raised = [delay for delay in delays if delay is not None]
-    return is_told and len(raised) == len(delays), max(raised, default=None)
+    return is_reported and len(raised) == len(delays), max(raised, default=None)

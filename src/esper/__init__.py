@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         RunNotFoundError,
         SlotError,
         SnapshotError,
+        UsageError,
     )
     from esper.leyline.policy import GrowthPolicy
     from esper.leyline.signals import SlotSignals, TrainingSignals
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from esper.nissa.sink import Sink
     from esper.nissa.sinks.console import ConsoleSink
     from esper.nissa.sinks.memory import MemorySink
+    from esper.running import resume_run, run_task
     from esper.tamiyo.heuristic import HeuristicConfig, HeuristicPolicy
     from esper.tolaria.detection.detector import Detector, SigmaDetector
     from esper.tolaria.detection.robust import RobustConfig, RobustDetector
@@ -45,7 +47,9 @@ if TYPE_CHECKING:
     from esper.tolaria.governor import TolariaGovernor
     from esper.tolaria.recovery.config import GovernorConfig
     from esper.tolaria.recovery.escalation import EscalationConfig
+    from esper.tolaria.tasks.registry import get_task, register_task
     from esper.tolaria.tasks.task import Samples, Task
+    from esper.tolaria.training.settings import RunSettings
     from esper.tolaria.training.trainer import Trainer
 
 __all__ = [
@@ -75,6 +79,7 @@ __all__ = [
     "RunLog",
     "RunLogConfig",
     "RunNotFoundError",
+    "RunSettings",
     "RunStory",
     "Samples",
     "SeedSlot",
@@ -90,15 +95,20 @@ __all__ = [
     "TolariaGovernor",
     "Trainer",
     "TrainingSignals",
+    "UsageError",
     "Verdict",
     "__version__",
     "capture_gradient_health",
     "find_slots",
+    "get_task",
     "graft",
     "load",
     "read_run",
     "read_story",
     "register_blueprint",
+    "register_task",
+    "resume_run",
+    "run_task",
     "ungraft",
 ]
 
@@ -131,6 +141,7 @@ _HOMES = {
     "RunLog": "esper.nissa.log",
     "RunLogConfig": "esper.nissa.log",
     "RunNotFoundError": "esper.leyline.errors",
+    "RunSettings": "esper.tolaria.training.settings",
     "RunStory": "esper.karn.story",
     "Samples": "esper.tolaria.tasks.task",
     "SeedSlot": "esper.kasmina.slot",
@@ -146,14 +157,19 @@ _HOMES = {
     "TolariaGovernor": "esper.tolaria.governor",
     "Trainer": "esper.tolaria.training.trainer",
     "TrainingSignals": "esper.leyline.signals",
+    "UsageError": "esper.leyline.errors",
     "Verdict": "esper.tolaria.detection.verdict",
     "capture_gradient_health": "esper.kasmina.gradients",
     "find_slots": "esper.kasmina.graft",
+    "get_task": "esper.tolaria.tasks.registry",
     "graft": "esper.kasmina.graft",
     "load": "esper.loading",
     "read_run": "esper.nissa.reader",
     "read_story": "esper.karn.run",
     "register_blueprint": "esper.kasmina.blueprints.registry",
+    "register_task": "esper.tolaria.tasks.registry",
+    "resume_run": "esper.running",
+    "run_task": "esper.running",
     "ungraft": "esper.kasmina.graft",
 }
 

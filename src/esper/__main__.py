@@ -1,4 +1,4 @@
-"""Lets `python -m esper` be `esper`."""
+"""Makes `python -m esper` the same as `esper`."""
 
 import sys
 

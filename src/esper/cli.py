@@ -15,17 +15,17 @@ _USAGE_EXIT_CODE = 2
 
 
 class _Parser(argparse.ArgumentParser):
-    """Answers bad arguments with one line that says what to do."""
+    """Reports bad arguments in one line that says how to correct them."""
 
     def error(self, message: str) -> NoReturn:
-        """Print the line and leave with exit code 2."""
+        """Print the line and exit with code 2."""
         self.exit(_USAGE_EXIT_CODE, f"{self.prog}: {message}; see {self.prog} --help\n")
 
 
 def _build_parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="esper",
-        description="Grow PyTorch networks while they train, under a governor that never loses the run.",
+        description="Train PyTorch networks that grow, under a governor that rolls back when training breaks.",
         epilog="example: esper train --seed 1   then: esper summary latest",
         allow_abbrev=False,
     )
@@ -39,14 +39,17 @@ def _build_parser() -> argparse.ArgumentParser:
 
 
 def _suggestion(unknown: Sequence[str], parser: argparse.ArgumentParser) -> str:
-    """Return `; did you mean --epochs?` for an option that resembles a real one."""
+    """Return `; did you mean --epochs?` if the first unknown argument resembles an option, else nothing."""
     known = [option for action in parser._actions for option in action.option_strings]
     close = difflib.get_close_matches(unknown[0].partition("=")[0], known, n=1)
     return f"; did you mean {close[0]}?" if close else ""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code: 0 done, 2 something the user can mend."""
+    """Run one command and return its exit code: 0 for success, 2 for an error that the user can correct.
+
+    `arguments` are those of the process when None. Some commands have further exit codes; their help lists them.
+    """
     parser = _build_parser()
     options, unknown = parser.parse_known_args(arguments)
     command_parser: argparse.ArgumentParser = options.parser

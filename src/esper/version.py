@@ -1,3 +1,3 @@
-"""The version of the package."""
+"""The version of this package."""
 
 VERSION = "0.1.0"

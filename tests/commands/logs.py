@@ -1,14 +1,14 @@
-"""Reads run logs as plain JSON, the way a stranger's tool would."""
+"""Reads run logs as plain JSON, as a tool that does not know Esper would."""
 
 import json
 from pathlib import Path
 
-# Times, durations and ids differ from run to run; nothing else may.
+# Times, durations and ids differ from run to run; no other field may.
 VARYING = {"t_wall_ns", "t_mono_ns", "run", "boot", "duration_s", "verify_s"}
 
 
 def log_of(run_dir: Path) -> list[dict]:
-    """Return the whole lines of the only run in `run_dir`; one that is still being written is left out."""
+    """Return the lines of the only run in `run_dir`; a line that is still being written is left out."""
     files = sorted(run_dir.glob("*/log/*.jsonl"), key=lambda path: path.stem.split("-")[-1])
     return [
         json.loads(line)
@@ -18,13 +18,13 @@ def log_of(run_dir: Path) -> list[dict]:
     ]
 
 
-def told(log: list[dict], event: str, *, whole: bool = False) -> list[dict]:
-    """Return the payloads of an event, or its whole lines."""
-    return [line if whole else line["payload"] for line in log if line["event"] == event]
+def payloads_of(log: list[dict], event: str, *, as_lines: bool = False) -> list[dict]:
+    """Return the payloads of `event`; its lines, envelope included, if `as_lines`."""
+    return [line if as_lines else line["payload"] for line in log if line["event"] == event]
 
 
 def without_varying(value):
-    """Return `value` without what differs from run to run."""
+    """Return `value` without the entries in `VARYING`."""
     if isinstance(value, dict):
         return {k: without_varying(v) for k, v in value.items() if k not in VARYING}
     if isinstance(value, list):

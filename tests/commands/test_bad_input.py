@@ -1,4 +1,4 @@
-"""What the user can mend is said in one line, with exit code 2 and no traceback."""
+"""An error that the user can correct is one line with exit code 2, without a traceback."""
 
 import pytest
 
@@ -25,18 +25,20 @@ def refused(capsys, *arguments: str) -> str:
         (["train", "--epochs", "many"], "argument --epochs: invalid int value: 'many'"),
         (["train", "--epochs", "0"], "--epochs must be at least 1, got 0"),
         (["train", "--seed", "-1"], "--seed must be at least 0, got -1"),
+        (["train", "--keep-checkpoints", "0"], "--keep-checkpoints must be at least 1, got 0"),
+        (["train", "--detector", "mean"], "argument --detector: invalid choice: 'mean'"),
         (["train", "--task", "digit"], 'no task "digit"; there are: digits'),
         (["train", "--device", "abacus"], '--device must be usable here, got "abacus"'),
         (["train", "--device", "cuda:99"], '--device must be usable here, got "cuda:99"'),
         (
             ["train", "--inject-fault", "nan"],
-            'a fault is nan@EPOCH or spike@EPOCH with an epoch from 1, got "nan"; try nan@12',
+            'a fault must be nan@EPOCH or spike@EPOCH with an epoch from 1, got "nan"; try nan@12',
         ),
         (["train", "--inject-fault", "flood@3"], 'got "flood@3"'),
         (["train", "--inject-fault", "nan@0"], 'got "nan@0"'),
         (
             ["train", "--inject-fault", "nan@9", "--epochs", "5"],
-            "which lies beyond the 5 epochs; try --epochs 9",
+            "got nan@9, which is after the last of 5 epochs; try --epochs 9",
         ),
     ],
 )
@@ -53,7 +55,7 @@ def test_a_run_that_is_not_there(capsys, tmp_path):
     assert 'no run "nowhere"' in message
 
 
-def test_a_folder_that_is_no_run(capsys, tmp_path):
+def test_a_folder_that_is_not_a_run(capsys, tmp_path):
     (tmp_path / "notes.txt").write_text("hello")
 
     assert "run" in refused(capsys, "summary", str(tmp_path))

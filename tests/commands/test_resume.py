@@ -1,4 +1,4 @@
-"""A run that was killed goes on, and ends as if it never had been."""
+"""A run that was killed is resumed and ends as if it had not been interrupted."""
 
 import os
 import signal
@@ -11,16 +11,16 @@ import pytest
 import torch
 
 from esper.cli import main
-from tests.commands.logs import log_of, told, without_varying
+from tests.commands.logs import log_of, payloads_of, without_varying
 
 EPOCHS = "24"
 ARGUMENTS = ["--no-baseline", "--epochs", EPOCHS, "--inject-fault", "nan@5"]
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory) -> Path:
-    """The folder of a run that nothing came in between of."""
-    root = tmp_path_factory.mktemp("whole")
+def uninterrupted(tmp_path_factory) -> Path:
+    """The folder of a run that was not interrupted."""
+    root = tmp_path_factory.mktemp("uninterrupted")
     assert main(["train", "--run-dir", str(root), *ARGUMENTS]) == 0
     return next(root.iterdir())
 
@@ -34,7 +34,8 @@ def wait_for_epoch(root: Path, epoch: int) -> None:
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         if any(
-            line["epoch"] == epoch for line in told(log_of(root), "EPOCH_COMPLETED", whole=True)
+            line["epoch"] == epoch
+            for line in payloads_of(log_of(root), "EPOCH_COMPLETED", as_lines=True)
         ):
             return
         time.sleep(0.01)
@@ -42,7 +43,7 @@ def wait_for_epoch(root: Path, epoch: int) -> None:
 
 
 def story(root: Path) -> list:
-    """Return what the log tells, but for numbers, times, ids, and that there was an interruption."""
+    """Return the log without sequence numbers, times, ids, and the event of the resumption."""
     lines = [without_varying(line) for line in log_of(root)]
     return [
         {key: value for key, value in line.items() if key != "seq"}
@@ -64,7 +65,7 @@ def assert_same_weights(one: Path, other: Path) -> None:
 
 
 @pytest.mark.parametrize("epoch", [3, 11, 17])
-def test_after_kill_9_it_ends_bit_equal(whole, tmp_path, epoch):
+def test_after_kill_9_the_resumed_run_ends_bit_equal(uninterrupted, tmp_path, epoch):
     process = start(tmp_path, *ARGUMENTS)
     wait_for_epoch(tmp_path, epoch)
     process.kill()
@@ -73,18 +74,18 @@ def test_after_kill_9_it_ends_bit_equal(whole, tmp_path, epoch):
     assert main(["train", "--run-dir", str(tmp_path), "--resume", "latest"]) == 0
 
     (folder,) = tmp_path.iterdir()
-    assert_same_weights(folder, whole)
-    assert story(tmp_path) == story(whole.parent)
-    (resumed,) = told(log_of(tmp_path), "RUN_RESUMED")
+    assert_same_weights(folder, uninterrupted)
+    assert story(tmp_path) == story(uninterrupted.parent)
+    (resumed,) = payloads_of(log_of(tmp_path), "RUN_RESUMED")
     assert resumed["epochs_completed"] in (epoch - 1, epoch, epoch + 1)
     assert [line["seq"] for line in log_of(tmp_path)] == list(range(len(log_of(tmp_path))))
 
 
 @pytest.mark.parametrize("epoch", [10, 11])
-def test_between_rollbacks_it_still_knows_the_older_snapshots(tmp_path, epoch):
+def test_a_run_resumed_between_rollbacks_still_has_the_older_snapshots(tmp_path, epoch):
     arguments = ["--no-baseline", "--epochs", "16", "--inject-fault", "spike@10"]
-    assert main(["train", "--run-dir", str(tmp_path / "whole"), *arguments]) == 0
-    assert len(told(log_of(tmp_path / "whole"), "GOVERNOR_ROLLBACK")) >= 3
+    assert main(["train", "--run-dir", str(tmp_path / "uninterrupted"), *arguments]) == 0
+    assert len(payloads_of(log_of(tmp_path / "uninterrupted"), "GOVERNOR_ROLLBACK")) >= 3
     killed = tmp_path / "killed"
     process = start(killed, *arguments)
     wait_for_epoch(killed, epoch)
@@ -93,11 +94,11 @@ def test_between_rollbacks_it_still_knows_the_older_snapshots(tmp_path, epoch):
 
     assert main(["train", "--run-dir", str(killed), "--resume", "latest"]) == 0
 
-    assert_same_weights(next(killed.iterdir()), next((tmp_path / "whole").iterdir()))
-    assert story(killed) == story(tmp_path / "whole")
+    assert_same_weights(next(killed.iterdir()), next((tmp_path / "uninterrupted").iterdir()))
+    assert story(killed) == story(tmp_path / "uninterrupted")
 
 
-def test_ctrl_c_says_how_to_go_on(whole, tmp_path):
+def test_ctrl_c_says_how_to_continue(uninterrupted, tmp_path):
     process = start(tmp_path, *ARGUMENTS)
     wait_for_epoch(tmp_path, 4)
     os.kill(process.pid, signal.SIGINT)
@@ -105,15 +106,15 @@ def test_ctrl_c_says_how_to_go_on(whole, tmp_path):
 
     (folder,) = tmp_path.iterdir()
     assert process.returncode == 130
-    assert f"To go on: esper train --resume {folder.name}" in out
+    assert f"To continue: esper train --resume {folder.name}" in out
     assert "Traceback" not in err
-    (finished,) = told(log_of(tmp_path), "RUN_FINISHED")
+    (finished,) = payloads_of(log_of(tmp_path), "RUN_FINISHED")
     assert finished["outcome"] == "INTERRUPTED"
     assert main(["train", "--run-dir", str(tmp_path), "--resume", folder.name]) == 0
-    assert_same_weights(folder, whole)
+    assert_same_weights(folder, uninterrupted)
 
 
-def test_without_a_checkpoint_it_starts_over_and_says_so(whole, tmp_path, capsys):
+def test_without_a_checkpoint_the_run_starts_over_and_says_so(uninterrupted, tmp_path, capsys):
     assert main(["train", "--run-dir", str(tmp_path), "--no-baseline", "--epochs", "2"]) == 0
     (folder,) = tmp_path.iterdir()
     for path in (folder / "checkpoints").iterdir():
@@ -122,8 +123,8 @@ def test_without_a_checkpoint_it_starts_over_and_says_so(whole, tmp_path, capsys
     assert main(["train", "--run-dir", str(tmp_path), "--resume", "latest"]) == 0
 
     assert "has no checkpoint yet; it starts over" in capsys.readouterr().out
-    assert len(told(log_of(tmp_path), "RUN_STARTED")) == 1
-    (resumed,) = told(log_of(tmp_path), "RUN_RESUMED")
+    assert len(payloads_of(log_of(tmp_path), "RUN_STARTED")) == 1
+    (resumed,) = payloads_of(log_of(tmp_path), "RUN_RESUMED")
     assert resumed["epochs_completed"] == 0
     assert resumed["superseded_events"] > 0
 
@@ -133,15 +134,19 @@ def test_a_finished_run_can_be_made_longer(tmp_path, capsys):
     resume = ["train", "--run-dir", str(tmp_path), "--resume", "latest"]
 
     assert main(resume) == 2
-    assert "has all of its 2 epochs behind it; try --epochs 4" in capsys.readouterr().err
+    assert "which has completed all 2; try --epochs 4" in capsys.readouterr().err
     assert main([*resume, "--epochs", "3"]) == 0
 
     log = log_of(tmp_path)
-    assert [line["epoch"] for line in told(log, "EPOCH_COMPLETED", whole=True)] == [1, 2, 3]
-    assert len(told(log, "RUN_FINISHED")) == 1
+    assert [line["epoch"] for line in payloads_of(log, "EPOCH_COMPLETED", as_lines=True)] == [
+        1,
+        2,
+        3,
+    ]
+    assert len(payloads_of(log, "RUN_FINISHED")) == 1
 
 
-def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path, capsys):
+def test_a_damaged_checkpoint_is_skipped_for_the_one_before_it(tmp_path, capsys):
     assert main(["train", "--run-dir", str(tmp_path), "--no-baseline", "--epochs", "3"]) == 0
     newest, _ = sorted(tmp_path.glob("*/checkpoints/*.pt"), reverse=True)
     newest.write_bytes(newest.read_bytes()[:-100])
@@ -151,18 +156,20 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path, capsys):
     assert code == 0
     shown = capsys.readouterr().out
     assert "epoch-000003.pt must match its checksum, got a damaged file" in shown
-    assert "goes on after epoch 2" in shown
+    assert "continues after epoch 2" in shown
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--seed", "1"], "--seed is decided when a run starts, got it with --resume"),
-        (["--inject-fault", "nan@2"], "--inject-fault is decided when a run starts"),
+        (["--seed", "0"], "--seed must be given when a run starts"),
+        (["--no-baseline"], "--no-baseline must be given when a run starts"),
+        (["--seed", "1"], "--seed must be given when a run starts, got it with --resume"),
+        (["--inject-fault", "nan@2"], "--inject-fault must be given when a run starts"),
         (["--epochs", "1"], "--epochs may only be raised on resume, got 1 after 2"),
     ],
 )
-def test_what_began_one_way_goes_on_that_way(tmp_path, capsys, arguments, message):
+def test_settings_cannot_be_changed_on_resume(tmp_path, capsys, arguments, message):
     assert main(["train", "--run-dir", str(tmp_path), "--no-baseline", "--epochs", "2"]) == 0
 
     code = main(["train", "--run-dir", str(tmp_path), "--resume", "latest", *arguments])
@@ -171,7 +178,7 @@ def test_what_began_one_way_goes_on_that_way(tmp_path, capsys, arguments, messag
     assert message in capsys.readouterr().err
 
 
-def test_a_run_in_training_is_left_alone(tmp_path, capsys):
+def test_a_run_that_is_being_trained_cannot_be_resumed(tmp_path, capsys):
     process = start(tmp_path, "--epochs", "500", "--no-baseline")
     wait_for_epoch(tmp_path, 1)
 
@@ -180,4 +187,7 @@ def test_a_run_in_training_is_left_alone(tmp_path, capsys):
     process.communicate()
 
     assert code == 2
-    assert "which is still in training; wait for it or end it" in capsys.readouterr().err
+    assert (
+        "which another process is training; wait until that ends or stop it"
+        in capsys.readouterr().err
+    )

@@ -1,4 +1,4 @@
-"""`esper train`, from the outside."""
+"""`esper train`, run as a user runs it."""
 
 import json
 import os
@@ -14,7 +14,7 @@ import torch
 import esper
 from esper.cli import main
 from esper.tolaria.tasks.digits import DIGITS
-from tests.commands.logs import log_of, told, without_varying
+from tests.commands.logs import log_of, payloads_of, without_varying
 
 
 def train(folder, *arguments: str) -> list[dict]:
@@ -25,17 +25,17 @@ def train(folder, *arguments: str) -> list[dict]:
 
 @pytest.fixture(scope="module")
 def clean(tmp_path_factory) -> list[dict]:
-    """The log of a whole run without faults."""
+    """The log of a complete run without faults."""
     return train(tmp_path_factory.mktemp("clean"), "--no-baseline")
 
 
 def final_accuracy(log: list[dict]) -> float:
-    (finished,) = told(log, "RUN_FINISHED")
+    (finished,) = payloads_of(log, "RUN_FINISHED")
     return finished["val_accuracy"]
 
 
 def test_a_seed_fossilises(clean):
-    assert len(told(clean, "SEED_FOSSILIZED")) >= 1
+    assert len(payloads_of(clean, "SEED_FOSSILIZED")) >= 1
 
 
 def test_the_log_is_numbered_without_a_gap(clean):
@@ -44,10 +44,10 @@ def test_the_log_is_numbered_without_a_gap(clean):
 
 def test_every_event_knows_its_environment(clean):
     assert {line["payload"]["env_id"] for line in clean if "env_id" in line["payload"]} == {0}
-    assert told(clean, "TELEMETRY_REJECTED") == []
+    assert payloads_of(clean, "TELEMETRY_REJECTED") == []
 
 
-def test_the_same_seed_tells_the_same_story(clean, tmp_path):
+def test_the_same_seed_gives_the_same_log(clean, tmp_path):
     again = train(tmp_path, "--no-baseline")
 
     assert without_varying(again) == without_varying(clean)
@@ -56,7 +56,7 @@ def test_the_same_seed_tells_the_same_story(clean, tmp_path):
 def test_a_nan_is_rolled_back_once(clean, tmp_path):
     log = train(tmp_path, "--no-baseline", "--inject-fault", "nan@12")
 
-    (rollback,) = told(log, "GOVERNOR_ROLLBACK")
+    (rollback,) = payloads_of(log, "GOVERNOR_ROLLBACK")
     assert rollback["consecutive_panics"] == 1
     assert rollback["reason"] == "NAN"
     assert '"env_id":-1' not in json.dumps(log, separators=(",", ":"))
@@ -66,7 +66,7 @@ def test_a_nan_is_rolled_back_once(clean, tmp_path):
 def test_a_spike_is_rolled_back(clean, tmp_path):
     log = train(tmp_path, "--no-baseline", "--inject-fault", "spike@15")
 
-    assert len(told(log, "GOVERNOR_ROLLBACK")) >= 1
+    assert len(payloads_of(log, "GOVERNOR_ROLLBACK")) >= 1
     assert abs(final_accuracy(log) - final_accuracy(clean)) <= 1.0
 
 
@@ -81,7 +81,7 @@ def test_the_summary_compares_with_the_host_alone(tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["baseline_accuracy"] > 0
 
 
-def test_the_grown_network_comes_back(tmp_path):
+def test_the_grown_network_can_be_loaded(tmp_path):
     log = train(tmp_path, "--no-baseline", "--epochs", "30")
 
     model = esper.load("latest", run_dir=tmp_path)
@@ -106,14 +106,14 @@ def test_ctrl_c_ends_the_run_in_order(tmp_path):
     ]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
-    while not told(log_of(tmp_path), "EPOCH_COMPLETED") and time.monotonic() < deadline:
+    while not payloads_of(log_of(tmp_path), "EPOCH_COMPLETED") and time.monotonic() < deadline:
         time.sleep(0.1)
 
     os.kill(process.pid, signal.SIGINT)
     out, err = process.communicate(timeout=60)
 
     assert process.returncode == 130
-    (finished,) = told(log_of(tmp_path), "RUN_FINISHED")
+    (finished,) = payloads_of(log_of(tmp_path), "RUN_FINISHED")
     assert finished["outcome"] == "INTERRUPTED"
     assert "Traceback" not in err
     assert "interrupted" in out.lower()

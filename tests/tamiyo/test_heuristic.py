@@ -1,4 +1,4 @@
-"""The heuristic policy plants, leads and prunes as its rules say."""
+"""The heuristic policy plants, advances and prunes seeds by its rules."""
 
 import dataclasses
 
@@ -40,7 +40,7 @@ def signals(epoch: int, *slots: SlotSignals, accuracy=90.0, may_germinate=True) 
 
 
 def on_plateau(**kwargs) -> tuple[HeuristicPolicy, int]:
-    """Return a policy that has seen as long a plateau as it asks for, less one epoch, and that next epoch."""
+    """Return a policy one epoch before it has seen a plateau of the required length, and that epoch."""
     policy = HeuristicPolicy(HeuristicConfig(**kwargs))
     first = CONFIG.warm_up_epochs
     for epoch in range(first, first + CONFIG.plateau_epochs):
@@ -72,7 +72,7 @@ def test_plants_nothing_while_the_host_improves():
         {"slots": (seed(SeedStage.TRAINING),)},
         {"slots": (seed(SeedStage.PRUNED),)},
     ],
-    ids=["held back", "too late", "a seed is alive", "no slot is free"],
+    ids=["after a rollback", "too late", "a seed is live", "no slot is empty"],
 )
 def test_plants_nothing_when_it_may_not(changes):
     policy, epoch = on_plateau()
@@ -114,7 +114,7 @@ def test_plants_nothing_when_it_may_not(changes):
         ),
     ],
 )
-def test_leads_a_seed_through_its_life(slot, action):
+def test_acts_on_a_seed_by_its_stage(slot, action):
     actions = HeuristicPolicy().decide(signals(10, slot))
 
     assert list(actions) == ([] if action is None else [action])
@@ -146,7 +146,7 @@ def test_does_not_repeat_the_blueprint_that_just_failed():
     assert planted == ["depthwise"]
 
 
-def test_goes_on_from_a_saved_state_as_if_never_interrupted():
+def test_continues_from_a_saved_state_as_if_not_interrupted():
     def play(policy: HeuristicPolicy, epochs: range):
         slot = seed(SeedStage.TRAINING, epochs_in_stage=13)
         return [list(policy.decide(signals(e, slot if e % 9 == 0 else EMPTY))) for e in epochs]

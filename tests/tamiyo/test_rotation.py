@@ -1,15 +1,15 @@
-"""The rotation goes round its blueprints and leaves out what failed lately."""
+"""The rotation takes blueprints in turn and leaves out those that failed recently."""
 
 from esper.tamiyo.rotation import BlueprintRotation
 
 
-def test_goes_round():
+def test_takes_blueprints_in_turn():
     rotation = BlueprintRotation(("a", "b", "c"), skip_from=3.0)
 
     assert [rotation.choose() for _ in range(4)] == ["a", "b", "c", "a"]
 
 
-def test_leaves_out_a_blueprint_that_failed_until_it_is_forgiven():
+def test_leaves_out_a_blueprint_that_failed_until_its_penalty_has_decayed():
     rotation = BlueprintRotation(("a", "b"), skip_from=1.0)
     rotation.penalise("a")
 
@@ -29,7 +29,7 @@ def test_moves_on_even_when_every_blueprint_failed():
     assert [rotation.choose() for _ in range(3)] == ["a", "b", "a"]
 
 
-def test_forgets_small_penalties():
+def test_drops_small_penalties():
     rotation = BlueprintRotation(("a",), skip_from=1.0)
     rotation.penalise("a")
 

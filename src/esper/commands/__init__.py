@@ -1,1 +1,1 @@
-"""Commands: one file for each thing that `esper` does."""
+"""The commands of `esper`, one module each."""

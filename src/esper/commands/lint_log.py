@@ -7,7 +7,7 @@ from collections import Counter
 from typing import Any
 
 from esper._generated.registry import VERSION
-from esper.commands.summary import add_run_arguments
+from esper.commands.run_arguments import add_run_arguments
 from esper.leyline.text import pluralize, printable
 from esper.nissa.lint import Flaw, LogLinter
 from esper.nissa.runs import resolve
@@ -16,7 +16,7 @@ _MAX_MESSAGE = 400
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command's arguments."""
+    """Add the command with its arguments."""
     parser = subparsers.add_parser(
         "lint-log",
         help="validate the log of a run",

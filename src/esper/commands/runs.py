@@ -1,16 +1,16 @@
 """`esper runs`: lists the runs."""
 
 import argparse
-from pathlib import Path
 
 from rich.console import Console
 
+from esper.commands.run_arguments import add_run_dir
 from esper.karn.listing import render_runs
 from esper.nissa.runs import list_runs
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command's arguments."""
+    """Add the command with its arguments."""
     parser = subparsers.add_parser(
         "runs",
         help="list the runs",
@@ -18,13 +18,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         epilog="example: esper runs --run-dir experiments",
         allow_abbrev=False,
     )
-    parser.add_argument(
-        "--run-dir",
-        type=Path,
-        default=Path("runs"),
-        metavar="DIR",
-        help="folder that holds the runs (default: %(default)s)",
-    )
+    add_run_dir(parser)
     parser.set_defaults(run=run, parser=parser)
 
 

@@ -8,15 +8,15 @@ from rich.console import Console
 
 
 class StopRequest:
-    """Listens for Ctrl-C within its `with` block."""
+    """Handles Ctrl-C within its `with` block."""
 
     def __init__(self, console: Console) -> None:
-        """Say on `console` what the first Ctrl-C does."""
+        """Prepare to print on `console` how the first Ctrl-C is answered."""
         self._console = console
         self._is_made = False
 
     def is_made(self) -> bool:
-        """Return whether the user wants the run to end."""
+        """Return whether the user has asked for the run to end."""
         return self._is_made
 
     def __enter__(self) -> Self:
@@ -30,4 +30,4 @@ class StopRequest:
         if self._is_made:
             raise KeyboardInterrupt
         self._is_made = True
-        self._console.print("Ending the run in order; Ctrl-C again ends it at once.")
+        self._console.print("Ending the run after this step; press Ctrl-C again to end it at once.")

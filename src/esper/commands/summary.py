@@ -2,10 +2,10 @@
 
 import argparse
 import json
-from pathlib import Path
 
 from rich.console import Console
 
+from esper.commands.run_arguments import add_run_arguments
 from esper.karn.run import read_story
 from esper.karn.summary import render
 from esper.karn.summary_json import as_dict
@@ -13,7 +13,7 @@ from esper.nissa.runs import resolve
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command's arguments."""
+    """Add the command with its arguments."""
     parser = subparsers.add_parser(
         "summary",
         help="summarize a run",
@@ -24,20 +24,6 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     add_run_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
     parser.set_defaults(run=run, parser=parser)
-
-
-def add_run_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments that name a run; every command that reads one has them."""
-    parser.add_argument(
-        "which", metavar="RUN", help="a run's folder, its id, the start of its id, or: latest"
-    )
-    parser.add_argument(
-        "--run-dir",
-        type=Path,
-        default=Path("runs"),
-        metavar="DIR",
-        help="folder that holds the runs (default: %(default)s)",
-    )
 
 
 def run(options: argparse.Namespace) -> int:

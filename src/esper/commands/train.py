@@ -1,19 +1,48 @@
-"""`esper train`: its arguments. The work is in `train_session`, which is imported when it is needed."""
+"""`esper train`: trains a network on a task, or resumes a run, and prints the summary."""
 
 import argparse
-from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from esper._generated.enums import RunOutcome
+from esper.commands.run_arguments import add_run_dir
+from esper.commands.stop_request import StopRequest
+from esper.commands.train_options import add_option, given_settings
+from esper.karn.story import RunStory
+from esper.karn.summary import render
+from esper.leyline.errors import UsageError
+from esper.nissa.runs import resolve
+from esper.nissa.sinks.progress import ProgressSink
+from esper.tamiyo.heuristic import HeuristicPolicy
+from esper.tolaria.training.settings import SETTINGS, RunSettings, load_settings
 
 _EPILOG = """\
 examples:
   esper train                             grow a network on digits, about a minute on a laptop
   esper train --seed 3 --epochs 80        another seed, more epochs
-  esper train --inject-fault nan@12       break the run at epoch 12 and watch the governor mend it
-  esper train --resume latest             go on with a run that was killed or interrupted
+  esper train --inject-fault nan@12       break the run at epoch 12 and watch the governor repair it
+  esper train --resume latest             continue a run that was killed or interrupted
+
+exit codes: 0 all epochs are trained, 1 the log lacks its end, 2 usage,
+            3 the governor stopped the run, 130 interrupted
 """
+
+# The help lists how to train, then the folder, then comparison, faults and checkpoints.
+_SETTING_BEFORE_RUN_DIR = "detector"
+
+_CHANGEABLE_ON_RESUME = ("epochs", "device")
+
+_EXIT_CODES = {
+    RunOutcome.COMPLETED: 0,
+    RunOutcome.STOPPED: 3,
+    # The code of a process that was ended by Ctrl-C, by the convention of shells.
+    RunOutcome.INTERRUPTED: 130,
+}
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command's arguments."""
+    """Add the command with its arguments."""
     parser = subparsers.add_parser(
         "train",
         help="grow a network on a task",
@@ -22,46 +51,82 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--task", help="what to learn (default: digits)")
-    parser.add_argument("--epochs", type=int, help="epochs to train (default: the task's own)")
-    parser.add_argument("--seed", type=int, help="seed of every random choice (default: 0)")
-    parser.add_argument("--device", help="where to train, such as cpu or cuda:0 (default: cpu)")
-    parser.add_argument(
-        "--detector",
-        choices=("robust", "sigma"),
-        help="rule by which the governor judges losses (default: robust)",
-    )
-    parser.add_argument(
-        "--run-dir",
-        type=Path,
-        default=Path("runs"),
-        metavar="DIR",
-        help="folder that holds the runs (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--no-baseline", action="store_true", help="do not train the host alone for comparison"
-    )
-    parser.add_argument(
-        "--inject-fault",
-        action="append",
-        metavar="KIND@EPOCH",
-        help="nan@EPOCH: a loss becomes NaN; spike@EPOCH: learning rate x100 for three epochs;"
-        " may be repeated",
-    )
-    parser.add_argument(
-        "--keep-checkpoints", type=int, metavar="N", help="newest checkpoints to keep (default: 2)"
-    )
+    for setting in SETTINGS:
+        add_option(parser, setting)
+        if setting.name == _SETTING_BEFORE_RUN_DIR:
+            add_run_dir(parser)
     parser.add_argument(
         "--resume",
         metavar="RUN",
-        help="go on with a run from its newest checkpoint; --epochs may be raised",
+        help="continue a run from its newest checkpoint; --epochs may be raised",
     )
     parser.set_defaults(run=run, parser=parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Train, print the summary, and return the exit code."""
-    # PyTorch takes a second to import, which the commands that only read a run need not pay.
-    from esper.commands.train_session import train
+    """Train, print the summary, and return the exit code.
 
-    return train(options)
+    Raises:
+        UsageError: an argument cannot be used.
+    """
+    given = given_settings(options)
+    console = Console()
+    story = (
+        _start(options, given, console)
+        if options.resume is None
+        else _resume(options, given, console)
+    )
+    render(story, console)
+    if story.outcome is RunOutcome.INTERRUPTED:
+        console.print(f"To continue: esper train --resume {story.folder.name}", highlight=False)
+    # A log whose end was lost, on a full disk for example, does not hold the outcome.
+    return 1 if story.outcome is None else _EXIT_CODES[story.outcome]
+
+
+def _start(options: argparse.Namespace, given: dict[str, Any], console: Console) -> RunStory:
+    # PyTorch takes a second to import, which commands that only read a run need not pay.
+    from esper.running import run_task
+    from esper.tolaria.tasks.registry import get_task
+
+    settings = RunSettings(**given)
+    task = get_task(settings.task)
+    with StopRequest(console) as stop:
+        return run_task(
+            task,
+            settings,
+            policy=HeuristicPolicy(),
+            run_dir=options.run_dir,
+            should_stop=stop.is_made,
+            **_progress(console, settings.epochs_of(task)),
+        )
+
+
+def _resume(options: argparse.Namespace, given: dict[str, Any], console: Console) -> RunStory:
+    from esper.running import resume_run
+    from esper.tolaria.tasks.registry import get_task
+
+    for setting in SETTINGS:
+        if setting.name in given and setting.name not in _CHANGEABLE_ON_RESUME:
+            raise UsageError(
+                f"{setting.flag} must be given when a run starts, got it with --resume; leave it out"
+            )
+    folder = resolve(options.resume, options.run_dir)
+    settings = load_settings(folder).resumed(**given)
+    epochs = settings.epochs_of(get_task(settings.task))
+    with StopRequest(console) as stop:
+        return resume_run(
+            folder,
+            policy=HeuristicPolicy(),
+            should_stop=stop.is_made,
+            notify=lambda line: console.print(line, markup=False, highlight=False, soft_wrap=True),
+            **given,
+            **_progress(console, epochs),
+        )
+
+
+def _progress(console: Console, epochs: int) -> dict[str, Any]:
+    """Return the arguments of a run that show its progress on `console`."""
+    return {
+        "sinks": [ProgressSink(console, epochs=epochs, title="growing")],
+        "baseline_sinks": [ProgressSink(console, epochs=epochs, title="host alone")],
+    }

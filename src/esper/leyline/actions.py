@@ -1,21 +1,26 @@
-"""What a growth policy may ask for. Doing nothing needs no action."""
+"""The actions that a growth policy may ask for. A slot without an action is left alone."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Germinate:
-    """Plant a seed of `blueprint_id` in an empty slot."""
+    """Plant a seed of `blueprint_id` in an empty slot.
+
+    The loop raises a SlotError if the slot is not empty, so look for stage DORMANT; `may_germinate` of the signals says
+    whether the governor allows it.
+    """
 
     slot_id: str
     blueprint_id: str
+    """A registered blueprint for the slot's kind of features, such as `conv_light` for `cnn`."""
     blend_tempo_epochs: int
-    """Epochs that blending in will take."""
+    """Epochs over which the seed is blended in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Advance:
-    """Try the gate to the seed's next stage."""
+    """Lead the seed to its next stage, if it passes the gate; otherwise it stays where it is."""
 
     slot_id: str
 
@@ -26,6 +31,7 @@ class Prune:
 
     slot_id: str
     reason: str
+    """Short text for the telemetry, such as `low_contribution`."""
 
 
 Action = Germinate | Advance | Prune

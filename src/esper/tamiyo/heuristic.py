@@ -1,8 +1,7 @@
-"""A growth policy of a few rules, for a start and as the baseline that learned policies must beat."""
+"""A growth policy of a few rules: the default, and the baseline for learned policies."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
 
 from esper._generated.enums import SeedStage
 from esper.leyline.actions import Action, Advance, Germinate, Prune
@@ -15,55 +14,55 @@ from esper.tamiyo.rotation import BlueprintRotation
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeuristicConfig:
-    """The numbers behind the rules. Accuracies are in percentage points.
+    """The limits of the rules. Accuracies are in percentage points.
 
-    The source of those that esper-lite's heuristic has too is that code base; the others were chosen on `digits`.
+    The values come from the heuristic of esper-lite, the research code that Esper grew out of, or were chosen on `digits`.
     """
 
     blueprint_ids: tuple[str, ...] = ("conv_light", "conv_heavy", "norm", "depthwise")
-    """Blueprints in the order in which they are tried."""
+    """Blueprints in the order in which they are tried; all must be registered for the host's slots."""
     blend_tempo_epochs: int = 3
-    """Epochs that a seed takes to blend in."""
+    """Epochs over which a seed is blended in."""
     warm_up_epochs: int = 3
-    """Epochs before the first seed: gradients of a fresh host say little."""
+    """Epochs before the first seed: the gradients of an untrained host carry little information."""
     plateau_gain: float = 0.5
-    """A smaller gain in accuracy than this counts towards a plateau."""
+    """An epoch that gains less than this over the best accuracy counts towards a plateau."""
     plateau_epochs: int = 1
     """Epochs on a plateau before a seed is planted."""
     max_live_seeds: int = 1
-    """Seeds that are neither fossils nor pruned, at a time; more would share the credit for one gain."""
+    """Seeds at a time that are neither fossils nor pruned; with more, a gain cannot be attributed to one of them."""
     min_epochs_in_training: int = 3
-    """Epochs in TRAINING before the gate to BLENDING is tried: it refuses any earlier."""
+    """Epochs in TRAINING before the gate to BLENDING is tried, which stays closed until then."""
     max_epochs_in_training: int = 12
-    """Epochs in TRAINING after which a seed is given up."""
+    """Epochs in TRAINING after which a seed is pruned."""
     max_loss_of_accuracy: float = 2.0
-    """A seed under which accuracy falls further than this since its stage began is pruned."""
+    """A seed is pruned when accuracy has fallen by more than this since its stage began."""
     min_epochs_before_prune: int = 5
-    """Epochs in a stage before falling accuracy is held against the seed."""
+    """Epochs in a stage before a seed is pruned for falling accuracy."""
     min_contribution: float = 1.0
-    """Contribution from which a seed in HOLDING is fossilised; gate G5 asks for as much."""
+    """Contribution from which a seed in HOLDING is fossilised; gate G5 requires the same."""
     max_epochs_in_holding: int = 5
     """Epochs in HOLDING after which a seed that contributes less is pruned."""
     cool_down_epochs: int = 5
-    """Epochs without planting after a seed was pruned."""
+    """Epochs after a pruning in which no seed is planted."""
     min_epochs_left: int = 15
-    """Epochs that must be left for a seed to be planted, so that it can come to a decision."""
+    """Epochs that must be left for a seed to be planted, so that it can still be kept or pruned."""
     skip_penalty: float = 1.0
-    """Penalty from which a blueprint is left out; after one pruned seed that is for 13 epochs."""
+    """Penalty from which a blueprint is left out; one pruned seed leaves it out for 13 epochs."""
 
 
 class HeuristicPolicy:
-    """Plants a seed when the host stops improving, leads it through the gates, keeps it if it contributes."""
+    """Plants a seed when accuracy stops improving, leads it through the gates, and keeps it if it contributes."""
 
     def __init__(self, config: HeuristicConfig | None = None) -> None:
-        """Start without a memory; the default configuration suits `digits`."""
+        """Start without a history; the default configuration suits `digits`."""
         self._config = config or HeuristicConfig()
         self._plateau = PlateauTracker(self._config.plateau_gain)
         self._rotation = BlueprintRotation(self._config.blueprint_ids, self._config.skip_penalty)
         self._next_planting_epoch = self._config.warm_up_epochs + 1
 
     def decide(self, signals: TrainingSignals) -> Sequence[Action]:
-        """Return what to do with each live seed, and a planting if it is time for one."""
+        """Return an action for each live seed that needs one, and a new seed if it is time for one."""
         self._rotation.decay()
         self._plateau.record(signals.val_accuracy)
         live = [slot for slot in signals.slots if is_undecided(slot.stage)]
@@ -76,23 +75,18 @@ class HeuristicPolicy:
         return actions
 
     def state_dict(self) -> PolicyState:
-        """Return the policy's memory in plain values."""
+        """Return the history of accuracy, the turn and penalties of blueprints, and the earliest epoch to plant."""
         return {
-            "best_accuracy": self._plateau.best_accuracy,
-            "epochs_without_gain": self._plateau.epochs_without_gain,
-            "next_blueprint": self._rotation.next_index,
-            "penalties": self._rotation.penalties,
+            **self._plateau.state_dict(),
+            **self._rotation.state_dict(),
             "next_planting_epoch": self._next_planting_epoch,
         }
 
     def load_state_dict(self, state: PolicyState) -> None:
-        """Take up what `state_dict` returned."""
-        self._plateau.best_accuracy = cast(float, state["best_accuracy"])
-        self._plateau.epochs_without_gain = cast(int, state["epochs_without_gain"])
-        self._rotation.load(
-            cast(int, state["next_blueprint"]), cast(Mapping[str, float], state["penalties"])
-        )
-        self._next_planting_epoch = cast(int, state["next_planting_epoch"])
+        """Restore the result of `state_dict`."""
+        self._plateau.load_state_dict(state)
+        self._rotation.load_state_dict(state)
+        self._next_planting_epoch = state["next_planting_epoch"]
 
     def _is_time_to_plant(self, signals: TrainingSignals) -> bool:
         return (
@@ -103,7 +97,7 @@ class HeuristicPolicy:
         )
 
     def _plant(self, signals: TrainingSignals) -> list[Action]:
-        """Plant in the first empty slot, if there is one."""
+        """Return a planting in the first empty slot; nothing if all slots hold a seed."""
         for slot in signals.slots:
             if slot.stage is SeedStage.DORMANT:
                 self._plateau.restart()
@@ -117,14 +111,14 @@ class HeuristicPolicy:
         return []
 
     def _tend(self, slot: SlotSignals) -> Action | None:
-        """Return what to do with a live seed; None leaves it alone."""
+        """Return the action for a live seed; None leaves it alone."""
         match slot.stage:
             case SeedStage.GERMINATED:
                 return Advance(slot_id=slot.slot_id)
             case SeedStage.TRAINING:
                 return self._tend_training(slot)
             case SeedStage.BLENDING:
-                if self._does_harm(slot):
+                if self._loses_accuracy(slot):
                     return self._prune(slot, "accuracy_fell")
                 return Advance(slot_id=slot.slot_id) if slot.is_ready_to_hold else None
             case SeedStage.HOLDING:
@@ -133,7 +127,7 @@ class HeuristicPolicy:
                 return None
 
     def _tend_training(self, slot: SlotSignals) -> Action | None:
-        if self._does_harm(slot):
+        if self._loses_accuracy(slot):
             return self._prune(slot, "accuracy_fell")
         if slot.epochs_in_stage > self._config.max_epochs_in_training:
             return self._prune(slot, "never_ready")
@@ -148,7 +142,7 @@ class HeuristicPolicy:
             return self._prune(slot, "low_contribution")
         return None
 
-    def _does_harm(self, slot: SlotSignals) -> bool:
+    def _loses_accuracy(self, slot: SlotSignals) -> bool:
         return (
             slot.epochs_in_stage >= self._config.min_epochs_before_prune
             and slot.stage_improvement < -self._config.max_loss_of_accuracy

@@ -1,9 +1,12 @@
-"""Samples come in an order that only seed and epoch decide."""
+"""Samples and their order, the checks of a task, and the data of `digits`."""
 
+from dataclasses import replace
+
+import pytest
 import torch
 
 from esper.tolaria.tasks.digits import DIGITS
-from esper.tolaria.tasks.task import Samples
+from esper.tolaria.tasks.task import Samples, Task
 
 TEN = Samples(inputs=torch.arange(10.0), targets=torch.arange(10))
 
@@ -52,3 +55,35 @@ def test_the_split_does_not_depend_on_the_random_state():
     torch.manual_seed(2)
 
     assert torch.equal(DIGITS.load_samples()[1].targets, first)
+
+
+@pytest.mark.parametrize("num_targets", [0, 9])
+def test_samples_without_a_target_each_are_rejected(num_targets):
+    with pytest.raises(ValueError, match=f"got 10 inputs and {num_targets} targets"):
+        Samples(inputs=torch.arange(10.0), targets=torch.arange(num_targets))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"name": ""}, "a task's name must have 1 to 64 characters, got ''"),
+        ({"name": "x" * 65}, "a task's name must have 1 to 64 characters"),
+        ({"num_classes": 1}, "num_classes must be at least 2, got 1"),
+        ({"epochs": 0}, "epochs must be at least 1, got 0"),
+        ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
+    ],
+)
+def test_a_task_outside_its_limits_is_rejected(changes, message):
+    with pytest.raises(ValueError, match=message):
+        replace(DIGITS, **changes)
+
+
+def test_four_fields_make_a_task():
+    task = Task(
+        name="mine",
+        load_samples=DIGITS.load_samples,
+        build_host=DIGITS.build_host,
+        num_classes=10,
+    )
+
+    assert task.random_guess_loss == pytest.approx(2.302585)

@@ -1,4 +1,4 @@
-"""Injected faults strike when they say, and nowhere else."""
+"""Injected faults take effect at their epoch and nowhere else."""
 
 import pytest
 import torch
@@ -7,12 +7,12 @@ from esper.leyline.errors import UsageError
 from esper.tolaria.training.faults import Fault, damaged, parse_fault
 
 
-def test_a_nan_strikes_one_step():
+def test_a_nan_damages_one_step():
     fault = parse_fault("nan@12")
 
-    struck = [(e, s) for e in range(10, 15) for s in range(3) if fault.damages_loss(e, s)]
+    damaged_steps = [(e, s) for e in range(10, 15) for s in range(3) if fault.damages_loss(e, s)]
 
-    assert struck == [(12, 0)]
+    assert damaged_steps == [(12, 0)]
     assert {fault.learning_rate_factor(epoch) for epoch in range(20)} == {1.0}
 
 
@@ -35,10 +35,10 @@ def test_a_damaged_loss_damages_every_gradient():
 @pytest.mark.parametrize(
     "text", ["", "nan", "nan@", "nan@x", "nan@-1", "nan@0", "flood@3", "NAN@3"]
 )
-def test_other_forms_are_refused(text):
-    with pytest.raises(UsageError, match=r"a fault is nan@EPOCH or spike@EPOCH .* try nan@12"):
+def test_other_forms_are_rejected(text):
+    with pytest.raises(UsageError, match=r"a fault must be nan@EPOCH or spike@EPOCH .* try nan@12"):
         parse_fault(text)
 
 
-def test_faults_are_values():
+def test_faults_compare_by_value():
     assert parse_fault("nan@12") == Fault(kind="nan", epoch=12)

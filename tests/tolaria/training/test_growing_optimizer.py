@@ -1,4 +1,4 @@
-"""The optimizer's groups follow the seeds."""
+"""The optimizer's parameter groups follow the seeds."""
 
 import pytest
 import torch
@@ -25,14 +25,14 @@ def optimizer(slot) -> GrowingOptimizer:
 
 
 def names(optimizer: GrowingOptimizer) -> list[str]:
-    return [group["name"] for group in optimizer.torch.param_groups]
+    return [group["name"] for group in optimizer.inner.param_groups]
 
 
 def step(optimizer: GrowingOptimizer) -> None:
-    for group in optimizer.torch.param_groups:
+    for group in optimizer.inner.param_groups:
         for parameter in group["params"]:
             parameter.grad = torch.ones_like(parameter)
-    optimizer.torch.step()
+    optimizer.inner.step()
 
 
 def test_a_planted_seed_gets_a_group_of_its_own(slot, optimizer):
@@ -44,7 +44,7 @@ def test_a_planted_seed_gets_a_group_of_its_own(slot, optimizer):
     assert names(optimizer) == ["host", "slot:r0c0:first"]
 
 
-def test_a_pruned_seed_takes_its_group_and_state_along(slot, optimizer):
+def test_the_group_and_state_of_a_pruned_seed_are_removed(slot, optimizer):
     slot.germinate("norm", "first")
     optimizer.follow_seeds()
     step(optimizer)
@@ -53,7 +53,7 @@ def test_a_pruned_seed_takes_its_group_and_state_along(slot, optimizer):
     optimizer.follow_seeds()
 
     assert names(optimizer) == ["host"]
-    assert len(optimizer.torch.state) == 1
+    assert len(optimizer.inner.state) == 1
 
 
 def test_learning_rates_are_factors_of_each_groups_own_base(slot, optimizer):
@@ -61,11 +61,11 @@ def test_learning_rates_are_factors_of_each_groups_own_base(slot, optimizer):
     slot.germinate("norm", "first")
     optimizer.follow_seeds()
 
-    assert [group["lr"] for group in optimizer.torch.param_groups] == pytest.approx([0.05, 0.005])
+    assert [group["lr"] for group in optimizer.inner.param_groups] == pytest.approx([0.05, 0.005])
 
     optimizer.set_learning_rate_factor(1.0)
 
-    assert [group["lr"] for group in optimizer.torch.param_groups] == pytest.approx([0.1, 0.01])
+    assert [group["lr"] for group in optimizer.inner.param_groups] == pytest.approx([0.1, 0.01])
 
 
 def test_the_cosine_falls_from_one_to_its_floor():

@@ -1,1 +1,1 @@
-"""Tasks: real data with the host and the settings that fit it."""
+"""Tasks: data with a host and the hyperparameters that fit both."""

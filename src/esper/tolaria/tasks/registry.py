@@ -1,19 +1,43 @@
-"""The tasks by name."""
+"""The tasks by name: those that Esper ships and those that users register."""
 
 from esper.leyline.errors import UsageError
 from esper.tolaria.tasks.digits import DIGITS
 from esper.tolaria.tasks.task import Task
 
-TASKS = {task.name: task for task in (DIGITS,)}
+_TASKS = {DIGITS.name: DIGITS}
+
+
+def register_task(task: Task) -> Task:
+    """Make `task` known by its name, and return it.
+
+    `load` and `resume_run` find a run's task by the name that the run's files hold, so a program that loads or resumes a run
+    of your own task registers the task first. Registering the same object again does nothing.
+
+    Raises:
+        UsageError: another task has the name.
+    """
+    if _TASKS.setdefault(task.name, task) is not task:
+        raise UsageError(
+            f'a task\'s name must be unique, got "{task.name}", which another task has;'
+            " choose another name"
+        )
+    return task
 
 
 def get_task(name: str) -> Task:
     """Return the task called `name`.
 
     Raises:
-        UsageError: there is none.
+        UsageError: no task has the name.
     """
-    try:
-        return TASKS[name]
-    except KeyError:
-        raise UsageError(f'no task "{name}"; there are: {", ".join(TASKS)}') from None
+    if name not in _TASKS:
+        raise UsageError(
+            f'no task "{name}"; there are: {", ".join(task_names())}; a task of your own is made'
+            " known with esper.register_task"
+        )
+    return _TASKS[name]
+
+
+def task_names() -> tuple[str, ...]:
+    """Return the names of all tasks, in the order of registration."""
+    return tuple(_TASKS)

@@ -1,1 +1,1 @@
-"""Training a task: the loop, its optimizers, checkpoints, and the network on disk."""
+"""Training a task: the loop, its settings and optimizers, checkpoints, and the grown network on disk."""

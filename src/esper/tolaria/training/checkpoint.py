@@ -1,7 +1,8 @@
-"""Checkpoints on disk: where a run can go on after the process is gone.
+"""Checkpoints on disk, from which a run is resumed when its process is gone.
 
-A checkpoint is one file, `checkpoints/epoch-000012.pt`: a line with its checksum, then what `torch.save` wrote. It is
-written beside its place and renamed into it, so that a process that dies at any moment leaves the older ones whole.
+A checkpoint is one file, `checkpoints/epoch-000012.pt`: a line with a checksum, followed by the bytes that `torch.save`
+wrote. It is written under another name and then renamed, so that a process that dies at any moment leaves the older
+checkpoints whole.
 """
 
 import hashlib
@@ -14,7 +15,7 @@ import torch
 
 from esper.leyline.atomic import write_atomically
 from esper.leyline.errors import CheckpointError
-from esper.tolaria.training.plain_file import expect_format, read_plain
+from esper.tolaria.training.weights_only import check_format, load_weights_only
 
 FORMAT = 2
 FOLDER = "checkpoints"
@@ -29,7 +30,7 @@ class Checkpoints:
     """The checkpoints of one run, of which the newest few are kept."""
 
     def __init__(self, run_folder: Path, *, keep: int = 2) -> None:
-        """Look after `run_folder`'s checkpoints, keeping the newest `keep`.
+        """Manage the checkpoints in `run_folder`, keeping the newest `keep`; nothing is written yet.
 
         Raises:
             ValueError: `keep` is less than 1.
@@ -40,10 +41,10 @@ class Checkpoints:
         self._keep = keep
 
     def save(self, content: dict[str, Any], *, epoch: int) -> Path:
-        """Write `content`, tensors and plain values, as the checkpoint of `epoch`; then drop what is too old.
+        """Write `content`, tensors and plain values, as the checkpoint of `epoch`, then remove the oldest ones.
 
         Raises:
-            OSError: the disk refused; older checkpoints are as they were.
+            OSError: the file cannot be written; older checkpoints are unchanged.
         """
         self._folder.mkdir(exist_ok=True)
         path = self._folder / f"epoch-{epoch:06}.pt"
@@ -60,7 +61,10 @@ class Checkpoints:
         return sorted(found, key=_epoch, reverse=True)
 
     def load_newest(self, *, device: str) -> tuple[dict[str, Any] | None, list[CheckpointError]]:
-        """Return the newest checkpoint that is whole, None without one, and what is wrong with the newer ones."""
+        """Return the newest undamaged checkpoint, tensors on `device`, and an error for each newer one.
+
+        The checkpoint is None when there is no undamaged one.
+        """
         damaged: list[CheckpointError] = []
         for path in self.paths():
             try:
@@ -68,12 +72,6 @@ class Checkpoints:
             except CheckpointError as error:
                 damaged.append(error)
         return None, damaged
-
-    def drop_after(self, epoch: int) -> None:
-        """Remove the checkpoints of later epochs, which the run is about to train anew."""
-        for path in self.paths():
-            if _epoch(path) > epoch:
-                path.unlink()
 
 
 def _epoch(path: Path) -> int:
@@ -93,8 +91,8 @@ def _read(path: Path, device: str) -> dict[str, Any]:
     expected = _MAGIC + hashlib.sha256(content).hexdigest().encode() + b"\n"
     if header != expected:
         raise CheckpointError(
-            f"{path} must match its checksum, got a damaged file; an older one may do"
+            f"{path} must match its checksum, got a damaged file; an older checkpoint may be whole"
         )
-    plain = read_plain(io.BytesIO(content), name=path, device=device)
-    expect_format(plain, FORMAT, name=path)
-    return plain
+    state = load_weights_only(io.BytesIO(content), name=path, device=device)
+    check_format(state, FORMAT, name=path)
+    return state

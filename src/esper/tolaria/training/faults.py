@@ -1,11 +1,15 @@
 """Faults that are injected on purpose, to see the governor at work."""
 
-from dataclasses import dataclass
-from typing import Literal, get_args
+from __future__ import annotations
 
-from torch import Tensor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, get_args
 
 from esper.leyline.errors import UsageError
+
+if TYPE_CHECKING:
+    # The command line checks faults before it imports PyTorch.
+    from torch import Tensor
 
 FaultKind = Literal["nan", "spike"]
 
@@ -15,7 +19,7 @@ _SPIKE_EPOCHS = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """One fault.
+    """A fault to inject.
 
     `nan` turns the first loss of its epoch into NaN; `spike` multiplies the learning rate by 100
     for three epochs.
@@ -23,13 +27,14 @@ class Fault:
 
     kind: FaultKind
     epoch: int
+    """The epoch in which it begins, from 1."""
 
     def damages_loss(self, epoch: int, step: int) -> bool:
-        """Return whether the loss of this step becomes NaN."""
+        """Return whether the loss of `step` (from 0) in `epoch` (from 1) becomes NaN."""
         return self.kind == "nan" and (epoch, step) == (self.epoch, 0)
 
     def learning_rate_factor(self, epoch: int) -> float:
-        """Return what the learning rate of `epoch` is multiplied by."""
+        """Return the factor by which the learning rate is multiplied in `epoch`."""
         is_active = self.kind == "spike" and self.epoch <= epoch < self.epoch + _SPIKE_EPOCHS
         return _SPIKE_FACTOR if is_active else 1.0
 
@@ -38,16 +43,16 @@ def parse_fault(text: str) -> Fault:
     """Read `KIND@EPOCH`, such as `nan@12`.
 
     Raises:
-        UsageError: it has another form.
+        UsageError: `text` has another form.
     """
     kind, _, epoch = text.partition("@")
     kinds = get_args(FaultKind)
     if kind not in kinds or not epoch.isdecimal() or int(epoch) < 1:
         forms = " or ".join(f"{name}@EPOCH" for name in kinds)
-        raise UsageError(f'a fault is {forms} with an epoch from 1, got "{text}"; try nan@12')
+        raise UsageError(f'a fault must be {forms} with an epoch from 1, got "{text}"; try nan@12')
     return Fault(kind=kind, epoch=int(epoch))  # type: ignore[arg-type] # checked just above
 
 
 def damaged(loss: Tensor) -> Tensor:
-    """Return `loss` as NaN, still part of the graph, so that every gradient becomes NaN too."""
+    """Return `loss`, a 0-dim tensor, as NaN that is still part of the graph, so that every gradient becomes NaN too."""
     return loss * float("nan")

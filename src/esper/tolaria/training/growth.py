@@ -1,4 +1,4 @@
-"""Between the growth policy and the slots: what it sees, and its actions carried out."""
+"""Connects the growth policy with the slots: collects its signals and applies its actions."""
 
 from collections.abc import Iterable, Mapping
 
@@ -6,11 +6,12 @@ from esper._generated.enums import SeedStage
 from esper._generated.records import SeedStatus
 from esper.kasmina.slot import SeedSlot
 from esper.leyline.actions import Action, Advance, Germinate, Prune
+from esper.leyline.errors import SlotError
 from esper.leyline.signals import SlotSignals
 
 
 def slot_signals(slot: SeedSlot) -> SlotSignals:
-    """Return what a policy may see of `slot`."""
+    """Return the facts about `slot` that a policy decides by."""
     return SlotSignals(
         slot_id=slot.slot_id,
         topology=slot.topology,
@@ -26,7 +27,7 @@ def slot_signals(slot: SeedSlot) -> SlotSignals:
 
 
 def slot_status(slot: SeedSlot) -> SeedStatus:
-    """Return the record of `slot` for the end of an epoch."""
+    """Return the telemetry record of `slot` at the end of an epoch."""
     return SeedStatus(
         slot_id=slot.slot_id,
         stage=slot.stage,
@@ -40,12 +41,14 @@ def slot_status(slot: SeedSlot) -> SeedStatus:
 
 
 def apply_actions(actions: Iterable[Action], slots: Mapping[str, SeedSlot]) -> None:
-    """Carry out `actions` on the slots they name.
+    """Apply each action to the slot that it names, in order.
 
     Raises:
-        KeyError: an action names a slot that the host does not have.
+        SlotError: the host has no such slot, or the slot cannot do what the action asks; later actions are not applied.
     """
     for action in actions:
+        if action.slot_id not in slots:
+            raise SlotError(f'no slot "{action.slot_id}" in the host; it has: {", ".join(slots)}')
         slot = slots[action.slot_id]
         match action:
             case Germinate():
@@ -57,5 +60,5 @@ def apply_actions(actions: Iterable[Action], slots: Mapping[str, SeedSlot]) -> N
 
 
 def fossils(slots: Mapping[str, SeedSlot]) -> frozenset[str]:
-    """Return the slots whose seeds have become part of the network."""
+    """Return the ids of the slots whose seeds are fossils, that is, permanent parts of the network."""
     return frozenset(name for name, slot in slots.items() if slot.stage is SeedStage.FOSSILIZED)

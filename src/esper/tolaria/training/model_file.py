@@ -1,4 +1,4 @@
-"""The grown network on disk: plain values that load without running code from the file."""
+"""The grown network on disk, in a file that loads without running code from it."""
 
 from pathlib import Path
 
@@ -7,39 +7,51 @@ from torch import nn
 
 from esper.leyline.atomic import write_atomically
 from esper.leyline.errors import CheckpointError
-from esper.tolaria.tasks.registry import get_task
-from esper.tolaria.training.plain_file import expect_format, read_plain
+from esper.tolaria.tasks.registry import get_task, task_names
+from esper.tolaria.training.weights_only import check_format, load_weights_only
 
 FORMAT = 1
 FILE_NAME = "model.pt"
 
 
 def save_model(model: nn.Module, folder: Path, *, task: str) -> None:
-    """Write the network, seeds included, to `folder`; an older one is replaced only by a whole new one."""
+    """Write the network, seeds included, to `folder`; an older file is replaced only once the new one is whole.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
     content = {"format": FORMAT, "task": task, "state": model.state_dict()}
     write_atomically(folder / FILE_NAME, lambda file: torch.save(content, file))
 
 
 def load_model(folder: Path, *, device: str = "cpu") -> nn.Module:
-    """Return the network saved in `folder`, in evaluation mode.
+    """Return the network saved in `folder`, on `device` and in evaluation mode.
 
     Raises:
-        CheckpointError: there is none, or the file is no network of ours.
+        CheckpointError: the folder has no saved network, the file is damaged, or the task is not registered.
     """
     path = folder / FILE_NAME
     try:
-        content = read_plain(path, name=path, device=device)
+        content = load_weights_only(path, name=path, device=device)
     except FileNotFoundError as error:
         raise CheckpointError(
-            f"a finished run holds {FILE_NAME}, got none in {folder}; train the run to its end"
+            f"no {FILE_NAME} in {folder}: the run has not finished; resume it: esper train --resume {folder.name}"
         ) from error
-    expect_format(content, FORMAT, name=path)
+    check_format(content, FORMAT, name=path)
     try:
-        model = get_task(content["task"]).build_host().to(device)
-        model.load_state_dict(content["state"])
+        name, state = content["task"], content["state"]
+        if name not in task_names():
+            raise CheckpointError(
+                f'{path} holds a network of the task "{name}", which is not registered here; call'
+                " esper.register_task with that task before esper.load; registered are:"
+                f" {', '.join(task_names())}"
+            )
+        model = get_task(name).build_host().to(device)
+        model.load_state_dict(state)
     except (RuntimeError, KeyError, TypeError) as error:
         reason = str(error).partition("\n")[0]
         raise CheckpointError(
-            f"{path} must fit the task's host, got another network ({reason})"
+            f"{path} must fit the task's host, got another network ({reason});"
+            " register the task with which the run was trained"
         ) from error
     return model.eval()

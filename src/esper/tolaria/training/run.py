@@ -1,12 +1,13 @@
-"""A whole run: grow a network, save it, train the host alone for comparison, tell the result."""
+"""A whole run: grows a network, saves it, trains the host alone for comparison, reports the result."""
 
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import torch
 
 from esper._generated.enums import RunOutcome
@@ -15,9 +16,9 @@ from esper.leyline.channel import TelemetryChannel
 from esper.leyline.policy import GrowthPolicy
 from esper.tolaria.tasks.task import Samples, Task
 from esper.tolaria.training.checkpoint import Checkpoints
-from esper.tolaria.training.config import TrainConfig
 from esper.tolaria.training.model_file import save_model
 from esper.tolaria.training.reports import RunDescription, RunResult
+from esper.tolaria.training.settings import RunSettings
 from esper.tolaria.training.trainer import Trainer
 from esper.version import VERSION
 
@@ -26,47 +27,53 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resumption:
-    """Where a run goes on."""
+    """The place from which a run is resumed."""
 
     state: Mapping[str, Any] | None
-    """What the trainer's `state_dict` returned; None to start over."""
+    """The result of the trainer's `state_dict`; None to start over."""
     next_seq: int
-    """Number of the next event of its log."""
+    """Sequence number of the log's next event."""
     superseded_events: int
-    """Events that were taken out of the log because they will happen anew."""
+    """Events that were removed from the log because they will happen again."""
 
 
-def run_task(
+def train_run(
     task: Task,
-    config: TrainConfig,
+    settings: RunSettings,
     samples: tuple[Samples, Samples],
     *,
-    policy: GrowthPolicy,
+    policy: GrowthPolicy | None,
     folder: Path,
     channel: TelemetryChannel,
-    baseline_channel: TelemetryChannel | None,
-    checkpoints: Checkpoints,
-    place_in_log: Callable[[], Mapping[str, Any]],
+    baseline_channel: TelemetryChannel,
+    log_position: Callable[[], Mapping[str, Any]],
     resumption: Resumption | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> RunResult:
     """Train `task` on `samples` (training, validation) and leave the grown network in `folder`.
 
-    Behind every epoch goes a checkpoint, with what `place_in_log` returns in plain values. With a `baseline_channel`
-    the host is trained alone afterwards, from the same seed for as many epochs; its events go there. `should_stop`
-    is asked before every step; a run that is stopped ends in order. A `resumption` goes on with an earlier run.
+    After every epoch a checkpoint is saved, with the plain values that `log_position` returns. If there is a policy and
+    the settings ask for a baseline, the host is then trained alone, from the same seed and for as many epochs; its
+    events go to `baseline_channel`. `should_stop` is asked before every step; once it returns True the run ends in order, with
+    the network saved. With a `resumption` an earlier run is continued.
+
+    Raises:
+        CheckpointError: the resumption's state belongs to another network.
+        OSError: the network cannot be saved.
     """
     started = time.monotonic()
     trainer = Trainer(
-        task, config, samples, policy=policy, channel=channel, should_stop=should_stop
+        task, settings, samples, policy=policy, channel=channel, should_stop=should_stop
     )
-    _begin(trainer, channel, _describe(task, config, samples, trainer), resumption)
+    _begin(trainer, channel, _describe(task, settings, samples, trainer), resumption)
+    checkpoints = Checkpoints(folder, keep=settings.num_checkpoints)
 
     def save_checkpoint() -> None:
-        content = {"trainer": trainer.state_dict(), "log": dict(place_in_log())}
+        content = {"trainer": trainer.state_dict(), "log": dict(log_position())}
         try:
             checkpoints.save(content, epoch=trainer.epochs_completed)
         except OSError as error:
+            # The run is worth more than one of its checkpoints.
             _LOG.warning("no checkpoint after epoch %d: %s", trainer.epochs_completed, error)
 
     outcome, accuracy, baseline = RunOutcome.FAILED, None, None
@@ -74,8 +81,9 @@ def run_task(
         fitted = trainer.fit(save_checkpoint)
         accuracy = trainer.validate().accuracy
         save_model(trainer.model, folder, task=task.name)
-        if fitted is RunOutcome.COMPLETED and baseline_channel is not None:
-            baseline = _train_host_alone(task, config, samples, baseline_channel, should_stop)
+        has_baseline = settings.has_baseline and policy is not None
+        if fitted is RunOutcome.COMPLETED and has_baseline:
+            baseline = _train_host_alone(task, settings, samples, baseline_channel, should_stop)
             if baseline is None:
                 fitted = RunOutcome.INTERRUPTED
         outcome = fitted
@@ -99,7 +107,7 @@ def _begin(
     description: RunDescription,
     resumption: Resumption | None,
 ) -> None:
-    """Tell of the start, unless the log has it already, and take up an earlier run."""
+    """Load the state of an earlier run, if there is one, and report the start or the resumption."""
     if resumption is None or resumption.state is None:
         emit_run_started(channel, description)
     else:
@@ -115,28 +123,28 @@ def _begin(
 
 def _train_host_alone(
     task: Task,
-    config: TrainConfig,
+    settings: RunSettings,
     samples: tuple[Samples, Samples],
     channel: TelemetryChannel,
     should_stop: Callable[[], bool],
 ) -> float | None:
-    """Return the accuracy of the host without growth or faults, in percent; None when it did not get to its end."""
-    undisturbed = replace(config, faults=())
+    """Return the accuracy, in percent, of the host trained without growth or faults; None if training did not finish."""
+    without_faults = msgspec.structs.replace(settings, faults=())
     trainer = Trainer(
-        task, undisturbed, samples, policy=None, channel=channel, should_stop=should_stop
+        task, without_faults, samples, policy=None, channel=channel, should_stop=should_stop
     )
     is_complete = trainer.fit() is RunOutcome.COMPLETED
     return trainer.validate().accuracy if is_complete else None
 
 
 def _describe(
-    task: Task, config: TrainConfig, samples: tuple[Samples, Samples], trainer: Trainer
+    task: Task, settings: RunSettings, samples: tuple[Samples, Samples], trainer: Trainer
 ) -> RunDescription:
     return RunDescription(
         task=task.name,
-        seed=config.seed,
-        epochs=config.epochs,
-        device=config.device,
+        seed=settings.seed,
+        epochs=settings.epochs_of(task),
+        device=settings.device,
         num_host_params=trainer.num_host_params,
         slot_ids=tuple(trainer.slots),
         num_train=len(samples[0]),

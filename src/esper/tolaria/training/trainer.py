@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -15,11 +16,13 @@ from esper._generated.run import emit_epoch_completed
 from esper.kasmina.gradients import capture_gradient_health
 from esper.kasmina.graft import find_slots
 from esper.leyline.actions import Germinate
-from esper.leyline.channel import TelemetryChannel
-from esper.leyline.errors import SnapshotError
+from esper.leyline.channel import SILENT, TelemetryChannel
+from esper.leyline.errors import CheckpointError, SnapshotError
 from esper.leyline.policy import GrowthPolicy
 from esper.leyline.signals import TrainingSignals
-from esper.tolaria.detection.robust import EPOCH_LIMITS, RobustConfig
+from esper.tolaria.detection.detector import Detector, SigmaDetector
+from esper.tolaria.detection.robust import EPOCH_LIMITS, RobustConfig, RobustDetector
+from esper.tolaria.detection.verdict import Verdict
 from esper.tolaria.governor import TolariaGovernor
 from esper.tolaria.snapshots.random_state import (
     from_plain,
@@ -28,55 +31,82 @@ from esper.tolaria.snapshots.random_state import (
     to_plain,
 )
 from esper.tolaria.tasks.task import Samples, Task
-from esper.tolaria.training.config import TrainConfig
-from esper.tolaria.training.faults import damaged
+from esper.tolaria.training.faults import damaged, parse_fault
 from esper.tolaria.training.growing_optimizer import GrowingOptimizer, cosine_factor
 from esper.tolaria.training.growth import apply_actions, fossils, slot_signals, slot_status
-from esper.tolaria.training.means import RunningMeans, TrainingMeans
-from esper.tolaria.training.metrics import Evaluation, contribution, evaluate
+from esper.tolaria.training.metrics import (
+    Evaluation,
+    RunningMeans,
+    TrainingMeans,
+    contribution,
+    evaluate,
+)
 from esper.tolaria.training.reports import EpochReport
-from esper.tolaria.training.rules import build_detector
+from esper.tolaria.training.settings import DetectorName, RunSettings
+
+
+def build_detector(task: Task, name: DetectorName, limits: RobustConfig) -> Detector:
+    """Return a new detector for one series of the task's losses; `limits` apply to the robust one."""
+    guess = task.random_guess_loss
+    if name == "robust":
+        return RobustDetector(replace(limits, random_guess_loss=guess))
+    threshold = task.absolute_loss_threshold
+    return SigmaDetector(
+        absolute_threshold=2 * guess if threshold is None else threshold, random_guess_loss=guess
+    )
 
 
 class Trainer:
-    """One network in training.
+    """Trains the network of one task, lets a policy grow it, and keeps a governor watching.
 
-    Without a policy the host trains alone: its slots stay empty and cost nothing.
+    `run_task` is the usual way to train: it adds a run folder with log, checkpoints and the grown network. Use a trainer
+    directly where none of these is wanted: `Trainer(task, policy=policy).fit()`.
 
     Attributes:
         model: the network, seeds included.
         slots: its slots, by id.
         num_host_params: parameters of the host alone.
-        epochs_completed: epochs behind it.
+        epochs_completed: epochs trained to their end.
     """
 
     def __init__(
         self,
         task: Task,
-        config: TrainConfig,
-        samples: tuple[Samples, Samples],
+        settings: RunSettings | None = None,
+        samples: tuple[Samples, Samples] | None = None,
         *,
-        policy: GrowthPolicy | None,
-        channel: TelemetryChannel,
+        policy: GrowthPolicy | None = None,
+        channel: TelemetryChannel | None = None,
         should_stop: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Build host, optimizer and governor for training and validation `samples`.
+        """Build host, optimizer and governor. Everything random follows from the seed in `settings`.
 
-        Everything random follows from `config.seed`. `should_stop` is asked before every step.
+        Args:
+            task: data, host and hyperparameters.
+            settings: epochs, seed, device and so on; the defaults when None.
+            samples: training and validation samples; the task loads them when None.
+            policy: decides about growth; when None the host trains alone, and its slots stay empty and cost nothing.
+            channel: where events are emitted; nowhere when None.
+            should_stop: asked before every step; training ends in order once it returns True.
         """
-        device = torch.device(config.device)
-        torch.manual_seed(config.seed)
-        torch.set_num_threads(task.num_threads)
+        settings = settings or RunSettings()
+        train_samples, val_samples = samples or task.load_samples()
+        device = torch.device(settings.device)
+        torch.manual_seed(settings.seed)
+        if task.num_threads is not None:
+            torch.set_num_threads(task.num_threads)
         self._task = task
-        self._config = config
-        self._train_samples, self._val_samples = (part.to(device) for part in samples)
+        self._seed = settings.seed
+        self._epochs = settings.epochs_of(task)
+        self._faults = tuple(parse_fault(text) for text in settings.faults)
+        self._train_samples, self._val_samples = train_samples.to(device), val_samples.to(device)
         self._policy = policy
-        self._channel = channel
+        self._channel = channel or SILENT.bind()
         self._should_stop = should_stop
         self.model = task.build_host().to(device)
         self.slots = {slot.slot_id: slot for slot in find_slots(self.model).values()}
         for slot in self.slots.values():
-            slot.channel = channel
+            slot.channel = self._channel
         self._host_parameters = list(self.model.parameters())
         self.num_host_params = self.num_params
         self._optimizer = GrowingOptimizer(
@@ -89,10 +119,10 @@ class Trainer:
         )
         self._governor = TolariaGovernor(
             self.model,
-            optimizers=[self._optimizer.torch],
-            detector=build_detector(task, config.detector, EPOCH_LIMITS),
-            step_detector=build_detector(task, config.detector, RobustConfig()),
-            channel=channel,
+            optimizers=[self._optimizer.inner],
+            detector=build_detector(task, settings.detector, EPOCH_LIMITS),
+            step_detector=build_detector(task, settings.detector, RobustConfig()),
+            channel=self._channel,
         )
         self.epochs_completed = 0
 
@@ -106,7 +136,10 @@ class Trainer:
         return evaluate(self.model, self._val_samples)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return everything that the next epoch depends on, in tensors and plain values."""
+        """Return everything that the next epoch depends on, as tensors and plain values.
+
+        `torch.load` reads it with `weights_only=True`.
+        """
         return {
             "epochs_completed": self.epochs_completed,
             "model": self.model.state_dict(),
@@ -117,9 +150,21 @@ class Trainer:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from where `state_dict` was called, as if nothing had come between."""
-        self.model.load_state_dict(state["model"])
-        self._optimizer.load_state_dict(state["optimizer"])
+        """Restore the result of `state_dict`; training then continues exactly as it would have then.
+
+        Raises:
+            CheckpointError: the state belongs to another network; this trainer cannot be used any more.
+            ValueError: the governor's part was saved with another detector.
+        """
+        try:
+            self.model.load_state_dict(state["model"])
+            self._optimizer.load_state_dict(state["optimizer"])
+        except (RuntimeError, KeyError, ValueError) as error:
+            reason = str(error).partition("\n")[0]
+            raise CheckpointError(
+                f"a checkpoint must fit the task's host, got another network ({reason});"
+                " resume with the task as it was"
+            ) from error
         self._governor.load_state_dict(state["governor"])
         if self._policy is not None:
             self._policy.load_state_dict(state["policy"])
@@ -127,11 +172,14 @@ class Trainer:
         put_back_random_state(from_plain(state["random"]))
 
     def fit(self, after_epoch: Callable[[], None] = lambda: None) -> RunOutcome:
-        """Train the remaining epochs; return whether they were completed, interrupted, or ended by the governor.
+        """Train the remaining epochs; return whether they were completed, interrupted, or stopped by the governor.
 
-        `after_epoch` is called between epochs, when `state_dict` is whole.
+        `after_epoch` is called after each epoch, when `state_dict` may be saved.
+
+        Raises:
+            SlotError: the policy asked a slot for something that it cannot do.
         """
-        for epoch in range(self.epochs_completed + 1, self._config.epochs + 1):
+        for epoch in range(self.epochs_completed + 1, self._epochs + 1):
             started = time.monotonic()
             self._channel.advance(epoch=epoch)
             self._optimizer.set_learning_rate_factor(self._learning_rate_factor(epoch))
@@ -140,14 +188,14 @@ class Trainer:
             if training is None:
                 return RunOutcome.INTERRUPTED
             validation = self.validate()
-            severity = training.severity
-            if severity is not Severity.STOP:
-                severity = max(severity, self._judge(validation))
-            is_healthy = severity is Severity.OK
+            verdict = training.worst_verdict
+            if not verdict.must_stop:
+                verdict = _worse(verdict, self._judge(validation))
+            is_healthy = verdict.severity is Severity.OK
             if is_healthy:
                 self._score_seeds(validation.accuracy)
-            self._tell(training, validation, severity, time.monotonic() - started)
-            if severity is Severity.STOP:
+            self._report(training, validation, verdict.severity, time.monotonic() - started)
+            if verdict.must_stop:
                 return RunOutcome.STOPPED
             if is_healthy:
                 self._grow(epoch, validation)
@@ -159,27 +207,27 @@ class Trainer:
         return RunOutcome.COMPLETED
 
     def _learning_rate_factor(self, epoch: int) -> float:
-        factor = cosine_factor(epoch, self._config.epochs)
-        for fault in self._config.faults:
+        factor = cosine_factor(epoch, self._epochs)
+        for fault in self._faults:
             factor *= fault.learning_rate_factor(epoch)
         return factor
 
     def _train_epoch(self, epoch: int) -> TrainingMeans | None:
-        """Take a step on every batch, governed; return None when asked to stop."""
+        """Take one governed step on every batch; return None when training was asked to stop."""
         self.model.train()
         means = RunningMeans(self._train_samples.targets.device)
-        severity = Severity.OK
+        worst_verdict = Verdict(severity=Severity.OK, loss=0.0)
         batches = self._train_samples.shuffled_batches(
-            self._task.batch_size, seed=self._config.seed, epoch=epoch
+            self._task.batch_size, seed=self._seed, epoch=epoch
         )
         for step, batch in enumerate(batches):
             if self._should_stop():
                 return None
             logits = self.model(batch.inputs)
             loss = cross_entropy(logits, batch.targets)
-            if any(fault.damages_loss(epoch, step) for fault in self._config.faults):
+            if any(fault.damages_loss(epoch, step) for fault in self._faults):
                 loss = damaged(loss)
-            self._optimizer.torch.zero_grad()
+            self._optimizer.inner.zero_grad()
             loss.backward()
             if step == 0:
                 self._record_gradients(epoch)
@@ -187,21 +235,21 @@ class Trainer:
 
             verdict = self._governor.before_step(loss, grad_norm)
             if verdict.may_step:
-                self._optimizer.torch.step()
+                self._optimizer.inner.step()
             verdict = self._governor.after_step()
-            severity = max(severity, verdict.severity)
+            worst_verdict = _worse(worst_verdict, verdict)
             if verdict:
-                # Seeds were pruned in the rollback.
+                # The rollback has pruned seeds.
                 self._optimizer.follow_seeds()
             means.add(loss, logits, batch.targets, grad_norm)
-            if verdict.severity is Severity.STOP:
+            if verdict.must_stop:
                 break
-        return means.result(severity)
+        return means.result(worst_verdict)
 
     def _clip_gradients(self) -> Tensor:
-        """Clip host and seeds apart and return the host's norm before clipping, a 0-dim tensor.
+        """Clip the gradients of host and seeds separately and return the host's norm before clipping, a 0-dim tensor.
 
-        Apart, because one norm over both would let a seed whose gradient is NaN turn the host's into NaN.
+        With one norm over both, a seed whose gradient is NaN would turn the host's gradient into NaN.
         """
         for slot in self.slots.values():
             if seed_parameters := list(slot.seed_parameters()):
@@ -214,16 +262,16 @@ class Trainer:
                 health = capture_gradient_health(slot, self._host_parameters, epoch=epoch)
                 slot.record_gradients(health)
 
-    def _judge(self, validation: Evaluation) -> Severity:
-        """Let the governor judge the epoch: roll back, or remember a healthy network."""
+    def _judge(self, validation: Evaluation) -> Verdict:
+        """Let the governor judge the epoch; roll back if it says so, or take a snapshot of a healthy network."""
         verdict = self._governor.check_vital_signs(validation.loss)
         if verdict:
             self._governor.execute_rollback()
         elif verdict.severity is Severity.OK:
-            # One that cannot be taken has been told of, and the earlier ones are kept.
+            # The governor has reported a snapshot that cannot be taken, and keeps the earlier ones.
             with suppress(SnapshotError):
                 self._governor.snapshot()
-        return verdict.severity
+        return verdict
 
     def _score_seeds(self, accuracy: float) -> None:
         for slot in self.slots.values():
@@ -234,12 +282,12 @@ class Trainer:
                 )
 
     def _grow(self, epoch: int, validation: Evaluation) -> None:
-        """Ask the policy and do what it says; what has become a fossil is remembered at once."""
+        """Ask the policy and apply its actions; take a snapshot at once when a seed has become a fossil."""
         if self._policy is None:
             return
         signals = TrainingSignals(
             epoch=epoch,
-            epochs=self._config.epochs,
+            epochs=self._epochs,
             val_loss=validation.loss,
             val_accuracy=validation.accuracy,
             may_germinate=self._governor.may_germinate,
@@ -254,7 +302,7 @@ class Trainer:
             with suppress(SnapshotError):
                 self._governor.snapshot()
 
-    def _tell(
+    def _report(
         self, training: TrainingMeans, validation: Evaluation, severity: Severity, duration_s: float
     ) -> None:
         report = EpochReport(
@@ -270,3 +318,8 @@ class Trainer:
             duration_s=duration_s,
         )
         emit_epoch_completed(self._channel, report)
+
+
+def _worse(one: Verdict, other: Verdict) -> Verdict:
+    """Return the verdict with the higher severity."""
+    return other if other.severity > one.severity else one

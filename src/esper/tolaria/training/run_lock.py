@@ -1,4 +1,4 @@
-"""A lock on a run's folder: two processes that trained one run would spoil its log and its checkpoints."""
+"""A lock on a run's folder, because two processes that train one run would corrupt its log and its checkpoints."""
 
 import fcntl
 from collections.abc import Iterator
@@ -10,17 +10,17 @@ from esper.leyline.errors import UsageError
 
 @contextmanager
 def lock_run(folder: Path) -> Iterator[None]:
-    """Hold the run in `folder` for this process; the kernel lets go of it when the process is gone, however it ends.
+    """Lock the run in `folder` for this process; the kernel releases the lock when the process ends, however it ends.
 
     Raises:
-        UsageError: another process holds it.
+        UsageError: another process holds the lock.
     """
     with (folder / ".lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise UsageError(
-                f"a run is trained by one process at a time, got {folder.name}, which is still in"
-                " training; wait for it or end it"
+                f"a run must be trained by one process at a time, got {folder.name}, which another process is"
+                " training; wait until that ends or stop it"
             ) from None
         yield

@@ -1,0 +1,220 @@
+"""Runs a task with everything around it: log, checkpoints, the grown network, and their folder.
+
+Training, telemetry and the reading of logs do not know each other; they are connected here, for Python callers and for the
+command line.
+"""
+
+import dataclasses
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from esper._generated.enums import RunOutcome
+from esper.karn.run import read_story
+from esper.karn.story import RunStory
+from esper.leyline.errors import UsageError
+from esper.leyline.policy import GrowthPolicy
+from esper.nissa.hub import Hub
+from esper.nissa.log import LogPosition, RunLog
+from esper.nissa.rewind import rewind
+from esper.nissa.runs import create_run, resolve
+from esper.nissa.sink import Sink
+from esper.tolaria.tasks.registry import get_task
+from esper.tolaria.tasks.task import Samples, Task
+from esper.tolaria.training.checkpoint import Checkpoints
+from esper.tolaria.training.run import Resumption, train_run
+from esper.tolaria.training.run_lock import lock_run
+from esper.tolaria.training.settings import RunSettings, load_settings, save_settings
+
+_LOG = logging.getLogger(__name__)
+
+
+def run_task(
+    task: Task,
+    settings: RunSettings | None = None,
+    *,
+    policy: GrowthPolicy | None,
+    run_dir: str | Path = "runs",
+    sinks: Iterable[Sink] = (),
+    baseline_sinks: Iterable[Sink] = (),
+    should_stop: Callable[[], bool] = lambda: False,
+) -> RunStory:
+    """Train `task` under the governor, let `policy` grow its network, and return the story of the run.
+
+    The run gets a new folder in `run_dir`, `story.folder`, with the log, the settings, a checkpoint after each epoch
+    and, in the end, the grown network. `load`, `read_story`, `resume_run` and the commands of `esper` take it from there:
+
+        task = esper.register_task(
+            esper.Task(name="mine", load_samples=load, build_host=build, num_classes=2)
+        )
+        story = esper.run_task(task, esper.RunSettings(seed=1), policy=esper.HeuristicPolicy())
+        model = esper.load(story.folder)
+
+    Args:
+        task: data, host and hyperparameters; to load or resume the run later, register it with `register_task`.
+        settings: epochs, seed, device and so on; the defaults when None.
+        policy: decides when to grow, keep and prune, such as `HeuristicPolicy()`; None trains the host alone.
+        run_dir: the folder that holds the runs; it is made if it does not exist.
+        sinks: receive the run's events in addition to the log; closed at the end.
+        baseline_sinks: receive the events of the host that is trained alone for comparison, which has no log.
+        should_stop: asked before every step; the run ends in order, to be resumed later, once it returns True.
+
+    Raises:
+        UsageError: a setting cannot be used here, or `run_dir` cannot be written.
+        SlotError: the policy asked a slot for something that it cannot do; the log holds the run up to there.
+    """
+    settings = (settings or RunSettings()).for_task(task)
+    _check_device(settings.device)
+    # Before the folder is made: a task that cannot load its samples must not leave an empty run.
+    samples = task.load_samples()
+    folder = _create_folder(Path(run_dir), settings)
+    with lock_run(folder):
+        save_settings(settings, folder)
+        _train(task, settings, samples, folder, policy, (sinks, baseline_sinks), should_stop)
+    return read_story(folder)
+
+
+def resume_run(
+    run: str | Path,
+    *,
+    policy: GrowthPolicy | None,
+    epochs: int | None = None,
+    device: str | None = None,
+    run_dir: str | Path = "runs",
+    sinks: Iterable[Sink] = (),
+    baseline_sinks: Iterable[Sink] = (),
+    should_stop: Callable[[], bool] = lambda: False,
+    notify: Callable[[str], None] = _LOG.info,
+) -> RunStory:
+    """Continue a run from its newest checkpoint as if it had not been interrupted, and return its whole story.
+
+    Args:
+        run: the run's folder, its id, the start of its id, or `latest`.
+        policy: a new policy of the same class and configuration as at the start; it loads its state from the checkpoint.
+        epochs: the new number of epochs, not less than before; None keeps the old one.
+        device: where to train; None keeps the old device.
+        run_dir: the folder that holds the runs.
+        sinks: see `run_task`, as for the other arguments.
+        baseline_sinks: see there.
+        should_stop: see there.
+        notify: called with one line for each damaged checkpoint and one that says where the run continues.
+
+    Raises:
+        RunNotFoundError: there is no such run, or it has no settings.
+        UsageError: the task is not registered, no epochs are left, or another process is training the run.
+        CheckpointError: the checkpoint is of another network.
+    """
+    folder = resolve(str(run), Path(run_dir))
+    settings = load_settings(folder).resumed(epochs=epochs, device=device)
+    _check_device(settings.device)
+    task = get_task(settings.task)
+    samples = task.load_samples()
+    with lock_run(folder):
+        save_settings(settings, folder)
+        resumption = _rewind(folder, settings, settings.epochs_of(task), notify)
+        _train(
+            task,
+            settings,
+            samples,
+            folder,
+            policy,
+            (sinks, baseline_sinks),
+            should_stop,
+            resumption,
+        )
+    return read_story(folder)
+
+
+def _train(
+    task: Task,
+    settings: RunSettings,
+    samples: tuple[Samples, Samples],
+    folder: Path,
+    policy: GrowthPolicy | None,
+    sinks: tuple[Iterable[Sink], Iterable[Sink]],
+    should_stop: Callable[[], bool],
+    resumption: Resumption | None = None,
+) -> None:
+    """Train with a hub for the grown network, which the log is attached to, and one for the host alone."""
+    first_seq = 0 if resumption is None else resumption.next_seq
+    with Hub(folder.name, first_seq=first_seq) as hub, Hub(folder.name) as baseline_hub:
+        log = hub.attach(RunLog(folder))
+        for target, attached in zip((hub, baseline_hub), sinks, strict=True):
+            for sink in attached:
+                target.attach(sink)
+        train_run(
+            task,
+            settings,
+            samples,
+            policy=policy,
+            folder=folder,
+            channel=hub.channel(env_id=0),
+            baseline_channel=baseline_hub.channel(env_id=0),
+            log_position=lambda: _position(log),
+            resumption=resumption,
+            should_stop=should_stop,
+        )
+
+
+def _position(log: RunLog) -> Mapping[str, Any]:
+    """Return the position of the log, once everything before it is on the disk."""
+    log.sync()
+    position = log.position
+    assert position is not None
+    return dataclasses.asdict(position)
+
+
+def _rewind(
+    folder: Path, settings: RunSettings, epochs: int, notify: Callable[[str], None]
+) -> Resumption:
+    """Rewind the log to the newest undamaged checkpoint and return from where the run continues.
+
+    Raises:
+        UsageError: no epochs are left to train.
+    """
+    content, damaged = Checkpoints(folder).load_newest(device=settings.device)
+    for error in damaged:
+        notify(f"skipped: {error}")
+    if content is None:
+        notify(f"{folder.name} has no checkpoint yet; it starts over.")
+        return Resumption(state=None, next_seq=0, superseded_events=rewind(folder, None))
+    completed = content["trainer"]["epochs_completed"]
+    if completed >= epochs and read_story(folder).outcome is RunOutcome.COMPLETED:
+        raise UsageError(
+            f"a run must have epochs left to be resumed, got {folder.name}, which has completed all"
+            f" {completed}; try --epochs {2 * completed}"
+        )
+    position = LogPosition(**content["log"])
+    superseded_events = rewind(folder, position)
+    notify(f"{folder.name} continues after epoch {completed}.")
+    return Resumption(
+        state=content["trainer"], next_seq=position.next_seq, superseded_events=superseded_events
+    )
+
+
+def _create_folder(run_dir: Path, settings: RunSettings) -> Path:
+    try:
+        return create_run(run_dir, task=settings.task, seed=settings.seed)
+    except OSError as error:
+        raise UsageError(
+            f"--run-dir must be a folder that can be written, got {run_dir} ({error.strerror});"
+            " name another one"
+        ) from error
+
+
+def _check_device(name: str) -> None:
+    """Check that tensors can be made on the device called `name`.
+
+    Raises:
+        UsageError: they cannot.
+    """
+    try:
+        torch.zeros(1, device=name)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise UsageError(
+            f'--device must be usable here, got "{name}" ({reason}); try cpu'
+        ) from None
