@@ -60,20 +60,30 @@ TARGET = Target(name="python", root="package", outputs=outputs, render=render)
 def _modules(contract: Contract) -> Iterator[tuple[str, str, Chunks]]:
     """List the modules: name, docstring, and a function that makes the chunks."""
     yield "checks", "Checks values against the contract.", _static("checks")
-    yield "drafts", "Builds frozen dataclasses faster than their constructors do.", _static("drafts")
+    yield "drafts", "Builds frozen dataclasses faster than their constructors do.", _static(
+        "drafts"
+    )
     text = "The enums of the contract; a log line holds the names of their members."
     yield "enums", text, partial(_enums, contract)
-    yield "channel", "The channel, to which emission helpers send payloads, and its context.", partial(_channel, contract)
+    yield "channel", "The channel, to which emission helpers send payloads, and its context.", partial(
+        _channel, contract
+    )
     yield "records", "The records of the contract.", partial(_records, contract)
     for family in contract.families:
         yield family.name, family.doc, partial(_family, family)
-        yield f"{family.name}_wire", f"The JSON of events. {family.doc}", partial(_family_wire, family)
-    yield "envelope", "The envelope: the fields of a log line besides its payload.", partial(_envelope, contract)
+        yield f"{family.name}_wire", f"The JSON of events. {family.doc}", partial(
+            _family_wire, family
+        )
+    yield "envelope", "The envelope: the fields of a log line besides its payload.", partial(
+        _envelope, contract
+    )
     text = "The JSON of a log line, with its payload still undecoded."
     yield "envelope_wire", text, partial(_envelope_wire, contract)
     yield "records_wire", "The JSON of enums and records.", partial(_records_wire, contract)
     yield "fields", "The contract's declarations of all fields.", partial(_fields, contract)
-    yield "registry", "The version of the contract, and its events, records and enums by name.", partial(_registry, contract)
+    yield "registry", "The version of the contract, and its events, records and enums by name.", partial(
+        _registry, contract
+    )
     yield "rewriting", "Moves, fills and converts values in plain JSON.", _static("rewriting")
     text = "Converts payloads of older versions to the form of this version."
     yield "upcasters", text, partial(_upcasters, contract)
@@ -223,9 +233,7 @@ def _render_package(contract: Contract, package: str, homes: dict[str, str]) -> 
     families = [family.name for family in contract.families]
     offering = {f"{package}.{name}" for name in (*_OFFERING, *families)}
     names = {
-        name: home
-        for name, home in homes.items()
-        if (home in offering or name == "ContractError")
+        name: home for name, home in homes.items() if (home in offering or name == "ContractError")
     }
     text = f"Telemetry contract {contract.version}: its events, records and enums."
     listing = join(", ", [lit(name) for name in sorted(names, key=import_order)])

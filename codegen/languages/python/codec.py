@@ -190,7 +190,8 @@ def _write(value: Value, of: Type, subject: Python) -> Python:
     match of:
         case Primitive("float") if value.nonfinite == "string":
             return code(
-                "{subject} if -inf < {subject} < inf else write_nonfinite({subject})", subject=subject
+                "{subject} if -inf < {subject} < inf else write_nonfinite({subject})",
+                subject=subject,
             )
         case EnumType(enum):
             if enum.open:

@@ -109,7 +109,7 @@ class SourceView:
         self.name = ident(name)
         events = list(events)
         names = ", ".join(event.name for event in events)
-        self.doc = doc(f"Has the attributes from which fields are read of {names}.", indent=4)
+        self.doc = doc(f"The attributes that are read to emit {names}.", indent=4)
         self.attributes = list(_attributes(events))
 
 
@@ -120,7 +120,7 @@ def _attributes(events: Iterable[Event]) -> Iterator[dict[str, Python]]:
             if guard is not None and guard not in seen:
                 seen.add(guard)
                 names = ", ".join(one.name for one in fields)
-                yield _attribute(guard, Python("bool"), f"Whether there are {names}.")
+                yield _attribute(guard, Python("bool"), f"Whether these are available: {names}.")
             for one in fields:
                 assert isinstance(one.capture, FromSource)
                 if one.capture.attribute not in seen:

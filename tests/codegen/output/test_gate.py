@@ -34,16 +34,16 @@ def test_what_the_templates_make_passes(contract, outputs):
 @pytest.mark.parametrize(
     ("old", "new", "complaint"),
     [
-        ("class PingDraft", "import os\nclass PingDraft", "holds Import beside its definitions"),
-        ("class PingDraft", "print(1)\nclass PingDraft", "main.py mentions print"),
-        ("class PingDraft", "str(1)\nclass PingDraft", "holds Expr beside its definitions"),
-        ("class PingDraft", "evil = 1\nclass PingDraft", "defines too much or too little: evil"),
-        ("class PingDraft", "class PingPayload: pass\nclass PingDraft", "defines a name twice"),
-        ("class PingDraft", "if 1: pass\nclass PingDraft", "holds If beside its definitions"),
+        ("_PingDraft", "import os\n_PingDraft", "holds Import beside its definitions"),
+        ("_PingDraft", "print(1)\n_PingDraft", "main.py mentions print"),
+        ("_PingDraft", "str(1)\n_PingDraft", "holds Expr beside its definitions"),
+        ("_PingDraft", "evil = 1\n_PingDraft", "defines too much or too little: evil"),
+        ("_PingDraft", "class PingPayload: pass\n_PingDraft", "defines a name twice"),
+        ("_PingDraft", "if 1: pass\n_PingDraft", "holds If beside its definitions"),
         (
-            "class PingDraft",
-            "class PungDraft",
-            "defines too much or too little: PingDraft, PungDraft",
+            "def emit_ping",
+            "def emit_pong",
+            "defines too much or too little: emit_ping, emit_pong",
         ),
         ('"""A note."""', "eval('1')", "main.py mentions eval"),
         ('"""A note."""', "__import__('os')", "main.py mentions __import__"),
@@ -55,7 +55,7 @@ def test_what_the_templates_make_passes(contract, outputs):
         ("frozen=True, ", "", "PingPayload must be a dataclass"),
         ("def __post_init__", "def __eq__", "PingPayload holds FunctionDef"),
         ("if not channel.listening", "while channel.listening", "main.py holds While"),
-        ("channel.send(payload)", "channel.send(", "main.py does not parse"),
+        ("channel.send(draft)", "channel.send(", "main.py does not parse"),
     ],
 )
 def test_what_the_contract_does_not_say_is_stopped(contract, outputs, old, new, complaint):
