@@ -37,21 +37,23 @@ class EnumView:
 class FieldView:
     """A field of a payload, record, context or envelope: its declaration and the docstring under it."""
 
-    name: Python
     declaration: Python
     doc: Python
 
 
 def view_field(value: Value) -> FieldView:
     """Prepare a field."""
-    name = ident(value.name)
-    declaration = code("{name}: {annotation}", name=name, annotation=annotate(value))
+    declaration = _annotated(value)
     default = default_of(value)
     if isinstance(value.type, MapType) and value.default and value.default.value is not None:
         default = Python("dataclasses.field(default_factory=dict)")
     if default is not None:
         declaration = code("{declaration} = {default}", declaration=declaration, default=default)
-    return FieldView(name, declaration, doc(describe(value), indent=4))
+    return FieldView(declaration, doc(describe(value), indent=4))
+
+
+def _annotated(value: Value) -> Python:
+    return code("{name}: {annotation}", name=ident(value.name), annotation=annotate(value))
 
 
 def describe(value: Value) -> str:
@@ -167,7 +169,7 @@ def _parameters(event: Event) -> Python:
 
 
 def _parameter(value: Value) -> Python:
-    parameter = code("{name}: {annotation}", name=ident(value.name), annotation=annotate(value))
+    parameter = _annotated(value)
     default = default_of(value)
     # A dict would be shared by all calls, so a map has no default here.
     if default is None or isinstance(value.type, MapType):

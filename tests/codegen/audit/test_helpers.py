@@ -1,4 +1,4 @@
-"""An emission helper captures, stamps, checks, builds and sends; it never raises into the code that calls it."""
+"""An emission helper captures, stamps, checks, builds and sends; an invalid payload is rejected, not raised."""
 
 import dataclasses
 import re
@@ -7,7 +7,7 @@ import pytest
 
 
 class Untouchable:
-    """A source that nobody may read."""
+    """A source whose attributes must not be read."""
 
     def __getattr__(self, name):
         raise AssertionError(f"{name} was read")
@@ -56,7 +56,7 @@ def test_an_event_without_fields_has_a_helper_without_arguments(audit, channel):
     assert channel.sent == [audit.ServicePinged()]
 
 
-def test_what_breaks_the_contract_is_rejected_with_field_rule_and_value(audit, channel, use):
+def test_an_invalid_value_is_rejected_with_field_rule_and_value(audit, channel, use):
     use.user = ""
     audit.emit_document_used(channel, use, action=audit.Action.READ)
     [(event, error)] = channel.rejected
@@ -73,7 +73,7 @@ def test_a_source_that_fails_is_rejected(audit, channel, use):
     assert isinstance(error, AttributeError)
 
 
-def test_a_channel_that_fails_to_send_is_not_told_that_its_payload_was_bad(audit, channel, use):
+def test_a_failure_to_send_does_not_reject_the_payload(audit, channel, use):
     def fail(payload):
         raise OSError("full")
 
