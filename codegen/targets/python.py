@@ -32,7 +32,23 @@ from .target import Chunk, Later, Output, Target
 Chunks = Callable[[], Iterable[Chunk]]
 
 _TEMPLATES = environment("python", Python)
-_OFFERING = ("channel", "codec", "enums", "envelope", "fields", "records", "registry")
+_EXPORTED = ("channel", "codec", "enums", "envelope", "fields", "records", "registry")
+_DOCS = {
+    "checks": "Checks values against the contract.",
+    "drafts": "Builds frozen dataclasses faster than their constructors do.",
+    "enums": "The enums of the contract; a log line holds the names of their members.",
+    "channel": "The channel, to which emission helpers send payloads, and its context.",
+    "records": "The records of the contract.",
+    "envelope": "The envelope: the fields of a log line besides its payload.",
+    "envelope_wire": "The JSON of a log line, with its payload still undecoded.",
+    "records_wire": "The JSON of enums and records.",
+    "fields": "The contract's declarations of all fields.",
+    "registry": "The version of the contract, and its events, records and enums by name.",
+    "rewriting": "Moves, fills and converts values in plain JSON.",
+    "upcasters": "Converts payloads of older versions to the form of this version.",
+    "strict": "Decodes log lines field by field: reads older versions, and names the field that is wrong.",
+    "codec": "Encodes events as lines of JSON, and decodes them.",
+}
 
 
 def render(contract: Contract, package: str) -> Iterator[Output | Later]:
@@ -59,37 +75,27 @@ TARGET = Target(name="python", root="package", outputs=outputs, render=render)
 
 def _modules(contract: Contract) -> Iterator[tuple[str, str, Chunks]]:
     """List the modules: name, docstring, and a function that makes the chunks."""
-    yield "checks", "Checks values against the contract.", _static("checks")
-    yield "drafts", "Builds frozen dataclasses faster than their constructors do.", _static(
-        "drafts"
-    )
-    text = "The enums of the contract; a log line holds the names of their members."
-    yield "enums", text, partial(_enums, contract)
-    yield "channel", "The channel, to which emission helpers send payloads, and its context.", partial(
-        _channel, contract
-    )
-    yield "records", "The records of the contract.", partial(_records, contract)
+    makers: dict[str, Callable[[Contract], Iterable[Chunk]]] = {
+        "enums": _enums,
+        "channel": _channel,
+        "records": _records,
+        "envelope": _envelope,
+        "envelope_wire": _envelope_wire,
+        "records_wire": _records_wire,
+        "fields": _fields,
+        "registry": _registry,
+        "upcasters": _upcasters,
+        "codec": _codec,
+    }
     for family in contract.families:
         yield family.name, family.doc, partial(_family, family)
         yield f"{family.name}_wire", f"The JSON of events. {family.doc}", partial(
             _family_wire, family
         )
-    yield "envelope", "The envelope: the fields of a log line besides its payload.", partial(
-        _envelope, contract
-    )
-    text = "The JSON of a log line, with its payload still undecoded."
-    yield "envelope_wire", text, partial(_envelope_wire, contract)
-    yield "records_wire", "The JSON of enums and records.", partial(_records_wire, contract)
-    yield "fields", "The contract's declarations of all fields.", partial(_fields, contract)
-    yield "registry", "The version of the contract, and its events, records and enums by name.", partial(
-        _registry, contract
-    )
-    yield "rewriting", "Moves, fills and converts values in plain JSON.", _static("rewriting")
-    text = "Converts payloads of older versions to the form of this version."
-    yield "upcasters", text, partial(_upcasters, contract)
-    text = "Decodes log lines field by field, to read older versions and to name the field that is wrong."
-    yield "strict", text, _static("strict")
-    yield "codec", "Encodes events as lines of JSON, and decodes them.", partial(_codec, contract)
+    for name, text in _DOCS.items():
+        yield name, text, (
+            partial(makers[name], contract) if name in makers else partial(_static, name)
+        )
 
 
 def _render_module(path: str, text: str, chunks: Chunks, homes: dict[str, str]) -> Output:
@@ -99,8 +105,8 @@ def _render_module(path: str, text: str, chunks: Chunks, homes: dict[str, str]) 
     return Output(path, (head, *output.chunks[1:]))
 
 
-def _static(name: str) -> Chunks:
-    return lambda: (_chunk(name, f"{name}.py.j2"),)
+def _static(name: str) -> Iterator[Chunk]:
+    yield _chunk(name, f"{name}.py.j2")
 
 
 def _enums(contract: Contract) -> Iterator[Chunk]:
@@ -121,7 +127,7 @@ def _family_wire(family: Family) -> Iterator[Chunk]:
 def _channel(contract: Contract) -> Iterator[Chunk]:
     text = "The values that the training loop binds to a channel, and that helpers stamp on events."
     yield _chunk("Context", "record.py.j2", record=RecordView("Context", text, contract.context))
-    yield from _static("channel")()
+    yield from _static("channel")
 
 
 def _family(family: Family) -> Iterator[Chunk]:
@@ -231,9 +237,9 @@ def _codec(contract: Contract) -> Iterator[Chunk]:
 def _render_package(contract: Contract, package: str, homes: dict[str, str]) -> Output:
     """Render the `__init__` module, which exports the names that users of the contract need."""
     families = [family.name for family in contract.families]
-    offering = {f"{package}.{name}" for name in (*_OFFERING, *families)}
+    exported = {f"{package}.{name}" for name in (*_EXPORTED, *families)}
     names = {
-        name: home for name, home in homes.items() if (home in offering or name == "ContractError")
+        name: home for name, home in homes.items() if home in exported or name == "ContractError"
     }
     text = f"Telemetry contract {contract.version}: its events, records and enums."
     listing = join(", ", [lit(name) for name in sorted(names, key=import_order)])

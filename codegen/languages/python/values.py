@@ -223,8 +223,10 @@ def _in_float(value: Value, name: Python) -> Python:
 
 def _in_length(value: Value, name: Python) -> Iterator[Python]:
     bounds = value.length or _OPEN
-    if bounds.high is not None:
-        low, high = lit(bounds.low or 0), lit(bounds.high)
+    if bounds.low and bounds.high is not None:
+        low, high = lit(bounds.low), lit(bounds.high)
         yield code("{low} <= len({name}) <= {high}", low=low, name=name, high=high)
+    elif bounds.high is not None:
+        yield code("len({name}) <= {high}", name=name, high=lit(bounds.high))
     elif bounds.low:
         yield code("len({name}) >= {low}", name=name, low=lit(bounds.low))
