@@ -87,15 +87,14 @@ def _modules(contract: Contract) -> Iterator[tuple[str, str, Chunks]]:
         "upcasters": _upcasters,
         "codec": _codec,
     }
+    for name in (one for one in _DOCS if one not in makers):
+        yield name, _DOCS[name], partial(_static, name)
     for family in contract.families:
+        text = f"The JSON of events. {family.doc}"
         yield family.name, family.doc, partial(_family, family)
-        yield f"{family.name}_wire", f"The JSON of events. {family.doc}", partial(
-            _family_wire, family
-        )
-    for name, text in _DOCS.items():
-        yield name, text, (
-            partial(makers[name], contract) if name in makers else partial(_static, name)
-        )
+        yield f"{family.name}_wire", text, partial(_family_wire, family)
+    for name, make in makers.items():
+        yield name, _DOCS[name], partial(make, contract)
 
 
 def _render_module(path: str, text: str, chunks: Chunks, homes: dict[str, str]) -> Output:
