@@ -230,6 +230,11 @@ class Event(Located):
         return tuple(field for field in self.fields if isinstance(field.capture, FromCaller))
 
     @property
+    def stamped(self) -> tuple[Field, ...]:
+        """The fields that the channel's context gives."""
+        return tuple(field for field in self.fields if isinstance(field.capture, FromContext))
+
+    @property
     def guards(self) -> dict[str | None, tuple[Field, ...]]:
         """The captured fields by the attribute that guards them; None guards what always is captured."""
         groups: dict[str | None, tuple[Field, ...]] = {}
