@@ -220,11 +220,6 @@ class Event(Node):
         return tuple(field for field in self.fields if isinstance(field.capture, FromCaller))
 
     @property
-    def stamped(self) -> tuple[Field, ...]:
-        """The fields that are taken from the context of the channel."""
-        return tuple(field for field in self.fields if isinstance(field.capture, FromContext))
-
-    @property
     def guards(self) -> dict[str | None, tuple[Field, ...]]:
         """The captured fields by the attribute that guards them; under None, those that are always captured."""
         groups: dict[str | None, tuple[Field, ...]] = {}

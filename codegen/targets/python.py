@@ -6,27 +6,49 @@ from functools import partial
 from ..contract.model import Contract, Event, Family, Record, Value
 from ..contract.versions import parse_version
 from ..languages.printable import environment
-from ..languages.python.event_views import EnvelopeView, EventView
+from ..languages.python.codec import (
+    EnumWireView,
+    WireNames,
+    view_event_wire,
+    view_record_wire,
+    view_wire_field,
+)
+from ..languages.python.declarations import (
+    EnumView,
+    EnvelopeView,
+    EventView,
+    RecordView,
+    SourceView,
+    field_info,
+    view_record,
+)
 from ..languages.python.imports import import_block, import_order
 from ..languages.python.modules import STATIC, fields_name, find_homes
 from ..languages.python.quoting import Python, code, doc, ident, join, lit
 from ..languages.python.syntax import read_syntax
 from ..languages.python.upcasting import UpcastView, view_reserved
-from ..languages.python.views import EnumView, RecordView, SourceView, view_record
-from ..languages.python.wire import view_wire
-from ..languages.python.wire_views import (
-    EnumWireView,
-    EventWireView,
-    WireNames,
-    field_info,
-    view_record_wire,
-)
 from .target import Chunk, Output, Target
 
 Chunks = Callable[[], Iterable[Chunk]]
 
 _TEMPLATES = environment("python", Python)
-_OFFERING = ("channel", "codec", "enums", "envelope", "fields", "records", "registry")
+_EXPORTED = ("channel", "codec", "enums", "envelope", "fields", "records", "registry")
+_DOCS = {
+    "checks": "Checks values against the contract.",
+    "drafts": "Builds frozen dataclasses faster than their constructors do.",
+    "enums": "The enums of the contract; a log line holds the names of their members.",
+    "channel": "The channel, to which emission helpers send payloads, and its context.",
+    "records": "The records of the contract.",
+    "envelope": "The envelope: the fields of a log line besides its payload.",
+    "envelope_wire": "The JSON of a log line, with its payload still undecoded.",
+    "records_wire": "The JSON of enums and records.",
+    "fields": "The contract's declarations of all fields.",
+    "registry": "The version of the contract, and its events, records and enums by name.",
+    "rewriting": "Moves, fills and converts values in plain JSON.",
+    "upcasters": "Converts payloads of older versions to the form of this version.",
+    "strict": "Decodes log lines field by field: reads older versions, and names the field that is wrong.",
+    "codec": "Encodes events as lines of JSON, and decodes them.",
+}
 
 
 def render(contract: Contract, package: str) -> Iterator[Output]:
@@ -52,28 +74,27 @@ TARGET = Target(name="python", root="package", outputs=outputs, render=render)
 
 
 def _modules(contract: Contract) -> Iterator[tuple[str, str, Chunks]]:
-    """Go through the modules: their name, what they hold, and what they are made of."""
-    yield "checks", "Checks values against the contract, and says what is wrong.", _static("checks")
-    yield "drafts", "How a payload is built quickly, and whether it can be.", _static("drafts")
-    text = "The enums of the contract; on the wire their members go by name."
-    yield "enums", text, partial(_enums, contract)
-    yield "channel", "What an emission helper sends to.", partial(_channel, contract)
-    yield "records", "The records of the contract.", partial(_records, contract)
+    """List the modules: name, docstring, and a function that makes the chunks."""
+    makers: dict[str, Callable[[Contract], Iterable[Chunk]]] = {
+        "enums": _enums,
+        "channel": _channel,
+        "records": _records,
+        "envelope": _envelope,
+        "envelope_wire": _envelope_wire,
+        "records_wire": _records_wire,
+        "fields": _fields,
+        "registry": _registry,
+        "upcasters": _upcasters,
+        "codec": _codec,
+    }
+    for name in (one for one in _DOCS if one not in makers):
+        yield name, _DOCS[name], partial(_static, name)
     for family in contract.families:
+        text = f"The JSON of events. {family.doc}"
         yield family.name, family.doc, partial(_family, family)
-        yield f"{family.name}_wire", f"On the wire: {family.doc}", partial(_family_wire, family)
-    yield "envelope", "What every line says beside its payload.", partial(_envelope, contract)
-    text = "A line of the log, before its payload is read."
-    yield "envelope_wire", text, partial(_envelope_wire, contract)
-    yield "records_wire", "Enums and records on the wire.", partial(_records_wire, contract)
-    yield "fields", "What the contract says about every field.", partial(_fields, contract)
-    yield "registry", "Everything that the contract knows, by name.", partial(_registry, contract)
-    yield "rewriting", "Moves, fills and converts values of plain JSON.", _static("rewriting")
-    text = "Gives what older versions wrote the form of this one."
-    yield "upcasters", text, partial(_upcasters, contract)
-    text = "Reads lines field by field, and says what is wrong with one."
-    yield "strict", text, _static("strict")
-    yield "codec", "Writes events as lines of JSON, and reads them back.", partial(_codec, contract)
+        yield f"{family.name}_wire", text, partial(_family_wire, family)
+    for name, make in makers.items():
+        yield name, _DOCS[name], partial(make, contract)
 
 
 def _render_module(path: str, text: str, chunks: Chunks, homes: dict[str, str]) -> Output:
@@ -83,8 +104,8 @@ def _render_module(path: str, text: str, chunks: Chunks, homes: dict[str, str]) 
     return Output(path, (head, *output.chunks[1:]))
 
 
-def _static(name: str) -> Chunks:
-    return lambda: (_chunk(name, f"{name}.py.j2"),)
+def _static(name: str) -> Iterator[Chunk]:
+    yield _chunk(name, f"{name}.py.j2")
 
 
 def _enums(contract: Contract) -> Iterator[Chunk]:
@@ -99,13 +120,13 @@ def _records(contract: Contract) -> Iterator[Chunk]:
 
 def _family_wire(family: Family) -> Iterator[Chunk]:
     for event in family.events:
-        yield _chunk(event.name, "wire.py.j2", wire=EventWireView(event))
+        yield _chunk(event.name, "wire.py.j2", wire=view_event_wire(event))
 
 
 def _channel(contract: Contract) -> Iterator[Chunk]:
-    text = "What is bound by whoever loops, and stamped on every event."
+    text = "The values that the training loop binds to a channel, and that helpers stamp on events."
     yield _chunk("Context", "record.py.j2", record=RecordView("Context", text, contract.context))
-    yield from _static("channel")()
+    yield from _static("channel")
 
 
 def _family(family: Family) -> Iterator[Chunk]:
@@ -118,12 +139,12 @@ def _family(family: Family) -> Iterator[Chunk]:
 def _envelope(contract: Contract) -> Iterator[Chunk]:
     envelope = EnvelopeView(contract.envelope)
     yield _chunk("Envelope", "record.py.j2", record=envelope)
-    yield _chunk("make_envelope", "make.py.j2", envelope=envelope)
+    yield _chunk("make_envelope", "make_envelope.py.j2", envelope=envelope)
 
 
 def _envelope_wire(contract: Contract) -> Iterator[Chunk]:
-    fields = [view_wire(one, "envelope") for one in contract.envelope.fields]
-    yield _chunk("LineWire", "line.py.j2", fields=fields)
+    fields = [view_wire_field(one, "envelope") for one in contract.envelope.fields]
+    yield _chunk("LineWire", "line_wire.py.j2", fields=fields)
 
 
 def _records_wire(contract: Contract) -> Iterator[Chunk]:
@@ -203,7 +224,7 @@ def _upcasters(contract: Contract) -> Iterator[Chunk]:
 
 
 def _codec(contract: Contract) -> Iterator[Chunk]:
-    fields = [view_wire(one, "envelope") for one in contract.envelope.fields]
+    fields = [view_wire_field(one, "envelope") for one in contract.envelope.fields]
     yield _chunk(
         "codec",
         "codec.py.j2",
@@ -213,13 +234,11 @@ def _codec(contract: Contract) -> Iterator[Chunk]:
 
 
 def _render_package(contract: Contract, package: str, homes: dict[str, str]) -> Output:
-    """Render the package's own module, which offers what users of the contract need."""
+    """Render the `__init__` module, which exports the names that users of the contract need."""
     families = [family.name for family in contract.families]
-    offering = {f"{package}.{name}" for name in (*_OFFERING, *families)}
+    exported = {f"{package}.{name}" for name in (*_EXPORTED, *families)}
     names = {
-        name: home
-        for name, home in homes.items()
-        if (home in offering or name == "ContractError") and not name.endswith(("Draft", "Wire"))
+        name: home for name, home in homes.items() if home in exported or name == "ContractError"
     }
     text = f"Telemetry contract {contract.version}: its events, records and enums."
     listing = join(", ", [lit(name) for name in sorted(names, key=import_order)])

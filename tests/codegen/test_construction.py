@@ -8,7 +8,6 @@ from codegen.output.layout import PROJECT
 from esper._generated.registry import EVENTS
 
 PAYLOADS = {payload.__name__ for payload in EVENTS.values()}
-DRAFTS = {f"{name.removesuffix('Payload')}Draft" for name in PAYLOADS}
 GENERATED = PROJECT / "src" / "esper" / "_generated"
 SOURCES = [
     path
@@ -29,7 +28,11 @@ def constructions(source):
             case ast.Call(func=ast.Name(id="replace") | ast.Attribute(attr="replace"), args=[arg]):
                 if "payload" in ast.unparse(arg):
                     yield node.lineno
-            case ast.alias(name=name) | ast.Name(id=name) if name in DRAFTS:
+            case (
+                ast.alias(name="draft_of")
+                | ast.Name(id="draft_of")
+                | ast.Attribute(attr="draft_of")
+            ):
                 yield getattr(node, "lineno", 0)
 
 
@@ -46,8 +49,8 @@ def test_nothing_outside_the_generated_code_constructs_a_payload(path):
         "lifecycle.SeedPrunedPayload(slot_id='r0c0')",
         "EVENTS[event](**fields)",
         "dataclasses.replace(payload, slot_id='r0c1')",
-        "from esper._generated.lifecycle import SeedPrunedDraft",
-        "new_draft(SeedPrunedDraft)",
+        "from esper._generated.drafts import draft_of",
+        "drafts.draft_of(SeedPrunedPayload)",
     ],
 )
 def test_a_construction_is_found(source):

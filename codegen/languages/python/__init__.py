@@ -1,1 +1,1 @@
-"""How Python is written: values, types, checks and modules."""
+"""Python: quoting, the declarations and the codec of a contract, modules and imports."""

@@ -1,4 +1,4 @@
-"""The imports of a generated module: what its body uses, sorted as isort sorts."""
+"""The imports of a generated module: those that its body uses, in the order of isort."""
 
 import re
 import sys
@@ -12,14 +12,18 @@ _THIRD_PARTY = frozenset(["hypothesis", "msgspec", "pyarrow"])
 
 
 def names_used(source: str) -> set[str]:
-    """List the names that a piece of source reads."""
+    """List the names that a piece of source reads.
+
+    Raises:
+        SyntaxError: the source is not Python.
+    """
     return read_syntax(source).loaded
 
 
 def import_block(used: set[str], homes: Mapping[str, str]) -> Python:
-    """Return the import statements for the `used` names that have a home.
+    """Return the import statements for those of the names `used` that are in `homes`.
 
-    `homes` maps a name to its module; a name that maps to itself is a module.
+    `homes` maps each name to its module; a name that maps to itself is a module.
     """
     plain: set[str] = set()
     members: dict[str, set[str]] = defaultdict(set)
@@ -39,14 +43,14 @@ def import_block(used: set[str], homes: Mapping[str, str]) -> Python:
 
 
 def import_order(name: str) -> tuple[int, list[tuple[int, str]]]:
-    """Sort names as isort does: constants, then classes, then the rest."""
+    """Return a sort key for the order of isort: constants, then classes, then the rest."""
     if name.isupper() and len(name) > 1:
         return 0, natural_order(name)
     return (1 if name[0].isupper() else 2), natural_order(name)
 
 
 def natural_order(name: str) -> list[tuple[int, str]]:
-    """Sort names as people do: x2 before x10."""
+    """Return a sort key that compares numbers in names by value: x2 before x10."""
     parts = re.findall("[0-9]+|[^0-9]+", name)
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
 

@@ -1,4 +1,4 @@
-"""The modules of a generated package: what each defines, and so where each name is imported from."""
+"""The modules of a generated package: the names that each defines, and where each name is imported from."""
 
 import re
 from collections.abc import Iterator
@@ -16,6 +16,7 @@ STANDARD = {
     "Collection": "collections.abc",
     "DecodeError": "msgspec",
     "IntEnum": "enum",
+    "KW_ONLY": "dataclasses",
     "Literal": "typing",
     "Mapping": "collections.abc",
     "Meta": "msgspec",
@@ -33,10 +34,8 @@ STANDARD = {
     "json": "msgspec",
     "msgspec": "msgspec",
     "re": "re",
-    "sys": "sys",
-    "sysconfig": "sysconfig",
 }
-"""Names from elsewhere; a name that stands for itself is a module."""
+"""The module from which a generated module imports each name; a name that maps to itself is a module."""
 
 STATIC = {
     "checks": (
@@ -59,27 +58,28 @@ STATIC = {
         "set_field",
         "show",
     ),
-    "drafts": ("CAN_SWAP", "new_draft"),
+    "drafts": ("draft_of",),
     "enums": (),
     "channel": ("Channel", "Context", "Payload"),
     "records": (),
-    "envelope": ("Envelope", "EnvelopeDraft", "make_envelope"),
+    "envelope": ("Envelope", "make_envelope"),
     "envelope_wire": ("LineWire", "read_envelope"),
-    "records_wire": ("NonFinite", "spell"),
+    "records_wire": ("NonFinite", "write_nonfinite"),
     "fields": ("ENVELOPE_FIELDS", "EVENT_FIELDS", "FieldInfo", "RECORD_FIELDS"),
     "registry": ("DEPRECATED", "ENUMS", "EVENTS", "OPEN_ENUMS", "RECORDS", "RETIRED", "VERSION"),
     "rewriting": ("clamp", "each", "fill", "put", "rename", "scale", "take", "to_integer"),
-    "upcasters": ("check_version", "reads_as_is", "upcast"),
+    "upcasters": ("check_version", "needs_no_upcast", "upcast"),
     "strict": ("read_line", "read_payload"),
     "codec": ("decode_line", "decode_payload", "encode_line", "encode_payload"),
 }
-"""The modules that every package has, and what they define whatever the contract says."""
+"""The modules that every package has, and the names that they define for every contract."""
 
 _LOCALS = (
     "self",
     "channel",
     "source",
     "draft",
+    "has_group",
     "payload",
     "error",
     "wire",
@@ -95,12 +95,12 @@ TAKEN_WORDS = frozenset(
         *_LOCALS,
     ]
 )
-"""Names that a field cannot have, because they mean something in the functions that handle it."""
+"""Names that a field cannot have, because the functions that handle it use them for something else."""
 
 
 @dataclass(frozen=True, slots=True)
 class Defined:
-    """A name that a module of the package defines, and what of the contract it is there for."""
+    """A name that a module of the package defines, and the place in the contract that it comes from."""
 
     name: str
     module: str
@@ -108,7 +108,7 @@ class Defined:
 
 
 def names_of(contract: Contract) -> Iterator[Defined]:
-    """List what the modules define on behalf of this contract."""
+    """List the public names that the modules define for this contract."""
     for enum in contract.enums:
         yield Defined(enum.name, "enums", enum.span)
         yield Defined(table_name(enum.name), "records_wire", enum.span)
@@ -120,8 +120,7 @@ def names_of(contract: Contract) -> Iterator[Defined]:
         for name, events in family.sources.items():
             yield Defined(name, family.name, events[0].span)
         for event in family.events:
-            for name in (event.payload, draft_name(event)):
-                yield Defined(name, family.name, event.span)
+            yield Defined(event.payload, family.name, event.span)
             if event.retired is None:
                 yield Defined(helper_name(event), family.name, event.span)
             for name in wire_names(event):
@@ -129,7 +128,7 @@ def names_of(contract: Contract) -> Iterator[Defined]:
 
 
 def find_homes(contract: Contract, package: str) -> dict[str, str]:
-    """Tell where every name is imported from that a generated module may use."""
+    """Return the module of every name that a generated module may import."""
     homes = dict(STANDARD)
     for module, names in STATIC.items():
         homes |= dict.fromkeys(names, f"{package}.{module}")
@@ -144,12 +143,12 @@ def helper_name(event: Event) -> str:
 
 
 def draft_name(event: Event) -> str:
-    """Return the name of the class that becomes an event's payload."""
-    return f"{stem(event)}Draft"
+    """Return the private name of the class that makes drafts of an event's payload."""
+    return f"_{stem(event)}Draft"
 
 
 def wire_names(owner: Event | Record) -> tuple[str, str, str]:
-    """Return the names of a wire struct, of the function that fills it and of the one that reads it."""
+    """Return the names of a wire struct, of the function that writes it and of the one that reads it."""
     name = stem(owner)
     return f"{name}Wire", f"write_{snake(name)}", f"read_{snake(name)}"
 
@@ -167,10 +166,10 @@ def fields_name(owner: Event | Record) -> str:
 
 
 def stem(owner: Event | Record) -> str:
-    """Return what the names of the helpers of a payload or record begin with."""
+    """Return the part of a payload's or record's name that the names derived from it share."""
     return owner.payload.removesuffix("Payload") if isinstance(owner, Event) else owner.name
 
 
 def snake(name: str) -> str:
-    """Spell a class name as a function's: HTTPError becomes http_error."""
+    """Convert the name of a class to snake case: HTTPError becomes http_error."""
     return re.sub("(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()

@@ -1,6 +1,6 @@
-"""The only ways to make Python source out of something: names, literals, docstrings, and joining these.
+"""Quoting for Python: the only functions that turn names, values and texts into source, and that join source.
 
-Every token is proved when it is made: a literal must read back as its value, a docstring as its text.
+Each verifies its result: a literal must evaluate to its value, a docstring to its text.
 """
 
 import ast
@@ -15,7 +15,7 @@ from ..printable import Printable
 
 LINE_LENGTH = 100
 NO_BREAK = "\N{NO-BREAK SPACE}"
-"""A space at which a docstring is not broken; it is printed as a plain one."""
+"""A space at which a docstring is not wrapped; it is printed as a plain space."""
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 
@@ -28,32 +28,40 @@ class Python(Printable):
 
 @cache
 def ident(name: str) -> Python:
-    """Print a name, dotted or not."""
+    """Print a name, which may be dotted.
+
+    Raises:
+        QuotingError: it is not a name, or a keyword.
+    """
     if not _NAME.fullmatch(name) or any(keyword.iskeyword(part) for part in name.split(".")):
         raise QuotingError(f"not a Python name: {name!r}")
     return Python(name)
 
 
 def lit(value: object) -> Python:
-    """Print a literal: None, a bool, a number, a text, or a tuple, list or dict of those."""
+    """Print a literal: None, a bool, a number, a text, or a tuple, list or dict of those.
+
+    Raises:
+        QuotingError: the literal would not evaluate to the value.
+    """
     if type(value) is str:
         return _lit_text(value)
     text = repr(value)
     if type(value) is int and int(text) == value:
         return Python(text)
-    _prove(text, value)
+    _verify(text, value)
     return Python(text)
 
 
 @cache
 def _lit_text(value: str) -> Python:
     text = repr(value)
-    _prove(text, value)
+    _verify(text, value)
     return Python(text)
 
 
-def _prove(text: str, value: object) -> None:
-    """Require that a literal reads back as its value."""
+def _verify(text: str, value: object) -> None:
+    """Raise QuotingError unless a literal evaluates to its value."""
     try:
         read = ast.literal_eval(text)
     except (ValueError, SyntaxError):
@@ -64,7 +72,11 @@ def _prove(text: str, value: object) -> None:
 
 @cache
 def doc(text: str, indent: int = 0) -> Python:
-    """Print a docstring, wrapped to fit behind `indent` columns."""
+    """Print a docstring, wrapped to fit into lines that are indented by `indent` columns.
+
+    Raises:
+        QuotingError: the docstring would not evaluate to the text.
+    """
     core = text.rstrip('"')
     quoted = core.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
     quoted += '\\"' * (len(text) - len(core))
@@ -78,14 +90,22 @@ def doc(text: str, indent: int = 0) -> Python:
 
 
 def comment(text: str) -> Python:
-    """Print a comment of one line."""
+    """Print a comment of one line.
+
+    Raises:
+        QuotingError: the text has a line break or another character that cannot be printed.
+    """
     if not text.isprintable():
         raise QuotingError(f"not a comment: {text!r}")
     return Python(f"# {text}")
 
 
 def code(template: str, **parts: Python) -> Python:
-    """Put printable parts into a piece of source of ours; `template` must not hold text from a contract."""
+    """Insert printed parts into a template, which must be written in the generator and not come from a contract.
+
+    Raises:
+        TypeError: a part was not printed by this module.
+    """
     for part in parts.values():
         if type(part) is not Python:
             raise TypeError(f"a part of Python source must be Python, got {type(part).__name__}")
@@ -93,10 +113,14 @@ def code(template: str, **parts: Python) -> Python:
 
 
 def join(separator: str, parts: Iterable[Python]) -> Python:
-    """Join printable parts with a separator of ours."""
+    """Join printed parts; the separator must not come from a contract.
+
+    Raises:
+        TypeError: a part was not printed by this module.
+    """
     texts = list(parts)
-    if any(type(text) is not Python for text in texts):
-        raise TypeError("what is joined must be Python")
+    for odd in {type(text) for text in texts} - {Python}:
+        raise TypeError(f"joined parts must be Python, got {odd.__name__}")
     return Python(separator.join(texts))
 
 

@@ -1,11 +1,11 @@
-"""The syntax of a piece of generated Python: its tree, and everything that it mentions, found in one pass."""
+"""The syntax tree of generated Python, and the names in it, collected in one pass."""
 
 import ast
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-# The nodes that generated code is made of, with the fields that hold further nodes. Operators and the like are
-# left out: they say nothing that anybody asks for.
+# The kinds of nodes that generated code may have, with the attributes that hold further nodes. Operators are left
+# out, because they hold no names.
 _CHILDREN: dict[type[ast.AST], tuple[str, ...]] = {
     ast.Module: ("body",),
     ast.ClassDef: ("decorator_list", "bases", "keywords", "body"),
@@ -69,8 +69,8 @@ _NAMED = {ast.Name, ast.Attribute, ast.arg, ast.ClassDef, ast.FunctionDef, ast.E
 class Syntax:
     """A parsed piece of Python.
 
-    `loaded` and `bound` are the names that it reads and those that it binds, `attributes` the names behind its
-    dots, `foreign` the kinds of nodes that generated code has no use for.
+    `loaded` and `bound` are the names that it reads and binds, `attributes` the names of attributes, and `foreign`
+    the kinds of nodes that generated code must not have.
     """
 
     tree: ast.Module
@@ -80,13 +80,13 @@ class Syntax:
     foreign: set[str] = field(default_factory=set)
 
 
-# The imports of a module are worked out from its body, at which the gate looks right afterwards.
+# The target parses the body of a module to find its imports, and the gate checks the same body next.
 @lru_cache(maxsize=4)
 def read_syntax(source: str) -> Syntax:
     """Parse a piece of Python and walk its tree once.
 
     Raises:
-        SyntaxError: it is no Python.
+        SyntaxError: the source is not Python.
     """
     syntax = Syntax(ast.parse(source))
     todo: list[ast.AST | None] = [syntax.tree]
@@ -100,7 +100,7 @@ def read_syntax(source: str) -> Syntax:
             todo += ast.iter_child_nodes(node)
             continue
         if kind in _NAMED:
-            _note(syntax, node)
+            _record_name(syntax, node)
         for name in _CHILDREN[kind]:
             child = getattr(node, name)
             if type(child) is list:
@@ -110,7 +110,7 @@ def read_syntax(source: str) -> Syntax:
     return syntax
 
 
-def _note(syntax: Syntax, node: ast.AST) -> None:
+def _record_name(syntax: Syntax, node: ast.AST) -> None:
     if isinstance(node, ast.Name):
         (syntax.loaded if type(node.ctx) is ast.Load else syntax.bound).add(node.id)
     elif isinstance(node, ast.Attribute):

@@ -1,4 +1,4 @@
-"""Upcasts as Python: functions that give old records the form of new ones, from version to version."""
+"""Upcasts: functions that convert the payloads of one version to the form of the next."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -14,7 +14,7 @@ from .quoting import Python, code, doc, ident, join, lit
 
 @dataclass(frozen=True, slots=True)
 class FunctionView:
-    """A function that changes the payload of an event, and the name that the event has afterwards."""
+    """A function that changes the payload of an event, and the name of the event after that."""
 
     name: Python
     doc: Python
@@ -24,7 +24,7 @@ class FunctionView:
 
 
 class UpcastView:
-    """The functions that bring records to one version."""
+    """The functions that convert payloads to the form of one version."""
 
     def __init__(self, upcast: Upcast) -> None:
         self.version = lit(tuple(parse_version(upcast.version)))
@@ -32,12 +32,12 @@ class UpcastView:
 
 
 def view_reserved(contract: Contract) -> Iterator[FunctionView]:
-    """Prepare the functions that remove what old records have and the contract no longer knows."""
+    """Prepare the functions that remove fields which the contract no longer has."""
     for event in contract.events:
         lines = tuple(_clean(event))
         if lines:
             name = ident(f"_clean_{event.name.lower()}")
-            text = doc("Remove the fields of the past.", indent=4)
+            text = doc("Remove the fields that the contract no longer has.", indent=4)
             yield FunctionView(name, text, lines, lit(event.name), lit(event.name))
 
 
@@ -52,7 +52,7 @@ def _view_function(upcast: Upcast, event: EventUpcast) -> FunctionView:
 
 
 def _clean(event: Event) -> Iterator[Python]:
-    """Write the statements that remove the fields of the past, wherever an event holds them."""
+    """Write the statements that remove the reserved fields of an event and of the records in it."""
     owners = [("", event.reserved)]
     owners += [(path, record.reserved) for path, record in walk_records(event.fields)]
     for path, reserved in owners:
@@ -63,7 +63,7 @@ def _clean(event: Event) -> Iterator[Python]:
 
 
 def _rewrite(steps: Iterable[Step]) -> Iterator[Python]:
-    """Write the statements that carry steps out: first all old values are taken, then put in their places."""
+    """Write the statements of all steps: an object's old values are all taken before new ones are put."""
     split = [(_split(step.path), step) for step in steps]
     split.sort(key=lambda one: one[0][0])
     for prefix, group in groupby(split, key=lambda one: one[0][0]):
@@ -104,7 +104,7 @@ def _convert(step: Step, value: Python) -> Python:
 
 
 def _split(path: str) -> tuple[str, str]:
-    """Split a path at its last bracket: the objects it is about, and the keys inside each."""
+    """Split a path after its last bracket into the path of the objects and the keys in each of them."""
     match = re.fullmatch(r"(.*[\]}])\.([^\]}]+)", path)
     return (match[1], match[2]) if match else ("", path)
 

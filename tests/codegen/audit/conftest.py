@@ -1,4 +1,4 @@
-"""The package that is generated for the audit trail, and a channel that keeps what it is sent."""
+"""Fixtures: the package generated from audit.yaml, and a channel that records what helpers send."""
 
 import importlib
 import sys
@@ -17,7 +17,7 @@ def audit():
 
 
 class Channel:
-    """A channel that keeps what it is sent and what it was not sent."""
+    """A channel that records the payloads sent and the events rejected."""
 
     def __init__(self, context):
         self.listening = True
@@ -33,7 +33,7 @@ class Channel:
 
 
 class Use:
-    """Somebody's use of a document, as the service has it."""
+    """A use of a document: the source of DOCUMENT_USED."""
 
     def __init__(self, document):
         self.user = "ada"

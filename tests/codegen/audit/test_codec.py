@@ -1,4 +1,4 @@
-"""What is written reads back as it was; what breaks the contract does not read, and the error says why."""
+"""An encoded event decodes to the same event; data that breaks the contract is rejected with the reason."""
 
 import json
 from dataclasses import replace
@@ -48,12 +48,12 @@ def test_numbers_that_are_not_finite_are_written_as_texts(audit, used):
     assert repr(audit.decode_payload("DOCUMENT_USED", data).scores) == repr(scores)
 
 
-def test_a_name_that_an_open_enum_does_not_know_reads_back(audit, used):
+def test_an_unknown_name_of_an_open_enum_reads_back(audit, used):
     data = json.dumps(USED | {"action": "SHARE"}).encode()
     assert audit.decode_payload("DOCUMENT_USED", data).action == "SHARE"
 
 
-def test_what_may_be_missing_is_put_in(audit):
+def test_a_missing_field_gets_the_value_of_the_contract(audit):
     used = USED | {"document": {"id": "d1", "size": 10}}
     del used["outcome"]
     payload = audit.decode_payload("DOCUMENT_USED", json.dumps(used).encode())
@@ -62,7 +62,7 @@ def test_what_may_be_missing_is_put_in(audit):
 
 
 @pytest.mark.parametrize("alias", ["who", "login"])
-def test_a_key_of_the_past_is_read(audit, used, alias):
+def test_an_alias_of_a_key_is_read(audit, used, alias):
     old = {alias if key == "user" else key: value for key, value in USED.items()}
     assert audit.decode_payload("DOCUMENT_USED", json.dumps(old).encode()) == used
 
@@ -96,7 +96,7 @@ def test_a_key_of_the_past_is_read(audit, used, alias):
         ({"request": "0123abcd\n"}, "request must match"),
     ],
 )
-def test_what_breaks_the_contract_does_not_read(audit, change, complaint):
+def test_a_payload_that_breaks_the_contract_is_rejected(audit, change, complaint):
     with pytest.raises(audit.ContractError, match=complaint):
         audit.decode_payload("DOCUMENT_USED", json.dumps(USED | change).encode())
 
@@ -119,7 +119,7 @@ def test_what_breaks_the_contract_does_not_read(audit, change, complaint):
         ),
     ],
 )
-def test_what_is_no_payload_does_not_read(audit, event, data, complaint):
+def test_data_that_is_not_a_payload_is_rejected(audit, event, data, complaint):
     with pytest.raises(audit.ContractError, match=complaint):
         audit.decode_payload(event, data)
 
@@ -135,7 +135,7 @@ def test_what_is_no_payload_does_not_read(audit, event, data, complaint):
         (b'"payload":{', b'"payload":[{', "a line must be one JSON object"),
     ],
 )
-def test_a_line_that_breaks_the_contract_does_not_read(audit, envelope, used, old, new, complaint):
+def test_a_line_that_breaks_the_contract_is_rejected(audit, envelope, used, old, new, complaint):
     line = audit.encode_line(envelope, used)
     assert old in line
     with pytest.raises(audit.ContractError, match=complaint):

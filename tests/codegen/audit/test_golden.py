@@ -1,4 +1,4 @@
-"""The package of a contract that has nothing to do with Esper is as it was when it was last read through.
+"""The package of a contract that has nothing to do with Esper is generated as it was when last reviewed.
 
 After a change of the generator: cd tests/codegen/audit, then the command in the header of any file there.
 """

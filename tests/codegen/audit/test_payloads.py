@@ -1,4 +1,4 @@
-"""A payload is a plain frozen dataclass that holds only what the contract allows, however it is built."""
+"""A payload is a plain frozen dataclass that accepts only values which the contract allows."""
 
 import copy
 import dataclasses
@@ -39,21 +39,21 @@ def test_a_payload_survives_copying_and_pickling(used):
     assert dataclasses.replace(used, user="eve").user == "eve"
 
 
-def test_defaults_stand_for_what_is_not_given(audit, fields):
+def test_a_missing_argument_gets_its_default(audit, fields):
     for name in ("outcome", "wait_ms", "load"):
         del fields[name]
     payload = audit.DocumentUsed(**fields)
     assert (payload.outcome, payload.wait_ms, payload.load) == (audit.Outcome.ALLOWED, 0.0, None)
 
 
-def test_what_can_be_converted_without_loss_is_converted(audit, fields):
+def test_a_value_that_converts_without_loss_is_converted(audit, fields):
     payload = audit.DocumentUsed(**fields | {"wait_ms": 2, "related": [], "scores": {"a": 1}})
     assert repr(payload.wait_ms) == "2.0"
     assert payload.related == ()
     assert repr(payload.scores) == "{'a': 1.0}"
 
 
-def test_a_map_is_not_shared_with_whoever_gave_it(audit, fields):
+def test_a_map_is_copied(audit, fields):
     given = {"spam": 0.5}
     payload = audit.DocumentUsed(**fields | {"scores": given})
     given["spam"] = 0.75
@@ -102,7 +102,7 @@ def test_a_number_that_is_not_finite_is_kept_where_the_contract_says_so(audit, f
         ("request", "0123ABCD", r"request must match \[0-9a-f\]\{8\}, got '0123ABCD'"),
     ],
 )
-def test_what_the_contract_does_not_allow_is_refused(audit, fields, name, value, complaint):
+def test_an_invalid_value_is_refused(audit, fields, name, value, complaint):
     with pytest.raises(audit.ContractError, match=complaint) as caught:
         audit.DocumentUsed(**fields | {name: value})
     assert caught.value.field.startswith(name)
@@ -128,7 +128,7 @@ def test_a_list_has_no_more_items_than_allowed(audit):
         audit.Document(doc_id="d1", size=1, tags=("a",) * 5)
 
 
-def test_an_open_enum_keeps_a_name_it_does_not_know(audit, fields):
+def test_an_open_enum_keeps_an_unknown_name(audit, fields):
     assert audit.DocumentUsed(**fields | {"action": "SHARE"}).action == "SHARE"
 
 

@@ -35,19 +35,19 @@ def test_rendered_modules_pass(contract, outputs):
     ("old", "new", "complaint"),
     [
         (
-            "class PingDraft",
-            "import os\nclass PingDraft",
+            "_PingDraft",
+            "import os\n_PingDraft",
             "contains Import besides its definitions",
         ),
-        ("class PingDraft", "print(1)\nclass PingDraft", "main.py mentions print"),
-        ("class PingDraft", "str(1)\nclass PingDraft", "contains Expr besides its definitions"),
-        ("class PingDraft", "evil = 1\nclass PingDraft", "defines too much or too little: evil"),
-        ("class PingDraft", "class PingPayload: pass\nclass PingDraft", "defines a name twice"),
-        ("class PingDraft", "if 1: pass\nclass PingDraft", "contains If besides its definitions"),
+        ("_PingDraft", "print(1)\n_PingDraft", "main.py mentions print"),
+        ("_PingDraft", "str(1)\n_PingDraft", "contains Expr besides its definitions"),
+        ("_PingDraft", "evil = 1\n_PingDraft", "defines too much or too little: evil"),
+        ("_PingDraft", "class PingPayload: pass\n_PingDraft", "defines a name twice"),
+        ("_PingDraft", "if 1: pass\n_PingDraft", "contains If besides its definitions"),
         (
-            "class PingDraft",
-            "class PungDraft",
-            "defines too much or too little: PingDraft, PungDraft",
+            "def emit_ping",
+            "def emit_pong",
+            "defines too much or too little: emit_ping, emit_pong",
         ),
         ('"""A note."""', "eval('1')", "main.py mentions eval"),
         ('"""A note."""', "__import__('os')", "main.py mentions __import__"),
@@ -59,7 +59,7 @@ def test_rendered_modules_pass(contract, outputs):
         ("frozen=True, ", "", "PingPayload must be a dataclass"),
         ("def __post_init__", "def __eq__", "PingPayload contains FunctionDef"),
         ("if not channel.listening", "while channel.listening", "main.py contains While"),
-        ("channel.send(payload)", "channel.send(", "main.py does not parse"),
+        ("channel.send(draft)", "channel.send(", "main.py does not parse"),
     ],
 )
 def test_code_that_the_contract_does_not_declare_is_refused(contract, outputs, old, new, complaint):

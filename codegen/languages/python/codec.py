@@ -1,20 +1,83 @@
-"""How values look on a log line: their types there, and the ways there and back."""
+"""Values on the wire, the JSON of a log line: msgspec structs, and the functions that write and read them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ...contract.model import EnumType, ListType, MapType, Primitive, RecordType, Type, Value
+from ...contract.model import (
+    Enum,
+    EnumType,
+    Event,
+    ListType,
+    MapType,
+    Primitive,
+    Record,
+    RecordType,
+    Type,
+    Value,
+)
 from ...contract.nodes import Bounds
-from .modules import table_name, wire_names
-from .quoting import Python, code, ident, join, lit
+from .modules import draft_name, table_name, wire_names
+from .quoting import Python, code, doc, ident, join, lit
+from .values import missing_of
 
 _OPEN = Bounds(None, None)
-# What the name of a member looks like, as check_open_enum has it.
+# The pattern of a member's name, the same as in check_open_enum.
 _MEMBER = "[A-Z][A-Z0-9_]{0,63}"
 
 
+class WireNames:
+    """The names of an event or record, of its wire struct, and of the functions that write and read it."""
+
+    def __init__(self, owner: Event | Record) -> None:
+        self.literal = lit(owner.name)
+        self.cls = ident(owner.payload if isinstance(owner, Event) else owner.name)
+        self.struct, self.writer, self.reader = (ident(name) for name in wire_names(owner))
+
+
+class WireView(WireNames):
+    """The wire struct of an event or record, and the functions between it and the payload or record."""
+
+    def __init__(self, owner: Event | Record, variable: str) -> None:
+        super().__init__(owner)
+        name = self.cls
+        self.owner = ident(variable)
+        # A record is read by its constructor, because records are few and may hold each other.
+        self.draft = ident(draft_name(owner)) if isinstance(owner, Event) else None
+        self.doc = doc(f"{name} on the wire.", indent=4)
+        self.writer_doc = doc(f"Convert {name} to its wire struct.", indent=4)
+        self.reader_doc = doc(
+            f"Build {name} from its wire struct, which msgspec has checked.", indent=4
+        )
+        self.fields = [view_wire_field(value, variable) for value in owner.fields]
+        self.writing = _keywords((field.name, field.write) for field in self.fields)
+        self.reading = _keywords((field.name, field.read) for field in self.fields)
+
+
+def view_event_wire(event: Event) -> WireView:
+    """Prepare the wire struct of an event's payload."""
+    return WireView(event, "payload")
+
+
+def view_record_wire(record: Record) -> WireView:
+    """Prepare the wire struct of a record."""
+    return WireView(record, "record")
+
+
+def _keywords(pairs: Iterable[tuple[Python, Python]]) -> Python:
+    return join(", ", [code("{name}={value}", name=name, value=value) for name, value in pairs])
+
+
+class EnumWireView:
+    """The table of an enum's members by name."""
+
+    def __init__(self, enum: Enum) -> None:
+        self.name = ident(enum.name)
+        self.table = ident(table_name(enum.name))
+
+
 @dataclass(frozen=True, slots=True)
-class WireView:
-    """A field of a wire struct: its declaration, and the expressions that fill it and read it back."""
+class WireFieldView:
+    """A field of a wire struct: its declaration, and the expressions that write and read it."""
 
     name: Python
     declaration: Python
@@ -22,18 +85,18 @@ class WireView:
     read: Python
 
 
-def view_wire(value: Value, owner: str) -> WireView:
-    """Prepare a field for the wire; `owner` is what the code calls the object that it is a field of."""
+def view_wire_field(value: Value, owner: str) -> WireFieldView:
+    """Prepare a field; `owner` is the name of the variable that holds the payload or record."""
     name = ident(value.name)
     declaration = code("{name}: {type}", name=name, type=wire_annotation(value))
     settings = _settings(value)
     if settings:
         declaration = code("{declaration} = {settings}", declaration=declaration, settings=settings)
-    told, wire = (code("{owner}.{name}", owner=ident(one), name=name) for one in (owner, "wire"))
-    return WireView(
+    held, wire = (code("{owner}.{name}", owner=ident(one), name=name) for one in (owner, "wire"))
+    return WireFieldView(
         name,
         declaration,
-        _optional(value, told, _write(value, value.type, told)),
+        _optional(value, held, _write(value, value.type, held)),
         _optional(value, wire, _read(value, value.type, wire)),
     )
 
@@ -45,7 +108,7 @@ def _optional(value: Value, subject: Python, expression: Python) -> Python:
 
 
 def _settings(value: Value) -> Python | None:
-    """Return what a declaration is set to: the key on the wire, and what stands when it is missing."""
+    """Return the right side of a declaration: the key on the wire and the default, where there are any."""
     is_map = value.missing is not None and isinstance(value.missing.value, dict)
     if value.wire == value.name and not is_map:
         return missing_of(value)
@@ -59,23 +122,8 @@ def _settings(value: Value) -> Python | None:
     return code("msgspec.field({settings})", settings=join(", ", settings))
 
 
-def missing_of(value: Value) -> Python | None:
-    """Return the literal that stands on the wire for a value that is missing; None when it must not be."""
-    if value.missing is None:
-        return None
-    return lit(_freeze(value.type, value.missing.value))
-
-
-def _freeze(of: Type, plain: object) -> object:
-    if isinstance(of, ListType) and isinstance(plain, list):
-        return tuple(_freeze(of.item, item) for item in plain)
-    if of == Primitive("float") and isinstance(plain, int):
-        return float(plain)
-    return plain
-
-
 def wire_annotation(value: Value) -> Python:
-    """Return the annotation by which msgspec decodes and checks a value."""
+    """Return the annotation from which msgspec derives how to decode and check a value."""
     annotation = _annotate(value, value.type, is_outer=True)
     return code("{annotation} | None", annotation=annotation) if value.nullable else annotation
 
@@ -99,7 +147,7 @@ def _annotate(value: Value, of: Type, is_outer: bool) -> Python:
                 Python("str"), length or _OPEN, "min_length", "max_length", value.pattern
             )
         case EnumType(enum):
-            # Reading looks the name up, and the strict reader says what is wrong with one that is not there.
+            # The reader looks the name up; the strict reader reports one that does not exist.
             pattern = _MEMBER if enum.open else None
             return _constrain(Python("str"), _OPEN, "min_length", "max_length", pattern)
         case RecordType(record):
@@ -142,7 +190,8 @@ def _write(value: Value, of: Type, subject: Python) -> Python:
     match of:
         case Primitive("float") if value.nonfinite == "string":
             return code(
-                "{subject} if -inf < {subject} < inf else spell({subject})", subject=subject
+                "{subject} if -inf < {subject} < inf else write_nonfinite({subject})",
+                subject=subject,
             )
         case EnumType(enum):
             if enum.open:
