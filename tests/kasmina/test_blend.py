@@ -4,8 +4,7 @@ import pytest
 import torch
 
 from esper._generated.enums import AlphaAlgorithm
-from esper.kasmina.blend import blend
-from esper.kasmina.sample_gate import SampleGate
+from esper.kasmina.blend import SampleGate, blend
 from tests.kasmina.lives import CHANNELS, features
 
 ALGORITHMS = list(AlphaAlgorithm)

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from esper.kasmina.freeze import freeze, thaw
+from esper.kasmina.isolation import freeze, thaw
 
 
 def net() -> nn.Sequential:

@@ -4,20 +4,20 @@ import pytest
 import torch
 
 from esper._generated.enums import SeedStage
-from esper.kasmina.isolation import is_isolated, learn_behind
+from esper.kasmina.isolation import is_isolated, straight_through
 from tests.kasmina.lives import features
 
 
 def test_the_features_come_out_themselves():
     h = features()
 
-    assert learn_behind(h, features(seed=1)).data_ptr() == h.data_ptr()
+    assert straight_through(h, features(seed=1)).data_ptr() == h.data_ptr()
 
 
 def test_host_and_seed_both_get_the_whole_gradient_once():
     h, s, weight = (features(seed=i) for i in range(3))
 
-    (learn_behind(h, s) * weight.detach()).sum().backward()
+    (straight_through(h, s) * weight.detach()).sum().backward()
 
     assert torch.equal(h.grad, weight)
     assert torch.equal(s.grad, weight)
@@ -28,7 +28,7 @@ def test_a_seed_gone_wrong_touches_neither_value_nor_gradient_of_the_host(accide
     h = features()
     s = torch.full_like(h, accident, requires_grad=True)
 
-    output = learn_behind(h, s)
+    output = straight_through(h, s)
     output.sum().backward()
 
     assert torch.equal(output, h)
@@ -38,7 +38,7 @@ def test_a_seed_gone_wrong_touches_neither_value_nor_gradient_of_the_host(accide
 def test_the_seeds_gradient_has_its_own_dtype():
     h, s = features(), features(seed=1).detach().bfloat16().requires_grad_()
 
-    learn_behind(h, s).sum().backward()
+    straight_through(h, s).sum().backward()
 
     assert s.grad.dtype is torch.bfloat16
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from esper.kasmina.sample_gate import SampleGate
+from esper.kasmina.blend import SampleGate
 from tests.kasmina.lives import CHANNELS, features
 
 

@@ -56,7 +56,7 @@ states = st.builds(
 
 @given(states)
 def test_a_state_comes_back_as_it_was(state):
-    assert SeedState.from_plain(json.loads(json.dumps(state.to_plain()))) == state
+    assert SeedState.from_state_dict(json.loads(json.dumps(state.state_dict()))) == state
 
 
 @pytest.mark.parametrize(
@@ -71,19 +71,19 @@ def test_a_state_comes_back_as_it_was(state):
     ],
 )
 def test_what_is_no_state_is_refused(changes, message):
-    plain = SeedState(seed_id="s", blueprint_id="norm").to_plain() | changes
+    plain = SeedState(seed_id="s", blueprint_id="norm").state_dict() | changes
 
     with pytest.raises(CheckpointError, match=message):
-        SeedState.from_plain(plain)
+        SeedState.from_state_dict(plain)
 
 
 @pytest.mark.parametrize("missing", ["alpha", "stage", "format"])
 def test_a_state_with_a_gap_is_refused(missing):
-    plain = SeedState().to_plain()
+    plain = SeedState().state_dict()
     del plain[missing]
 
     with pytest.raises(CheckpointError, match="a slot's state must have"):
-        SeedState.from_plain(plain)
+        SeedState.from_state_dict(plain)
 
 
 def test_improvement_counts_from_the_first_score():
@@ -91,10 +91,10 @@ def test_improvement_counts_from_the_first_score():
     state.enter(SeedStage.TRAINING)
     assert (state.total_improvement, state.stage_improvement) == (0.0, 0.0)
 
-    state.score(40.0)
-    state.score(41.0)
+    state.record_accuracy(40.0)
+    state.record_accuracy(41.0)
     state.enter(SeedStage.BLENDING)
-    state.score(43.0)
+    state.record_accuracy(43.0)
 
     assert (state.total_improvement, state.stage_improvement) == (3.0, 2.0)
     assert (state.epochs_total, state.epochs_in_stage) == (3, 1)

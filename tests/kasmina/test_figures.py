@@ -92,7 +92,7 @@ def test_what_is_not_finite_is_not_noted(value):
 def test_a_slot_is_empty_or_live_or_holds_a_fossil(stage, empty, live):
     slot = slot_in(stage)
 
-    assert (slot.is_empty, slot.is_live) == (empty, live)
+    assert (slot.is_empty, slot.is_unsettled) == (empty, live)
 
 
 def test_a_blending_seed_is_ready_to_hold_when_its_ramp_is_done():
