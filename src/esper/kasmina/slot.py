@@ -22,7 +22,7 @@ from esper._generated.lifecycle import (
     emit_seed_pruned,
     emit_seed_stage_changed,
 )
-from esper.kasmina.alpha import BlendAlgorithm, is_full, is_zero
+from esper.kasmina.alpha import BlendAlgorithm, is_full
 from esper.kasmina.blend import SampleGate
 from esper.kasmina.blueprints.registry import build_seed
 from esper.kasmina.figures import SeedFigures
@@ -34,7 +34,6 @@ from esper.kasmina.topology import TOPOLOGIES, Topology
 from esper.leyline.channel import SILENT
 from esper.leyline.errors import SlotError
 from esper.leyline.lifecycle import (
-    COOL_DOWN_TICKS,
     FOLLOWING_STAGES,
     has_seed,
     is_failure,
@@ -186,12 +185,13 @@ class SeedSlot(SeedFigures, nn.Module):
         state = self._state
         self._sync_freeze()
         if state.stage is SeedStage.BLENDING:
-            self._step_alpha()
-        elif is_failure(state.stage):
-            ticks = COOL_DOWN_TICKS[state.stage]
-            state.epochs_in_stage = min(state.epochs_in_stage + 1, ticks)
-            if state.epochs_in_stage == ticks:
-                self._transition(FOLLOWING_STAGES[state.stage][0])
+            if state.step_alpha():
+                reason = state.prune_reason or "scheduled_prune"
+                self.prune(reason, initiator=state.prune_initiator or "policy")
+            else:
+                self._prepare_forward()
+        elif is_failure(state.stage) and state.step_cool_down():
+            self._transition(FOLLOWING_STAGES[state.stage][0])
 
     def prune(self, reason: str = "", *, initiator: str = "policy") -> bool:
         """Remove the seed and begin the cool-down; return False when there is no seed, or it is a fossil."""
@@ -403,18 +403,6 @@ class SeedSlot(SeedFigures, nn.Module):
         alpha = self._forward.prepare(self._state)
         if alpha is not None:
             self._alpha.fill_(alpha)
-
-    def _step_alpha(self) -> None:
-        """Move the amplitude by one step, and prune the seed when a ramp to 0 ends."""
-        state = self._state
-        has_arrived = state.schedule.step()
-        state.alpha = state.schedule.alpha
-        if has_arrived and is_zero(state.schedule.target):
-            self.prune(
-                state.prune_reason or "scheduled_prune", initiator=state.prune_initiator or "policy"
-            )
-        else:
-            self._prepare_forward()
 
     def _follow_schedule(self) -> None:
         """Start the schedule's new ramp; leave HOLDING if it ends below full amplitude."""

@@ -8,9 +8,17 @@ from typing import Any, Final, final
 import msgspec
 
 from esper._generated.enums import AlphaAlgorithm, SeedStage
-from esper.kasmina.alpha import BLEND_CURVES, AlphaSchedule, Amplitude, BlendAlgorithm, Count
+from esper.kasmina.alpha import (
+    BLEND_CURVES,
+    AlphaSchedule,
+    Amplitude,
+    BlendAlgorithm,
+    Count,
+    is_zero,
+)
 from esper.kasmina.gradients import GradientHealth
 from esper.leyline.errors import CheckpointError, SlotError
+from esper.leyline.lifecycle import COOL_DOWN_TICKS
 
 FORMAT: Final = 1
 """Version of the saved form; raised when an older one can no longer be read."""
@@ -129,6 +137,18 @@ class SeedState:
             )
         elif stage is SeedStage.HOLDING:
             self.hold(1.0)
+
+    def step_alpha(self) -> bool:
+        """Move the amplitude one step along its schedule; return whether this ended a ramp to 0."""
+        has_arrived = self.schedule.step()
+        self.alpha = self.schedule.alpha
+        return has_arrived and is_zero(self.schedule.target)
+
+    def step_cool_down(self) -> bool:
+        """Count a tick of the cool-down; return whether its stage ends with it."""
+        ticks = COOL_DOWN_TICKS[self.stage]
+        self.epochs_in_stage = min(self.epochs_in_stage + 1, ticks)
+        return self.epochs_in_stage == ticks
 
     def hold(self, alpha: float) -> None:
         """Hold the amplitude at `alpha`, in [0, 1], and drop a ramp or scheduled prune under way."""
