@@ -12,14 +12,13 @@ between the transitions, which record figures and move the amplitude.
   timed once before and once after the transitions, because whatever comes second finds the slot in the cache.
 
 The earlier commit is checked out into a temporary git worktree. Each version runs in a process of its own; the two take
-turns, so that a busy machine slows both, and the medians of the rounds' ratios are reported.
+turns, and the ratios are those of the fastest rounds, which a busy machine has disturbed least.
 """
 
 import argparse
 import gc
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -251,9 +250,19 @@ def measure(rounds: int) -> list[dict[str, Times]]:
     return measured[1:]
 
 
+def fastest(rounds: list[dict[str, Times]]) -> dict[str, Times]:
+    """Return the least time of each transition over the rounds, by series."""
+    return {
+        series: Counter(
+            {name: min(times[series][name] for times in rounds) for name in transitions}
+        )
+        for series, transitions in rounds[0].items()
+    }
+
+
 def ratios_of(times: dict[str, Times]) -> dict[str, float]:
-    """Return the two ratios of a round."""
-    total = {series: counter.total() for series, counter in times.items()}
+    """Return the two ratios."""
+    total = {series: transitions.total() for series, transitions in times.items()}
     return {
         "silent_vs_before": total["silent"] / total["before"],
         "listening_minus_silent_vs_helpers": (total["listening"] - total["silent"])
@@ -272,17 +281,13 @@ def main() -> None:
     if options.worker:
         work(listens=options.listens)
         return
-    measured = measure(options.rounds)
-    print(f"{'microseconds':24}" + "".join(f"{series:>11}" for series in measured[0]))
-    for transition in measured[0]["before"]:
-        medians = (
-            statistics.median(times[series][transition] for times in measured)
-            for series in measured[0]
-        )
+    times = fastest(measure(options.rounds))
+    print(f"{'microseconds':24}" + "".join(f"{series:>11}" for series in times))
+    for name in times["before"]:
         # Each life is led twice a round.
-        print(f"{transition:24}" + "".join(f"{t / (2 * BATCH) / 1000:11.2f}" for t in medians))
-    by_round = [ratios_of(times) for times in measured]
-    ratios = {name: statistics.median(ratio[name] for ratio in by_round) for name in TARGETS}
+        each = (transitions[name] / (2 * BATCH) / 1000 for transitions in times.values())
+        print(f"{name:24}" + "".join(f"{microseconds:11.2f}" for microseconds in each))
+    ratios = ratios_of(times)
     for name, ratio in ratios.items():
         print(f"{name} {ratio:.3f}  (at most {TARGETS[name]:.2f})")
     if options.json:
