@@ -5,7 +5,7 @@ seed reaches the layers before the slot. *Freezing* means that the parameters of
 """
 
 from collections.abc import Collection
-from typing import Any
+from typing import Any, final
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +26,7 @@ def is_isolated(stage: SeedStage, alpha: float, topology: Topology) -> bool:
     return alpha < 1.0 and stage is SeedStage.BLENDING and topology == "cnn"
 
 
+@final
 class _StraightThrough(torch.autograd.Function):
     """Returns the features in the forward pass; passes their gradient to features and seed in the backward pass."""
 

@@ -125,7 +125,7 @@ class SeedSlot(SeedFigures, nn.Module):
         """
         if not self.is_empty:
             raise SlotError(
-                f"slot {self.slot_id} must be empty to germinate, got one in {self.stage.name};"
+                f"slot {self.slot_id} must be empty to germinate, got stage {self.stage.name};"
                 " prune its seed and wait for the cool-down"
             )
         state = SeedState.germinated(
@@ -151,7 +151,7 @@ class SeedSlot(SeedFigures, nn.Module):
         following = next_stage(state.stage)
         if not has_seed(state.stage) or following is None:
             return GateResult(
-                gate=Gate.G0, passed=False, message=f"no seed to lead on in {state.stage.name}"
+                gate=Gate.G0, passed=False, message=f"no seed to advance in {state.stage.name}"
             )
         target = following if target_stage is None else target_stage
         if is_failure(target):

@@ -196,7 +196,9 @@ class SeedState:
         try:
             state = msgspec.convert(state_dict, SeedState)
         except msgspec.ValidationError as error:
-            raise CheckpointError(f"a slot's state must be sound, got one whose {error}") from error
+            raise CheckpointError(
+                f"a slot's state must be valid, got: {error}"
+            ) from error
         # Decoding fills gaps with defaults and skips unknown fields; a seed's state must be complete and exact.
         if state.state_dict() != state_dict:
             raise CheckpointError(
