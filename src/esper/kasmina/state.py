@@ -50,7 +50,7 @@ class SeedState:
     """Names of the parameters that do not learn while the seed is blended out."""
     prune_reason: str = ""
     prune_initiator: str = ""
-    """Reason of a scheduled prune and who asked for it; empty when none is scheduled."""
+    """Reason of a scheduled prune and who asked for it; both empty without a scheduled prune."""
 
     initial_accuracy: float | None = None
     """Accuracy in the first epoch recorded."""
@@ -196,9 +196,7 @@ class SeedState:
         try:
             state = msgspec.convert(state_dict, SeedState)
         except msgspec.ValidationError as error:
-            raise CheckpointError(
-                f"a slot's state must be valid, got: {error}"
-            ) from error
+            raise CheckpointError(f"a slot's state must be valid, got: {error}") from error
         # Decoding fills gaps with defaults and skips unknown fields; a seed's state must be complete and exact.
         if state.state_dict() != state_dict:
             raise CheckpointError(
