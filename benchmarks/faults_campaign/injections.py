@@ -55,13 +55,13 @@ def nan_host_weight(run: TrainingRun) -> Iterator[None]:
 
 def has_blending_seed(run: TrainingRun) -> bool:
     """Return whether a live seed contributes to the network's output."""
-    return any(slot.is_live and slot.alpha > 0.0 for slot in run.network.slots.values())
+    return any(slot.is_unsettled and slot.alpha > 0.0 for slot in run.network.slots.values())
 
 
 @contextmanager
 def nan_seed_weight(run: TrainingRun) -> Iterator[None]:
     """Set one weight of a live seed that contributes to the output to NaN."""
-    slot = next(s for s in run.network.slots.values() if s.is_live and s.alpha > 0.0)
+    slot = next(s for s in run.network.slots.values() if s.is_unsettled and s.alpha > 0.0)
     _set_nan(next(iter(slot.seed_parameters())))
     yield
 

@@ -110,7 +110,7 @@ class TrainingRun:
         """Score the network with its live seeds switched off, which a rollback would prune."""
         with ExitStack() as switched_off:
             for slot in self.network.slots.values():
-                if slot.is_live:
+                if slot.is_unsettled:
                     switched_off.enter_context(slot.force_alpha(0.0))
             return self.validate()
 
@@ -169,14 +169,14 @@ class TrainingRun:
 
     def _record_gradients(self, epoch: int) -> None:
         for slot in self.network.slots.values():
-            if slot.is_live:
+            if slot.is_unsettled:
                 health = capture_gradient_health(slot, self.network.host_parameters, epoch=epoch)
                 slot.record_gradients(health)
 
     def _score_seeds(self, accuracy: float) -> None:
         for slot in self.network.slots.values():
             slot.record_accuracy(accuracy)
-            if slot.is_live and slot.alpha > 0.0:
+            if slot.is_unsettled and slot.alpha > 0.0:
                 slot.record_contribution(
                     contribution(self.network.model, slot, self._val_samples, accuracy)
                 )

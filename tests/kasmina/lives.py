@@ -1,4 +1,4 @@
-"""Slots led to a stage of their lives."""
+"""Slots with a seed in a given stage."""
 
 import torch
 from torch import Tensor
@@ -10,13 +10,13 @@ from esper.kasmina.topology import Topology
 
 PERMISSIVE = QualityGates(permissive=True)
 CHANNELS = 8
-LIVE_STAGES = [SeedStage.GERMINATED, SeedStage.TRAINING, SeedStage.BLENDING, SeedStage.HOLDING]
+UNDECIDED = [SeedStage.GERMINATED, SeedStage.TRAINING, SeedStage.BLENDING, SeedStage.HOLDING]
 
 
 def lead_to(
     slot: SeedSlot, stage: SeedStage, blueprint_id: str = "norm", **germination
 ) -> SeedSlot:
-    """Plant a seed and lead it to `stage`; in BLENDING it is half-way up a ramp of two epochs."""
+    """Plant a seed and lead it to `stage`; in BLENDING it is half-way through a ramp of two epochs."""
     slot.germinate(
         blueprint_id, **{"blend_tempo_epochs": 2, "blend_algorithm_id": "linear"} | germination
     )
@@ -44,7 +44,7 @@ def lead_to(
 def slot_in(
     stage: SeedStage, *, topology: Topology = "cnn", channel=None, **germination
 ) -> SeedSlot:
-    """Return a slot whose seed is in `stage`; its channel, if any, hears nothing of how it came there."""
+    """Return a slot whose seed is in `stage`; a channel gets only the events after that."""
     slot = SeedSlot("r0c0", CHANNELS, topology=topology, gates=PERMISSIVE)
     if stage is not SeedStage.DORMANT:
         lead_to(slot, stage, **germination)
@@ -54,7 +54,7 @@ def slot_in(
 
 
 def features(topology: Topology = "cnn", *, batch: int = 4, seed: int = 0) -> Tensor:
-    """Return random features that want a gradient, (B, C, 4, 4) or (B, 6, C)."""
+    """Return random features that require a gradient, (B, C, 4, 4) or (B, 6, C)."""
     generator = torch.Generator().manual_seed(seed)
     shape = (batch, CHANNELS, 4, 4) if topology == "cnn" else (batch, 6, CHANNELS)
     return torch.randn(shape, generator=generator).requires_grad_()

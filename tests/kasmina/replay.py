@@ -1,8 +1,8 @@
 """Replay recorded lives of slots: `python -m tests.kasmina.replay FILE`, with `-` for standard input.
 
-Each line of the file is a scenario: a `name`, a `slot` and the `ops` done to it; whatever else it holds is ignored.
-Files may be compressed with gzip. For each, one line is written: the name, the result of every operation
-with the slot's stage and alpha after it, and the events that were told.
+Each line of the file is a scenario: a `name`, a `slot` and the `ops` to apply to it; other keys are ignored. The file may
+be compressed with gzip. For each scenario, one line is written: the name, the result of each operation with the slot's
+stage and alpha after it, and the events that the slot emitted.
 """
 
 import gzip
@@ -20,11 +20,11 @@ from esper.kasmina.slot import SeedSlot
 
 GZIP_MAGIC = b"\x1f\x8b"
 REFUSALS = (ValueError, LookupError, TypeError)
-"""What a slot, or the names of our enums, raise when an operation cannot be done."""
+"""Exceptions of slots and enum lookups for an operation that is not possible."""
 
 
 class Recorder:
-    """A channel that keeps what it is sent, with the index of the operation under way."""
+    """A channel that keeps the payloads it is sent, with the index of the current operation."""
 
     def __init__(self) -> None:
         self.listening = True
@@ -41,7 +41,7 @@ class Recorder:
 
 
 def replay(scenario: dict[str, Any]) -> dict[str, Any]:
-    """Do a scenario's operations to a fresh slot and return name, results and events."""
+    """Apply a scenario's operations to a new slot, and return name, results and events."""
     settings = scenario["slot"]
     recorder = Recorder()
     slot = SeedSlot(
@@ -69,21 +69,21 @@ def germinate(slot: SeedSlot, alpha_algorithm: str = "ADD", **arguments: Any) ->
 
 def record_accuracy(slot: SeedSlot, accuracy: float) -> str:
     slot.record_accuracy(accuracy)
-    return _heard(slot)
+    return _accepted(slot)
 
 
 def record_gradients(slot: SeedSlot, grad_ratio: float, **health: Any) -> str:
     slot.record_gradients(GradientHealth(ratio=grad_ratio, **health))
-    return _heard(slot)
+    return _accepted(slot)
 
 
 def record_contribution(slot: SeedSlot, contribution: float) -> str:
     slot.record_contribution(contribution)
-    return _heard(slot)
+    return _accepted(slot)
 
 
 def advance_stage(slot: SeedSlot, target_stage: str | None = None) -> dict[str, Any]:
-    # A name that is no stage goes in as it is: a slot without a seed does not look at it.
+    # A name that is not a stage is passed on as it is: a slot without a seed does not look at it.
     target: Any = SeedStage.__members__.get(target_stage or "", target_stage)
     result = slot.advance_stage(target)
     return {"gate": result.gate.name, "passed": result.passed}
@@ -116,7 +116,7 @@ def _curve(name: str | None) -> AlphaCurve | None:
     return None if name is None else AlphaCurve[name]
 
 
-def _heard(slot: SeedSlot) -> str:
+def _accepted(slot: SeedSlot) -> str:
     return "ignored" if slot.seed is None else "ok"
 
 

@@ -1,4 +1,4 @@
-"""Ramps of the amplitude reach their ends exactly and never leave the way between."""
+"""Ramps of the amplitude reach their ends exactly and stay between them."""
 
 import pytest
 from hypothesis import given
@@ -13,7 +13,7 @@ curves = st.sampled_from(AlphaCurve)
 
 
 def ramp(schedule: AlphaSchedule) -> list[float]:
-    """Step the schedule until it rests and return where it was after each step."""
+    """Step the schedule until it rests, and return the amplitude after each step."""
     alphas = []
     while not schedule.is_resting:
         has_arrived = schedule.step()
@@ -30,7 +30,7 @@ def ramp(schedule: AlphaSchedule) -> list[float]:
         (AlphaCurve.SIGMOID, [0.0242, 0.2301, 0.7699, 0.9758, 1.0]),
     ],
 )
-def test_curves_have_the_values_of_esper_lite(curve, alphas):
+def test_a_ramp_follows_its_curve(curve, alphas):
     schedule = AlphaSchedule()
     schedule.retarget(1.0, steps=5, curve=curve)
 
@@ -38,7 +38,7 @@ def test_curves_have_the_values_of_esper_lite(curve, alphas):
 
 
 @given(amplitudes, amplitudes, st.integers(1, 20), curves)
-def test_a_ramp_goes_one_way_and_ends_where_it_was_sent(start, target, steps, curve):
+def test_a_ramp_is_monotonic_and_ends_at_its_target(start, target, steps, curve):
     schedule = AlphaSchedule(alpha=start)
     schedule.retarget(target, steps=steps, curve=curve)
 
@@ -58,14 +58,14 @@ def test_without_steps_the_target_is_reached_at_once():
 
 
 @pytest.mark.parametrize(("asked", "target"), [(1.5, 1.0), (-0.5, 0.0)])
-def test_a_target_is_kept_in_range(asked, target):
+def test_a_target_is_clamped_to_its_range(asked, target):
     schedule = AlphaSchedule(alpha=0.5)
     schedule.retarget(asked, steps=1)
 
     assert ramp(schedule) == [target]
 
 
-def test_an_omitted_curve_is_the_last_one():
+def test_without_a_curve_the_previous_one_is_used():
     schedule = AlphaSchedule()
     schedule.retarget(1.0, steps=1, curve=AlphaCurve.COSINE)
     ramp(schedule)
@@ -76,7 +76,7 @@ def test_an_omitted_curve_is_the_last_one():
     assert schedule.is_falling
 
 
-def test_a_ramp_under_way_takes_no_other_target():
+def test_a_ramp_under_way_cannot_be_given_another_target():
     schedule = AlphaSchedule()
     schedule.retarget(1.0, steps=3)
     schedule.step()

@@ -1,4 +1,4 @@
-"""Gates open exactly when their checks hold."""
+"""A gate passes exactly when all its checks hold."""
 
 import pytest
 
@@ -58,7 +58,7 @@ def held(contribution) -> SeedState:
         (Gate.G5, held(None), ["CONTRIBUTION_MEASURED"], ["CONTRIBUTION_MEASURED"]),
     ],
 )
-def test_a_gate_names_the_checks_that_keep_it_closed(gate, state, failed_strict, failed_permissive):
+def test_a_gate_lists_the_checks_that_failed(gate, state, failed_strict, failed_permissive):
     for gates, failed in ((STRICT, failed_strict), (PERMISSIVE, failed_permissive)):
         result = evaluate(gate, state, gates)
 
@@ -79,11 +79,11 @@ def test_a_gate_names_the_checks_that_keep_it_closed(gate, state, failed_strict,
         (Gate.G5, held(12.0), 1.0),
     ],
 )
-def test_a_gate_scores_how_well_it_went(gate, state, score):
+def test_a_gate_scores_how_well_the_seed_did(gate, state, score):
     assert evaluate(gate, state, STRICT).score == pytest.approx(score)
 
 
-def test_the_message_gives_the_numbers():
+def test_the_message_holds_the_numbers():
     result = evaluate(Gate.G2, trained(gain=0.25, epochs=2, ratio=0.5), STRICT)
 
     assert result.message == (
@@ -91,7 +91,7 @@ def test_the_message_gives_the_numbers():
     )
 
 
-def test_every_check_of_the_contract_is_made_somewhere():
+def test_every_check_of_the_contract_is_used():
     states = [SeedState(), trained(), blended(), held(1.0)]
     made = {
         check
@@ -104,5 +104,5 @@ def test_every_check_of_the_contract_is_made_somewhere():
     assert made == set(GateCheck)
 
 
-def test_every_gate_stands_in_front_of_one_stage():
+def test_every_gate_belongs_to_one_stage():
     assert sorted(GATES.values()) == sorted(Gate)

@@ -1,4 +1,4 @@
-"""What a capture says of a seed's gradient."""
+"""A capture compares the gradients of seed and host."""
 
 import math
 
@@ -10,7 +10,7 @@ from esper.kasmina.gradients import GradientHealth, capture_gradient_health
 
 
 class Planted:
-    """A slot as a capture sees it: the parameters of its seed."""
+    """The part of a slot that a capture needs: the parameters of its seed."""
 
     def __init__(self, *gradients) -> None:
         self.parameters = parameters(*gradients)
@@ -20,7 +20,7 @@ class Planted:
 
 
 def parameters(*gradients) -> list[nn.Parameter]:
-    """Return a parameter for each gradient; None leaves it without one."""
+    """Return a parameter for each gradient; None stands for a parameter without a gradient."""
     made = []
     for gradient in gradients:
         parameter = nn.Parameter(torch.zeros(1 if gradient is None else len(gradient)))
@@ -53,15 +53,15 @@ def test_a_gradient_vanishes_or_explodes(norm, vanishing, exploding):
     assert (health.has_vanishing, health.has_exploding) == (vanishing, exploding)
 
 
-@pytest.mark.parametrize("accident", [math.nan, math.inf])
-def test_a_gradient_that_is_not_finite_explodes_and_opens_no_gate(accident):
-    health = capture([1.0], [accident])
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_gradient_that_is_not_finite_explodes_and_has_ratio_0(value):
+    health = capture([1.0], [value])
 
     assert (health.ratio, health.has_exploding) == (0.0, True)
 
 
 @pytest.mark.parametrize("host", [[], parameters([1e-9]), parameters([math.inf]), parameters(None)])
-def test_a_host_that_does_not_learn_cannot_be_compared_with(host):
+def test_the_ratio_to_a_host_that_does_not_learn_is_0(host):
     assert capture([1.0], host=host).ratio == 0.0
 
 
@@ -75,12 +75,12 @@ def test_nothing_is_measured_without_a_gradient(gradients):
 
 
 @pytest.mark.parametrize("ratio", [-0.1, math.nan, math.inf])
-def test_a_ratio_that_no_capture_finds_is_refused(ratio):
+def test_an_invalid_ratio_is_rejected(ratio):
     with pytest.raises(ValueError, match="ratio must be finite and not negative, got"):
         GradientHealth(ratio=ratio, has_vanishing=False, has_exploding=False, epoch=1)
 
 
-def test_the_host_waits_for_the_device_once(monkeypatch):
+def test_a_capture_synchronizes_with_the_device_once(monkeypatch):
     waits = []
     for name in ("item", "tolist", "__float__", "__bool__"):
         original = getattr(torch.Tensor, name)

@@ -1,4 +1,4 @@
-"""Slots in networks that were written without them."""
+"""Slots are added to networks that were written without them, and removed again."""
 
 import copy
 import pickle
@@ -34,7 +34,7 @@ def net() -> nn.Module:
 
 
 @pytest.mark.parametrize("path", ["0", "1", "1.0", "3"])
-def test_an_empty_slot_changes_nothing_but_is_there(path):
+def test_an_empty_slot_changes_no_output_and_no_key(path):
     plain, model = net(), net()
     kind = type(model.get_submodule(path))
 
@@ -48,7 +48,7 @@ def test_an_empty_slot_changes_nothing_but_is_there(path):
 
 
 @pytest.mark.parametrize("path", ["0", "1"])
-def test_the_seed_works_on_the_output_of_its_module(path):
+def test_the_seed_gets_the_output_of_the_module(path):
     plain, model = net(), net()
     slot = graft(model, {path: SPEC})[path]
     lead_to(slot, SeedStage.FOSSILIZED, "conv_light")
@@ -62,7 +62,7 @@ def test_the_seed_works_on_the_output_of_its_module(path):
     assert torch.equal(model(IMAGES), expected)
 
 
-def test_a_sequence_does_not_count_its_slot():
+def test_a_slot_is_not_a_member_of_its_sequence():
     model = net()
     body = model[1]
     members = list(body)
@@ -72,7 +72,7 @@ def test_a_sequence_does_not_count_its_slot():
     assert (len(body), list(body), body[-1]) == (2, members, members[-1])
 
 
-def test_a_slot_is_made_as_the_spec_says():
+def test_a_slot_follows_its_spec_and_its_module():
     recorder, gates = Recorder(), QualityGates(min_contribution=3.0)
     spec = SlotSpec(channels=CHANNELS, topology="transformer", slot_id="mine", gates=gates)
     model = net().to(torch.float64).eval()
@@ -87,9 +87,9 @@ def test_a_slot_is_made_as_the_spec_says():
     assert not slots["1"].seed.training
 
 
-# PyTorch's compiler breaks PyTorch's own rule when it traces an autograd function.
+# PyTorch emits this warning itself when it compiles an autograd function.
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
-def test_compiled_before_the_seed_was_planted_it_follows_the_seeds_life():
+def test_a_network_compiled_before_germination_follows_the_stages_of_the_seed():
     model = net()
     slot = graft(model, {"1": SPEC})["1"]
     graphs = []
@@ -146,7 +146,7 @@ def test_a_copy_of_a_grafted_network_computes_the_same(copied):
 @pytest.mark.parametrize(
     ("path", "message"),
     [
-        ("9", r"must be in the model, got '9'; near it are: "),
+        ("9", r"must be in the model, got '9'; the closest paths are: '\d\S*', "),
         ("1.1", "must be in one place only, got '1.1', which is shared; give it a copy"),
         ("4", "must have a forward of its class, got '4', a ModuleList; graft a module in it"),
         ("5", "must have a forward of its class, got '5', a Identity"),
@@ -154,7 +154,7 @@ def test_a_copy_of_a_grafted_network_computes_the_same(copied):
         ("0.seed_slot", "must have no slot yet, got '0.seed_slot'; leave it out"),
     ],
 )
-def test_a_place_that_cannot_be_grafted_is_refused_and_nothing_changes(path, message):
+def test_a_path_that_cannot_be_grafted_is_rejected_and_nothing_changes(path, message):
     model = net()
     model.append(nn.ModuleList([nn.Identity()]))
     model.append(nn.Identity())
@@ -167,7 +167,7 @@ def test_a_place_that_cannot_be_grafted_is_refused_and_nothing_changes(path, mes
     assert len(find_slots(model)) == 1
 
 
-def test_a_module_that_returns_no_tensor_says_so_when_it_runs():
+def test_a_module_that_does_not_return_a_tensor_is_rejected_in_its_forward_pass():
     model = nn.Sequential(nn.LSTM(3, 3))
     graft(model, {"0": SPEC})
 
@@ -175,8 +175,13 @@ def test_a_module_that_returns_no_tensor_says_so_when_it_runs():
         model(torch.zeros(1, 2, 3))
 
 
+def test_the_path_of_the_model_itself_is_the_closest_when_it_has_no_modules():
+    with pytest.raises(SlotError, match=r"got 'head'; the closest paths are: ''$"):
+        graft(nn.Tanh(), {"head": SPEC})
+
+
 class TestUngraft:
-    def test_without_fossils_the_network_is_as_it_was(self):
+    def test_without_fossils_the_network_is_the_original_one(self):
         plain, model = net(), net()
         slots = graft(model, {"0": SPEC, "1": SPEC})
         lead_to(slots["0"], SeedStage.PRUNED)
@@ -204,7 +209,7 @@ class TestUngraft:
         assert all(isinstance(value, torch.Tensor) for value in model.state_dict().values())
         assert torch.equal(pickle.loads(pickle.dumps(model))(IMAGES), before)
 
-    def test_a_seed_whose_fate_is_open_keeps_every_slot_in_place(self):
+    def test_an_undecided_seed_is_rejected_and_all_slots_stay(self):
         model = net()
         slots = graft(model, {"0": SPEC, "1": SPEC})
         lead_to(slots["1"], SeedStage.HOLDING)

@@ -1,4 +1,4 @@
-"""Slots tell of themselves exactly as esper-lite did when it was recorded."""
+"""Slots emit exactly the events of the recorded lives in `golden/lifecycle.jsonl`."""
 
 import gzip
 import json
@@ -16,7 +16,7 @@ SCENARIOS = list(read_scenarios(str(GOLDEN)))
 
 
 def agree(got, expected) -> bool:
-    """Whether `got` has all that is expected, numbers within 1e-9; a payload may have more."""
+    """Return whether `got` has all expected values, with numbers within 1e-9; a payload may have more fields."""
     if isinstance(expected, dict):
         return all(key in got and agree(got[key], value) for key, value in expected.items())
     if isinstance(expected, list):
@@ -27,14 +27,14 @@ def agree(got, expected) -> bool:
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario["name"])
-def test_a_recorded_life_is_lived_again(scenario):
+def test_a_recorded_life_is_reproduced(scenario):
     result = replay(scenario)
 
     assert agree(result["results"], scenario["results"])
     assert agree(result["events"], scenario["events"])
 
 
-def test_the_command_replays_what_it_is_piped_compressed_or_not():
+def test_the_command_replays_standard_input_compressed_or_not():
     lines = GOLDEN.read_bytes().splitlines()[:2]
     for content in (b"\n".join(lines), gzip.compress(b"\n".join(lines))):
         command = [sys.executable, "-m", "tests.kasmina.replay", "-"]
@@ -45,7 +45,7 @@ def test_the_command_replays_what_it_is_piped_compressed_or_not():
 
 
 def life(*ops) -> dict:
-    """Return a scenario in which a seed that is there from the start is put through `ops`."""
+    """Return a scenario that germinates a seed and then applies `ops`."""
     slot = {"slot_id": "r0c0", "channels": 8, "permissive": True, "topology": "cnn"}
     planting = ["germinate", {"blueprint_id": "norm", "seed_id": "s", "blend_tempo_epochs": 1}]
     return {"name": "a life", "slot": slot, "ops": [planting, *ops], "note": "ignored"}
@@ -65,14 +65,14 @@ def life(*ops) -> dict:
     ],
     ids=json.dumps,
 )
-def test_what_cannot_be_done_is_an_error_and_changes_nothing(op):
+def test_an_impossible_operation_is_an_error_and_changes_nothing(op):
     result = replay(life(op))
 
     assert result["results"][1] == {"result": "error", "stage": "GERMINATED", "alpha": 0.0}
     assert len(result["events"]) == 1
 
 
-def test_an_omitted_curve_is_the_last_one():
+def test_without_a_curve_the_previous_one_is_used():
     to_holding = [
         ["advance_stage", {}],
         ["record_accuracy", {"accuracy": 1}],

@@ -1,4 +1,4 @@
-"""The life of a seed, and that whatever happens a slot is never half-way."""
+"""The stages of a seed's life; and no operation leaves a slot between two states."""
 
 import pytest
 from hypothesis import given, settings
@@ -19,7 +19,7 @@ BELOW_FULL = {"alpha_target": 0.5, "steps": 2}
 
 
 class FailingChannel(Recorder):
-    """A channel that breaks at the n-th event."""
+    """A channel that raises at the n-th event."""
 
     def __init__(self, n: int) -> None:
         super().__init__()
@@ -31,19 +31,19 @@ class FailingChannel(Recorder):
             raise OSError("broken")
 
 
-class Deaf(Recorder):
-    """A channel that nobody listens to, and that does not take being spoken to."""
+class Silent(Recorder):
+    """A channel without a listener, which fails if it is sent a payload."""
 
     def __init__(self) -> None:
         super().__init__()
         self.listening = False
 
     def send(self, payload) -> None:
-        raise AssertionError("nobody listens")
+        raise AssertionError("there is no listener")
 
 
-def told(slot: SeedSlot) -> list[str]:
-    """Return what the slot has told its recorder, in short."""
+def emitted(slot: SeedSlot) -> list[str]:
+    """Return the events that the slot sent to its recorder, shortened."""
     lines = []
     for event in slot.channel.events:
         payload = event["payload"]
@@ -51,43 +51,43 @@ def told(slot: SeedSlot) -> list[str]:
         if name == "STAGE_CHANGED":
             name = f"{payload['from_stage']} -> {payload['to_stage']}"
         elif name == "GATE_EVALUATED":
-            name = f"{payload['gate']} {'open' if payload['passed'] else 'closed'}"
+            name = f"{payload['gate']} {'passed' if payload['passed'] else 'failed'}"
         lines.append(name)
     return lines
 
 
 def snapshot(slot: SeedSlot) -> tuple:
-    """Return all that a slot is: its state, its weights, which of them learn."""
+    """Return the whole state of a slot: figures, weights, and which of them learn."""
     return str(slot.state_dict()), {n: p.requires_grad for n, p in slot.named_parameters()}
 
 
-def test_a_good_life_is_told_in_order():
+def test_a_life_that_ends_as_a_fossil_is_emitted_in_order():
     slot = lead_to(
         SeedSlot("r0c0", CHANNELS, gates=PERMISSIVE, channel=Recorder()), SeedStage.FOSSILIZED
     )
 
-    assert told(slot) == [
+    assert emitted(slot) == [
         "GERMINATED",
-        *("G1 open", "GERMINATED -> TRAINING"),
-        *("G2 open", "TRAINING -> BLENDING"),
-        *("G3 open", "BLENDING -> HOLDING"),
-        *("G5 open", "HOLDING -> FOSSILIZED", "FOSSILIZED"),
+        *("G1 passed", "GERMINATED -> TRAINING"),
+        *("G2 passed", "TRAINING -> BLENDING"),
+        *("G3 passed", "BLENDING -> HOLDING"),
+        *("G5 passed", "HOLDING -> FOSSILIZED", "FOSSILIZED"),
     ]
 
 
-def test_a_fossil_whose_weights_are_lost_can_be_removed():
+def test_a_fossil_can_be_removed_by_the_governor():
     slot = slot_in(SeedStage.FOSSILIZED, channel=Recorder())
 
     assert slot.remove_fossil("governor_nan", initiator="governor")
 
-    assert told(slot) == ["FOSSILIZED -> PRUNED", "PRUNED"]
+    assert emitted(slot) == ["FOSSILIZED -> PRUNED", "PRUNED"]
     assert (slot.seed, slot.stage) == (None, SeedStage.PRUNED)
 
 
 @pytest.mark.parametrize(
     "stage", [stage for stage in EVERY_STAGE if stage is not SeedStage.FOSSILIZED]
 )
-def test_where_there_is_no_fossil_none_is_removed(stage):
+def test_remove_fossil_removes_only_fossils(stage):
     slot = slot_in(stage)
     before = snapshot(slot)
 
@@ -95,7 +95,7 @@ def test_where_there_is_no_fossil_none_is_removed(stage):
     assert snapshot(slot) == before
 
 
-def test_a_short_life_is_told_to_the_end():
+def test_a_life_that_ends_in_a_prune_is_emitted_in_order():
     slot = SeedSlot("r0c0", CHANNELS, channel=Recorder())
     slot.germinate("norm")
     slot.advance_stage()
@@ -103,18 +103,18 @@ def test_a_short_life_is_told_to_the_end():
     while not slot.is_empty:
         slot.step_epoch()
 
-    assert told(slot) == [
-        *("GERMINATED", "G1 open", "GERMINATED -> TRAINING"),
+    assert emitted(slot) == [
+        *("GERMINATED", "G1 passed", "GERMINATED -> TRAINING"),
         *("TRAINING -> PRUNED", "PRUNED"),
         *("PRUNED -> EMBARGOED", "EMBARGOED -> RESETTING", "RESETTING -> DORMANT"),
     ]
 
 
-def test_an_event_carries_what_is_bound_to_the_channel():
+def test_an_event_carries_the_context_of_the_channel():
     sent = []
 
     class Transport:
-        """Keeps what it is to carry."""
+        """Keeps epoch and environment of each payload."""
 
         def connect(self, channel):
             channel.listening = True
@@ -146,7 +146,7 @@ def test_an_event_carries_what_is_bound_to_the_channel():
     ],
     ids=lambda value: getattr(value, "name", "-"),
 )
-def test_a_channel_that_breaks_finds_the_slot_before_or_behind_the_act_never_between(stage, act):
+def test_when_the_channel_raises_the_slot_is_in_the_state_before_or_after(stage, act):
     sound = slot_in(stage, channel=Recorder())
     before = snapshot(sound)
     act(sound)
@@ -159,58 +159,58 @@ def test_a_channel_that_breaks_finds_the_slot_before_or_behind_the_act_never_bet
         assert snapshot(slot) in (before, after)
 
 
-def test_telemetry_that_nobody_reads_costs_nothing(monkeypatch):
+def test_without_a_listener_no_figures_are_read(monkeypatch):
     def fail(_):
-        raise AssertionError("read for nobody")
+        raise AssertionError("read without a listener")
 
     for figure in ("num_seed_params", "has_gradient_health", "alpha", "contribution"):
         monkeypatch.setattr(SeedSlot, figure, property(fail))
 
-    lead_to(SeedSlot("r0c0", CHANNELS, gates=PERMISSIVE, channel=Deaf()), SeedStage.FOSSILIZED)
-    lead_to(SeedSlot("r0c0", CHANNELS, gates=PERMISSIVE, channel=Deaf()), SeedStage.RESETTING)
+    lead_to(SeedSlot("r0c0", CHANNELS, gates=PERMISSIVE, channel=Silent()), SeedStage.FOSSILIZED)
+    lead_to(SeedSlot("r0c0", CHANNELS, gates=PERMISSIVE, channel=Silent()), SeedStage.RESETTING)
 
 
 class TestAdvance:
     @pytest.mark.parametrize("stage", [SeedStage.PRUNED, SeedStage.EMBARGOED, SeedStage.RESETTING])
-    def test_the_cool_down_cannot_be_asked_for(self, stage):
+    def test_a_stage_of_the_cool_down_cannot_be_the_target(self, stage):
         slot = slot_in(SeedStage.TRAINING, channel=Recorder())
 
         with pytest.raises(SlotError, match=f"cool-down, got {stage.name}; use prune"):
             slot.advance_stage(stage)
 
-        assert (slot.stage, told(slot)) == (SeedStage.TRAINING, [])
+        assert (slot.stage, emitted(slot)) == (SeedStage.TRAINING, [])
 
     @pytest.mark.parametrize("target", [None, *EVERY_STAGE])
     @pytest.mark.parametrize(
         "stage", [SeedStage.DORMANT, SeedStage.FOSSILIZED, SeedStage.PRUNED], ids=lambda s: s.name
     )
-    def test_without_a_way_on_the_answer_is_a_closed_g0_whatever_the_target(self, stage, target):
+    def test_without_a_next_stage_the_result_is_a_failed_g0_for_any_target(self, stage, target):
         slot = slot_in(stage, channel=Recorder())
 
         result = slot.advance_stage(target)
 
         assert (result.gate, result.passed) == (Gate.G0, False)
-        assert result.message == f"no seed to lead on in {stage.name}"
-        assert told(slot) == []
+        assert result.message == f"no seed to advance in {stage.name}"
+        assert emitted(slot) == []
 
     @pytest.mark.parametrize(
         ("stage", "target", "line"),
         [
-            (SeedStage.TRAINING, SeedStage.GERMINATED, "G0 open"),
-            (SeedStage.TRAINING, SeedStage.DORMANT, "G0 open"),
-            (SeedStage.TRAINING, SeedStage.HOLDING, "G3 closed"),
-            (SeedStage.BLENDING, SeedStage.BLENDING, "G2 open"),
+            (SeedStage.TRAINING, SeedStage.GERMINATED, "G0 passed"),
+            (SeedStage.TRAINING, SeedStage.DORMANT, "G0 passed"),
+            (SeedStage.TRAINING, SeedStage.HOLDING, "G3 failed"),
+            (SeedStage.BLENDING, SeedStage.BLENDING, "G2 passed"),
         ],
     )
-    def test_a_stage_out_of_order_is_not_entered_whatever_its_gate_says(self, stage, target, line):
+    def test_a_stage_out_of_order_is_not_entered_even_if_its_gate_passes(self, stage, target, line):
         slot = slot_in(stage, channel=Recorder())
 
         result = slot.advance_stage(target)
 
         assert not result.passed
-        assert (slot.stage, told(slot)) == (stage, [line])
+        assert (slot.stage, emitted(slot)) == (stage, [line])
 
-    def test_a_holding_seed_can_be_sent_back_to_blend(self):
+    def test_a_holding_seed_can_return_to_blending(self):
         slot = slot_in(SeedStage.HOLDING, channel=Recorder())
         slot.record_accuracy(52.0)
 
@@ -220,18 +220,18 @@ class TestAdvance:
 
 class TestPrune:
     @pytest.mark.parametrize("stage", EVERY_STAGE, ids=lambda stage: stage.name)
-    def test_a_seed_is_gone_and_a_fossil_stays(self, stage):
+    def test_a_seed_is_removed_and_a_fossil_stays(self, stage):
         slot = slot_in(stage, channel=Recorder())
-        can_go = has_seed(stage) and stage is not SeedStage.FOSSILIZED
+        is_removed = has_seed(stage) and stage is not SeedStage.FOSSILIZED
 
-        assert slot.prune("why") is can_go
+        assert slot.prune("why") is is_removed
 
-        assert slot.stage is (SeedStage.PRUNED if can_go else stage)
+        assert slot.stage is (SeedStage.PRUNED if is_removed else stage)
         assert (slot.seed is None) is (stage is not SeedStage.FOSSILIZED)
-        assert told(slot) == ([f"{stage.name} -> PRUNED", "PRUNED"] if can_go else [])
+        assert emitted(slot) == ([f"{stage.name} -> PRUNED", "PRUNED"] if is_removed else [])
 
     @pytest.mark.parametrize("reason", ["governor_nan", "governor_rollback"])
-    def test_only_the_governors_reasons_make_it_automatic(self, reason):
+    def test_only_reasons_of_the_governor_make_a_prune_automatic(self, reason):
         for given_reason, is_auto in ((reason, True), ("low_contribution", False)):
             slot = slot_in(SeedStage.TRAINING, channel=Recorder())
             slot.prune(given_reason, initiator="operator")
@@ -241,7 +241,7 @@ class TestPrune:
 
 
 class TestBlendingOut:
-    def test_the_seed_stops_learning_at_once_and_goes_when_it_has_faded(self):
+    def test_the_seed_stops_learning_at_once_and_is_pruned_at_amplitude_0(self):
         slot = slot_in(SeedStage.HOLDING, channel=Recorder())
 
         assert slot.schedule_prune(steps=2, curve=AlphaCurve.LINEAR)
@@ -265,13 +265,13 @@ class TestBlendingOut:
         assert learns == [False, False, True]
 
     @pytest.mark.parametrize("steps", [0, -1])
-    def test_without_steps_it_goes_at_once(self, steps):
+    def test_without_steps_it_is_pruned_at_once(self, steps):
         slot = slot_in(SeedStage.HOLDING)
 
         assert slot.schedule_prune(steps=steps)
         assert slot.stage is SeedStage.PRUNED
 
-    def test_a_ramp_under_way_is_not_disturbed(self):
+    def test_a_ramp_under_way_continues(self):
         slot = slot_in(SeedStage.BLENDING)
         before = snapshot(slot)
 
@@ -279,14 +279,14 @@ class TestBlendingOut:
         assert not slot.set_alpha_target(**BELOW_FULL)
         assert snapshot(slot) == before
 
-    def test_the_last_curve_is_used_when_none_is_given(self):
+    def test_without_a_curve_the_previous_one_is_used(self):
         slot = slot_in(SeedStage.HOLDING, blend_algorithm_id="sigmoid")
         slot.schedule_prune(steps=3)
         slot.step_epoch()
 
         assert slot.alpha == pytest.approx(0.8827, abs=5e-5)
 
-    def test_one_that_fades_out_by_its_target_names_who_set_it(self):
+    def test_a_prune_by_a_target_of_0_names_the_initiator(self):
         slot = slot_in(SeedStage.HOLDING, channel=Recorder())
         slot.set_alpha_target(alpha_target=1e-9, steps=1, initiator="operator")
         slot.step_epoch()
@@ -297,36 +297,36 @@ class TestBlendingOut:
 
 class TestSetAlphaTarget:
     @pytest.mark.parametrize("stage", EVERY_STAGE, ids=lambda stage: stage.name)
-    def test_only_a_seed_with_amplitude_takes_one(self, stage):
+    def test_only_a_seed_in_blending_or_holding_accepts_a_target(self, stage):
         slot = slot_in(stage)
         slot.step_epoch()
-        takes_one = slot.stage in (SeedStage.BLENDING, SeedStage.HOLDING)
+        accepts = slot.stage in (SeedStage.BLENDING, SeedStage.HOLDING)
 
-        assert slot.set_alpha_target(**BELOW_FULL) is takes_one
+        assert slot.set_alpha_target(**BELOW_FULL) is accepts
 
     @pytest.mark.parametrize("target", [0.0, -1.0, float("nan")])
-    def test_a_target_that_is_not_positive_is_not_taken(self, target):
+    def test_a_target_that_is_not_positive_is_ignored(self, target):
         assert not slot_in(SeedStage.HOLDING).set_alpha_target(alpha_target=target, steps=1)
 
-    def test_below_full_amplitude_a_holding_seed_blends_again(self):
+    def test_with_a_target_below_1_a_holding_seed_returns_to_blending(self):
         slot = slot_in(SeedStage.HOLDING, channel=Recorder())
 
         slot.set_alpha_target(**BELOW_FULL)
         slot.step_epoch()
         slot.step_epoch()
 
-        assert told(slot) == ["HOLDING -> BLENDING"]
+        assert emitted(slot) == ["HOLDING -> BLENDING"]
         assert slot.alpha == 0.5
         assert not slot.advance_stage().passed
 
     @pytest.mark.parametrize("target", [1.0, 1.5, 1.0 - 1e-7])
-    def test_at_full_amplitude_it_goes_on_holding(self, target):
+    def test_with_a_target_of_1_a_holding_seed_keeps_holding(self, target):
         slot = slot_in(SeedStage.HOLDING)
 
         assert slot.set_alpha_target(alpha_target=target, steps=2)
         assert (slot.stage, slot.is_ready_to_hold) == (SeedStage.HOLDING, True)
 
-    def test_the_algorithm_can_be_changed_with_its_gate(self):
+    def test_the_gate_is_created_and_removed_with_the_algorithm(self):
         slot = slot_in(SeedStage.HOLDING)
 
         slot.set_alpha_target(alpha_target=1.0, steps=1, alpha_algorithm=AlphaAlgorithm.GATE)
@@ -344,14 +344,14 @@ class TestSetAlphaTarget:
         (("r0c0", 8, "graph"), "topology must be one of cnn, transformer, got 'graph'"),
     ],
 )
-def test_a_slot_that_cannot_be_is_refused(arguments, message):
+def test_invalid_arguments_of_a_slot_are_rejected(arguments, message):
     slot_id, channels, *topology = arguments
 
     with pytest.raises(ValueError, match=message):
         SeedSlot(slot_id, channels, **({"topology": topology[0]} if topology else {}))
 
 
-ACTS = st.sampled_from(
+OPERATIONS = st.sampled_from(
     [
         lambda slot: slot.germinate("norm", blend_tempo_epochs=1),
         lambda slot: slot.germinate("norm", blend_tempo_epochs=0),
@@ -370,13 +370,13 @@ ACTS = st.sampled_from(
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.lists(ACTS, max_size=40), st.booleans())
-def test_no_walk_leads_a_slot_into_a_state_that_cannot_be(acts, permissive):
+@given(st.lists(OPERATIONS, max_size=40), st.booleans())
+def test_no_sequence_of_operations_leads_to_an_invalid_state(operations, permissive):
     slot = SeedSlot("r0c0", CHANNELS, gates=QualityGates(permissive=permissive), channel=Recorder())
-    for act in acts:
+    for operate in operations:
         stage, before = slot.stage, snapshot(slot)
         try:
-            act(slot)
+            operate(slot)
         except SlotError:
             assert snapshot(slot) == before
         assert stage is slot.stage or may_follow(stage, slot.stage)

@@ -1,4 +1,4 @@
-"""A seed's state survives in plain types, and nothing else is taken for one."""
+"""A seed's state is saved in plain types, and restored only if it is complete and valid."""
 
 import json
 
@@ -55,46 +55,46 @@ states = st.builds(
 
 
 @given(states)
-def test_a_state_comes_back_as_it_was(state):
-    assert SeedState.from_plain(json.loads(json.dumps(state.to_plain()))) == state
+def test_a_saved_state_is_restored_unchanged(state):
+    assert SeedState.from_state_dict(json.loads(json.dumps(state.state_dict()))) == state
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"format": 0}, "must have format 1, got 0; load it with the version"),
-        ({"stage": 5}, "must be sound, got one whose Invalid enum value 5"),
-        ({"alpha": 1.5}, "must be sound, got one whose Expected `float` <= 1.0"),
-        ({"epochs_total": -1}, "must be sound"),
-        ({"blend_algorithm_id": "abrupt"}, "must be sound"),
+        ({"stage": 5}, "must be valid, got: Invalid enum value 5"),
+        ({"alpha": 1.5}, "must be valid, got: Expected `float` <= 1.0"),
+        ({"epochs_total": -1}, "must be valid"),
+        ({"blend_algorithm_id": "abrupt"}, "must be valid"),
         ({"colour": "red"}, "exactly the fields of a seed's state, got others"),
     ],
 )
-def test_what_is_no_state_is_refused(changes, message):
-    plain = SeedState(seed_id="s", blueprint_id="norm").to_plain() | changes
+def test_an_invalid_state_is_rejected(changes, message):
+    plain = SeedState(seed_id="s", blueprint_id="norm").state_dict() | changes
 
     with pytest.raises(CheckpointError, match=message):
-        SeedState.from_plain(plain)
+        SeedState.from_state_dict(plain)
 
 
 @pytest.mark.parametrize("missing", ["alpha", "stage", "format"])
-def test_a_state_with_a_gap_is_refused(missing):
-    plain = SeedState().to_plain()
+def test_an_incomplete_state_is_rejected(missing):
+    plain = SeedState().state_dict()
     del plain[missing]
 
     with pytest.raises(CheckpointError, match="a slot's state must have"):
-        SeedState.from_plain(plain)
+        SeedState.from_state_dict(plain)
 
 
-def test_improvement_counts_from_the_first_score():
+def test_improvement_is_measured_from_the_first_epoch_recorded():
     state = SeedState()
     state.enter(SeedStage.TRAINING)
     assert (state.total_improvement, state.stage_improvement) == (0.0, 0.0)
 
-    state.score(40.0)
-    state.score(41.0)
+    state.record_accuracy(40.0)
+    state.record_accuracy(41.0)
     state.enter(SeedStage.BLENDING)
-    state.score(43.0)
+    state.record_accuracy(43.0)
 
     assert (state.total_improvement, state.stage_improvement) == (3.0, 2.0)
     assert (state.epochs_total, state.epochs_in_stage) == (3, 1)

@@ -15,7 +15,7 @@ from esper.leyline.lifecycle import (
     is_terminal,
     is_undecided,
     may_follow,
-    onward,
+    next_stage,
 )
 
 
@@ -29,7 +29,7 @@ def test_every_stage_has_its_following_stages():
 
 def test_a_seed_advances_from_stage_to_stage_until_it_is_a_fossil():
     stages = [SeedStage.DORMANT]
-    while (following := onward(stages[-1])) is not None:
+    while (following := next_stage(stages[-1])) is not None:
         stages.append(following)
 
     assert [stage.name for stage in stages] == [

@@ -45,7 +45,7 @@ def fossilise(slot: SeedSlot, *, blueprint_id: str = "norm") -> None:
         slot.record_accuracy(accuracy)
         slot.record_contribution(5.0)
         slot.step_epoch()
-    assert not slot.is_live
+    assert not slot.is_unsettled
 
 
 def store_for(model: nn.Module, *, optimizers=None, companions=None, **settings) -> SnapshotStore:

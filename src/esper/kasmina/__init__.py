@@ -1,1 +1,1 @@
-"""Kasmina: grows it; slots, seeds, their blueprints and the hosts that hold them."""
+"""Kasmina: grows it; slots, the seeds in them, blueprints to build seeds from, and host networks."""

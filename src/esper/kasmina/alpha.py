@@ -1,10 +1,10 @@
-"""The amplitude of a seed over time: a ramp from where it is to a target, one step an epoch."""
+"""The amplitude of a seed over time: ramps from the present value to a target, one step an epoch."""
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, final
 
 import msgspec
 
@@ -12,7 +12,7 @@ from esper._generated.enums import AlphaCurve
 from esper.leyline.errors import SlotError
 
 BlendAlgorithm = Literal["linear", "sigmoid", "gated"]
-"""The ways to blend in that users choose from; `gated` goes with the GATE algorithm and only with it."""
+"""How a seed is blended in, as users choose it; `gated` is used with the GATE algorithm, and only with it."""
 
 BLEND_CURVES: Final[Mapping[BlendAlgorithm, AlphaCurve]] = MappingProxyType(
     {
@@ -21,31 +21,34 @@ BLEND_CURVES: Final[Mapping[BlendAlgorithm, AlphaCurve]] = MappingProxyType(
         "gated": AlphaCurve.LINEAR,
     }
 )
-"""The curve that the amplitude follows in each of them."""
+"""The curve of the amplitude for each of them."""
 
 Amplitude = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
 """Ranges that are checked when a checkpoint is read."""
 
 TOLERANCE: Final = 1e-6
-"""How far an amplitude may be from its target and still count as there."""
+"""Largest distance from its target at which an amplitude counts as having reached it."""
 
 STEEPNESS: Final = 12.0
-"""Slope of the SIGMOID curve in the middle (as in esper-lite; it makes the ends nearly flat)."""
+"""Steepness of the logistic function of the SIGMOID curve; 12 makes the ends nearly flat."""
 
 
 def is_full(alpha: float) -> bool:
-    """Return whether `alpha` counts as one."""
+    """Return whether `alpha` is 1, up to `TOLERANCE`."""
     return alpha >= 1.0 - TOLERANCE
 
 
 def is_zero(alpha: float) -> bool:
-    """Return whether `alpha` counts as zero."""
+    """Return whether `alpha` is 0, up to `TOLERANCE`."""
     return alpha <= TOLERANCE
 
 
 def ease(curve: AlphaCurve, time: float) -> float:
-    """Return how much of a ramp is done at `time`, both in [0, 1] and equal at the ends."""
+    """Return the share of a ramp that is done at `time`, both in [0, 1]: 0 at 0 and 1 at 1.
+
+    LINEAR is t, COSINE is (1 - cos(pi t)) / 2, SIGMOID is a logistic function, scaled to reach both ends.
+    """
     match curve:
         case AlphaCurve.LINEAR:
             return time
@@ -60,12 +63,13 @@ def _logistic(time: float) -> float:
     return 1.0 / (1.0 + math.exp(-STEEPNESS * (time - 0.5)))
 
 
+@final
 @dataclass(slots=True)
 class AlphaSchedule:
-    """A ramp of the amplitude. It rests when all its steps are done; only then can it be sent elsewhere."""
+    """A ramp of the amplitude; it rests when all its steps are done, and only then takes another target."""
 
     alpha: Amplitude = 0.0
-    """Where the ramp is."""
+    """Present value."""
     start: Amplitude = 0.0
     target: Amplitude = 0.0
     curve: AlphaCurve = AlphaCurve.LINEAR
@@ -79,21 +83,21 @@ class AlphaSchedule:
 
     @property
     def is_falling(self) -> bool:
-        """Whether it is on its way down."""
+        """Whether it is under way to a lower amplitude."""
         return not self.is_resting and self.target < self.start
 
     @property
     def is_at_target(self) -> bool:
-        """Whether it rests where it was sent."""
+        """Whether it rests at its target."""
         return self.is_resting and abs(self.alpha - self.target) <= TOLERANCE
 
     def retarget(self, target: float, *, steps: int, curve: AlphaCurve | None = None) -> None:
-        """Set off for `target` in `steps` steps; with no steps, or nowhere to go, be there at once.
+        """Start a ramp to `target` in `steps` steps; without steps, or at `target` already, be there at once.
 
-        Without a curve the last one is used again. `target` is clamped to [0, 1].
+        Without a curve the previous one is used again. `target` is clamped to [0, 1].
 
         Raises:
-            SlotError: it is not resting.
+            SlotError: a ramp is under way.
         """
         if not self.is_resting:
             raise SlotError(
@@ -109,7 +113,7 @@ class AlphaSchedule:
             self.alpha = self.target
 
     def step(self) -> bool:
-        """Take one step; return whether this one reached the target."""
+        """Take one step; return whether this step reached the target."""
         if self.is_resting:
             return False
         self.steps_done += 1
@@ -124,6 +128,6 @@ class AlphaSchedule:
         return False
 
     def hold(self, alpha: float) -> None:
-        """Rest at `alpha`, whatever was under way."""
+        """Rest at `alpha`, in [0, 1], and drop a ramp under way."""
         self.alpha = self.start = self.target = alpha
         self.steps_done = self.num_steps

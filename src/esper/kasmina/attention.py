@@ -1,14 +1,17 @@
-"""Self-attention over what came before; the host and one blueprint are built with it."""
+"""Causal self-attention, for the transformer host and a blueprint."""
+
+from typing import final
 
 from torch import Tensor, nn
 from torch.nn import functional
 
 
+@final
 class CausalAttention(nn.Module):
-    """Lets each position of (B, T, C) gather from those up to it. 4C^2 + 4C parameters."""
+    """Lets each position of a sequence attend to the positions up to it. 4C^2 + 4C parameters."""
 
     def __init__(self, channels: int, num_heads: int, *, dropout: float = 0.0) -> None:
-        """Build the layer; `num_heads` divides `channels`, `dropout` is the share of weights left out."""
+        """Build the layer; `num_heads` must divide `channels`, and `dropout` is that of the attention weights."""
         super().__init__()
         self.num_heads = num_heads
         self.dropout = dropout
@@ -16,7 +19,7 @@ class CausalAttention(nn.Module):
         self.project = nn.Linear(channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return what was gathered, in the shape of `x`."""
+        """Return the attention output for `x`, (B, T, C), in the same shape."""
         batch, positions, channels = x.shape
         heads = self.qkv(x).view(batch, positions, 3, self.num_heads, channels // self.num_heads)
         query, key, value = heads.permute(2, 0, 3, 1, 4)

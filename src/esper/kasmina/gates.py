@@ -1,9 +1,14 @@
-"""The gates between a seed's stages: what must hold before it may go on."""
+"""The gates between the stages of a seed: the conditions under which it may advance.
 
-from collections.abc import Callable, Mapping
+These are quality gates. They are not related to `SampleGate`, the learned gate of a blend algorithm.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final
+from typing import Final, final
+
+import msgspec
 
 from esper._generated.enums import Gate, GateCheck, SeedStage
 from esper.kasmina.alpha import is_full
@@ -18,138 +23,131 @@ GATES: Final[Mapping[SeedStage, Gate]] = MappingProxyType(
         SeedStage.FOSSILIZED: Gate.G5,
     }
 )
-"""The gate in front of a stage; G0 stands in front of every other."""
+"""The gate to each stage; all other stages have G0."""
 
 
 FULL_SCORE_IMPROVEMENT: Final = 5.0
 FULL_SCORE_CONTRIBUTION: Final = 10.0
-"""Percentage points that earn a score of 1 at G2 and at G5, as in esper-lite."""
+"""Percentage points of improvement at G2, and of contribution at G5, that give a score of 1."""
 
 
+@final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QualityGates:
-    """How strict the gates are. The numbers are those of esper-lite."""
+    """Thresholds of the gates. The defaults are those of the code base that Esper's recorded seed lives come from."""
 
     min_training_improvement: float = 0.5
     """G2: percentage points of accuracy gained in TRAINING."""
     min_blending_epochs: int = 3
-    """G2 and G3: epochs scored in the stage to be left."""
+    """G2 and G3: epochs recorded in the stage that the seed is about to leave."""
     min_seed_gradient_ratio: float = 0.10
-    """G2: the seed's gradient beside the host's."""
+    """G2: the seed's gradient norm relative to the host's."""
     min_contribution: float = 1.0
     """G5: percentage points of accuracy lost when the seed is switched off."""
     permissive: bool = False
-    """Ask only for one epoch at G2, a finished ramp at G3 and any measured contribution at G5."""
+    """Require only one epoch at G2, a finished ramp at G3 and any measured contribution at G5."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GateResult:
-    """The answer of a gate."""
+# A Struct, because constructing a frozen dataclass takes a seventh of the time of a stage transition.
+@final
+class GateResult(msgspec.Struct, frozen=True, kw_only=True):
+    """The result of evaluating a gate."""
 
     gate: Gate
     passed: bool
-    """Whether the seed has gone on; every check passed and the stage may follow."""
+    """Whether the seed has advanced: all checks passed and the stage may follow."""
     score: float = 0.0
-    """How well it did, from 0 to 1."""
+    """How well the seed did, from 0 to 1."""
     checks_passed: tuple[GateCheck, ...] = ()
     checks_failed: tuple[GateCheck, ...] = ()
     message: str
     """The checks with their numbers, for people."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Check:
-    """One condition, with what was asked and what was got."""
-
-    check: GateCheck
-    passed: bool
-    detail: str
+_Check = tuple[GateCheck, bool, str]
+"""One condition, whether it holds, and the numbers that were compared."""
 
 
 def evaluate(gate: Gate, state: SeedState, gates: QualityGates) -> GateResult:
-    """Return whether every check of `gate` holds for a seed in `state`."""
+    """Return whether all checks of `gate` hold for a seed in `state`."""
     checks, score = _EVALUATIONS[gate](state, gates)
+    failed = tuple([check for check, passed, _ in checks if not passed])
     return GateResult(
         gate=gate,
-        passed=all(check.passed for check in checks),
+        passed=not failed,
         score=score,
-        checks_passed=tuple(check.check for check in checks if check.passed),
-        checks_failed=tuple(check.check for check in checks if not check.passed),
-        message="; ".join(check.detail for check in checks),
+        checks_passed=tuple([check for check, passed, _ in checks if passed]),
+        checks_failed=failed,
+        message="; ".join([detail for _, _, detail in checks]),
     )
 
 
-def _g0(state: SeedState, gates: QualityGates) -> tuple[list[_Check], float]:
-    names = (
-        (GateCheck.SEED_ID_PRESENT, "seed id", state.seed_id),
-        (GateCheck.BLUEPRINT_PRESENT, "blueprint", state.blueprint_id),
+def _g0(state: SeedState, gates: QualityGates) -> tuple[Sequence[_Check], float]:
+    checks = (
+        (GateCheck.SEED_ID_PRESENT, bool(state.seed_id), f"seed id {state.seed_id!r}"),
+        (
+            GateCheck.BLUEPRINT_PRESENT,
+            bool(state.blueprint_id),
+            f"blueprint {state.blueprint_id!r}",
+        ),
     )
-    checks = [_Check(check, bool(name), f"{what} {name!r}") for check, what, name in names]
-    return checks, float(all(check.passed for check in checks))
+    return checks, float(all(passed for _, passed, _ in checks))
 
 
-def _g1(state: SeedState, gates: QualityGates) -> tuple[list[_Check], float]:
+def _g1(state: SeedState, gates: QualityGates) -> tuple[Sequence[_Check], float]:
     passed = state.stage is SeedStage.GERMINATED
-    check = _Check(GateCheck.STAGE_IS_GERMINATED, passed, f"stage {state.stage.name}")
-    return [check], float(passed)
+    check = (GateCheck.STAGE_IS_GERMINATED, passed, f"stage {state.stage.name}")
+    return (check,), float(passed)
 
 
-def _g2(state: SeedState, gates: QualityGates) -> tuple[list[_Check], float]:
+def _g2(state: SeedState, gates: QualityGates) -> tuple[Sequence[_Check], float]:
     gain = state.stage_improvement
     ratio = 0.0 if state.gradients is None else state.gradients.ratio
     score = _clamp(gain / FULL_SCORE_IMPROVEMENT)
     if gates.permissive:
-        return [
-            _at_least(GateCheck.EPOCHS_IN_STAGE, "epochs in stage", state.epochs_in_stage, 1)
-        ], score
-    return [
+        return (_epochs_in_stage(state, 1),), score
+    return (
         _at_least(GateCheck.IMPROVEMENT, "improvement", gain, gates.min_training_improvement),
-        _at_least(
-            GateCheck.EPOCHS_IN_STAGE,
-            "epochs in stage",
-            state.epochs_in_stage,
-            gates.min_blending_epochs,
-        ),
+        _epochs_in_stage(state, gates.min_blending_epochs),
         _at_least(GateCheck.GRADIENT_RATIO, "gradient ratio", ratio, gates.min_seed_gradient_ratio),
-    ], score
+    ), score
 
 
-def _g3(state: SeedState, gates: QualityGates) -> tuple[list[_Check], float]:
+def _g3(state: SeedState, gates: QualityGates) -> tuple[Sequence[_Check], float]:
     schedule = state.schedule
-    checks = [
-        _Check(
+    checks = (
+        (
             GateCheck.ALPHA_TARGET_FULL,
             is_full(schedule.target),
             f"alpha target {schedule.target:g}",
         ),
-        _Check(GateCheck.ALPHA_REACHED, schedule.is_at_target, f"alpha {schedule.alpha:g}"),
-    ]
-    if not gates.permissive:
-        checks.append(
-            _at_least(
-                GateCheck.EPOCHS_IN_STAGE,
-                "epochs in stage",
-                state.epochs_in_stage,
-                gates.min_blending_epochs,
-            )
-        )
-    return checks, schedule.alpha
+        (GateCheck.ALPHA_REACHED, schedule.is_at_target, f"alpha {schedule.alpha:g}"),
+    )
+    if gates.permissive:
+        return checks, schedule.alpha
+    return (*checks, _epochs_in_stage(state, gates.min_blending_epochs)), schedule.alpha
 
 
-def _g5(state: SeedState, gates: QualityGates) -> tuple[list[_Check], float]:
+def _g5(state: SeedState, gates: QualityGates) -> tuple[Sequence[_Check], float]:
     contribution = state.contribution
     if contribution is None:
-        return [_Check(GateCheck.CONTRIBUTION_MEASURED, False, "contribution not measured")], 0.0
-    checks = [_Check(GateCheck.CONTRIBUTION_MEASURED, True, "contribution measured")]
-    if not gates.permissive:
-        checks.append(
-            _at_least(GateCheck.CONTRIBUTION, "contribution", contribution, gates.min_contribution)
-        )
-    return checks, _clamp(contribution / FULL_SCORE_CONTRIBUTION)
+        return ((GateCheck.CONTRIBUTION_MEASURED, False, "contribution not measured"),), 0.0
+    measured = (GateCheck.CONTRIBUTION_MEASURED, True, "contribution measured")
+    score = _clamp(contribution / FULL_SCORE_CONTRIBUTION)
+    if gates.permissive:
+        return (measured,), score
+    return (
+        measured,
+        _at_least(GateCheck.CONTRIBUTION, "contribution", contribution, gates.min_contribution),
+    ), score
 
 
-def _at_least(check: GateCheck, what: str, got: float, minimum: float) -> _Check:
-    return _Check(check, got >= minimum, f"{what} {got:g} of {minimum:g}")
+def _epochs_in_stage(state: SeedState, minimum: int) -> _Check:
+    return _at_least(GateCheck.EPOCHS_IN_STAGE, "epochs in stage", state.epochs_in_stage, minimum)
+
+
+def _at_least(check: GateCheck, figure: str, got: float, minimum: float) -> _Check:
+    return (check, got >= minimum, f"{figure} {got:g} of {minimum:g}")
 
 
 def _clamp(value: float) -> float:
@@ -157,5 +155,5 @@ def _clamp(value: float) -> float:
 
 
 _EVALUATIONS: Final[
-    Mapping[Gate, Callable[[SeedState, QualityGates], tuple[list[_Check], float]]]
+    Mapping[Gate, Callable[[SeedState, QualityGates], tuple[Sequence[_Check], float]]]
 ] = MappingProxyType({Gate.G0: _g0, Gate.G1: _g1, Gate.G2: _g2, Gate.G3: _g3, Gate.G5: _g5})

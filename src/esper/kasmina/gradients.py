@@ -1,19 +1,19 @@
-"""What a seed's gradient looks like beside its host's, after a backward pass."""
+"""Comparison of a seed's gradient with its host's, after a backward pass."""
 
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Protocol, final
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 
 MAX_RATIO: Final = 10.0
-"""Ratios are capped here: beyond it the host's gradient is too small to compare with."""
+"""Upper limit of ratios: beyond it the host's gradient is too small for a comparison."""
 
 MIN_HOST_NORM: Final = 1e-8
-"""Below this the host does not learn, and the ratio is 0."""
+"""A host whose gradient norm is smaller does not learn, and the ratio is 0."""
 
 VANISHING_NORM: Final = 1e-7
 """A seed whose gradient norm is smaller has a vanishing gradient."""
@@ -22,23 +22,24 @@ EXPLODING_NORM: Final = 100.0
 """A seed whose gradient norm is larger, or not finite, has an exploding gradient."""
 
 
+@final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GradientHealth:
-    """What one capture found.
+    """The result of one capture.
 
     Raises:
         ValueError: the ratio is negative or not finite.
     """
 
     ratio: float
-    """Seed's gradient norm over the host's, each per square root of its parameters; 0 when not comparable."""
+    """Seed's gradient norm over the host's, each per square root of its parameters; 0 if they cannot be compared."""
     has_vanishing: bool
     has_exploding: bool
     epoch: int
-    """Epoch of the capture, from 1; telemetry withholds one with epoch 0."""
+    """Epoch of the capture, from 1; telemetry leaves out a capture with epoch 0."""
 
     def __post_init__(self) -> None:
-        """Refuse what no capture can find."""
+        """Validate the ratio."""
         if not (math.isfinite(self.ratio) and self.ratio >= 0.0):
             raise ValueError(
                 f"ratio must be finite and not negative, got {self.ratio}; pass 0 when not comparable"
@@ -55,7 +56,8 @@ def capture_gradient_health(
     """Compare the gradients that the last backward pass left for a slot's seed and for the host.
 
     The ratio is (|g_seed| / |g_host|) sqrt(P_host / P_seed), capped, over the parameters that have a gradient. Call
-    it before gradients are clipped. None when no seed parameter has one. The host waits for the device once.
+    it after `backward` and before gradients are clipped. Returns None when no seed parameter has a gradient. Synchronizes
+    with the device once.
     """
     seed_gradients, num_seed = _gradients(slot.seed_parameters())
     host_gradients, num_host = _gradients(host_parameters)
@@ -75,6 +77,6 @@ def capture_gradient_health(
 
 
 def _gradients(parameters: Iterable[nn.Parameter]) -> tuple[list[Tensor], int]:
-    """Return the gradients that are there, and how many numbers they hold."""
+    """Return the gradients that exist, and the number of their elements."""
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     return gradients, sum(gradient.numel() for gradient in gradients)

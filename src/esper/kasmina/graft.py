@@ -1,15 +1,15 @@
-"""Slots for a network that was written without them.
+"""Slots for networks that were written without them.
 
-A grafted module changes its class to a subclass of its own, whose forward passes the output on through a slot. So its
-parameters keep their names, `isinstance` still holds, and `torch.compile` sees the change, which it would not with a
-forward hook. Graft before compiling, before wrapping in DDP, and before building the optimizer.
+Grafting a module changes its class to a subclass whose forward passes the output through a slot. So its parameters keep
+their names, `isinstance` checks still hold, and `torch.compile` sees the change, which it would not with a forward hook.
+Graft before compiling, before wrapping in DDP, and before building the optimizer.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import chain
-from typing import Any, Final
+from typing import Any, Final, final
 
 from torch import Tensor, nn
 
@@ -23,33 +23,36 @@ from esper.leyline.errors import SlotError
 from esper.leyline.lifecycle import is_undecided
 
 SLOT_NAME: Final = "seed_slot"
-"""Name of the slot among the children of a grafted module."""
+"""Name of the slot as a child of the grafted module."""
 
 
+@final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlotSpec:
-    """The slot to put behind a module."""
+    """Describes the slot that `graft` adds after a module."""
 
     channels: int
     """Channels of the module's output."""
     topology: Topology = "cnn"
+    """Kind of the module's output: images (B, C, H, W) or sequences (B, T, C)."""
     slot_id: str | None = None
-    """Name in telemetry; the path of the module when None."""
+    """Name in telemetry; None stands for the path of the module."""
     gates: QualityGates | None = None
-    """What seeds must show; the strict defaults when None."""
+    """Thresholds that seeds must reach; None stands for the strict defaults."""
 
 
 def find_slots(model: nn.Module) -> dict[str, SeedSlot]:
-    """Return the slots in `model` by path, grafted and hand-placed ones, in the order of its modules."""
+    """Return all slots in `model` by path, grafted or not, in the order of its modules."""
     return {path: module for path, module in model.named_modules() if isinstance(module, SeedSlot)}
 
 
 def graft(
     model: nn.Module, specs: Mapping[str, SlotSpec], *, channel: Channel = SILENT
 ) -> dict[str, SeedSlot]:
-    """Put an empty slot behind each module that `specs` names by path, and return the slots by those paths.
+    """Add an empty slot after each module that `specs` names by path, and return the slots by those paths.
 
-    Works in place. The slots tell of themselves on `channel`.
+    The model is changed in place and computes the same as before. The slots emit their telemetry on `channel`. Each
+    module must return one tensor of the shape that its spec describes.
 
     Raises:
         SlotError: a path cannot be grafted; nothing has been changed.
@@ -68,7 +71,7 @@ def graft(
     }
     for path, module in modules.items():
         _set_class(module, _grafted_class(type(module)))
-        # Seeds will be planted where the module computes, or the model if it has no parameters of its own.
+        # Seeds get the device and dtype of the module, or of the model if the module has no parameters.
         for parameter in chain(module.parameters(), model.parameters()):
             if parameter.is_floating_point():
                 slots[path].to(parameter)
@@ -78,18 +81,18 @@ def graft(
 
 
 def ungraft(model: nn.Module) -> nn.Module:
-    """Take every slot out of `model`, in place, and return it; it computes what it computed before.
+    """Remove all slots from `model`, in place, and return the model, which computes the same as before.
 
-    Fossils stay as ordinary modules under the path of their slot. Modules without one get their class back, and an
-    empty slot that was placed by hand becomes an identity.
+    Fossils stay as ordinary modules at the path of their slot. Grafted modules without a fossil get their class back, and
+    an empty slot that was not grafted becomes an identity.
 
     Raises:
-        SlotError: a slot holds a seed whose fate is open; nothing has been changed.
+        SlotError: a slot holds a seed that is neither a fossil nor pruned; nothing has been changed.
     """
     for path, slot in find_slots(model).items():
         if is_undecided(slot.stage):
             raise SlotError(
-                f"every seed must be a fossil or pruned before its slot is taken out, got {path!r}"
+                f"every seed must be a fossil or pruned before its slot is removed, got {path!r}"
                 f" in {slot.stage.name}; advance or prune it first"
             )
     for parent, name, slot in list(_slots_with_parents(model)):
@@ -111,13 +114,14 @@ def _slots_with_parents(model: nn.Module) -> Iterator[tuple[nn.Module, str, Seed
 
 
 def _graftable(model: nn.Module, path: str) -> nn.Module:
-    """Return the module at `path` if a slot can be put behind it."""
+    """Return the module at `path` if a slot can be added after it."""
     modules: dict[str, nn.Module] = dict(model.named_modules(remove_duplicate=False))
     module = modules.get(path)
     if module is None:
-        near = ", ".join(get_close_matches(path, modules, n=3, cutoff=0.0))
+        near = get_close_matches(path, filter(None, modules), n=3, cutoff=0.0) or [""]
         raise SlotError(
-            f"a module to graft must be in the model, got {path!r}; near it are: {near}"
+            f"a module to graft must be in the model, got {path!r};"
+            f" the closest paths are: {', '.join(map(repr, near))}"
         )
     if isinstance(module, SeedSlot | _Grafted):
         raise SlotError(f"a module to graft must have no slot yet, got {path!r}; leave it out")
@@ -134,7 +138,7 @@ def _graftable(model: nn.Module, path: str) -> nn.Module:
 
 
 class _Grafted(nn.Module):
-    """Passes the output of the class behind it on through a slot."""
+    """Passes the output of `base_class` through a slot; the subclasses made below inherit from both."""
 
     base_class: type[nn.Module]
 
@@ -149,13 +153,13 @@ class _Grafted(nn.Module):
         return result
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle and copy by the class behind: this one has no importable name."""
+        """Pickle and copy by `base_class`: the class itself has no importable name."""
         state = self.__getstate__()  # type: ignore[no-untyped-call] # object's, which typeshed leaves untyped
         return _new_grafted, (self.base_class,), state
 
 
 class _GraftedSequential(_Grafted):
-    """A sequence that does not count its slot among its members."""
+    """Iterates over and counts the members of a sequence, without its slot."""
 
     def __iter__(self) -> Iterator[nn.Module]:
         return (child for name, child in self.named_children() if name != SLOT_NAME)
@@ -168,7 +172,7 @@ _GRAFTED_CLASSES: Final[dict[type[nn.Module], type[_Grafted]]] = {}
 
 
 def _grafted_class(base: type[nn.Module]) -> type[_Grafted]:
-    """Return the one class that grafted modules of class `base` have."""
+    """Return the class of grafted modules of class `base`; there is one for each `base`."""
     if base not in _GRAFTED_CLASSES:
         mixin = _GraftedSequential if issubclass(base, nn.Sequential) else _Grafted
         cls = type(f"Grafted{base.__name__}", (mixin, base), {"base_class": base})
@@ -182,5 +186,5 @@ def _new_grafted(base: type[nn.Module]) -> _Grafted:
 
 
 def _set_class(module: nn.Module, cls: type[nn.Module]) -> None:
-    # nn.Module declares no class of its own to assign, but Python allows it between layouts that are alike.
+    # nn.Module has its own __setattr__; Python allows the assignment because both classes have the same layout.
     object.__setattr__(module, "__class__", cls)

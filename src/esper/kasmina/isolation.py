@@ -1,27 +1,34 @@
-"""Keeping a seed's learning out of the host's gradients, and the seed's accidents out of its output."""
+"""Who learns from whom: seeds that do not influence their host's gradients, and seeds that do not learn.
 
-from typing import Any
+*Isolation* means that a seed gets the host's features detached from the autograd graph, so that no gradient of the
+seed reaches the layers before the slot. *Freezing* means that the parameters of a seed do not learn.
+"""
+
+from collections.abc import Collection
+from typing import Any, final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from esper._generated.enums import SeedStage
 from esper.kasmina.topology import Topology
 
 
 def is_isolated(stage: SeedStage, alpha: float, topology: Topology) -> bool:
-    """Return whether the seed sees the host's features cut off from their gradient.
+    """Return whether the seed gets detached features in `stage` at amplitude `alpha`.
 
-    While it trains it always does. While it blends in, a CNN's seed does and a transformer's learns together with
-    its host; but never at full amplitude, where the seed is the only way back to the layers before it.
+    In TRAINING it always does. In BLENDING a CNN's seed does, while a transformer's seed learns together with its host.
+    At full amplitude no seed does: the features reach the next layer through the seed alone, so detaching them would
+    cut the gradient of all layers before the slot.
     """
-    if stage is SeedStage.BLENDING:
-        return topology == "cnn" and alpha < 1.0
-    return stage is SeedStage.TRAINING
+    if stage is SeedStage.TRAINING:
+        return True
+    return alpha < 1.0 and stage is SeedStage.BLENDING and topology == "cnn"
 
 
-class _LearnBehind(torch.autograd.Function):
-    """Passes the features on as they are, and their gradient to both the host and the seed."""
+@final
+class _StraightThrough(torch.autograd.Function):
+    """Returns the features in the forward pass; passes their gradient to features and seed in the backward pass."""
 
     @staticmethod
     def forward(features: Tensor, seed_output: Tensor) -> Tensor:
@@ -36,11 +43,38 @@ class _LearnBehind(torch.autograd.Function):
         return gradients[0], gradients[0].to(ctx.seed_dtype)
 
 
-def learn_behind(features: Tensor, seed_output: Tensor) -> Tensor:
-    """Return `features` themselves, with `seed_output` learning from their gradient.
+def straight_through(features: Tensor, seed_output: Tensor) -> Tensor:
+    """Return `features` unchanged, and pass their gradient to both `features` and `seed_output`.
 
-    The straight-through estimate h + (s - stop_grad(s)) has the same value and gradients, but for a seed
-    that is NaN or infinite it is NaN; this is h whatever the seed does. The result must not be written to in place.
+    All three tensors have one shape. The usual straight-through estimate h + (s - stop_grad(s)) has the same value and
+    gradients, but it is NaN where the seed's output s is NaN or infinite; this is h whatever s is. The next layer must
+    not write to the result in place.
     """
-    result: Tensor = _LearnBehind.apply(features, seed_output)  # type: ignore[no-untyped-call] # torch's
+    result: Tensor = _StraightThrough.apply(features, seed_output)  # type: ignore[no-untyped-call] # torch's
     return result
+
+
+def freeze(module: nn.Module) -> list[str]:
+    """Stop all parameters of `module` that learn from learning, and return their names.
+
+    Gradients still flow through the module to the layers before it. Gradients collected so far are dropped, because an
+    optimizer would apply them in its next step.
+    """
+    names = []
+    for name, parameter in module.named_parameters():
+        if parameter.requires_grad:
+            parameter.requires_grad_(False)
+            parameter.grad = None
+            names.append(name)
+    return names
+
+
+def thaw(module: nn.Module, names: Collection[str]) -> None:
+    """Let the parameters called `names` learn again, and no others; names that `module` no longer has are skipped."""
+    # Listing the parameters of a seed costs more than the rest of a stage transition.
+    if not names:
+        return
+    parameters = dict(module.named_parameters())
+    for name in names:
+        if name in parameters:
+            parameters[name].requires_grad_(True)

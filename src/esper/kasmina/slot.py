@@ -1,12 +1,17 @@
-"""A slot: the place in a host where a seed is planted, learns, blends in, and stays or goes.
+"""A slot: the place in a host network where a seed is planted, learns, blends in, and is kept or removed.
 
-The README beside this file tells the life of a seed. Two rules hold throughout. Everything that changes a stage goes
-through `_transition`, which is the only place that tells of it. And whatever the channel raises, the slot has by
-then reached its new state or not left its old one.
+The README in this folder describes the life of a seed. Two rules hold throughout. All changes of stage go through
+`_transition`, which is the only place that emits them. And an exception of the channel finds the slot either in the
+state before the change or in the state after it.
 """
 
-from dataclasses import replace
-from typing import Any, Final
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final, final
+
+import msgspec
+import torch
+from torch import Tensor, nn
 
 from esper._generated.channel import Channel
 from esper._generated.enums import AlphaAlgorithm, AlphaCurve, Gate, SeedStage
@@ -17,46 +22,54 @@ from esper._generated.lifecycle import (
     emit_seed_pruned,
     emit_seed_stage_changed,
 )
-from esper.kasmina.alpha import BlendAlgorithm, is_full, is_zero
-from esper.kasmina.bed import SeedBed
+from esper.kasmina.alpha import BlendAlgorithm, is_full
+from esper.kasmina.blend import SampleGate
+from esper.kasmina.blueprints.registry import build_seed
+from esper.kasmina.figures import SeedFigures
+from esper.kasmina.forward import Fossil, SeedForward
 from esper.kasmina.gates import GATES, GateResult, QualityGates, evaluate
-from esper.kasmina.planting import plan_seed
+from esper.kasmina.isolation import freeze, thaw
 from esper.kasmina.state import SeedState
 from esper.kasmina.topology import TOPOLOGIES, Topology
 from esper.leyline.channel import SILENT
 from esper.leyline.errors import SlotError
 from esper.leyline.lifecycle import (
     FOLLOWING_STAGES,
+    has_seed,
     is_failure,
     is_terminal,
     may_follow,
-    onward,
+    next_stage,
 )
 
 MAX_SLOT_ID_LENGTH: Final = 64
-"""What the telemetry contract allows."""
-
-COOL_DOWN_TICKS: Final = {SeedStage.PRUNED: 0, SeedStage.EMBARGOED: 5, SeedStage.RESETTING: 1}
-"""Ticks of `step_epoch` that must be counted in a stage of the cool-down before it is left, as in esper-lite."""
+"""Longest `slot_id` that the telemetry contract allows."""
 
 AUTO_PRUNE_REASONS: Final = frozenset(
     {"governor_nan", "governor_lobotomy", "governor_divergence", "governor_rollback"}
 )
-"""Reasons of a prune that no policy decided on."""
+"""Reasons of prunes that a safety rule, not a policy, decided on."""
 
 
-class SeedSlot(SeedBed):
-    """Holds at most one seed and leads it through its life; empty, it passes features on untouched.
+@final
+class SeedSlot(SeedFigures, nn.Module):
+    """Holds at most one seed and leads it through its life; an empty slot returns features unchanged.
+
+    It has a `SeedState`, the history of the seed in plain values, and a `SeedForward`, which runs the seed accordingly.
 
     Attributes:
-        slot_id: its name in telemetry.
-        channels: channels C of the features that pass through.
-        topology: their kind, (B, C, H, W) for `cnn` and (B, T, C) for `transformer`.
-        gates: what a seed must show to go on.
-        channel: where the slot tells of itself; may be replaced at any time.
-        seed: the seed, or None.
+        slot_id: name in telemetry.
+        channels: number of channels C of the features.
+        topology: kind of the features, (B, C, H, W) for `cnn` and (B, T, C) for `transformer`.
+        gates: thresholds that a seed must reach to advance.
+        channel: where the slot emits its telemetry; may be replaced at any time.
+        seed: the seed's module, or None.
         gate: the learned gate of the GATE algorithm, or None.
     """
+
+    seed: nn.Module | None
+    gate: SampleGate | None
+    _alpha: Tensor
 
     def __init__(
         self,
@@ -67,10 +80,10 @@ class SeedSlot(SeedBed):
         gates: QualityGates | None = None,
         channel: Channel = SILENT,
     ) -> None:
-        """Build an empty slot.
+        """Build an empty slot; without `gates` the strict defaults apply.
 
         Raises:
-            ValueError: `slot_id` is not 1 to 64 characters, `channels` not positive, `topology` unknown.
+            ValueError: `slot_id` does not have 1 to 64 characters, `channels` is not positive, or `topology` is unknown.
         """
         if not 1 <= len(slot_id) <= MAX_SLOT_ID_LENGTH:
             raise ValueError(
@@ -80,10 +93,18 @@ class SeedSlot(SeedBed):
             raise ValueError(f"channels must be positive, got {channels}")
         if topology not in TOPOLOGIES:
             raise ValueError(f"topology must be one of {', '.join(TOPOLOGIES)}, got {topology!r}")
-        super().__init__(channels, topology)
+        super().__init__()
         self.slot_id = slot_id
+        self.channels = channels
+        self.topology: Topology = topology
         self.gates = gates or QualityGates()
         self.channel: Channel = channel
+        self.register_module("seed", None)
+        self.register_module("gate", None)
+        # A buffer, so that it follows the host to its device and dtype; seeds planted later follow it there.
+        self.register_buffer("_alpha", torch.zeros(()), persistent=False)
+        self._state = SeedState()
+        self._forward = SeedForward(topology)
 
     def germinate(
         self,
@@ -95,19 +116,19 @@ class SeedSlot(SeedBed):
         alpha_algorithm: AlphaAlgorithm = AlphaAlgorithm.ADD,
         alpha_target: float | None = None,
     ) -> None:
-        """Plant a seed of `blueprint_id`; all its parameters exist from now on, those of its gate included.
+        """Plant a seed of `blueprint_id`; from now on all its parameters exist, those of its gate included.
 
-        It will blend in over `blend_tempo_epochs` up to `alpha_target` (in (0, 1]; 1 when None).
+        It will blend in over `blend_tempo_epochs` up to `alpha_target`, in (0, 1]; 1 when None.
 
         Raises:
-            SlotError: the slot is not empty, or an argument cannot be used; the slot is as it was.
+            SlotError: the slot is not empty, or an argument cannot be used; the slot is unchanged.
         """
         if not self.is_empty:
             raise SlotError(
-                f"slot {self.slot_id} must be empty to germinate, got one in {self.stage.name};"
+                f"slot {self.slot_id} must be empty to germinate, got stage {self.stage.name};"
                 " prune its seed and wait for the cool-down"
             )
-        state = plan_seed(
+        state = SeedState.germinated(
             blueprint_id,
             f"{self.slot_id}-{blueprint_id}" if seed_id is None else seed_id,
             blend_algorithm_id=blend_algorithm_id,
@@ -115,24 +136,24 @@ class SeedSlot(SeedBed):
             algorithm=alpha_algorithm,
             blend_target=1.0 if alpha_target is None else alpha_target,
         )
-        self._take(state)
+        self._adopt(state)
         emit_seed_germinated(self.channel, self)
 
     def advance_stage(self, target_stage: SeedStage | None = None) -> GateResult:
-        """Ask the gate in front of `target_stage`, by default the stage onward, and go through when it opens.
+        """Evaluate the gate to `target_stage`, by default the next stage, and enter that stage if it passes.
 
-        Without a seed, or with a fossil, the answer is a closed G0, whatever the target.
+        Without a seed, or with a fossil, the result is a failed G0 for any target.
 
         Raises:
-            SlotError: `target_stage` is one that only a prune leads to.
+            SlotError: `target_stage` is a stage of the cool-down, which only a prune leads to.
         """
         state = self._state
-        way_on = onward(state.stage)
-        if self.seed is None or way_on is None:
+        following = next_stage(state.stage)
+        if not has_seed(state.stage) or following is None:
             return GateResult(
-                gate=Gate.G0, passed=False, message=f"no seed to lead on in {state.stage.name}"
+                gate=Gate.G0, passed=False, message=f"no seed to advance in {state.stage.name}"
             )
-        target = way_on if target_stage is None else target_stage
+        target = following if target_stage is None else target_stage
         if is_failure(target):
             raise SlotError(
                 f"target_stage must not be a stage of the cool-down, got {target.name}; use prune"
@@ -151,34 +172,35 @@ class SeedSlot(SeedBed):
         if not result.passed:
             return result
         if not may_follow(state.stage, target):
-            # The gate looks at the seed, not at where it comes from.
+            # A gate checks the seed, not the stage it would leave.
             message = f"{target.name} cannot follow {state.stage.name}"
-            return replace(result, passed=False, message=message)
+            return msgspec.structs.replace(result, passed=False, message=message)
         self._transition(target)
         if target is SeedStage.FOSSILIZED:
             emit_seed_fossilized(self.channel, self)
         return result
 
     def step_epoch(self) -> None:
-        """Let an epoch pass: move the amplitude, end a scheduled prune, cool down. Call it once an epoch."""
+        """Move the amplitude, end a scheduled prune, or cool down; call it once an epoch."""
         state = self._state
         self._sync_freeze()
         if state.stage is SeedStage.BLENDING:
-            self._step_alpha()
-        elif is_failure(state.stage):
-            dwell = COOL_DOWN_TICKS[state.stage]
-            state.epochs_in_stage = min(state.epochs_in_stage + 1, dwell)
-            if state.epochs_in_stage == dwell:
-                self._transition(FOLLOWING_STAGES[state.stage][0])
+            if state.step_alpha():
+                reason = state.prune_reason or "scheduled_prune"
+                self.prune(reason, initiator=state.prune_initiator or "policy")
+            else:
+                self._prepare_forward()
+        elif is_failure(state.stage) and state.step_cool_down():
+            self._transition(FOLLOWING_STAGES[state.stage][0])
 
     def prune(self, reason: str = "", *, initiator: str = "policy") -> bool:
-        """Remove the seed and begin the cool-down; return False when there is none, or it is a fossil."""
-        if self.seed is None or is_terminal(self.stage):
+        """Remove the seed and begin the cool-down; return False when there is no seed, or it is a fossil."""
+        if not has_seed(self.stage) or is_terminal(self.stage):
             return False
         return self._remove(reason, initiator)
 
     def remove_fossil(self, reason: str, *, initiator: str) -> bool:
-        """Remove a fossil that a rollback finds no sound weights of; return False when there is none."""
+        """Remove a fossil whose weights a rollback cannot restore; return False when the slot holds no fossil."""
         return self.stage is SeedStage.FOSSILIZED and self._remove(reason, initiator)
 
     def schedule_prune(
@@ -191,11 +213,11 @@ class SeedSlot(SeedBed):
     ) -> bool:
         """Blend the seed out over `steps` epochs, then prune it; its parameters stop learning at once.
 
-        Without a curve the last one is used. A seed without amplitude, or no steps, is a prune at once. Returns False
-        when there is no seed, it is a fossil, or another ramp is under way.
+        Without a curve the previous one is used. If the amplitude is 0, or `steps` is not positive, the seed is pruned
+        at once. Returns False when there is no seed, it is a fossil, or another ramp is under way.
         """
         state = self._state
-        if self.seed is None or is_terminal(state.stage):
+        if not has_seed(state.stage) or is_terminal(state.stage):
             return False
         if steps <= 0 or state.alpha <= 0.0:
             return self.prune(reason, initiator=initiator)
@@ -215,12 +237,13 @@ class SeedSlot(SeedBed):
         alpha_algorithm: AlphaAlgorithm | None = None,
         initiator: str = "policy",
     ) -> bool:
-        """Send the amplitude of a blending or holding seed to `alpha_target` over `steps` epochs.
+        """Move the amplitude of a seed in BLENDING or HOLDING to `alpha_target` over `steps` epochs.
 
-        Below full amplitude a holding seed goes back to BLENDING. On the way down parameters do not learn. Without
-        steps the target is reached in the next `step_epoch`. `alpha_algorithm` changes how the seed joins; a gate that
-        this creates has parameters that no optimizer knows yet. `initiator` is who is named if the seed fades out.
-        Returns False when the stage is another, a ramp is under way, or the target is not positive.
+        With a target below 1, a seed in HOLDING returns to BLENDING. While the amplitude falls, parameters do not learn.
+        Without steps, the target is reached in the next `step_epoch`. `alpha_algorithm` changes how the seed is blended;
+        a gate that this creates has parameters that no optimizer knows yet. `initiator` is reported as the one who asked
+        for the prune if the amplitude falls to 0. Returns False in other stages, while a ramp is under way, or
+        when the target is not positive.
         """
         state = self._state
         has_amplitude = state.stage in (SeedStage.BLENDING, SeedStage.HOLDING)
@@ -229,18 +252,80 @@ class SeedSlot(SeedBed):
         if alpha_algorithm is not None:
             state.algorithm = alpha_algorithm
             self._fit_gate()
+            self._prepare_forward()
         target = 1.0 if is_full(alpha_target) else alpha_target
         state.schedule.retarget(target, steps=steps, curve=curve)
         state.prune_initiator = initiator
         self._follow_schedule()
         return True
 
+    def seed_parameters(self) -> Iterator[nn.Parameter]:
+        """Yield the parameters of the seed and its gate; nothing when the slot holds no seed."""
+        return self.parameters()
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return `features`, (B, C, H, W) or (B, T, C), blended with the seed, in the same shape and dtype.
+
+        The result may be `features` itself, and the seed may need it for its backward pass: the next layer must not
+        write to it in place.
+        """
+        return self._forward.run(features, self.seed, self.gate, self._alpha)
+
+    @contextmanager
+    def force_alpha(self, value: float) -> Iterator[None]:
+        """Run the seed at amplitude `value`, in [0, 1], to measure its contribution; at 0 it is not called.
+
+        Only the forward pass changes; the property `alpha` and the schedule do not. A seed in GERMINATED does not run
+        at any amplitude.
+
+        Raises:
+            SlotError: `value` is out of range.
+        """
+        if not 0.0 <= value <= 1.0:
+            raise SlotError(f"a forced alpha must be in [0, 1], got {value}")
+        before = self._forward.forced_alpha
+        self._forward.forced_alpha = value
+        self._prepare_forward()
+        try:
+            yield
+        finally:
+            self._forward.forced_alpha = before
+            self._prepare_forward()
+
+    def to_fossil(self) -> Fossil:
+        """Return the seed as a module that needs no slot; its parameters stay the same objects.
+
+        Raises:
+            SlotError: the seed is not a fossil.
+        """
+        if self.seed is None or self.stage is not SeedStage.FOSSILIZED:
+            raise SlotError(f"only a fossilised seed can leave its slot, got {self.stage.name}")
+        return Fossil(self.seed, self.gate, self._state.algorithm)
+
+    def get_extra_state(self) -> dict[str, Any]:
+        """Return the seed's state in plain types, for `state_dict`."""
+        return self._state.state_dict()
+
+    def set_extra_state(self, state: Mapping[str, Any]) -> None:
+        """Adopt a state and plant its seed; PyTorch then loads the weights into it.
+
+        A seed that is already planted keeps its parameters, so that optimizers still know them.
+
+        Raises:
+            CheckpointError: `state` is not that of a seed.
+            SlotError: the blueprint is not registered; the slot is unchanged.
+        """
+        loaded = SeedState.from_state_dict(state)
+        # The weights come from the checkpoint; building the seed must not change the random numbers of the run.
+        with torch.random.fork_rng(devices=[]):
+            self._adopt(loaded)
+
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the channel behind when copied or pickled: two slots of one name must not both tell of themselves."""
+        """Leave the channel out of copies and pickles: two slots of one name must not both emit."""
         return {**self.__dict__, "channel": SILENT}
 
     def _remove(self, reason: str, initiator: str) -> bool:
-        """Take the seed out and begin the cool-down."""
+        """Remove the seed and begin the cool-down."""
         self._transition(SeedStage.PRUNED)
         emit_seed_pruned(
             self.channel,
@@ -252,19 +337,15 @@ class SeedSlot(SeedBed):
         return True
 
     def _transition(self, stage: SeedStage) -> None:
-        """Enter `stage`, with all that this means for the slot, and tell of it.
+        """Enter `stage`, with all its consequences for the slot, and emit the change.
 
-        What is told is the amplitude on entry, and how the stage left has gone. A dead seed's amplitude and an empty
-        slot's state are cleared afterwards, also when the channel raises.
+        The event carries the amplitude on entry and the figures of the stage left. Afterwards, even if the channel
+        raises, a pruned seed is removed and the state of a slot that has cooled down is cleared.
         """
         state = self._state
         left, epochs_in_stage = state.stage, state.epochs_in_stage
         accuracy_delta = 0.0 if is_failure(left) else state.total_improvement
         state.enter(stage)
-        if (left, stage) == (SeedStage.TRAINING, SeedStage.BLENDING):
-            state.begin_blending()
-        elif stage is SeedStage.HOLDING:
-            state.hold(1.0)
         self._prepare_forward()
         try:
             emit_seed_stage_changed(
@@ -278,24 +359,53 @@ class SeedSlot(SeedBed):
         finally:
             if stage is SeedStage.PRUNED:
                 state.hold(0.0)
-                self._take(state)
+                self._adopt(state)
             elif stage is SeedStage.DORMANT:
-                self._take(SeedState())
+                self._state = SeedState()
 
-    def _step_alpha(self) -> None:
-        """Move the amplitude by one step, and prune a seed that has faded out."""
+    def _adopt(self, state: SeedState) -> None:
+        """Make `state` the slot's state, and bring seed, gate, frozen parameters and forward pass in line with it."""
+        is_same = (state.seed_id, state.blueprint_id) == (self.seed_id, self.blueprint_id)
+        seed = self.seed if is_same and has_seed(state.stage) else None
+        if seed is None and has_seed(state.stage):
+            seed = self._like_host(build_seed(self.topology, state.blueprint_id, self.channels))
+        thaw(self, self._state.frozen)
+        self.seed = seed
+        self._state = state
+        self._fit_gate()
+        state.frozen = freeze(self) if state.frozen else []
+        self._forward.forget_written_alpha()
+        self._prepare_forward()
+
+    def _like_host(self, module: nn.Module) -> nn.Module:
+        """Return a new module in the mode, dtype and device of the host."""
+        return module.train(self.training).to(device=self._alpha.device, dtype=self._alpha.dtype)
+
+    def _fit_gate(self) -> None:
+        """Create or remove the gate: it exists exactly when there is a seed whose algorithm needs one."""
+        if self.seed is None or self._state.algorithm is not AlphaAlgorithm.GATE:
+            self.gate = None
+        elif self.gate is None:
+            self.gate = SampleGate(self.channels, self.topology)
+            self._like_host(self.gate)
+
+    def _sync_freeze(self) -> None:
+        """Freeze seed and gate while the amplitude falls; let them learn again when it does not."""
         state = self._state
-        has_arrived = state.schedule.step()
-        state.alpha = state.schedule.alpha
-        if has_arrived and is_zero(state.schedule.target):
-            self.prune(
-                state.prune_reason or "scheduled_prune", initiator=state.prune_initiator or "policy"
-            )
-        else:
-            self._prepare_forward()
+        if state.schedule.is_falling and not state.frozen:
+            state.frozen = freeze(self)
+        elif state.frozen and not state.schedule.is_falling:
+            thaw(self, state.frozen)
+            state.frozen = []
+
+    def _prepare_forward(self) -> None:
+        """Bring the forward pass in line with the state."""
+        alpha = self._forward.prepare(self._state)
+        if alpha is not None:
+            self._alpha.fill_(alpha)
 
     def _follow_schedule(self) -> None:
-        """Set off for the schedule's new target, out of HOLDING if that is below full amplitude."""
+        """Start the schedule's new ramp; leave HOLDING if it ends below full amplitude."""
         self._sync_freeze()
         if self.stage is SeedStage.HOLDING and not is_full(self._state.schedule.target):
             self._transition(SeedStage.BLENDING)

@@ -1,23 +1,36 @@
-"""What a slot remembers of its seed, in plain values: they are what a checkpoint of it holds."""
+"""The state of a slot's seed in plain values; a checkpoint of the slot holds exactly these."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, final
 
 import msgspec
 
 from esper._generated.enums import AlphaAlgorithm, SeedStage
-from esper.kasmina.alpha import BLEND_CURVES, AlphaSchedule, Amplitude, BlendAlgorithm, Count
+from esper.kasmina.alpha import (
+    BLEND_CURVES,
+    AlphaSchedule,
+    Amplitude,
+    BlendAlgorithm,
+    Count,
+    is_zero,
+)
 from esper.kasmina.gradients import GradientHealth
-from esper.leyline.errors import CheckpointError
+from esper.leyline.errors import CheckpointError, SlotError
+from esper.leyline.lifecycle import COOL_DOWN_TICKS
 
 FORMAT: Final = 1
-"""Version of the plain form; raised when an older one can no longer be read."""
+"""Version of the saved form; raised when an older one can no longer be read."""
 
 
+@final
 @dataclass(slots=True)
 class SeedState:
-    """A seed's life so far. Without arguments it is that of an empty slot. Accuracies are in percentage points."""
+    """A seed's history so far; without arguments, the state of an empty slot. Accuracies are in percentage points.
+
+    It knows nothing of modules and telemetry: the slot changes it, and then acts and emits accordingly.
+    """
 
     seed_id: str = ""
     blueprint_id: str = ""
@@ -28,91 +41,164 @@ class SeedState:
     blend_tempo_epochs: Count = 1
     """Epochs that blending in takes."""
     blend_target: Amplitude = 1.0
-    """Amplitude that blending in aims at."""
+    """Amplitude that blending in leads to."""
 
     alpha: Amplitude = 0.0
     """The amplitude; it follows the schedule in `step_epoch`."""
     schedule: AlphaSchedule = field(default_factory=AlphaSchedule)
     frozen: list[str] = field(default_factory=list)
-    """Parameters that do not learn while the seed is blended out."""
+    """Names of the parameters that do not learn while the seed is blended out."""
     prune_reason: str = ""
     prune_initiator: str = ""
-    """Why and for whom a scheduled prune is under way; both empty without one."""
+    """Reason of a scheduled prune and who asked for it; both empty without a scheduled prune."""
 
     initial_accuracy: float | None = None
+    """Accuracy in the first epoch recorded."""
     stage_accuracy: float | None = None
-    """Accuracy when the stage began; None, as the other two, before the first score."""
+    """Accuracy when the stage began."""
     accuracy: float | None = None
+    """Accuracy in the latest epoch; None, as the other two, before the first one is recorded."""
     epochs_total: Count = 0
-    """Epochs scored since germination."""
+    """Epochs recorded since germination."""
     epochs_in_stage: Count = 0
-    """Epochs scored since the stage began, or ticks of the cool-down."""
+    """Epochs recorded since the stage began, or ticks of the cool-down."""
     contribution: float | None = None
     """Accuracy lost when the seed is switched off; None when not measured."""
     gradients: GradientHealth | None = None
-    """The newest capture; None before the first."""
+    """The latest capture; None before the first."""
+
+    @classmethod
+    def germinated(
+        cls,
+        blueprint_id: str,
+        seed_id: str,
+        *,
+        blend_algorithm_id: BlendAlgorithm,
+        blend_tempo_epochs: int,
+        algorithm: AlphaAlgorithm,
+        blend_target: float,
+    ) -> "SeedState":
+        """Return the state of a seed that has just germinated.
+
+        Raises:
+            SlotError: an argument is out of range or missing, or two do not go together.
+        """
+        if blend_algorithm_id not in BLEND_CURVES:
+            raise SlotError(
+                f"blend_algorithm_id must be one of {', '.join(BLEND_CURVES)},"
+                f" got {blend_algorithm_id!r}"
+            )
+        if (blend_algorithm_id == "gated") != (algorithm is AlphaAlgorithm.GATE):
+            raise SlotError(
+                "blending with a gate needs both blend_algorithm_id 'gated' and algorithm GATE, got"
+                f" {blend_algorithm_id!r} and {algorithm.name}; set both or neither"
+            )
+        if blend_tempo_epochs < 1:
+            raise SlotError(f"blend_tempo_epochs must be at least 1, got {blend_tempo_epochs}")
+        if not 0.0 < blend_target <= 1.0:
+            raise SlotError(f"alpha_target must be in (0, 1], got {blend_target}")
+        if not (seed_id and blueprint_id):
+            raise SlotError(
+                "a seed must have an id and a blueprint, got"
+                f" seed id {seed_id!r}; blueprint {blueprint_id!r}"
+            )
+        return cls(
+            seed_id=seed_id,
+            blueprint_id=blueprint_id,
+            stage=SeedStage.GERMINATED,
+            algorithm=algorithm,
+            blend_algorithm_id=blend_algorithm_id,
+            blend_tempo_epochs=blend_tempo_epochs,
+            blend_target=blend_target,
+        )
 
     @property
     def total_improvement(self) -> float:
-        """Gain in accuracy since the first score; 0 before it."""
+        """Gain in accuracy since the first epoch recorded; 0 before it."""
         return _gain(self.initial_accuracy, self.accuracy)
 
     @property
     def stage_improvement(self) -> float:
-        """Gain in accuracy since the stage began; 0 before the first score."""
+        """Gain in accuracy since the stage began; 0 before the first epoch recorded."""
         return _gain(self.stage_accuracy, self.accuracy)
 
     def enter(self, stage: SeedStage) -> None:
-        """Begin `stage`."""
+        """Begin `stage`; start the ramp when blending in begins, and hold full amplitude in HOLDING."""
+        begins_blending = stage is SeedStage.BLENDING and self.stage is SeedStage.TRAINING
         self.stage = stage
         self.stage_accuracy = self.accuracy
         self.epochs_in_stage = 0
+        if begins_blending:
+            self.schedule = AlphaSchedule(alpha=self.alpha)
+            self.schedule.retarget(
+                self.blend_target,
+                steps=self.blend_tempo_epochs,
+                curve=BLEND_CURVES[self.blend_algorithm_id],
+            )
+        elif stage is SeedStage.HOLDING:
+            self.hold(1.0)
 
-    def score(self, accuracy: float) -> None:
-        """Count an epoch at whose end the network had `accuracy`."""
+    def step_alpha(self) -> bool:
+        """Move the amplitude one step along its schedule; return whether this ended a ramp to 0."""
+        has_arrived = self.schedule.step()
+        self.alpha = self.schedule.alpha
+        return has_arrived and is_zero(self.schedule.target)
+
+    def step_cool_down(self) -> bool:
+        """Count a tick of the cool-down; return whether its stage ends with it."""
+        ticks = COOL_DOWN_TICKS[self.stage]
+        self.epochs_in_stage = min(self.epochs_in_stage + 1, ticks)
+        return self.epochs_in_stage == ticks
+
+    def hold(self, alpha: float) -> None:
+        """Hold the amplitude at `alpha`, in [0, 1], and drop a ramp or scheduled prune under way."""
+        self.alpha = alpha
+        self.schedule.hold(alpha)
+        self.prune_reason = self.prune_initiator = ""
+
+    def record_accuracy(self, accuracy: float) -> None:
+        """Count an epoch at whose end the network had `accuracy`.
+
+        Raises:
+            ValueError: `accuracy` is not finite.
+        """
+        accuracy = _finite("accuracy", accuracy)
         if self.initial_accuracy is None:
             self.initial_accuracy = self.stage_accuracy = accuracy
         self.accuracy = accuracy
         self.epochs_total += 1
         self.epochs_in_stage += 1
 
-    def begin_blending(self) -> None:
-        """Set off for the amplitude that the seed was planted for."""
-        self.schedule = AlphaSchedule(alpha=self.alpha)
-        self.schedule.retarget(
-            self.blend_target,
-            steps=self.blend_tempo_epochs,
-            curve=BLEND_CURVES[self.blend_algorithm_id],
-        )
+    def record_contribution(self, contribution: float) -> None:
+        """Keep the accuracy that the network loses without the seed.
 
-    def hold(self, alpha: float) -> None:
-        """Rest at `alpha`, whatever was under way."""
-        self.alpha = alpha
-        self.schedule.hold(alpha)
-        self.prune_reason = self.prune_initiator = ""
+        Raises:
+            ValueError: `contribution` is not finite.
+        """
+        self.contribution = _finite("contribution", contribution)
 
-    def to_plain(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:
         """Return the state as nested dicts of numbers, strings, booleans and None."""
         return {"format": FORMAT, **msgspec.to_builtins(self)}
 
     @staticmethod
-    def from_plain(plain: Mapping[str, Any]) -> "SeedState":
-        """Return the state that `to_plain` was called on.
+    def from_state_dict(state_dict: Mapping[str, Any]) -> "SeedState":
+        """Return the state that `state_dict` was taken from.
 
         Raises:
-            CheckpointError: `plain` is none.
+            CheckpointError: `state_dict` is not that of a seed's state, or another version wrote it.
         """
-        if (got := plain.get("format")) != FORMAT:
+        if (got := state_dict.get("format")) != FORMAT:
             raise CheckpointError(
                 f"a slot's state must have format {FORMAT}, got {got};"
                 " load it with the version of Esper that wrote it"
             )
         try:
-            state = msgspec.convert(plain, SeedState)
+            state = msgspec.convert(state_dict, SeedState)
         except msgspec.ValidationError as error:
-            raise CheckpointError(f"a slot's state must be sound, got one whose {error}") from error
-        # Decoding fills gaps with defaults and passes over what it does not know; neither may happen to a seed.
-        if state.to_plain() != plain:
+            raise CheckpointError(f"a slot's state must be valid, got: {error}") from error
+        # Decoding fills gaps with defaults and skips unknown fields; a seed's state must be complete and exact.
+        if state.state_dict() != state_dict:
             raise CheckpointError(
                 "a slot's state must have exactly the fields of a seed's state, got others;"
                 " load it with the version of Esper that wrote it"
@@ -122,3 +208,10 @@ class SeedState:
 
 def _gain(before: float | None, now: float | None) -> float:
     return 0.0 if before is None or now is None else now - before
+
+
+def _finite(name: str, value: float) -> float:
+    """Return `value` as a plain number."""
+    if not math.isfinite(value):
+        raise ValueError(f"{name} must be finite, got {value}; leave it out when not measured")
+    return float(value)

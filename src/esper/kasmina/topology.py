@@ -1,8 +1,8 @@
-"""The kinds of features that can pass through a slot."""
+"""The kinds of features that a slot can take."""
 
 from typing import Final, Literal, get_args
 
 Topology = Literal["cnn", "transformer"]
-"""`cnn`: images (B, C, H, W). `transformer`: sequences (B, T, C), where no position may see a later one."""
+"""`cnn`: images (B, C, H, W). `transformer`: sequences (B, T, C), where no position may depend on a later one."""
 
 TOPOLOGIES: Final[tuple[str, ...]] = get_args(Topology)

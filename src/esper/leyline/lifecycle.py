@@ -1,4 +1,7 @@
-"""Which stage of a seed's life may follow which, and what the stages have in common."""
+"""Rules over the stages of a seed's life: which stage may follow which, and groups of stages.
+
+The package `esper.kasmina` has a README that describes the stages.
+"""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -6,8 +9,19 @@ from typing import Final
 
 from esper._generated.enums import SeedStage
 
+ACTIVE_STAGES: Final = frozenset(
+    {SeedStage.TRAINING, SeedStage.BLENDING, SeedStage.HOLDING, SeedStage.FOSSILIZED}
+)
+"""The seed takes part in training."""
+
+SEED_STAGES: Final = ACTIVE_STAGES | {SeedStage.GERMINATED}
+"""The slot holds a seed."""
+
+UNDECIDED_STAGES: Final = SEED_STAGES - {SeedStage.FOSSILIZED}
+"""The slot holds a seed that may still be kept or pruned."""
+
 FAILURE_STAGES: Final = frozenset({SeedStage.PRUNED, SeedStage.EMBARGOED, SeedStage.RESETTING})
-"""The seed is gone and its slot cools down."""
+"""The seed has been removed and the slot cools down."""
 
 FOLLOWING_STAGES: Final[Mapping[SeedStage, tuple[SeedStage, ...]]] = MappingProxyType(
     {
@@ -23,40 +37,45 @@ FOLLOWING_STAGES: Final[Mapping[SeedStage, tuple[SeedStage, ...]]] = MappingProx
         SeedStage.RESETTING: (SeedStage.DORMANT,),
     }
 )
-"""The stages that may follow a stage; the first is its way onward."""
+"""The stages that may follow each stage; the first is the next stage when all goes well."""
+
+COOL_DOWN_TICKS: Final[Mapping[SeedStage, int]] = MappingProxyType(
+    {SeedStage.PRUNED: 0, SeedStage.EMBARGOED: 5, SeedStage.RESETTING: 1}
+)
+"""Ticks (calls of `step_epoch`) to count in each stage of the cool-down; the last one enters the next stage."""
 
 
-def may_follow(stage: SeedStage, next_stage: SeedStage) -> bool:
-    """Return whether `next_stage` may come directly after `stage`."""
-    return next_stage in FOLLOWING_STAGES[stage]
+def may_follow(stage: SeedStage, following: SeedStage) -> bool:
+    """Return whether `following` may come directly after `stage`."""
+    return following in FOLLOWING_STAGES[stage]
 
 
-def onward(stage: SeedStage) -> SeedStage | None:
-    """Return the stage that `stage` leads to when all goes well; None behind the last one."""
+def next_stage(stage: SeedStage) -> SeedStage | None:
+    """Return the stage that comes after `stage` when all goes well; None after FOSSILIZED, the last one."""
     following = FOLLOWING_STAGES[stage]
     return following[0] if following else None
 
 
 def has_seed(stage: SeedStage) -> bool:
-    """Return whether there is a seed in the slot."""
-    return SeedStage.GERMINATED <= stage <= SeedStage.FOSSILIZED
+    """Return whether the slot holds a seed: GERMINATED to FOSSILIZED."""
+    return stage in SEED_STAGES
 
 
 def is_active(stage: SeedStage) -> bool:
-    """Return whether the seed takes part in training."""
-    return SeedStage.TRAINING <= stage <= SeedStage.FOSSILIZED
+    """Return whether the seed takes part in training: TRAINING to FOSSILIZED."""
+    return stage in ACTIVE_STAGES
 
 
 def is_undecided(stage: SeedStage) -> bool:
-    """Return whether there is a seed whose fate is open: neither a fossil nor pruned."""
-    return SeedStage.GERMINATED <= stage <= SeedStage.HOLDING
+    """Return whether the slot holds a seed that may still be kept or pruned: GERMINATED to HOLDING."""
+    return stage in UNDECIDED_STAGES
 
 
 def is_failure(stage: SeedStage) -> bool:
-    """Return whether the seed has been removed and the slot cools down."""
+    """Return whether the seed has been removed and the slot cools down: PRUNED, EMBARGOED or RESETTING."""
     return stage in FAILURE_STAGES
 
 
 def is_terminal(stage: SeedStage) -> bool:
-    """Return whether the stage is for good."""
+    """Return whether no stage may follow: a fossil stays one."""
     return not FOLLOWING_STAGES[stage]

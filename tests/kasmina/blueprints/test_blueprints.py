@@ -1,4 +1,4 @@
-"""Every blueprint is born quiet and alive, keeps the shape, and learns."""
+"""Every seed starts close to the identity, keeps the shape, and learns."""
 
 import copy
 
@@ -11,7 +11,7 @@ from tests.kasmina.lives import CHANNELS, features, slot_in
 
 ALL = [(topology, name) for topology in ("cnn", "transformer") for name in blueprint_ids(topology)]
 LEARNING = [(topology, name) for topology, name in ALL if name != "noop"]
-WAYS_TO_BLEND = [
+BLENDING = [
     {"alpha_algorithm": AlphaAlgorithm.ADD, "blend_algorithm_id": "sigmoid"},
     {"alpha_algorithm": AlphaAlgorithm.MULTIPLY, "blend_algorithm_id": "linear"},
     {"alpha_algorithm": AlphaAlgorithm.GATE, "blend_algorithm_id": "gated"},
@@ -42,7 +42,7 @@ def every_blueprint(pairs):
 
 
 def trained(slot, loss_of, *, steps=20) -> tuple[dict, dict, list[float]]:
-    """Train what is in the slot; return its parameters before and after, and the losses."""
+    """Train the seed in the slot; return its parameters before and after, and the losses."""
     before = {name: p.detach().clone() for name, p in slot.named_parameters()}
     optimizer = torch.optim.Adam(slot.seed_parameters(), lr=0.01)
     losses = []
@@ -55,12 +55,12 @@ def trained(slot, loss_of, *, steps=20) -> tuple[dict, dict, list[float]]:
     return before, dict(slot.named_parameters()), losses
 
 
-def unmoved(before, after) -> list[str]:
+def unchanged(before, after) -> list[str]:
     return [name for name in before if torch.equal(before[name], after[name])]
 
 
 @every_blueprint(ALL)
-def test_it_has_as_many_parameters_as_in_esper_lite(topology, name):
+def test_it_has_the_documented_number_of_parameters(topology, name):
     counts = [
         sum(p.numel() for p in build_seed(topology, name, channels).parameters())
         for channels in (8, 32, 128)
@@ -76,7 +76,7 @@ def test_it_fits_any_number_of_channels(topology, name, channels):
 
 
 @every_blueprint(ALL)
-def test_it_is_born_quiet(topology, name):
+def test_it_changes_the_features_little_at_first(topology, name):
     torch.manual_seed(0)
     x = features(topology).detach()
 
@@ -86,21 +86,23 @@ def test_it_is_born_quiet(topology, name):
 
 
 @every_blueprint(LEARNING)
-@pytest.mark.parametrize("way", WAYS_TO_BLEND, ids=lambda way: way["alpha_algorithm"].name)
+@pytest.mark.parametrize(
+    "blending", BLENDING, ids=lambda blending: blending["alpha_algorithm"].name
+)
 @pytest.mark.parametrize("stage", [SeedStage.BLENDING, SeedStage.FOSSILIZED], ids=lambda s: s.name)
-def test_every_parameter_learns_under_every_algorithm(topology, name, way, stage):
+def test_every_parameter_learns_under_every_algorithm(topology, name, blending, stage):
     torch.manual_seed(0)
-    slot = slot_in(stage, topology=topology, blueprint_id=name, **way)
+    slot = slot_in(stage, topology=topology, blueprint_id=name, **blending)
     x, target = features(topology).detach(), features(topology, seed=1).detach()
 
     before, after, losses = trained(slot, lambda slot: (slot(x) - target).square().mean())
 
-    assert unmoved(before, after) == []
+    assert unchanged(before, after) == []
     assert losses[-1] < losses[0]
 
 
 @every_blueprint(LEARNING)
-def test_every_parameter_of_the_seed_learns_behind_the_host(topology, name):
+def test_every_parameter_learns_in_training_and_the_loss_stays(topology, name):
     torch.manual_seed(0)
     slot = slot_in(SeedStage.TRAINING, topology=topology, blueprint_id=name)
     x, target = features(topology).detach(), features(topology, seed=1).detach()
@@ -108,17 +110,17 @@ def test_every_parameter_of_the_seed_learns_behind_the_host(topology, name):
 
     before, after, losses = trained(slot, lambda slot: (slot(x) - target).square().mean(), steps=5)
 
-    assert unmoved(before, after) == []
+    assert unchanged(before, after) == []
     assert losses == [losses[0]] * 5
-    # Blended in as it now is, it would help more than as it was born.
-    now, then = (
+    # Blended in, the trained seed would reduce the loss more than the new one.
+    trained_loss, new_loss = (
         (torch.lerp(x, seed(x), 0.5) - target).square().mean() for seed in (slot.seed, seed_before)
     )
-    assert now < then
+    assert trained_loss < new_loss
 
 
 @every_blueprint([pair for pair in ALL if pair[0] == "transformer"])
-def test_no_position_sees_a_later_one(topology, name):
+def test_no_position_depends_on_a_later_one(topology, name):
     torch.manual_seed(0)
     seed = build_seed(topology, name, CHANNELS)
     with torch.no_grad():
@@ -132,11 +134,11 @@ def test_no_position_sees_a_later_one(topology, name):
 
 
 @every_blueprint([pair for pair in LEARNING if pair[0] == "cnn"])
-def test_it_learns_on_maps_of_one_pixel(topology, name):
+def test_it_learns_from_maps_of_one_pixel(topology, name):
     torch.manual_seed(0)
     slot = slot_in(SeedStage.FOSSILIZED, blueprint_id=name)
     x, target = torch.randn(2, 16, CHANNELS, 1, 1).unbind()
 
     before, after, _ = trained(slot, lambda slot: (slot(x) - target).square().mean())
 
-    assert unmoved(before, after) == []
+    assert unchanged(before, after) == []

@@ -1,4 +1,4 @@
-"""Blueprints are found by name, and checked before a seed of theirs is planted."""
+"""Blueprints are found by name, and their seeds are checked when they are built."""
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ ALL = [(topology, name) for topology in ("cnn", "transformer") for name in bluep
 
 @pytest.fixture
 def own_blueprints(monkeypatch):
-    """Let a test register blueprints that are gone afterwards."""
+    """Let a test register blueprints, and remove them afterwards."""
     copied = {topology: dict(names) for topology, names in registry._BLUEPRINTS.items()}
     monkeypatch.setattr(registry, "_BLUEPRINTS", copied)
 
@@ -27,7 +27,7 @@ def test_building_a_seed_depends_on_pytorchs_generator_only(topology, name):
     assert all(map(torch.equal, build(), build()))
 
 
-def test_a_blueprint_of_ones_own_is_found(own_blueprints):
+def test_a_registered_blueprint_is_found(own_blueprints):
     register_blueprint("cnn", "pointwise", lambda channels: nn.Conv2d(channels, channels, 1))
 
     assert blueprint_ids("cnn")[-1] == "pointwise"
@@ -43,12 +43,12 @@ def test_a_blueprint_of_ones_own_is_found(own_blueprints):
         ("cnn", "norm", "must not be taken, got 'norm'; choose another"),
     ],
 )
-def test_a_blueprint_under_a_useless_name_is_refused(own_blueprints, topology, name, message):
+def test_a_blueprint_with_an_invalid_name_is_rejected(own_blueprints, topology, name, message):
     with pytest.raises(ValueError, match=message):
         register_blueprint(topology, name, nn.Identity)
 
 
-def test_an_unknown_blueprint_is_answered_with_those_there_are():
+def test_an_unknown_blueprint_is_rejected_with_a_list_of_all():
     with pytest.raises(SlotError, match="no blueprint 'resnet' for cnn; there are: noop, norm, "):
         build_seed("cnn", "resnet", 8)
 
@@ -60,14 +60,14 @@ def test_an_unknown_blueprint_is_answered_with_those_there_are():
         ("transformer", lambda channels: nn.LSTM(channels, channels), "tuple for"),
     ],
 )
-def test_a_seed_that_changes_the_shape_is_refused(own_blueprints, topology, factory, got):
+def test_a_seed_that_changes_the_shape_is_rejected(own_blueprints, topology, factory, got):
     register_blueprint(topology, "odd", factory)
 
     with pytest.raises(SlotError, match=f"must keep the shape of the features, got {got}"):
         build_seed(topology, "odd", 8)
 
 
-def test_trying_the_shape_leaves_the_seed_in_training_mode_and_takes_no_random_numbers():
+def test_checking_the_shape_keeps_training_mode_and_draws_no_random_numbers():
     torch.manual_seed(0)
     seed = build_seed("cnn", "noop", 8)
     drawn = torch.rand(())

@@ -1,4 +1,4 @@
-"""The hosts compute, hold their slots, and give them up."""
+"""The hosts train with the seeds in their slots, and without slots after `ungraft`."""
 
 import pytest
 import torch
@@ -41,7 +41,7 @@ EVERY_HOST = pytest.mark.parametrize(("build", "loss_of"), HOSTS, ids=["cnn", "t
 
 
 @pytest.mark.parametrize(("build", "count"), [(CNNHost, 94_762), (TransformerHost, 30_044_544)])
-def test_by_default_it_has_the_parameters_of_esper_lite(build, count):
+def test_the_default_host_has_a_known_number_of_parameters(build, count):
     with torch.device("meta"):
         host = build()
 
@@ -69,7 +69,7 @@ def test_a_transformers_slots_follow_its_segments():
 
 
 @EVERY_HOST
-def test_slots_get_gates_and_channel_of_the_host(build, loss_of):
+def test_slots_get_gates_and_channel_from_the_host(build, loss_of):
     recorder, gates = Recorder(), QualityGates()
 
     slots = find_slots(build(gates=gates, channel=recorder)).values()
@@ -98,7 +98,7 @@ def test_host_and_seeds_learn_together(build, loss_of):
 
 
 @EVERY_HOST
-def test_planting_a_seed_changes_nothing_until_it_blends_in(build, loss_of):
+def test_a_seed_changes_no_output_before_it_blends_in(build, loss_of):
     host = build().eval()
     before = loss_of(host)
 
@@ -111,7 +111,7 @@ def test_planting_a_seed_changes_nothing_until_it_blends_in(build, loss_of):
 
 
 @EVERY_HOST
-def test_it_can_be_trained_on_without_its_slots(build, loss_of):
+def test_without_its_slots_it_computes_the_same(build, loss_of):
     host = build().eval()
     first, *_ = find_slots(host).values()
     lead_to(first, SeedStage.FOSSILIZED)
@@ -123,7 +123,7 @@ def test_it_can_be_trained_on_without_its_slots(build, loss_of):
     assert not any("_extra_state" in key for key in host.state_dict())
 
 
-def test_a_transformer_does_not_see_the_tokens_it_is_to_predict():
+def test_a_transformer_predicts_without_later_tokens():
     host = transformer().eval()
     first, *_ = find_slots(host).values()
     lead_to(first, SeedStage.FOSSILIZED, "attention")
@@ -144,7 +144,7 @@ def test_a_transformer_does_not_see_the_tokens_it_is_to_predict():
         (transformer, {"num_heads": 3}, "multiple of num_heads, got 8 and 3"),
     ],
 )
-def test_a_host_that_cannot_be_built_is_refused(build, arguments, message):
+def test_invalid_arguments_of_a_host_are_rejected(build, arguments, message):
     with pytest.raises(ValueError, match=message):
         build(**arguments)
 
@@ -152,5 +152,5 @@ def test_a_host_that_cannot_be_built_is_refused(build, arguments, message):
 @pytest.mark.parametrize(
     "arguments", [{"num_blocks": 1}, {"num_pools": 0}, {"kernel_size": 1}, {"kernel_size": 5}]
 )
-def test_a_cnn_comes_in_many_shapes(arguments):
+def test_a_cnn_accepts_other_numbers_of_blocks_pools_and_kernel_sizes(arguments):
     assert cnn(**arguments)(torch.zeros(2, 1, 8, 8)).shape == (2, 10)

@@ -1,30 +1,32 @@
 """Blueprints for images: (B, C, H, W) in, the same shape out.
 
-Every seed is born close to the identity and alive: what it adds starts small, but no layer of it starts at a point
-where gradients vanish. In particular a convolution that starts at zero in front of a norm and a ReLU never learns.
+All seeds start close to the identity and able to learn: their first output changes the features little, and no
+layer starts at a point where its gradient vanishes. In particular, a convolution that starts at zero before a norm and a
+ReLU would never learn.
 """
 
-from typing import Final
+from typing import Final, final
 
 import torch
 from torch import Tensor, nn
 
-from esper.kasmina.blueprints.residual import ResidualSeed
+from esper.kasmina.blueprints.residual import NormSeed, ResidualSeed
 
 QUIET_GAIN: Final = 0.1
-"""Gain of the last norm of a residual branch at birth: small beside the features, yet every ReLU still passes half."""
+"""Initial gain of the last norm of a residual branch: small next to the features, yet each ReLU still passes half."""
 
 SQUEEZE: Final = 4
-"""Channels over hidden units of channel attention (Hu et al., Squeeze-and-Excitation Networks, 2018, use 16)."""
+"""Channels per hidden unit of channel attention (Hu et al., Squeeze-and-Excitation Networks, 2018, use 16)."""
 
 OPEN_BIAS: Final = 3.0
-"""Bias of the attention at birth: sigmoid(3) lets 95 % of every channel through."""
+"""Initial bias of channel attention: sigmoid(3) weighs each channel by 0.95."""
 
 
 def group_norm(channels: int, *, gain: float = 1.0) -> nn.GroupNorm:
-    """Return a group norm with as many groups as leave at least 16 channels each, up to 32.
+    """Return a group norm with up to 32 groups of at least 16 channels each.
 
-    Fewer channels than that form one group. Were each its own, a channel of a 1x1 map would be normalised to zero.
+    Fewer channels than that form one group. Were each channel a group, a channel of a 1x1 map would be normalised to
+    zero.
     """
     groups = next((g for g in (32, 16, 8, 4, 2) if channels % g == 0 and channels // g >= 16), 1)
     norm = nn.GroupNorm(groups, channels)
@@ -32,41 +34,33 @@ def group_norm(channels: int, *, gain: float = 1.0) -> nn.GroupNorm:
     return norm
 
 
-class NormSeed(nn.Module):
-    """x + tanh(s)(norm(x) - x): learns how far to normalise. 2C + 1 parameters."""
-
-    def __init__(self, channels: int) -> None:
-        """Build the seed; it starts as the identity."""
-        super().__init__()
-        self.norm = group_norm(channels)
-        self.scale = nn.Parameter(torch.zeros(()))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the partly normalised features."""
-        return torch.lerp(x, self.norm(x), torch.tanh(self.scale))
-
-
+@final
 class ChannelAttentionSeed(nn.Module):
-    """Weighs channels by what is in them (squeeze-and-excitation). 2C max(1, C // 4) + C parameters."""
+    """Weighs channels by their mean over space (squeeze-and-excitation). 2C max(1, C // 4) + C parameters."""
 
     def __init__(self, channels: int) -> None:
-        """Build the seed; it starts with every channel nearly open."""
+        """Build the seed; it starts with all weights at 0.95 or close to it."""
         super().__init__()
         hidden = max(1, channels // SQUEEZE)
         self.squeeze = nn.Linear(channels, hidden, bias=False)
         self.excite = nn.Linear(hidden, channels)
         nn.init.constant_(self.excite.bias, OPEN_BIAS)
-        # Not ReLU: of so few units, all may be born dead.
+        # Not ReLU: with so few units, all may be dead from the start.
         self.activation = nn.SiLU()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the weighed features."""
+        """Return `x`, (B, C, H, W), with each channel of each sample multiplied by a weight in [0, 1]."""
         weights = torch.sigmoid(self.excite(self.activation(self.squeeze(x.mean(dim=(2, 3))))))
         return x * weights[:, :, None, None]
 
 
+def norm(channels: int) -> nn.Module:
+    """Return a learned mixture of the features and their group norm. 2C + 1 parameters."""
+    return NormSeed(group_norm(channels))
+
+
 def depthwise(channels: int) -> nn.Module:
-    """Return a depthwise separable convolution. 9C + C^2 + 2C parameters."""
+    """Return a depthwise separable 3x3 convolution. 9C + C^2 + 2C parameters."""
     return ResidualSeed(
         nn.Sequential(
             nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False),
@@ -78,10 +72,10 @@ def depthwise(channels: int) -> nn.Module:
 
 
 def bottleneck(channels: int) -> nn.Module:
-    """Return norm, 1x1, 3x3 and 1x1 convolution with b = max(8, C // 4) between. 2Cb + 9b^2 + 2C parameters."""
+    """Return a norm and 1x1, 3x3 and 1x1 convolutions with b = max(8, C // 4) hidden channels. 2Cb + 9b^2 + 2C parameters."""
     width = max(8, channels // 4)
     last = nn.Conv2d(width, channels, 1, bias=False)
-    # Alive although zero: nothing behind it but the sum.
+    # It can start at zero and still learn: only the sum follows it.
     nn.init.zeros_(last.weight)
     return ResidualSeed(
         nn.Sequential(

@@ -1,4 +1,4 @@
-"""The blueprints by topology and name, ours and the user's."""
+"""The blueprints by topology and name: those of this package, and those that users register."""
 
 from collections.abc import Callable
 from typing import Final
@@ -7,20 +7,25 @@ import torch
 from torch import nn
 
 from esper.kasmina.blueprints import cnn, transformer
-from esper.kasmina.blueprints.noop import noop
 from esper.kasmina.topology import TOPOLOGIES, Topology
 from esper.leyline.errors import SlotError
 
 Factory = Callable[[int], nn.Module]
-"""Builds a seed for a number of channels; initialised from PyTorch's global generator."""
+"""Builds a seed for a number of channels, and draws its initial weights from PyTorch's global generator."""
 
 MAX_NAME_LENGTH: Final = 64
-"""What the telemetry contract allows for the name of a blueprint."""
+"""Longest name of a blueprint that the telemetry contract allows."""
+
+
+def noop(channels: int) -> nn.Module:
+    """Return the identity, without parameters: a control that shows what planting a seed does in itself."""
+    return nn.Identity()
+
 
 _BLUEPRINTS: Final[dict[Topology, dict[str, Factory]]] = {
     "cnn": {
         "noop": noop,
-        "norm": cnn.NormSeed,
+        "norm": cnn.norm,
         "attention": cnn.ChannelAttentionSeed,
         "depthwise": cnn.depthwise,
         "bottleneck": cnn.bottleneck,
@@ -30,7 +35,7 @@ _BLUEPRINTS: Final[dict[Topology, dict[str, Factory]]] = {
     },
     "transformer": {
         "noop": noop,
-        "norm": transformer.NormSeed,
+        "norm": transformer.norm,
         "lora": transformer.lora,
         "lora_large": transformer.lora_large,
         "attention": transformer.attention,
@@ -41,17 +46,25 @@ _BLUEPRINTS: Final[dict[Topology, dict[str, Factory]]] = {
 
 
 def blueprint_ids(topology: Topology) -> tuple[str, ...]:
-    """Return the names of the blueprints that fit `topology`."""
+    """Return the names of the blueprints for `topology`, in the order in which they were registered."""
     return tuple(_BLUEPRINTS[topology])
 
 
 def register_blueprint(topology: Topology, blueprint_id: str, factory: Factory) -> None:
-    """Add a blueprint of one's own, under a name of 1 to 64 characters that is not taken.
+    """Add your own blueprint, so that `slot.germinate(blueprint_id)` can plant it in slots of `topology`.
 
-    What `factory` builds must return the shape it is given; a slot checks that when it germinates.
+        register_blueprint("cnn", "pointwise", lambda channels: nn.Conv2d(channels, channels, 1))
+
+    Register it in each process that plants the seed or loads a checkpoint with it. `blueprint_id` is the name in
+    telemetry and checkpoints, of 1 to 64 characters.
+
+    `factory` gets the number of channels C and returns a new module each time. The module maps (B, C, H, W), for `cnn`,
+    or (B, T, C), for `transformer`, to the same shape, for any B, H, W and T; each germination checks the shape on zeros.
+    In a transformer no position may depend on a later one, which is not checked. A seed disturbs its host least if its
+    output is close to its input at first.
 
     Raises:
-        ValueError: topology or name cannot be used.
+        ValueError: `topology` is unknown, or `blueprint_id` has another length or is taken.
     """
     if topology not in TOPOLOGIES:
         raise ValueError(f"topology must be one of {', '.join(TOPOLOGIES)}, got {topology!r}")
@@ -67,10 +80,10 @@ def register_blueprint(topology: Topology, blueprint_id: str, factory: Factory) 
 
 
 def build_seed(topology: Topology, blueprint_id: str, channels: int) -> nn.Module:
-    """Return a fresh seed.
+    """Return a new seed for features with `channels` channels.
 
     Raises:
-        SlotError: there is no such blueprint, or what it builds does not keep the shape.
+        SlotError: there is no such blueprint, or the seed that it builds does not keep the shape.
     """
     try:
         factory = _BLUEPRINTS[topology][blueprint_id]
@@ -85,7 +98,7 @@ def build_seed(topology: Topology, blueprint_id: str, channels: int) -> nn.Modul
 
 
 def _check_shape(seed: nn.Module, topology: Topology, blueprint_id: str, channels: int) -> None:
-    """Try the seed on zeros, which takes no random numbers."""
+    """Run the seed on zeros, in evaluation mode, so that it draws no random numbers."""
     probe = torch.zeros((2, channels, 8, 8) if topology == "cnn" else (2, 8, channels))
     was_training = seed.training
     with torch.no_grad():
@@ -95,5 +108,5 @@ def _check_shape(seed: nn.Module, topology: Topology, blueprint_id: str, channel
         got = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
         raise SlotError(
             f"a seed must keep the shape of the features, got {got} for {tuple(probe.shape)}"
-            f" from blueprint {blueprint_id!r}; mend the blueprint"
+            f" from blueprint {blueprint_id!r}; correct the blueprint"
         )

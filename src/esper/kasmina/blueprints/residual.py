@@ -1,17 +1,36 @@
-"""The frame that most blueprints share: what a branch adds to the features."""
+"""Seeds for features of any kind, which the blueprints for images and sequences are built with."""
 
+from typing import final
+
+import torch
 from torch import Tensor, nn
 
 
+@final
 class ResidualSeed(nn.Module):
-    """x + branch(x)."""
+    """Adds the output of a branch to the features: x + branch(x)."""
 
     def __init__(self, branch: nn.Module) -> None:
-        """Take the branch, which must keep the shape and start quiet."""
+        """Build the seed on `branch`, which must keep the shape and whose output must be small at first."""
         super().__init__()
         self.branch = branch
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the features with what the branch adds."""
+        """Return x + branch(x), in the shape of `x`."""
         branch: Tensor = self.branch(x)
         return x + branch
+
+
+@final
+class NormSeed(nn.Module):
+    """Learns how far to normalise the features: x + tanh(s)(norm(x) - x). 2C + 1 parameters."""
+
+    def __init__(self, norm: nn.Module) -> None:
+        """Build the seed on the layer `norm`; it starts as the identity."""
+        super().__init__()
+        self.norm = norm
+        self.scale = nn.Parameter(torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the partly normalised features, in the shape of `x`."""
+        return torch.lerp(x, self.norm(x), torch.tanh(self.scale))

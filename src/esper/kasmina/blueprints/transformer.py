@@ -1,54 +1,25 @@
-"""Blueprints for sequences: (B, T, C) in, the same shape out; no position sees a later one.
+"""Blueprints for sequences: (B, T, C) in, the same shape out; no position depends on a later one.
 
-Every seed is born as the identity and alive: the last layer of a branch starts at zero and has nothing behind it
+All seeds start as the identity and able to learn: the last layer of a branch starts at zero, and no layer follows it
 that could stop its gradient.
 """
 
 import math
 from typing import Final
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from esper.kasmina.attention import CausalAttention
-from esper.kasmina.blueprints.residual import ResidualSeed
+from esper.kasmina.blueprints.residual import NormSeed, ResidualSeed
 
 SMALL_RANK: Final = 8
 LARGE_RANK: Final = 32
 MAX_HEADS: Final = 4
 
 
-def _zeroed(layer: nn.Linear) -> nn.Linear:
-    """Return `layer` with everything at zero."""
-    for parameter in layer.parameters():
-        nn.init.zeros_(parameter)
-    return layer
-
-
-class NormSeed(nn.Module):
-    """x + tanh(s)(norm(x) - x): learns how far to normalise. 2C + 1 parameters."""
-
-    def __init__(self, channels: int) -> None:
-        """Build the seed; it starts as the identity."""
-        super().__init__()
-        self.norm = nn.LayerNorm(channels)
-        self.scale = nn.Parameter(torch.zeros(()))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the partly normalised features."""
-        return torch.lerp(x, self.norm(x), torch.tanh(self.scale))
-
-
-def _low_rank(channels: int, rank: int) -> nn.Module:
-    down = nn.Linear(channels, rank, bias=False)
-    up = _zeroed(nn.Linear(rank, channels, bias=False))
-    return ResidualSeed(nn.Sequential(down, up))
-
-
-def _mlp(channels: int, hidden: int) -> nn.Module:
-    return ResidualSeed(
-        nn.Sequential(nn.Linear(channels, hidden), nn.GELU(), _zeroed(nn.Linear(hidden, channels)))
-    )
+def norm(channels: int) -> nn.Module:
+    """Return a learned mixture of the features and their layer norm. 2C + 1 parameters."""
+    return NormSeed(nn.LayerNorm(channels))
 
 
 def lora(channels: int) -> nn.Module:
@@ -76,3 +47,22 @@ def mlp_small(channels: int) -> nn.Module:
 def mlp(channels: int) -> nn.Module:
     """Return two linear layers with 4C hidden units. 8C^2 + 5C parameters."""
     return _mlp(channels, 4 * channels)
+
+
+def _low_rank(channels: int, rank: int) -> nn.Module:
+    down = nn.Linear(channels, rank, bias=False)
+    up = _zeroed(nn.Linear(rank, channels, bias=False))
+    return ResidualSeed(nn.Sequential(down, up))
+
+
+def _mlp(channels: int, hidden: int) -> nn.Module:
+    return ResidualSeed(
+        nn.Sequential(nn.Linear(channels, hidden), nn.GELU(), _zeroed(nn.Linear(hidden, channels)))
+    )
+
+
+def _zeroed(layer: nn.Linear) -> nn.Linear:
+    """Set all parameters of `layer` to zero and return it."""
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
+    return layer

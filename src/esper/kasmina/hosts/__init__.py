@@ -1,1 +1,1 @@
-"""Hosts: small networks with slots in them."""
+"""Hosts: small networks that have slots from the start."""

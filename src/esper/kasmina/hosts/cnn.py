@@ -1,6 +1,7 @@
-"""A plain convolutional network with a slot behind each block."""
+"""A plain convolutional network with a slot after each block."""
 
 from itertools import pairwise
+from typing import final
 
 from torch import Tensor, nn
 
@@ -10,11 +11,11 @@ from esper.kasmina.slot import SeedSlot
 from esper.leyline.channel import SILENT
 
 
+@final
 class CNNHost(nn.Module):
-    """Classifies images: blocks of convolution, batch norm and ReLU, a mean over space, a linear layer.
+    """Classifies images: blocks of convolution, batch norm, ReLU and pooling; a mean over space; a linear layer.
 
-    Channels double from block to block. The slots are r0c0, r0c1, ... in the order of the blocks, each behind its block's
-    pooling.
+    The number of channels doubles from block to block. Each block is followed by a slot: r0c0, r0c1, ...
     """
 
     def __init__(
@@ -29,10 +30,12 @@ class CNNHost(nn.Module):
         gates: QualityGates | None = None,
         channel: Channel = SILENT,
     ) -> None:
-        """Build the host; the first `num_pools` blocks, all when None, halve height and width.
+        """Build the host. The first `num_pools` blocks halve height and width; all blocks do when it is None.
+
+        `gates` and `channel` are passed to all slots.
 
         Raises:
-            ValueError: there is no block, more pools than blocks, or an even `kernel_size`.
+            ValueError: there are no blocks, or more pools than blocks, or `kernel_size` is even.
         """
         super().__init__()
         num_pools = num_blocks if num_pools is None else num_pools
@@ -59,7 +62,7 @@ class CNNHost(nn.Module):
         self.head = nn.Linear(widths[-1], num_classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return logits (B, num_classes) of images (B, in_channels, H, W)."""
+        """Return logits (B, num_classes) for `images` (B, in_channels, H, W)."""
         features = images
         for block, slot in zip(self.blocks, self.slots.values(), strict=True):
             features = slot(block(features))

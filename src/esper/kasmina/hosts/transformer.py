@@ -1,4 +1,6 @@
-"""A small language model with a slot behind each segment of its layers."""
+"""A small language model with a slot after each segment of its layers."""
+
+from typing import final
 
 import torch
 from torch import Tensor, nn
@@ -11,10 +13,12 @@ from esper.kasmina.slot import SeedSlot
 from esper.leyline.channel import SILENT
 
 
+@final
 class TransformerHost(nn.Module):
     """Predicts the next token: pre-norm layers, learned positions, one matrix for embedding and output.
 
-    The slots are r0c0, r0c1, ... at the ends of the segments, all of width `embed_dim`.
+    The layers are divided into segments of equal length. Each is followed by a slot of `embed_dim` channels and topology
+    `transformer`: r0c0, r0c1, ... Seeds keep the model causal: no position sees a later token through them.
     """
 
     def __init__(
@@ -30,10 +34,10 @@ class TransformerHost(nn.Module):
         gates: QualityGates | None = None,
         channel: Channel = SILENT,
     ) -> None:
-        """Build the host.
+        """Build the host; `gates` and `channel` are passed to all slots.
 
         Raises:
-            ValueError: layers do not divide into segments, or the width into heads.
+            ValueError: `num_layers` is not a multiple of `num_segments`, or `embed_dim` of `num_heads`.
         """
         super().__init__()
         if num_layers % num_segments != 0:
@@ -64,11 +68,11 @@ class TransformerHost(nn.Module):
         )
         self.norm = nn.LayerNorm(embed_dim)
         for embedding in (self.tokens, self.positions):
-            # As in GPT-2: with the tied output, unit variance would start far above the loss of guessing.
+            # As in GPT-2: with tied output weights, unit variance would start far above the loss of a uniform guess.
             nn.init.normal_(embedding.weight, std=0.02)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Return logits (B, T, vocab_size) of tokens (B, T), T up to the context length."""
+        """Return logits (B, T, vocab_size) for `tokens` (B, T), integers, with T up to `context_length`."""
         positions = torch.arange(tokens.shape[1], device=tokens.device)
         x = self.dropout(self.tokens(tokens) + self.positions(positions))
         for segment, slot in zip(self.segments, self.slots.values(), strict=True):
@@ -77,8 +81,9 @@ class TransformerHost(nn.Module):
         return logits
 
 
+@final
 class _Layer(nn.Module):
-    """Causal self-attention and a 4x MLP, each behind its norm and around a residual."""
+    """Causal self-attention and an MLP with 4C hidden units, each after a norm and with a residual connection."""
 
     def __init__(self, embed_dim: int, num_heads: int, dropout: float) -> None:
         super().__init__()

@@ -55,7 +55,7 @@ def carry_out(
     pruned = [
         slot.slot_id
         for slot in slots.values()
-        if slot.is_live and slot.prune(prune_reason, initiator=_INITIATOR)
+        if slot.is_unsettled and slot.prune(prune_reason, initiator=_INITIATOR)
     ]
     return RollbackResult(
         pruned_slots=tuple(pruned),

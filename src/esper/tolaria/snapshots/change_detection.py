@@ -87,6 +87,6 @@ class Watch:
                 *[state.get(key) for state, key in self._cells],
             ],
             counts=list(map(len, self._counted)),
-            sides=[(slot.is_empty, slot.is_live) for slot in self._slots],
+            sides=[(slot.is_empty, slot.is_unsettled) for slot in self._slots],
             addresses=list(map(Tensor.data_ptr, self._pointed)),
         )

@@ -95,7 +95,9 @@ class Inventory:
             SnapshotError: a tensor cannot be saved.
         """
         inventory = cls(find_slots(model))
-        inventory._live = frozenset(path for path, slot in inventory.slots.items() if slot.is_live)
+        inventory._live = frozenset(
+            path for path, slot in inventory.slots.items() if slot.is_unsettled
+        )
         inventory.fossils = tuple(
             path
             for path, slot in inventory.slots.items()

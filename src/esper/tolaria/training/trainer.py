@@ -258,7 +258,7 @@ class Trainer:
 
     def _record_gradients(self, epoch: int) -> None:
         for slot in self.slots.values():
-            if slot.is_live:
+            if slot.is_unsettled:
                 health = capture_gradient_health(slot, self._host_parameters, epoch=epoch)
                 slot.record_gradients(health)
 
@@ -276,7 +276,7 @@ class Trainer:
     def _score_seeds(self, accuracy: float) -> None:
         for slot in self.slots.values():
             slot.record_accuracy(accuracy)
-            if slot.is_live and slot.alpha > 0.0:
+            if slot.is_unsettled and slot.alpha > 0.0:
                 slot.record_contribution(
                     contribution(self.model, slot, self._val_samples, accuracy)
                 )

@@ -10,13 +10,13 @@ import torch
 from esper._generated.enums import AlphaAlgorithm, SeedStage
 from esper.kasmina.slot import SeedSlot
 from esper.leyline.errors import CheckpointError, SlotError
-from tests.kasmina.lives import CHANNELS, LIVE_STAGES, PERMISSIVE, features, slot_in
+from tests.kasmina.lives import CHANNELS, PERMISSIVE, UNDECIDED, features, slot_in
 from tests.kasmina.replay import Recorder
 
 GATED = {"alpha_algorithm": AlphaAlgorithm.GATE, "blend_algorithm_id": "gated"}
 ALL_STAGES = [
     SeedStage.DORMANT,
-    *LIVE_STAGES,
+    *UNDECIDED,
     SeedStage.FOSSILIZED,
     SeedStage.PRUNED,
     SeedStage.EMBARGOED,
@@ -50,7 +50,7 @@ class TestForward:
 
         assert slot(h) is h
 
-    def test_in_training_the_seed_learns_and_the_host_does_not_notice(self):
+    def test_in_training_the_seed_learns_and_does_not_influence_the_host(self):
         slot, h = slot_in(SeedStage.TRAINING), features()
 
         output = slot(h)
@@ -68,7 +68,7 @@ class TestForward:
             assert slot(h) is h
 
     @pytest.mark.parametrize("topology", ["cnn", "transformer"])
-    def test_a_seed_that_is_nan_cannot_poison_a_host_without_amplitude(self, topology):
+    def test_without_amplitude_a_seed_that_is_nan_changes_nothing(self, topology):
         training = slot_in(SeedStage.TRAINING, topology=topology)
         blending = slot_in(SeedStage.TRAINING, topology=topology)
         blending.advance_stage()
@@ -91,7 +91,7 @@ class TestForward:
         assert slot(h) is h
 
     @pytest.mark.parametrize("stage", [SeedStage.HOLDING, SeedStage.FOSSILIZED])
-    def test_at_full_amplitude_the_output_is_the_seeds_bit_for_bit(self, stage):
+    def test_at_full_amplitude_the_output_is_that_of_the_seed_bit_for_bit(self, stage):
         slot, h = slot_in(stage, blueprint_id="conv_light"), features()
 
         assert torch.equal(slot(h), slot.seed(h))
@@ -100,7 +100,9 @@ class TestForward:
         "stage", [SeedStage.HOLDING, SeedStage.FOSSILIZED], ids=lambda s: s.name
     )
     @pytest.mark.parametrize("topology", ["cnn", "transformer"])
-    def test_a_fossil_passes_the_gradient_to_the_layers_before_it(self, stage, topology):
+    def test_at_full_amplitude_the_gradient_reaches_the_layers_before_the_slot(
+        self, stage, topology
+    ):
         slot, h = slot_in(stage, topology=topology), features(topology)
 
         slot(h).square().sum().backward()
@@ -110,7 +112,7 @@ class TestForward:
         torch.testing.assert_close(h.grad, expected)
 
     @pytest.mark.parametrize(("topology", "isolated"), [("cnn", True), ("transformer", False)])
-    def test_while_it_blends_in_only_a_cnns_seed_is_isolated(self, topology, isolated):
+    def test_in_blending_only_the_seed_of_a_cnn_is_isolated(self, topology, isolated):
         slot, h = slot_in(
             SeedStage.BLENDING, topology=topology, blueprint_id="attention"
         ), features(topology)
@@ -122,6 +124,13 @@ class TestForward:
 
         assert slot.saw_gradient is not isolated
 
+    def test_another_algorithm_is_used_from_the_next_forward_pass_on(self):
+        slot, h = slot_in(SeedStage.HOLDING, blueprint_id="conv_light"), features()
+
+        slot.set_alpha_target(alpha_target=1.0, steps=1, alpha_algorithm=AlphaAlgorithm.MULTIPLY)
+
+        torch.testing.assert_close(slot(h), h * (1.0 + torch.tanh(slot.seed(h) - h)))
+
     def test_channels_last_features_keep_their_layout_and_gradient(self):
         h = features().detach().to(memory_format=torch.channels_last).requires_grad_()
         slot = slot_in(SeedStage.BLENDING, blueprint_id="conv_light")
@@ -132,7 +141,7 @@ class TestForward:
         assert output.is_contiguous(memory_format=torch.channels_last)
         assert h.grad.isfinite().all()
 
-    def test_a_seed_lives_where_its_host_is(self):
+    def test_a_seed_gets_dtype_and_mode_of_its_host(self):
         slot = SeedSlot("r0c0", CHANNELS, gates=PERMISSIVE).to(torch.bfloat16)
         slot.eval()
 
@@ -151,14 +160,14 @@ class TestForward:
 
 
 class TestForcedAlpha:
-    def test_switched_off_the_seed_is_not_called(self):
+    def test_at_amplitude_0_the_seed_is_not_called(self):
         slot, h = slot_in(SeedStage.HOLDING), features()
         forbid_seed(slot)
 
         with slot.force_alpha(0.0):
             assert slot(h) is h
 
-    def test_afterwards_all_is_as_before_even_after_an_error(self):
+    def test_afterwards_the_slot_computes_as_before_even_after_an_error(self):
         slot, h = slot_in(SeedStage.BLENDING, blueprint_id="conv_light"), features()
         before = slot(h)
 
@@ -175,20 +184,20 @@ class TestForcedAlpha:
                 assert torch.equal(slot(h), slot.seed(h))
             assert slot(h) is h
 
-    def test_what_is_told_of_the_seed_does_not_change(self):
+    def test_the_property_alpha_does_not_change(self):
         slot = slot_in(SeedStage.BLENDING)
 
         with slot.force_alpha(0.0):
             assert slot.alpha == 0.5
 
-    def test_a_training_seed_can_be_tried_out(self):
+    def test_a_seed_in_training_runs_at_a_forced_amplitude(self):
         slot, h = slot_in(SeedStage.TRAINING, blueprint_id="conv_light"), features()
 
         with slot.force_alpha(1.0):
             assert torch.equal(slot(h), slot.seed(h))
 
     @pytest.mark.parametrize("value", [-0.1, 1.1, float("nan")])
-    def test_an_amplitude_out_of_range_is_refused(self, value):
+    def test_an_amplitude_out_of_range_is_rejected(self, value):
         with (
             pytest.raises(SlotError, match=rf"forced alpha must be in \[0, 1\], got {value}"),
             slot_in(SeedStage.HOLDING).force_alpha(value),
@@ -196,12 +205,32 @@ class TestForcedAlpha:
             pass
 
 
+class TestFossil:
+    @pytest.mark.parametrize(
+        "germination",
+        [{}, {"alpha_algorithm": AlphaAlgorithm.MULTIPLY}, GATED],
+        ids=["add", "multiply", "gate"],
+    )
+    def test_it_computes_what_its_slot_did(self, germination):
+        slot = slot_in(SeedStage.FOSSILIZED, blueprint_id="conv_light", **germination)
+        h = features()
+
+        fossil = slot.to_fossil()
+
+        assert torch.equal(fossil(h), slot(h))
+        assert [id(p) for p in fossil.parameters()] == [id(p) for p in slot.parameters()]
+
+    def test_a_seed_that_is_not_a_fossil_cannot_leave_its_slot(self):
+        with pytest.raises(SlotError, match=r"only a fossilised seed can leave .*, got HOLDING"):
+            slot_in(SeedStage.HOLDING).to_fossil()
+
+
 class TestCheckpoint:
     @pytest.mark.parametrize("stage", ALL_STAGES, ids=lambda stage: stage.name)
     @pytest.mark.parametrize(
         "germination", [{"blueprint_id": "conv_light"}, GATED], ids=["add", "gate"]
     )
-    def test_a_fresh_slot_becomes_the_saved_one(self, stage, germination):
+    def test_a_new_slot_becomes_the_saved_one(self, stage, germination):
         saved = slot_in(stage, **({} if stage is SeedStage.DORMANT else germination))
         file = io.BytesIO()
         torch.save(saved.state_dict(), file)
@@ -215,22 +244,33 @@ class TestCheckpoint:
         assert torch.equal(fresh(h), saved(h))
         assert str(fresh.state_dict()) == str(saved.state_dict())
 
-    def test_a_loaded_seed_lives_on_like_the_saved_one(self):
+    def test_a_loaded_seed_continues_like_the_saved_one(self):
         saved = slot_in(SeedStage.HOLDING)
         saved.schedule_prune(steps=2, reason="low_contribution", initiator="operator")
         fresh = SeedSlot("r0c0", CHANNELS)
         fresh.load_state_dict(saved.state_dict())
-        stories = []
+        histories = []
         for slot in (saved, fresh):
             slot.channel = recorder = Recorder()
             for _ in range(9):
                 slot.step_epoch()
-            stories.append(recorder.events)
+            histories.append(recorder.events)
 
-        assert stories[0] == stories[1]
-        assert stories[0][1]["payload"]["reason"] == "low_contribution"
+        assert histories[0] == histories[1]
+        assert histories[0][1]["payload"]["reason"] == "low_contribution"
 
-    def test_a_frozen_seed_is_loaded_frozen_and_thaws_with_the_ramps_end(self):
+    def test_it_is_loaded_into_a_slot_whose_tensors_were_not_initialised(self):
+        saved, h = slot_in(SeedStage.BLENDING, blueprint_id="conv_light"), features()
+        with torch.device("meta"):
+            bare = slot_in(SeedStage.BLENDING, blueprint_id="conv_light")
+        bare.to_empty(device="cpu")
+        bare._alpha.fill_(float("nan"))
+
+        bare.load_state_dict(saved.state_dict())
+
+        assert torch.equal(bare(h), saved(h))
+
+    def test_a_frozen_seed_is_loaded_frozen_and_learns_again_after_the_ramp(self):
         saved = slot_in(SeedStage.HOLDING)
         saved.set_alpha_target(alpha_target=0.5, steps=2)
         fresh = SeedSlot("r0c0", CHANNELS)
@@ -242,7 +282,7 @@ class TestCheckpoint:
             fresh.step_epoch()
         assert all(p.requires_grad for p in fresh.parameters())
 
-    def test_the_seed_that_is_there_keeps_its_parameters(self):
+    def test_a_seed_that_is_already_planted_keeps_its_parameters(self):
         slot = slot_in(SeedStage.TRAINING)
         saved = copy.deepcopy(slot.state_dict())
         planted = list(slot.parameters())
@@ -255,7 +295,7 @@ class TestCheckpoint:
         assert [id(p) for p in slot.parameters()] == [id(p) for p in planted]
         assert all(p.isfinite().all() for p in slot.parameters())
 
-    def test_another_seed_gives_way(self):
+    def test_another_seed_is_replaced(self):
         slot = slot_in(SeedStage.HOLDING, blueprint_id="conv_light")
 
         slot.load_state_dict(slot_in(SeedStage.DORMANT).state_dict())
@@ -265,7 +305,7 @@ class TestCheckpoint:
         slot.load_state_dict(slot_in(SeedStage.TRAINING, blueprint_id="depthwise").state_dict())
         assert slot.blueprint_id == "depthwise"
 
-    def test_loading_spends_no_random_numbers(self):
+    def test_loading_draws_no_random_numbers(self):
         saved = slot_in(SeedStage.HOLDING, **GATED).state_dict()
         fresh = SeedSlot("r0c0", CHANNELS)
         torch.manual_seed(0)
@@ -279,11 +319,11 @@ class TestCheckpoint:
     @pytest.mark.parametrize(
         ("changes", "error", "message"),
         [
-            ({"stage": 5}, CheckpointError, "must be sound, got one whose Invalid enum value"),
+            ({"stage": 5}, CheckpointError, "must be valid, got: Invalid enum value"),
             ({"blueprint_id": "resnet"}, SlotError, "no blueprint 'resnet' for cnn"),
         ],
     )
-    def test_a_checkpoint_that_cannot_be_loaded_changes_nothing(self, changes, error, message):
+    def test_an_invalid_checkpoint_changes_nothing(self, changes, error, message):
         slot = slot_in(SeedStage.HOLDING)
         slot.schedule_prune(steps=3)
         before, planted = str(slot.state_dict()), list(slot.parameters())
@@ -302,7 +342,7 @@ class TestCheckpoint:
         [copy.deepcopy, lambda slot: pickle.loads(pickle.dumps(slot))],
         ids=["copied", "pickled"],
     )
-    def test_a_copy_computes_the_same_and_tells_nobody(self, copied):
+    def test_a_copy_computes_the_same_and_emits_nothing(self, copied):
         recorder = Recorder()
         slot, h = slot_in(SeedStage.BLENDING, channel=recorder), features()
 

@@ -1,14 +1,14 @@
-"""A germination is checked before anything is built."""
+"""A germination is validated before anything is built."""
 
 import pytest
 
 from esper._generated.enums import AlphaAlgorithm, SeedStage
 from esper.kasmina.slot import SeedSlot
 from esper.leyline.errors import SlotError
-from tests.kasmina.lives import LIVE_STAGES, slot_in
+from tests.kasmina.lives import UNDECIDED, slot_in
 from tests.kasmina.replay import Recorder
 
-NOT_EMPTY = [*LIVE_STAGES, SeedStage.FOSSILIZED, SeedStage.PRUNED, SeedStage.EMBARGOED]
+NOT_EMPTY = [*UNDECIDED, SeedStage.FOSSILIZED, SeedStage.PRUNED, SeedStage.EMBARGOED]
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ NOT_EMPTY = [*LIVE_STAGES, SeedStage.FOSSILIZED, SeedStage.PRUNED, SeedStage.EMB
         ({"blueprint_id": "resnet"}, "no blueprint 'resnet' for cnn; there are: "),
     ],
 )
-def test_a_germination_that_cannot_be_leaves_the_slot_empty_and_says_nothing(arguments, message):
+def test_an_invalid_germination_leaves_the_slot_empty_and_emits_nothing(arguments, message):
     recorder = Recorder()
     slot = SeedSlot("r0c0", 8, channel=recorder)
 
@@ -42,19 +42,17 @@ def test_a_germination_that_cannot_be_leaves_the_slot_empty_and_says_nothing(arg
 
 
 @pytest.mark.parametrize("stage", NOT_EMPTY, ids=lambda stage: stage.name)
-def test_a_slot_takes_no_seed_until_it_is_empty(stage):
+def test_only_an_empty_slot_can_germinate(stage):
     slot = slot_in(stage)
     before = slot.state_dict()
 
-    with pytest.raises(
-        SlotError, match=f"r0c0 must be empty to germinate, got one in {stage.name}"
-    ):
+    with pytest.raises(SlotError, match=f"r0c0 must be empty to germinate, got stage {stage.name}"):
         slot.germinate("conv_light")
 
     assert str(slot.state_dict()) == str(before)
 
 
-def test_a_seed_is_named_after_slot_and_blueprint_unless_told_otherwise():
+def test_a_seed_is_named_after_slot_and_blueprint_by_default():
     assert slot_in(SeedStage.GERMINATED).seed_id == "r0c0-norm"
     assert slot_in(SeedStage.GERMINATED, seed_id="mine").seed_id == "mine"
 

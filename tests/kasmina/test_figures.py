@@ -1,4 +1,4 @@
-"""What loops note of a seed, and what can be read."""
+"""Figures of a seed are recorded while the slot holds one, and can be read until it is empty."""
 
 import math
 
@@ -7,7 +7,7 @@ import pytest
 from esper._generated.enums import SeedStage
 from esper._generated.lifecycle import SeedSource
 from esper.kasmina.gradients import GradientHealth
-from tests.kasmina.lives import CHANNELS, LIVE_STAGES, slot_in
+from tests.kasmina.lives import CHANNELS, UNDECIDED, slot_in
 
 COOLING = [SeedStage.PRUNED, SeedStage.EMBARGOED, SeedStage.RESETTING]
 HEALTH = GradientHealth(ratio=0.5, has_vanishing=True, has_exploding=False, epoch=3)
@@ -18,18 +18,18 @@ def figures(slot) -> dict:
     return {name: getattr(slot, name) for name in names}
 
 
-def note_everything(slot) -> None:
+def record_everything(slot) -> None:
     slot.record_accuracy(90.0)
     slot.record_contribution(3.0)
     slot.record_gradients(HEALTH)
 
 
-@pytest.mark.parametrize("stage", [*LIVE_STAGES, SeedStage.FOSSILIZED], ids=lambda s: s.name)
-def test_a_seed_is_scored_until_it_is_gone(stage):
+@pytest.mark.parametrize("stage", [*UNDECIDED, SeedStage.FOSSILIZED], ids=lambda s: s.name)
+def test_figures_are_recorded_while_there_is_a_seed(stage):
     slot = slot_in(stage)
     epochs = slot.epochs_total
 
-    note_everything(slot)
+    record_everything(slot)
 
     assert slot.epochs_total == epochs + 1
     assert slot.contribution == 3.0
@@ -38,16 +38,16 @@ def test_a_seed_is_scored_until_it_is_gone(stage):
 
 
 @pytest.mark.parametrize("stage", [SeedStage.DORMANT, *COOLING], ids=lambda s: s.name)
-def test_nothing_is_noted_when_there_is_no_seed(stage):
+def test_nothing_is_recorded_without_a_seed(stage):
     slot = slot_in(stage)
     before = figures(slot)
 
-    note_everything(slot)
+    record_everything(slot)
 
     assert figures(slot) == before
 
 
-def test_scoring_does_not_shorten_the_cool_down():
+def test_recording_does_not_shorten_the_cool_down():
     slot = slot_in(SeedStage.PRUNED)
     ticks = 0
     while not slot.is_empty:
@@ -58,7 +58,7 @@ def test_scoring_does_not_shorten_the_cool_down():
     assert ticks == 7
 
 
-def test_a_capture_that_found_nothing_leaves_the_newest_one():
+def test_an_empty_capture_does_not_replace_the_latest_one():
     slot = slot_in(SeedStage.TRAINING)
     slot.record_gradients(HEALTH)
 
@@ -68,7 +68,7 @@ def test_a_capture_that_found_nothing_leaves_the_newest_one():
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
-def test_what_is_not_finite_is_not_noted(value):
+def test_a_figure_that_is_not_finite_is_rejected(value):
     slot = slot_in(SeedStage.TRAINING)
     before = figures(slot)
 
@@ -81,7 +81,7 @@ def test_what_is_not_finite_is_not_noted(value):
 
 
 @pytest.mark.parametrize(
-    ("stage", "empty", "live"),
+    ("stage", "empty", "unsettled"),
     [
         (SeedStage.DORMANT, True, False),
         (SeedStage.TRAINING, False, True),
@@ -89,13 +89,13 @@ def test_what_is_not_finite_is_not_noted(value):
         (SeedStage.PRUNED, False, True),
     ],
 )
-def test_a_slot_is_empty_or_live_or_holds_a_fossil(stage, empty, live):
+def test_a_slot_is_empty_or_unsettled_or_holds_a_fossil(stage, empty, unsettled):
     slot = slot_in(stage)
 
-    assert (slot.is_empty, slot.is_live) == (empty, live)
+    assert (slot.is_empty, slot.is_unsettled) == (empty, unsettled)
 
 
-def test_a_blending_seed_is_ready_to_hold_when_its_ramp_is_done():
+def test_a_seed_is_ready_to_hold_after_its_ramp():
     slot = slot_in(SeedStage.BLENDING)
     assert (slot.alpha, slot.is_ready_to_hold) == (0.5, False)
 
@@ -104,7 +104,7 @@ def test_a_blending_seed_is_ready_to_hold_when_its_ramp_is_done():
     assert (slot.alpha, slot.is_ready_to_hold) == (1.0, True)
 
 
-def test_parameters_are_counted_while_they_are_frozen():
+def test_frozen_parameters_are_counted():
     slot = slot_in(SeedStage.HOLDING)
     slot.schedule_prune(steps=3)
 

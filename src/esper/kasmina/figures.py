@@ -1,6 +1,6 @@
-"""The figures of a seed: noted by the training loop, read by telemetry and policies."""
+"""The figures of a seed: recorded by the training loop, read by telemetry and growth policies."""
 
-import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
 from torch import nn
@@ -12,17 +12,23 @@ from esper.kasmina.state import SeedState
 from esper.leyline.lifecycle import has_seed
 
 
-class SeedLedger(nn.Module):
-    """Keeps the figures of a slot and of the seed in it. Accuracies are in percentage points.
+class SeedFigures(ABC):
+    """Reads and records figures of the seed in a slot. Accuracies are in percentage points.
 
-    Its properties are what the telemetry contract's `SeedSource` asks for, and a few more. An empty slot reads as zeros
-    and empty names; those of a pruned seed stay readable until its slot has cooled down.
+    It is the side of a slot that the telemetry contract sees: the properties are those that the contract's `SeedSource`
+    requires, and a few that policies need. In an empty slot they are zeros and empty strings; those of a pruned seed
+    stay until the cool-down ends.
+
+    Attributes:
+        slot_id: name of the slot in telemetry.
     """
 
-    def __init__(self) -> None:
-        """Begin empty."""
-        super().__init__()
-        self._state = SeedState()
+    slot_id: str
+    _state: SeedState
+
+    @abstractmethod
+    def seed_parameters(self) -> Iterator[nn.Parameter]:
+        """Yield the parameters of the seed and its gate; nothing when the slot holds no seed."""
 
     @property
     def stage(self) -> SeedStage:
@@ -35,13 +41,13 @@ class SeedLedger(nn.Module):
         return self._state.stage is SeedStage.DORMANT
 
     @property
-    def is_live(self) -> bool:
-        """Whether the slot is neither empty nor holds a fossil; true of one that cools down."""
+    def is_unsettled(self) -> bool:
+        """Whether the slot is neither empty nor holds a fossil: its seed is undecided, or it cools down."""
         return not self.is_empty and self._state.stage is not SeedStage.FOSSILIZED
 
     @property
     def is_ready_to_hold(self) -> bool:
-        """Whether the schedule has reached full amplitude and rests there."""
+        """Whether the amplitude has completed a ramp to 1."""
         return is_full(self._state.schedule.target) and self._state.schedule.is_at_target
 
     @property
@@ -51,17 +57,17 @@ class SeedLedger(nn.Module):
 
     @property
     def blueprint_id(self) -> str:
-        """Blueprint of the seed."""
+        """Name of the seed's blueprint."""
         return self._state.blueprint_id
 
     @property
     def num_seed_params(self) -> int:
-        """Parameters of the seed and its gate, frozen ones included."""
+        """Number of parameters of the seed and its gate, frozen ones included."""
         return sum(parameter.numel() for parameter in self.seed_parameters())
 
     @property
     def alpha(self) -> float:
-        """Amplitude of the seed, in [0, 1]; `force_alpha` does not show here."""
+        """Amplitude of the seed, in [0, 1]; `force_alpha` does not change it."""
         return self._state.alpha
 
     @property
@@ -71,12 +77,12 @@ class SeedLedger(nn.Module):
 
     @property
     def epochs_in_stage(self) -> int:
-        """Epochs scored since the stage began."""
+        """Epochs recorded since the stage began."""
         return self._state.epochs_in_stage
 
     @property
     def epochs_total(self) -> int:
-        """Epochs scored since germination."""
+        """Epochs recorded since germination."""
         return self._state.epochs_total
 
     @property
@@ -96,54 +102,43 @@ class SeedLedger(nn.Module):
 
     @property
     def has_gradient_health(self) -> bool:
-        """Whether a gradient capture counts: there is one, and not from before the first epoch."""
+        """Whether there is a gradient capture that counts; one before the first epoch does not."""
         return self._state.gradients is not None and self._state.gradients.epoch > 0
 
     @property
     def gradient_ratio(self) -> float:
-        """Seed's gradient beside the host's in the newest capture; 0 without one."""
+        """Seed's gradient norm relative to the host's in the latest capture; 0 without one."""
         return 0.0 if self._state.gradients is None else self._state.gradients.ratio
 
     @property
     def has_vanishing(self) -> bool:
-        """Whether the newest capture found the seed's gradient vanishing."""
+        """Whether the seed's gradient was vanishing in the latest capture."""
         return self._state.gradients is not None and self._state.gradients.has_vanishing
 
     @property
     def has_exploding(self) -> bool:
-        """Whether the newest capture found the seed's gradient exploding."""
+        """Whether the seed's gradient was exploding in the latest capture."""
         return self._state.gradients is not None and self._state.gradients.has_exploding
 
-    def seed_parameters(self) -> Iterator[nn.Parameter]:
-        """Yield the parameters of the seed and its gate; nothing when there is none."""
-        return self.parameters()
-
     def record_accuracy(self, accuracy: float) -> None:
-        """Score an epoch: `accuracy` of the whole network at its end; ignored when there is no seed.
+        """Record the accuracy of the whole network at the end of an epoch; ignored when the slot holds no seed.
 
         Raises:
-            ValueError: it is not finite.
+            ValueError: `accuracy` is not finite.
         """
-        if has_seed(self.stage):
-            self._state.score(_finite("accuracy", accuracy))
+        if has_seed(self._state.stage):
+            self._state.record_accuracy(accuracy)
 
     def record_contribution(self, contribution: float) -> None:
-        """Note how much accuracy the network loses without the seed; ignored when there is none.
+        """Record how much accuracy the network loses without the seed; ignored when the slot holds no seed.
 
         Raises:
-            ValueError: it is not finite.
+            ValueError: `contribution` is not finite.
         """
-        if has_seed(self.stage):
-            self._state.contribution = _finite("contribution", contribution)
+        if has_seed(self._state.stage):
+            self._state.record_contribution(contribution)
 
     def record_gradients(self, health: GradientHealth | None) -> None:
-        """Note what a capture found; ignored when it found nothing (None) or there is no seed."""
-        if has_seed(self.stage) and health is not None:
+        """Record a gradient capture; ignored when it measured nothing (None) or the slot holds no seed."""
+        if has_seed(self._state.stage) and health is not None:
             self._state.gradients = health
-
-
-def _finite(name: str, value: float) -> float:
-    """Return `value` as a plain number."""
-    if not math.isfinite(value):
-        raise ValueError(f"{name} must be finite, got {value}; leave it out when not measured")
-    return float(value)
