@@ -36,9 +36,8 @@ from esper.tolaria.detection.detector import Detector, SigmaDetector
 from esper.tolaria.detection.robust import RobustConfig, RobustDetector
 from esper.tolaria.governor import TolariaGovernor
 from esper.tolaria.snapshots.buffer_layout import Layout
-from esper.tolaria.snapshots.buffers import Vault
+from esper.tolaria.snapshots.buffers import SnapshotBuffers, allocate
 from esper.tolaria.snapshots.inventory import Inventory
-from esper.tolaria.snapshots.staging import allocate
 from esper.tolaria.tasks.digits import DIGITS
 
 SIZES = {"20M": (20_000_000, 200, 41), "2M": (2_000_000, 400, 81)}
@@ -76,12 +75,12 @@ def whole(act: Callable[[], object]) -> Timed:
     return timed
 
 
-def first_copy(vault: Vault, inventory: Inventory) -> Timed:
+def first_copy(vault: SnapshotBuffers, inventory: Inventory) -> Timed:
     """Return the copy of everything in `vault` into memory that has just been allocated."""
     assert vault.layout is not None
     ((group, size),) = vault.layout.sizes.items()
     sources = [
-        (place.start, place.stop, inventory.memory[key].numpy().view(np.uint8).reshape(-1).data)
+        (place.start, place.stop, inventory.tensors[key].numpy().view(np.uint8).reshape(-1).data)
         for key, place in vault.layout.places.items()
     ]
 
@@ -93,12 +92,12 @@ def first_copy(vault: Vault, inventory: Inventory) -> Timed:
     return whole(act)
 
 
-def copy_in(vault: Vault, inventory: Inventory) -> Timed:
+def copy_in(vault: SnapshotBuffers, inventory: Inventory) -> Timed:
     """Return the filling of `vault` without the verifying."""
 
     def act() -> None:
-        for stretch in vault._stretches:
-            stretch.copy_in(inventory.memory)
+        for block in vault.blocks:
+            block.copy_in(inventory.tensors)
 
     return whole(act)
 
@@ -106,8 +105,8 @@ def copy_in(vault: Vault, inventory: Inventory) -> Timed:
 def candidates(model: nn.Module) -> dict[str, Timed]:
     """Return everything that is timed on `model`; `limit` is the raw copy."""
     inventory = Inventory.take(model, modules={}, optimizers={})
-    vault = Vault()
-    vault.lay_out(Layout(inventory, unchecked=()))
+    vault = SnapshotBuffers()
+    vault.set_layout(Layout(inventory, unchecked=()))
     vault.fill()
     governor = TolariaGovernor(model)
     for _ in range(4):

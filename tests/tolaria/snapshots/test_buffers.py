@@ -1,4 +1,4 @@
-"""Memory for a snapshot, for tensors larger than a block and in any arrangement."""
+"""Tests of the memory of a snapshot, for tensors larger than a block and with any strides."""
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ from esper.tolaria.snapshots.buffer_layout import (
     contiguous_strides,
     is_dense,
 )
-from esper.tolaria.snapshots.buffers import Vault
+from esper.tolaria.snapshots.buffers import SnapshotBuffers
 from tests.tolaria.networks import inventory_of, same, scramble, state_of
 
 LARGE = {
@@ -25,9 +25,9 @@ LARGE = {
 }
 
 
-def filled(model: nn.Module) -> Vault:
-    vault = Vault()
-    vault.lay_out(Layout(inventory_of(model), unchecked=()))
+def filled(model: nn.Module) -> SnapshotBuffers:
+    vault = SnapshotBuffers()
+    vault.set_layout(Layout(inventory_of(model), unchecked=()))
     vault.fill()
     return vault
 
@@ -40,7 +40,7 @@ def holding(tensor: torch.Tensor) -> nn.Module:
 
 
 @pytest.mark.parametrize("build", LARGE.values(), ids=LARGE.keys())
-def test_large_tensors_come_back_whole(build):
+def test_large_tensors_are_restored_completely(build):
     model = holding(build())
     vault = filled(model)
     before = state_of(model)
@@ -54,7 +54,7 @@ def test_large_tensors_come_back_whole(build):
 
 @pytest.mark.parametrize("where", [0.0, 0.5, 0.999])
 @pytest.mark.parametrize("bit", [0, 7])
-def test_a_flipped_bit_is_found_wherever_it_is(where, bit):
+def test_a_flipped_bit_is_detected_at_any_position(where, bit):
     vault = filled(holding(LARGE["plain"]()))
     bits = vault.view("large").view(torch.uint8)
     assert vault.is_intact()
@@ -64,7 +64,7 @@ def test_a_flipped_bit_is_found_wherever_it_is(where, bit):
     assert not vault.is_intact()
 
 
-def test_equal_numbers_that_are_wiped_are_found():
+def test_equal_numbers_set_to_zero_are_detected():
     vault = filled(nn.BatchNorm1d(1024))
 
     vault.view("weight").zero_()
@@ -72,7 +72,7 @@ def test_equal_numbers_that_are_wiped_are_found():
     assert not vault.is_intact()
 
 
-def test_two_blocks_in_each_others_place_are_found():
+def test_two_exchanged_blocks_are_detected():
     vault = filled(holding(LARGE["plain"]()))
     numbers = vault.view("large")
     size = BLOCK_BYTES // numbers.itemsize
@@ -83,19 +83,19 @@ def test_two_blocks_in_each_others_place_are_found():
     assert not vault.is_intact()
 
 
-def test_what_is_not_filled_is_not_intact():
-    vault = Vault()
-    vault.lay_out(Layout(inventory_of(nn.Linear(2, 2)), unchecked=()))
+def test_buffers_that_were_never_filled_are_not_intact():
+    vault = SnapshotBuffers()
+    vault.set_layout(Layout(inventory_of(nn.Linear(2, 2)), unchecked=()))
 
     assert not vault.is_intact()
 
 
-def test_memory_follows_what_there_is_to_hold():
+def test_memory_is_reallocated_only_if_the_size_differs_much():
     vault = filled(nn.Linear(100, 100))
     address = vault.view("weight").data_ptr()
 
     for size, is_same in ((100, True), (90, True), (10, False)):
-        vault.lay_out(Layout(inventory_of(nn.Linear(size, size)), unchecked=()))
+        vault.set_layout(Layout(inventory_of(nn.Linear(size, size)), unchecked=()))
         vault.fill()
         assert (vault.view("weight").data_ptr() == address) is is_same
 
@@ -119,7 +119,7 @@ def test_blocks_cover_every_byte_once_and_fit_the_cache(sizes):
 
 
 @given(st.lists(st.integers(1, 4), max_size=4), st.permutations(range(4)))
-def test_a_tensor_is_dense_in_whatever_order_its_dimensions_lie(shape, order):
+def test_a_tensor_is_dense_in_any_order_of_its_dimensions(shape, order):
     tensor = torch.zeros(shape)
 
     assert is_dense(tensor.permute([place for place in order if place < len(shape)]))

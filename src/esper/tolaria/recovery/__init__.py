@@ -1,1 +1,1 @@
-"""What is done about an alarm: rollback, escalation, lower learning rates, the end of a run."""
+"""Act on verdicts: take snapshots, roll back, escalate when rollbacks repeat, stop the run."""
