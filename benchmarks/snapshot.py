@@ -75,13 +75,13 @@ def whole(act: Callable[[], object]) -> Timed:
     return timed
 
 
-def first_copy(vault: SnapshotBuffers, inventory: Inventory) -> Timed:
-    """Return the copy of everything in `vault` into memory that has just been allocated."""
-    assert vault.layout is not None
-    ((group, size),) = vault.layout.sizes.items()
+def first_copy(buffers: SnapshotBuffers, inventory: Inventory) -> Timed:
+    """Return the copy of everything in `buffers` into memory that has just been allocated."""
+    assert buffers.layout is not None
+    ((group, size),) = buffers.layout.sizes.items()
     sources = [
         (place.start, place.stop, inventory.tensors[key].numpy().view(np.uint8).reshape(-1).data)
-        for key, place in vault.layout.places.items()
+        for key, place in buffers.layout.places.items()
     ]
 
     def act() -> None:
@@ -92,11 +92,11 @@ def first_copy(vault: SnapshotBuffers, inventory: Inventory) -> Timed:
     return whole(act)
 
 
-def copy_in(vault: SnapshotBuffers, inventory: Inventory) -> Timed:
-    """Return the filling of `vault` without the verifying."""
+def copy_in(buffers: SnapshotBuffers, inventory: Inventory) -> Timed:
+    """Return the filling of `buffers` without the verifying."""
 
     def act() -> None:
-        for block in vault.blocks:
+        for block in buffers.blocks:
             block.copy_in(inventory.tensors)
 
     return whole(act)
@@ -105,23 +105,23 @@ def copy_in(vault: SnapshotBuffers, inventory: Inventory) -> Timed:
 def candidates(model: nn.Module) -> dict[str, Timed]:
     """Return everything that is timed on `model`; `limit` is the raw copy."""
     inventory = Inventory.take(model, modules={}, optimizers={})
-    vault = SnapshotBuffers()
-    vault.set_layout(Layout(inventory, unchecked=()))
-    vault.fill()
+    buffers = SnapshotBuffers()
+    buffers.set_layout(Layout(inventory, unchecked=()))
+    buffers.fill()
     governor = TolariaGovernor(model)
     for _ in range(4):
         governor.snapshot()
     state = model.state_dict()
-    source = np.random.default_rng(0).random(vault.layout.num_bytes // 4, np.float32)
+    source = np.random.default_rng(0).random(buffers.layout.num_bytes // 4, np.float32)
     target = np.zeros_like(source)
     stager = StateDictStager()
     return {
         "limit": whole(lambda: np.copyto(target, source)),
-        "copy": copy_in(vault, inventory),
+        "copy": copy_in(buffers, inventory),
         "verified": whole(governor.snapshot),
-        "restore": whole(vault.write_back),
+        "restore": whole(buffers.write_back),
         "restore_verified": whole(governor.execute_rollback),
-        "first": first_copy(vault, inventory),
+        "first": first_copy(buffers, inventory),
         "clone dict": whole(lambda: {key: value.clone() for key, value in state.items()}),
         "deepcopy": whole(lambda: copy.deepcopy(state)),
         "DCP stager": whole(lambda: stager.stage(state)),

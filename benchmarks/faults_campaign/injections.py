@@ -142,8 +142,8 @@ def interrupted_copy(run: TrainingRun) -> Iterator[None]:
     def fill(buffers: SnapshotBuffers) -> float:
         buffers.checksum = None
         pairs = [pair for block in buffers.blocks for pair in block.byte_pairs]
-        for here, home in pairs[: len(pairs) // 2]:
-            here[:] = home
+        for buffer, source in pairs[: len(pairs) // 2]:
+            buffer[:] = source
         raise RuntimeError("injected in the middle of a copy")
 
     with patch.object(SnapshotBuffers, "fill", fill):

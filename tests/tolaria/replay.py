@@ -42,7 +42,7 @@ def replay(scenario: dict[str, Any]) -> dict[str, Any]:
 
 def main(arguments: Iterable[str]) -> None:
     (path,) = arguments
-    # Recorded rollbacks are no news.
+    # Hundreds of rollbacks are expected here; warnings of them would only hide other output.
     logging.getLogger("esper").setLevel(logging.ERROR)
     for scenario in read_scenarios(path):
         print(json.dumps(replay(scenario)))

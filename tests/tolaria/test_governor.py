@@ -22,20 +22,20 @@ from esper.tolaria.recovery.escalation import EscalationConfig
 from esper.tolaria.snapshots import buffers
 from esper.tolaria.snapshots.finite import NotFiniteError
 from tests.tolaria.disk import through_disk
-from tests.tolaria.ear import Ear
 from tests.tolaria.networks import dense_net, same, scramble, state_of
+from tests.tolaria.recording_channel import RecordingChannel
 
 HEALTHY = [1.0, 1.1] * 5
 
 
-def governed(model=None, **settings) -> tuple[TolariaGovernor, Ear]:
+def governed(model=None, **settings) -> tuple[TolariaGovernor, RecordingChannel]:
     """Return a governor with the sigma rule after ten healthy checks, and the channel it emits to."""
-    ear = Ear()
+    channel = RecordingChannel()
     settings.setdefault("detector", SigmaDetector(random_guess_loss=math.log(10)))
-    governor = TolariaGovernor(model or dense_net(), channel=ear, **settings)
+    governor = TolariaGovernor(model or dense_net(), channel=channel, **settings)
     for loss in HEALTHY:
         governor.check_vital_signs(loss)
-    return governor, ear
+    return governor, channel
 
 
 def test_the_documented_loop_works():
@@ -52,33 +52,33 @@ def test_the_documented_loop_works():
 
 
 def test_a_healthy_check_emits_nothing():
-    governor, ear = governed()
+    governor, channel = governed()
 
     verdict = governor.check_vital_signs(torch.tensor(1.0))
 
     assert not verdict
     assert verdict.severity is Severity.OK
-    assert ear.payloads == []
+    assert channel.payloads == []
 
 
 def test_a_snapshot_is_returned_and_emitted():
-    governor, ear = governed()
+    governor, channel = governed()
 
     info = governor.snapshot()
 
-    (payload,) = ear.of(GovernorSnapshotPayload)
+    (payload,) = channel.of(GovernorSnapshotPayload)
     for field in ("snapshot_id", "step", "num_keys", "num_bytes", "checksum", "fingerprint"):
         assert getattr(payload, field) == getattr(info, field)
     assert (info.snapshot_id, info.step) == (0, len(HEALTHY))
 
 
 def test_every_anomalous_check_is_emitted_whether_or_not_it_rolls_back():
-    governor, ear = governed()
+    governor, channel = governed()
 
     verdicts = [governor.check_vital_signs(50.0) for _ in range(3)]
 
     assert [bool(verdict) for verdict in verdicts] == [False, False, True]
-    payloads = ear.of(GovernorPanicPayload)
+    payloads = channel.of(GovernorPanicPayload)
     assert [panic.severity.name for panic in payloads] == ["PANIC", "PANIC", "ROLLBACK"]
     assert [panic.consecutive_panics for panic in payloads] == [1, 2, 3]
     assert {panic.series for panic in payloads} == {LossSeries.CHECKS}
@@ -97,14 +97,14 @@ def test_every_anomalous_check_is_emitted_whether_or_not_it_rolls_back():
     ids=["nan", "collapse", "divergence", "mixed", "ordered"],
 )
 def test_a_rollback_reports_what_led_to_it_once(losses, reason, panics):
-    governor, ear = governed()
+    governor, channel = governed()
     taken = governor.snapshot()
     for loss in losses:
         governor.check_vital_signs(loss)
 
     report = governor.execute_rollback()
 
-    (payload,) = ear.of(GovernorRollbackPayload)
+    (payload,) = channel.of(GovernorRollbackPayload)
     assert (report.reason, report.consecutive_panics) == (reason, panics)
     assert (payload.reason, payload.consecutive_panics) == (reason, panics)
     assert repr(report.loss_at_panic) == repr(losses[-1] if losses else None)
@@ -135,11 +135,11 @@ def test_a_rollback_reports_the_steps_it_goes_from_and_to():
 
 
 def test_without_a_snapshot_a_rollback_is_impossible():
-    governor, ear = governed()
+    governor, channel = governed()
 
-    with pytest.raises(SnapshotError, match="must be a sound snapshot to go back to, got 0 corr"):
+    with pytest.raises(SnapshotError, match="a rollback needs an intact snapshot, got 0 corrupt"):
         governor.execute_rollback()
-    assert ear.payloads == []
+    assert channel.payloads == []
 
 
 def trained(optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
@@ -190,7 +190,7 @@ def test_random_generators_are_restored_on_request():
 
 def test_a_corrupt_snapshot_is_reported_and_the_next_older_one_restored():
     model = dense_net()
-    governor, ear = governed(model)
+    governor, channel = governed(model)
     governor.snapshot()
     before = state_of(model)
     scramble(model)
@@ -200,7 +200,7 @@ def test_a_corrupt_snapshot_is_reported_and_the_next_older_one_restored():
 
     report = governor.execute_rollback()
 
-    (payload,) = ear.of(GovernorSnapshotFailedPayload)
+    (payload,) = channel.of(GovernorSnapshotFailedPayload)
     assert (payload.fault.name, payload.snapshot_id) == ("CORRUPT", newest.snapshot_id)
     assert report.corrupt_snapshots == (newest.snapshot_id,)
     assert same(state_of(model), before)
@@ -211,7 +211,7 @@ def test_a_snapshot_that_fails_is_reported_and_raised_and_the_last_one_kept(
     value, fault, monkeypatch
 ):
     model = dense_net()
-    governor, ear = governed(model)
+    governor, channel = governed(model)
     before = state_of(model)
     governor.snapshot()
     model[0].weight.data.fill_(value)
@@ -223,14 +223,14 @@ def test_a_snapshot_that_fails_is_reported_and_raised_and_the_last_one_kept(
     monkeypatch.undo()
     governor.execute_rollback()
 
-    assert [payload.fault.name for payload in ear.of(GovernorSnapshotFailedPayload)] == [fault]
+    assert [payload.fault.name for payload in channel.of(GovernorSnapshotFailedPayload)] == [fault]
     assert same(state_of(model), before)
 
 
 def test_repeated_rollbacks_restore_older_snapshots_and_finally_stop():
     budget = EscalationConfig(budget=3)
     model = dense_net()
-    governor, ear = governed(model, config=GovernorConfig(escalation=budget))
+    governor, channel = governed(model, config=GovernorConfig(escalation=budget))
     for _ in range(4):
         model[0].bias.data += 1.0
         governor.snapshot()
@@ -241,7 +241,7 @@ def test_repeated_rollbacks_restore_older_snapshots_and_finally_stop():
         seen.append(governor.execute_rollback().snapshot_id)
 
     assert seen == [3, 2, 3, 3]
-    (payload,) = ear.of(GovernorStoppedPayload)
+    (payload,) = channel.of(GovernorStoppedPayload)
     assert payload.snapshot_ids == (3, 2, 3, 3)
     assert payload.tried[-1] is EscalationAction.STOP
     assert payload.message == governor.stop_report.message
@@ -276,11 +276,13 @@ def test_continues_identically_after_loading_its_state_dict():
     governor, _ = governed(model)
     governor.snapshot()
     governor.check_vital_signs(50.0)
-    resumed = TolariaGovernor(model, detector=SigmaDetector(), channel=(new_ear := Ear()))
+    resumed = TolariaGovernor(
+        model, detector=SigmaDetector(), channel=(new_channel := RecordingChannel())
+    )
 
     resumed.load_state_dict(through_disk(governor.state_dict()))
 
-    assert new_ear.payloads == []
+    assert new_channel.payloads == []
     for loss in (50.0, 50.0):
         assert resumed.check_vital_signs(loss) == governor.check_vital_signs(loss)
     assert resumed.execute_rollback().snapshot_id == governor.execute_rollback().snapshot_id

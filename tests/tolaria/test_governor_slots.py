@@ -14,21 +14,21 @@ from esper.tolaria.governor import TolariaGovernor
 from esper.tolaria.recovery.config import GovernorConfig
 from esper.tolaria.recovery.escalation import EscalationConfig
 from tests.tolaria.curves import healthy_losses
-from tests.tolaria.ear import Ear
 from tests.tolaria.networks import SlottedNet, fossilise, same, scramble, state_of
+from tests.tolaria.recording_channel import RecordingChannel
 
 
-def governed(**settings) -> tuple[SlottedNet, TolariaGovernor, Ear]:
+def governed(**settings) -> tuple[SlottedNet, TolariaGovernor, RecordingChannel]:
     """Return a network with slots, its governor after ten healthy checks, and the channel that both emit to."""
     torch.manual_seed(0)
-    model, ear = SlottedNet(), Ear()
+    model, channel = SlottedNet(), RecordingChannel()
     detector = SigmaDetector(random_guess_loss=math.log(10))
-    governor = TolariaGovernor(model, detector=detector, channel=ear, **settings)
+    governor = TolariaGovernor(model, detector=detector, channel=channel, **settings)
     for slot in (model.early, model.late):
-        slot.channel = ear
+        slot.channel = channel
     for _ in range(10):
         governor.check_vital_signs(1.0)
-    return model, governor, ear
+    return model, governor, channel
 
 
 def in_training(slot) -> None:
@@ -103,7 +103,7 @@ def test_a_fossil_younger_than_the_snapshot_keeps_its_stage_and_its_weights():
 
 
 def test_a_young_fossil_survives_repeated_rollbacks():
-    model, governor, ear = governed()
+    model, governor, channel = governed()
     for _ in range(3):
         governor.snapshot()
     fossilise(model.late)
@@ -116,13 +116,13 @@ def test_a_young_fossil_survives_repeated_rollbacks():
         governor.execute_rollback()
 
         assert same(state_of(model.late), fossil)
-    kept = [payload.kept_fossils for payload in ear.of(GovernorRollbackPayload)]
+    kept = [payload.kept_fossils for payload in channel.of(GovernorRollbackPayload)]
     # After the second rollback the best snapshot is restored, which holds the fossil.
     assert kept == [(), ("late",), (), ()]
 
 
 def test_a_fossil_without_sound_weights_anywhere_is_removed_and_reported():
-    model, governor, ear = governed()
+    model, governor, channel = governed()
     governor.snapshot()
     fossilise(model.late)
     next(model.late.parameters()).data.fill_(torch.nan)
@@ -131,7 +131,7 @@ def test_a_fossil_without_sound_weights_anywhere_is_removed_and_reported():
 
     assert report.removed_fossils == ("late",)
     assert model.late.stage is SeedStage.PRUNED
-    (payload,) = ear.of(SeedPrunedPayload)
+    (payload,) = channel.of(SeedPrunedPayload)
     assert (payload.slot_id, payload.initiator, payload.auto_pruned) == ("late", "governor", True)
 
 
@@ -145,7 +145,7 @@ def test_a_fossil_without_sound_weights_anywhere_is_removed_and_reported():
     ],
 )
 def test_a_pruned_seed_reports_initiator_and_reason(losses, reason):
-    model, governor, ear = governed()
+    model, governor, channel = governed()
     governor.snapshot()
     in_training(model.early)
     for loss in losses:
@@ -153,40 +153,40 @@ def test_a_pruned_seed_reports_initiator_and_reason(losses, reason):
 
     governor.execute_rollback()
 
-    (payload,) = ear.of(SeedPrunedPayload)
+    (payload,) = channel.of(SeedPrunedPayload)
     assert (payload.reason, payload.initiator) == (reason, "governor")
 
 
 def test_weights_are_restored_before_seeds_are_pruned_and_the_rollback_is_emitted_last():
-    model, governor, ear = governed()
+    model, governor, channel = governed()
     governor.snapshot()
     in_training(model.early)
     before = state_of(model.stem)
     scramble(model)
     seen = []
-    send = ear.send
-    ear.send = lambda payload: (seen.append(same(state_of(model.stem), before)), send(payload))
+    send = channel.send
+    channel.send = lambda payload: (seen.append(same(state_of(model.stem), before)), send(payload))
 
     governor.execute_rollback()
 
     assert seen
     assert all(seen)
-    assert ear.events[-2:] == ["SEED_PRUNED", "ROLLBACK"]
+    assert channel.events[-2:] == ["SEED_PRUNED", "ROLLBACK"]
 
 
 def test_fossilising_takes_a_snapshot_before_the_next_step():
-    model, governor, ear = governed()
+    model, governor, channel = governed()
     governor.before_step(1.0)
     governor.after_step()
     fossilise(model.early)
 
     governor.before_step(1.0)
 
-    assert ear.of(GovernorSnapshotPayload)[-1].fossilized_seeds == ("early",)
-    taken = len(ear.of(GovernorSnapshotPayload))
+    assert channel.of(GovernorSnapshotPayload)[-1].fossilized_seeds == ("early",)
+    taken = len(channel.of(GovernorSnapshotPayload))
     governor.after_step()
     governor.before_step(1.0)
-    assert len(ear.of(GovernorSnapshotPayload)) == taken
+    assert len(channel.of(GovernorSnapshotPayload)) == taken
 
 
 def test_a_broken_fossil_is_detected_before_the_next_step():

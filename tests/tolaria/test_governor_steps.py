@@ -26,8 +26,8 @@ from esper.tolaria.recovery.escalation import EscalationConfig
 from esper.tolaria.snapshots import buffers
 from tests.tolaria.curves import healthy_losses
 from tests.tolaria.disk import through_disk
-from tests.tolaria.ear import Ear
 from tests.tolaria.networks import dense_net, same, scramble, state_of
+from tests.tolaria.recording_channel import RecordingChannel
 
 BUDGET = 5
 FAST = GovernorConfig(
@@ -44,13 +44,13 @@ class Loop:
     def __init__(self, *, config: GovernorConfig = FAST, **settings) -> None:
         self.model = nn.Linear(2, 2)
         self.model.weight.data.zero_()
-        self.ear = Ear()
+        self.channel = RecordingChannel()
         self.optimizer = torch.optim.SGD(self.model.parameters(), lr=1.0)
         self.rates: list[float] = []
         self.governor = TolariaGovernor(
             self.model,
             optimizers=[self.optimizer],
-            channel=self.ear,
+            channel=self.channel,
             config=config,
             **settings,
         )
@@ -86,7 +86,7 @@ def ready(num_steps: int = 100, **settings) -> Loop:
 def test_the_first_step_takes_the_first_snapshot_and_later_ones_follow():
     loop = ready(35)
 
-    payloads = loop.ear.of(GovernorSnapshotPayload)
+    payloads = loop.channel.of(GovernorSnapshotPayload)
     assert [snapshot.step for snapshot in payloads] == [0, 10, 20, 30]
 
 
@@ -118,16 +118,16 @@ def test_a_divergence_may_step_until_it_has_repeated():
 
     assert [verdict.severity.name for verdict in verdicts] == ["PANIC", "ROLLBACK"]
     assert verdicts[0].may_step
-    assert len(loop.ear.of(GovernorPanicPayload)) == 2
+    assert len(loop.channel.of(GovernorPanicPayload)) == 2
 
 
 def test_no_snapshot_is_taken_while_the_loss_is_anomalous():
     loop = ready(99)
-    taken = len(loop.ear.of(GovernorSnapshotPayload))
+    taken = len(loop.channel.of(GovernorSnapshotPayload))
 
     loop.step(5.0)
 
-    assert len(loop.ear.of(GovernorSnapshotPayload)) == taken
+    assert len(loop.channel.of(GovernorSnapshotPayload)) == taken
 
 
 @pytest.mark.parametrize("grad_norm", [math.nan, math.inf])
@@ -141,7 +141,7 @@ def test_a_gradient_that_is_not_finite_is_skipped(grad_norm):
     assert not verdict
     assert same(state_of(loop.model), before)
     assert loop.model.weight.grad is None
-    (payload,) = loop.ear.of(GovernorStepSkippedPayload)
+    (payload,) = loop.channel.of(GovernorStepSkippedPayload)
     assert (payload.cause, payload.step, payload.skips_in_a_row) == (SkipCause.GRADIENT, 100, 1)
 
 
@@ -160,8 +160,8 @@ def test_an_overflow_under_loss_scaling_is_skipped_and_not_anomalous():
     verdicts = [loop.step(0.5, math.inf) for _ in range(3 * FAST.max_skips)]
 
     assert {verdict.severity for verdict in verdicts} == {Severity.SKIP}
-    assert loop.ear.of(GovernorPanicPayload) == []
-    assert {payload.cause for payload in loop.ear.of(GovernorStepSkippedPayload)} == {
+    assert loop.channel.of(GovernorPanicPayload) == []
+    assert {payload.cause for payload in loop.channel.of(GovernorStepSkippedPayload)} == {
         SkipCause.OVERFLOW
     }
 
@@ -173,7 +173,7 @@ def test_bad_data_after_a_rollback_is_skipped_without_another_rollback():
     verdicts = [loop.step(100.0) for _ in range(FAST.max_skips)]
 
     assert {verdict.severity for verdict in verdicts} == {Severity.SKIP}
-    assert len(loop.ear.of(GovernorRollbackPayload)) == 1
+    assert len(loop.channel.of(GovernorRollbackPayload)) == 1
     assert loop.step(0.5).severity is Severity.OK
 
 
@@ -186,7 +186,7 @@ def test_weights_found_broken_at_a_snapshot_are_restored():
 
     assert (verdict.severity, verdict.reason) == (Severity.ROLLBACK, PanicReason.WEIGHTS)
     assert loop.model.bias.isfinite().all()
-    (payload,) = loop.ear.of(GovernorSnapshotFailedPayload)
+    (payload,) = loop.channel.of(GovernorSnapshotFailedPayload)
     assert (
         payload.message == "the saved tensors must be finite, got 1 NaN and 0 infinite in bias; the"
         " earlier snapshots are kept, roll back to one"
@@ -201,10 +201,10 @@ def test_a_snapshot_that_cannot_be_copied_does_not_end_the_run(monkeypatch):
     monkeypatch.undo()
     loop.run(20)
 
-    assert [payload.fault.name for payload in loop.ear.of(GovernorSnapshotFailedPayload)] == [
+    assert [payload.fault.name for payload in loop.channel.of(GovernorSnapshotFailedPayload)] == [
         "NOT_COPIED"
     ]
-    assert loop.ear.of(GovernorSnapshotPayload)[-1].step > 100
+    assert loop.channel.of(GovernorSnapshotPayload)[-1].step > 100
 
 
 def test_each_repeated_fault_takes_one_action_more():
@@ -216,14 +216,19 @@ def test_each_repeated_fault_takes_one_action_more():
 
     older, best = EscalationAction.OLDER_SNAPSHOT, EscalationAction.BEST_SNAPSHOT
     slower, skip = EscalationAction.LOWER_LEARNING_RATE, EscalationAction.SKIP_BATCHES
-    assert [payload.actions for payload in loop.ear.of(GovernorRollbackPayload)] == [
+    assert [payload.actions for payload in loop.channel.of(GovernorRollbackPayload)] == [
         (EscalationAction.NEWEST_SNAPSHOT,),
         (older,),
         (best, slower),
         (best, slower, skip),
         (best, slower, skip),
     ]
-    assert [payload.attempt for payload in loop.ear.of(GovernorEscalatedPayload)] == [2, 3, 4, 5]
+    assert [payload.attempt for payload in loop.channel.of(GovernorEscalatedPayload)] == [
+        2,
+        3,
+        4,
+        5,
+    ]
 
 
 def test_the_learning_rate_is_lowered_inside_the_step_only_and_returns_gradually():
@@ -250,7 +255,7 @@ def test_batches_are_skipped_after_the_fourth_rollback_in_a_window():
         loop.step(0.5)
     planned = [
         payload
-        for payload in loop.ear.of(GovernorStepSkippedPayload)
+        for payload in loop.channel.of(GovernorStepSkippedPayload)
         if payload.cause is SkipCause.PLANNED
     ]
     assert len(planned) == 1
@@ -269,7 +274,7 @@ def test_snapshots_of_a_network_that_takes_no_steps_do_not_drive_out_older_ones(
 
     loop.step(math.nan)
 
-    reports = loop.ear.of(GovernorRollbackPayload)
+    reports = loop.channel.of(GovernorRollbackPayload)
     assert reports[1].to_step < reports[0].to_step
 
 
@@ -281,8 +286,8 @@ def test_a_fault_that_persists_stops_the_run_and_leaves_sound_weights():
         verdicts.append(loop.step(math.nan))
         assert len(verdicts) < 500
 
-    assert len(loop.ear.of(GovernorRollbackPayload)) == BUDGET + 1
-    assert len(loop.ear.of(GovernorStoppedPayload)) == 1
+    assert len(loop.channel.of(GovernorRollbackPayload)) == BUDGET + 1
+    assert len(loop.channel.of(GovernorStoppedPayload)) == 1
     assert loop.governor.stop_report.reason is PanicReason.NAN
     assert loop.model.weight.isfinite().all()
     assert loop.step(0.5).severity is Severity.STOP
@@ -316,7 +321,7 @@ def test_a_stopped_run_ends_with_the_best_restored_snapshot(loss_of, ends_at):
             loop.governor.check_vital_signs(loss_of(loop.model.weight[0, 0].item()))
             loop.governor.snapshot()
 
-    reports = loop.ear.of(GovernorRollbackPayload)
+    reports = loop.channel.of(GovernorRollbackPayload)
     assert reports[-1].actions == (EscalationAction.BEST_SNAPSHOT, EscalationAction.STOP)
     assert loop.model.weight[0, 0] == ends_at
 
@@ -329,7 +334,12 @@ def test_if_older_weights_do_not_help_the_newest_are_restored_again():
         while loop.step(0.5).severity is Severity.SKIP:
             pass
 
-    assert [payload.to_step for payload in loop.ear.of(GovernorRollbackPayload)] == [90, 80, 90, 90]
+    assert [payload.to_step for payload in loop.channel.of(GovernorRollbackPayload)] == [
+        90,
+        80,
+        90,
+        90,
+    ]
 
 
 def test_a_drift_is_rolled_back_to_the_lowest_validated_loss():
@@ -381,7 +391,7 @@ def test_a_window_without_a_rollback_resets_the_escalation():
     loop.run(60)
     loop.step(math.nan)
 
-    (payload,) = loop.ear.of(GovernorRecoveredPayload)
+    (payload,) = loop.channel.of(GovernorRecoveredPayload)
     assert payload.attempts == 1
     assert loop.governor.last_rollback.attempt == 1
 
@@ -404,9 +414,7 @@ def test_if_no_snapshot_can_be_restored_the_run_stops_with_a_reason():
     verdict = loop.step(math.nan)
 
     assert verdict.severity is Severity.STOP
-    assert (
-        "must be a sound snapshot to go back to, got 1 corrupt" in loop.governor.stop_report.message
-    )
+    assert "a rollback needs an intact snapshot, got 1 corrupt" in loop.governor.stop_report.message
 
 
 def test_a_network_that_is_broken_from_the_start_is_refused():
@@ -452,13 +460,13 @@ def test_tensors_are_judged_like_numbers():
 
 def test_the_guard_calls_before_step_and_after_step():
     loop = ready(99)
-    taken = len(loop.ear.of(GovernorSnapshotPayload))
+    taken = len(loop.channel.of(GovernorSnapshotPayload))
 
     with loop.governor.guard(0.5, 1.0) as verdict:
         assert verdict.may_step
 
     assert loop.governor.step == 100
-    assert len(loop.ear.of(GovernorSnapshotPayload)) == taken + 1
+    assert len(loop.channel.of(GovernorSnapshotPayload)) == taken + 1
 
 
 def test_the_guard_counts_neither_refused_nor_failed_steps():
@@ -485,8 +493,8 @@ def test_continues_identically_after_loading_its_state_dict():
     resumed.model.load_state_dict(loop.model.state_dict())
 
     resumed.governor.load_state_dict(through_disk(loop.governor.state_dict()))
-    assert resumed.ear.payloads == []
-    loop.ear.payloads.clear()
+    assert resumed.channel.payloads == []
+    loop.channel.payloads.clear()
     for loss in [100.0, *healthy_losses(30), *[math.nan] * 400]:
         one, other = resumed.step(loss), loop.step(loss)
         assert str(one) == str(other)
@@ -494,4 +502,4 @@ def test_continues_identically_after_loading_its_state_dict():
 
     assert loop.governor.stop_report is not None
     assert resumed.governor.stop_report == loop.governor.stop_report
-    assert resumed.ear.events == loop.ear.events
+    assert resumed.channel.events == loop.channel.events

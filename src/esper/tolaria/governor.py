@@ -1,8 +1,8 @@
 """The governor: judges losses, takes snapshots while training is healthy, and rolls back when it breaks.
 
 It judges two series of losses, each with a detector of its own: those given to `check_vital_signs` (validation, usually
-one per epoch) and those given to `before_step` (training). A loop may report either or both. The detectors find out
-whether something is wrong (`detection/`), the governor decides what that means, and `Recovery` does it (`recovery/`).
+one per epoch) and those given to `before_step` (training). A loop may report either or both. Detectors judge losses
+(`detection/`), the governor decides on a rollback or the end of the run, and `Recovery` carries that out (`recovery/`).
 """
 
 from __future__ import annotations
@@ -137,9 +137,7 @@ class TolariaGovernor:
         """Judge a loss, usually the validation loss of an epoch.
 
         If the verdict `needs_rollback`, call `execute_rollback`. If its severity is OK, it is time for a `snapshot`.
-
-        Args:
-            loss: any number, NaN included, or a tensor with one element.
+        `loss` is any number, NaN included, or a tensor with one element.
 
         Raises:
             ValueError: `loss` is not one number.
@@ -171,10 +169,10 @@ class TolariaGovernor:
         return self._recovery.snapshot(context)
 
     def execute_rollback(self) -> GovernorReport:
-        """Restore a snapshot, prune the live seeds, and return a report of what led to it and what was done.
+        """Restore a snapshot, prune the live seeds, and return a report with the reason and the actions.
 
-        The first rollback restores the newest trusted snapshot; `docs/governor.md` says what repeated rollbacks
-        do. Optimizer states are cleared or restored. A rollback beyond the budget is the last: it sets `stop_report`, and
+        The first rollback restores the newest trusted snapshot; `docs/governor.md` lists the measures of repeated ones.
+        Optimizer states are cleared or restored. A rollback beyond the budget is the last: it sets `stop_report`, and
         every further verdict has the severity STOP. Call it between steps, not between `backward` and the optimizer's
         step: a stale graph would be applied to the restored weights.
 
@@ -205,11 +203,9 @@ class TolariaGovernor:
         - ROLLBACK: it may not; the weights have been restored.
         - STOP: it may not; the weights have been restored if possible, and the loop must end (`must_stop`).
 
-        If the optimizer may not step, the gradients have been dropped. The first call takes the first snapshot.
-
-        Args:
-            loss: any number, NaN included, or a tensor with one element.
-            grad_norm: the same for the total norm of the gradient, before clipping; None if it was not computed.
+        If the optimizer may not step, the gradients have been dropped. The first call takes the first snapshot. `loss` and
+        `grad_norm`, the total norm before clipping if it was computed, are any numbers, NaN included, or tensors with one
+        element.
 
         Raises:
             SnapshotError: the first snapshot cannot be taken.
@@ -313,7 +309,7 @@ class TolariaGovernor:
         self.stop_report = None if stop is None else load_stop_report_state_dict(stop)
 
     def _act_on(self, verdict: Verdict) -> Verdict:
-        """Report the verdict on a step, do what it says, and return it; it becomes STOP if there is no rollback left."""
+        """Report the verdict on a step, act on it, and return it; it becomes STOP if no rollback is possible."""
         self._alarm = None
         if verdict.is_anomalous:
             verdict = self._raise_alarm(verdict, LossSeries.STEPS)

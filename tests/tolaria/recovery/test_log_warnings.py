@@ -12,8 +12,8 @@ from esper.tolaria.governor import TolariaGovernor
 from esper.tolaria.recovery.config import GovernorConfig
 from esper.tolaria.recovery.escalation import EscalationConfig
 from tests.tolaria.curves import healthy_losses
-from tests.tolaria.ear import Ear
 from tests.tolaria.networks import SlottedNet
+from tests.tolaria.recording_channel import RecordingChannel
 
 CONFIG = GovernorConfig(snapshot_interval=10, escalation=EscalationConfig(budget=1))
 
@@ -93,10 +93,10 @@ def test_the_seeds_that_a_rollback_prunes_are_named(caplog):
 
 
 def test_a_governor_with_a_listener_does_not_warn(caplog):
-    ear = Ear()
-    train([math.nan] * 200, channel=ear)
+    channel = RecordingChannel()
+    train([math.nan] * 200, channel=channel)
 
-    assert "STOPPED" in ear.events
+    assert "STOPPED" in channel.events
     assert caplog.messages == []
 
 
@@ -107,7 +107,7 @@ def test_a_run_that_cannot_be_restored_warns_of_its_end(caplog):
 
     assert governor.before_step(math.nan).must_stop
     (message,) = caplog.messages
-    assert "training must stop: there must be a sound snapshot to go back to" in message
+    assert "training must stop: a rollback needs an intact snapshot" in message
 
 
 LOOP = """

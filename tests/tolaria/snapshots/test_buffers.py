@@ -26,10 +26,10 @@ LARGE = {
 
 
 def filled(model: nn.Module) -> SnapshotBuffers:
-    vault = SnapshotBuffers()
-    vault.set_layout(Layout(inventory_of(model), unchecked=()))
-    vault.fill()
-    return vault
+    buffers = SnapshotBuffers()
+    buffers.set_layout(Layout(inventory_of(model), unchecked=()))
+    buffers.fill()
+    return buffers
 
 
 def holding(tensor: torch.Tensor) -> nn.Module:
@@ -42,62 +42,62 @@ def holding(tensor: torch.Tensor) -> nn.Module:
 @pytest.mark.parametrize("build", LARGE.values(), ids=LARGE.keys())
 def test_large_tensors_are_restored_completely(build):
     model = holding(build())
-    vault = filled(model)
+    buffers = filled(model)
     before = state_of(model)
     scramble(model)
 
-    vault.write_back()
+    buffers.write_back()
 
     assert same(state_of(model), before)
-    assert torch.equal(vault.view("large"), model.large)
+    assert torch.equal(buffers.view("large"), model.large)
 
 
 @pytest.mark.parametrize("where", [0.0, 0.5, 0.999])
 @pytest.mark.parametrize("bit", [0, 7])
 def test_a_flipped_bit_is_detected_at_any_position(where, bit):
-    vault = filled(holding(LARGE["plain"]()))
-    bits = vault.view("large").view(torch.uint8)
-    assert vault.is_intact()
+    buffers = filled(holding(LARGE["plain"]()))
+    bits = buffers.view("large").view(torch.uint8)
+    assert buffers.is_intact()
 
     bits[int(where * len(bits))] ^= 1 << bit
 
-    assert not vault.is_intact()
+    assert not buffers.is_intact()
 
 
 def test_equal_numbers_set_to_zero_are_detected():
-    vault = filled(nn.BatchNorm1d(1024))
+    buffers = filled(nn.BatchNorm1d(1024))
 
-    vault.view("weight").zero_()
+    buffers.view("weight").zero_()
 
-    assert not vault.is_intact()
+    assert not buffers.is_intact()
 
 
 def test_two_exchanged_blocks_are_detected():
-    vault = filled(holding(LARGE["plain"]()))
-    numbers = vault.view("large")
+    buffers = filled(holding(LARGE["plain"]()))
+    numbers = buffers.view("large")
     size = BLOCK_BYTES // numbers.itemsize
     first, second = numbers[:size].clone(), numbers[size : 2 * size].clone()
 
     numbers[:size], numbers[size : 2 * size] = second, first
 
-    assert not vault.is_intact()
+    assert not buffers.is_intact()
 
 
 def test_buffers_that_were_never_filled_are_not_intact():
-    vault = SnapshotBuffers()
-    vault.set_layout(Layout(inventory_of(nn.Linear(2, 2)), unchecked=()))
+    buffers = SnapshotBuffers()
+    buffers.set_layout(Layout(inventory_of(nn.Linear(2, 2)), unchecked=()))
 
-    assert not vault.is_intact()
+    assert not buffers.is_intact()
 
 
 def test_memory_is_reallocated_only_if_the_size_differs_much():
-    vault = filled(nn.Linear(100, 100))
-    address = vault.view("weight").data_ptr()
+    buffers = filled(nn.Linear(100, 100))
+    address = buffers.view("weight").data_ptr()
 
     for size, is_same in ((100, True), (90, True), (10, False)):
-        vault.set_layout(Layout(inventory_of(nn.Linear(size, size)), unchecked=()))
-        vault.fill()
-        assert (vault.view("weight").data_ptr() == address) is is_same
+        buffers.set_layout(Layout(inventory_of(nn.Linear(size, size)), unchecked=()))
+        buffers.fill()
+        assert (buffers.view("weight").data_ptr() == address) is is_same
 
 
 @given(st.lists(st.integers(0, 3_000_000), min_size=1, max_size=8))

@@ -1,1 +1,1 @@
-"""Judge losses and gradient norms: plain numbers in, verdict out, no tensors."""
+"""Judging losses and gradient norms: plain numbers in, verdict out, no tensors."""

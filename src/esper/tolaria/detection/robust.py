@@ -47,7 +47,7 @@ class RobustConfig:
     """
 
     random_guess_loss: float | None = None
-    """Loss of random guessing, ln(number of classes); with None collapses are not looked for, and the scale of the
+    """Loss of random guessing, ln(number of classes); None turns the test for collapse off, and the scale of the
     task is the median of its first losses."""
     window: int = 64
     """Number of healthy losses that a new one is compared with."""
@@ -72,7 +72,7 @@ class RobustConfig:
     drift_window: int = 16
     """Number of newest losses whose median is tracked."""
     drift_ratio: float | None = 1.6
-    """Multiple of the best such median that a drift exceeds; with None drifts are not looked for."""
+    """Multiple of the best such median that a drift exceeds; None turns the test for drifts off."""
     drift_deviations: float = 8.0
     """Standard errors of the median that a drift exceeds as well, for series noisier than that ratio. The noise is that
     of the time when the losses were best: a drift widens the present spread and would hide itself."""

@@ -1,1 +1,1 @@
-"""Act on verdicts: take snapshots, roll back, escalate when rollbacks repeat, stop the run."""
+"""Acting on verdicts: snapshots, rollbacks, escalation when rollbacks repeat, the end of the run."""

@@ -26,7 +26,7 @@ class GovernorConfig:
     max_skips: int = 25
     """Steps that may be skipped in a row for their gradient or data before the governor rolls back further."""
     escalation: EscalationConfig = field(default_factory=EscalationConfig)
-    """What is done in addition when rollbacks repeat."""
+    """The measures that accompany repeated rollbacks."""
 
     def __post_init__(self) -> None:
         """Check the settings.

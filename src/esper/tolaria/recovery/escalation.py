@@ -1,4 +1,4 @@
-"""Decides what each rollback does: which snapshot it restores, and what else is done when rollbacks repeat.
+"""Decides about each rollback: which snapshot it restores, and which measures accompany it when rollbacks repeat.
 
 The rollbacks are counted here, outside of every snapshot: a governor whose counts were restored together with the
 weights would try the same thing for ever.
@@ -26,7 +26,7 @@ _LEAST: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EscalationConfig:
-    """What is done when rollbacks repeat, and when the run is stopped.
+    """The measures that accompany repeated rollbacks, and the number of rollbacks after which the run is stopped.
 
     The defaults were set on the fault campaign of `benchmarks/faults.py`.
     """
@@ -72,7 +72,7 @@ class EscalationConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measures:
-    """What is done at one rollback; the source of GOVERNOR_ESCALATED."""
+    """The measures taken at one rollback; the source of GOVERNOR_ESCALATED."""
 
     attempt: int
     """Number of the rollback in its window, from 1."""
@@ -115,7 +115,7 @@ class _Memory:
 
 
 class Escalation:
-    """Counts rollbacks and decides what each of them does."""
+    """Counts rollbacks, and decides which snapshot each restores and which measures accompany it."""
 
     def __init__(
         self, config: EscalationConfig, *, can_slow_down: bool, can_hold_germination: bool
@@ -231,10 +231,10 @@ class Escalation:
         return EscalationAction.NEWEST_SNAPSHOT
 
     def respond(self, target: EscalationAction, *, snapshot_id: int) -> Measures:
-        """Count a rollback to `target`, decide what is done in addition, and start doing it.
+        """Count a rollback to `target`, decide on its measures, and return them; they are in force from now on.
 
         Args:
-            target: what `choose_target` returned.
+            target: the result of `choose_target`.
             snapshot_id: number of the restored snapshot.
         """
         memory, config = self._memory, self._config

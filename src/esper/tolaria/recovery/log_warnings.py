@@ -1,4 +1,4 @@
-"""Warnings for a governor whose telemetry nobody listens to, on the standard library's logger `esper`.
+"""Warnings of a governor whose channel has no listener, on the standard library's logger `esper`.
 
 Without any configuration of `logging` they are printed to standard error, one line each.
 """

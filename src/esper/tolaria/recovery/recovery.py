@@ -48,7 +48,7 @@ _MAX_MESSAGE = 1024
 
 
 class Recovery:
-    """Does what the governor decides, and counts steps.
+    """Carries out the governor's decisions, and counts steps.
 
     Attributes:
         channel: where telemetry is emitted; may be replaced at any time.

@@ -22,7 +22,7 @@ _PRUNE_REASONS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RollbackResult:
-    """What a rollback did to the slots, by slot id."""
+    """The slots that a rollback changed, by slot id."""
 
     pruned_slots: tuple[str, ...]
     kept_fossils: tuple[str, ...]

@@ -1,1 +1,1 @@
-"""Copy the training state into host memory, verify the copies, keep some of them and restore them bit for bit."""
+"""Copies of the training state in host memory: taken, verified, kept and restored bit for bit."""

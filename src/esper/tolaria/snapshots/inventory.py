@@ -1,4 +1,4 @@
-"""Lists by name what a snapshot of a training run saves, and says whether that list is still current.
+"""Lists the tensors that a snapshot of a training run saves, and says whether that list is still current.
 
 Walking a model costs as much as copying it, so an inventory is made once and a `StructureWatch` says whether it still
 holds. Everything that a live seed owns is left out: its weights, its gate and its state.

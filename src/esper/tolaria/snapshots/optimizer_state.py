@@ -1,4 +1,4 @@
-"""Read, restore and clear what an optimizer remembers of each parameter, by name.
+"""Reads, restores and clears the state that an optimizer holds for each parameter, by name.
 
 `Optimizer.load_state_dict` is not used: it keeps the very tensors it is given, so that the next step would write into the
 snapshot, and it identifies parameters by position, which shifts when a network grows.

@@ -1,4 +1,4 @@
-"""Save and restore the random generators of the process: Python's, NumPy's, PyTorch's on host and CUDA devices."""
+"""Saves and restores the random generators of the process: Python's, NumPy's, PyTorch's on host and CUDA devices."""
 
 from __future__ import annotations
 

@@ -54,8 +54,8 @@ class RestorePlan:
         """
         if not snapshot.buffers.is_intact():
             raise CorruptSnapshotError(
-                f"a snapshot must be what was saved, got other bytes in number"
-                f" {snapshot.info.snapshot_id}; go back to another one"
+                f"the bytes of snapshot {snapshot.info.snapshot_id} must be those that were saved,"
+                " got others; restore another snapshot"
             )
         self.snapshot = snapshot
         self._now = inventory

@@ -253,8 +253,8 @@ class SnapshotKeeper:
                 self._by_age.discard(snapshot)
                 self._store.release(snapshot)
         raise SnapshotError(
-            f"there must be a sound snapshot to go back to, got {num_corrupt} corrupt and no other;"
-            " take one while the network is healthy"
+            f"a rollback needs an intact snapshot, got {num_corrupt} corrupt and no other; take one"
+            " while the network is healthy"
         )
 
     def plan_undo(self) -> RestorePlan | None:

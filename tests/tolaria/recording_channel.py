@@ -7,7 +7,7 @@ from esper._generated.channel import Context, Payload
 PayloadT = TypeVar("PayloadT", bound=Payload)
 
 
-class Ear:
+class RecordingChannel:
     """Keeps every payload, and raises if a payload is invalid."""
 
     def __init__(self) -> None:
