@@ -1,14 +1,14 @@
-"""How dear is it to remember a network, and to watch over it?
+"""Measures the cost of snapshots, rollbacks and the governor's checks.
 
-Copies are measured in units of a raw memory copy of the same bytes (numpy, one thread, into memory that has been touched
+Copies are measured in multiples of a raw memory copy of the same bytes (numpy, one thread, into memory that has been touched
 before), in processor time, so that other processes do not count. Before each sample the caches are swept, and each
 sample is divided by a raw copy timed right before it; the median of these ratios is reported.
 
 - copy, restore: only the copying within a snapshot or a rollback.
-- verified: a whole `snapshot()`: copied, found finite, summed, described.
-- restore_verified: a whole `execute_rollback()`: bytes summed, structure compared, copied back, reported.
+- verified: a whole `snapshot()`: copied, checked for NaN and infinities, checksummed, described.
+- restore_verified: a whole `execute_rollback()`: checksum verified, structure compared, copied back, reported.
 - first: the copy into a buffer that has just been allocated.
-- the rest: what people use instead.
+- the rest: common alternatives.
 
 A governed epoch of digits is compared with one whose plain loop computes loss and gradient norm too, and the
 robust detector with the sigma rule.
@@ -36,26 +36,25 @@ from esper.tolaria.detection.detector import Detector, SigmaDetector
 from esper.tolaria.detection.robust import RobustConfig, RobustDetector
 from esper.tolaria.governor import TolariaGovernor
 from esper.tolaria.snapshots.buffer_layout import Layout
-from esper.tolaria.snapshots.buffers import Vault
+from esper.tolaria.snapshots.buffers import SnapshotBuffers, allocate
 from esper.tolaria.snapshots.inventory import Inventory
-from esper.tolaria.snapshots.staging import allocate
 from esper.tolaria.tasks.digits import DIGITS
 
 SIZES = {"20M": (20_000_000, 200, 41), "2M": (2_000_000, 400, 81)}
 """Parameters, tensors and rounds."""
 PEER_ROUNDS = 7
-"""Rounds for what people use instead, some of which takes long."""
+"""Rounds for the alternatives, some of which are slow."""
 LIMITS = {
     "20M": {"copy": 1.15, "verified": 2.0, "restore": 1.2, "restore_verified": 1.7, "first": 3.0},
     "2M": {"copy": 1.8, "verified": 3.0, "restore": 1.9, "restore_verified": 2.6, "first": 3.0},
 }
 SWEPT_BYTES = 128 << 20
-"""More than any cache holds."""
+"""Larger than any cache."""
 NUM_PAIRS = 30
 GUESS = math.log(10)
 
 Timed = Callable[[], float]
-"""Does something once and returns the seconds that count."""
+"""Does something once and returns the seconds of processor time that it took."""
 
 
 def build(num_parameters: int, num_tensors: int) -> nn.Module:
@@ -66,7 +65,7 @@ def build(num_parameters: int, num_tensors: int) -> nn.Module:
 
 
 def whole(act: Callable[[], object]) -> Timed:
-    """Return `act`, timed."""
+    """Return a function that calls `act` once and times it."""
 
     def timed() -> float:
         started = time.thread_time()
@@ -76,53 +75,53 @@ def whole(act: Callable[[], object]) -> Timed:
     return timed
 
 
-def first_copy(vault: Vault, inventory: Inventory) -> Timed:
-    """Return the copy of everything in `vault` into memory that has just been allocated."""
-    assert vault.layout is not None
-    ((group, size),) = vault.layout.sizes.items()
+def first_copy(buffers: SnapshotBuffers, inventory: Inventory) -> Timed:
+    """Return a timed copy of all tensors of `buffers` into memory that has just been allocated."""
+    assert buffers.layout is not None
+    ((group, size),) = buffers.layout.sizes.items()
     sources = [
-        (place.start, place.stop, inventory.memory[key].numpy().view(np.uint8).reshape(-1).data)
-        for key, place in vault.layout.places.items()
+        (place.start, place.stop, inventory.tensors[key].numpy().view(np.uint8).reshape(-1).data)
+        for key, place in buffers.layout.places.items()
     ]
 
     def act() -> None:
-        here = allocate(size, group.device).data
+        buffer = allocate(size, group.device).data
         for start, stop, source in sources:
-            here[start:stop] = source
+            buffer[start:stop] = source
 
     return whole(act)
 
 
-def copy_in(vault: Vault, inventory: Inventory) -> Timed:
-    """Return the filling of `vault` without the verifying."""
+def copy_in(buffers: SnapshotBuffers, inventory: Inventory) -> Timed:
+    """Return a timed copy of all tensors into `buffers`, without verification."""
 
     def act() -> None:
-        for stretch in vault._stretches:
-            stretch.copy_in(inventory.memory)
+        for block in buffers.blocks:
+            block.copy_in(inventory.tensors)
 
     return whole(act)
 
 
 def candidates(model: nn.Module) -> dict[str, Timed]:
-    """Return everything that is timed on `model`; `limit` is the raw copy."""
+    """Return all candidates for `model`, by name; `limit` is the raw copy."""
     inventory = Inventory.take(model, modules={}, optimizers={})
-    vault = Vault()
-    vault.lay_out(Layout(inventory, unchecked=()))
-    vault.fill()
+    buffers = SnapshotBuffers()
+    buffers.set_layout(Layout(inventory, unchecked=()))
+    buffers.fill()
     governor = TolariaGovernor(model)
     for _ in range(4):
         governor.snapshot()
     state = model.state_dict()
-    source = np.random.default_rng(0).random(vault.layout.num_bytes // 4, np.float32)
+    source = np.random.default_rng(0).random(buffers.layout.num_bytes // 4, np.float32)
     target = np.zeros_like(source)
     stager = StateDictStager()
     return {
         "limit": whole(lambda: np.copyto(target, source)),
-        "copy": copy_in(vault, inventory),
+        "copy": copy_in(buffers, inventory),
         "verified": whole(governor.snapshot),
-        "restore": whole(vault.write_back),
+        "restore": whole(buffers.write_back),
         "restore_verified": whole(governor.execute_rollback),
-        "first": first_copy(vault, inventory),
+        "first": first_copy(buffers, inventory),
         "clone dict": whole(lambda: {key: value.clone() for key, value in state.items()}),
         "deepcopy": whole(lambda: copy.deepcopy(state)),
         "DCP stager": whole(lambda: stager.stage(state)),
@@ -131,7 +130,7 @@ def candidates(model: nn.Module) -> dict[str, Timed]:
 
 
 def measure_copies(name: str) -> dict[str, float]:
-    """Return the ratios of all candidates to the raw copy."""
+    """Return the ratio of each candidate to the raw copy, by name."""
     num_parameters, num_tensors, rounds = SIZES[name]
     timed = candidates(build(num_parameters, num_tensors))
     limit = timed.pop("limit")
@@ -170,8 +169,8 @@ def steps_of_epoch(
 def measure_epochs() -> dict[str, float]:
     """Return median and quartiles of the ratio of a governed epoch to a plain one.
 
-    The epochs of a pair take their steps in turns, so that what else runs on the machine meets both alike, and two
-    networks take turns at being governed, because where a network lies in memory makes a difference, too.
+    The epochs of a pair take their steps in turns, so that other load on the machine affects both alike, and two
+    networks take turns at being governed, because the place of a network in memory makes a difference, too.
     """
     torch.manual_seed(0)
     runs = []
@@ -225,7 +224,7 @@ def as_table(copies: dict[str, dict[str, float]]) -> str:
 def as_markdown(
     copies: dict[str, dict[str, float]], epochs: dict[str, float], detectors: dict[str, float]
 ) -> str:
-    """Return everything that was measured, in words and a table."""
+    """Return all measurements as a table and sentences in Markdown."""
     return f"""{as_table(copies)}
 
 A governed epoch of digits takes {epochs['median']:.3f} times as long as a plain one (at most 1.05), quartiles

@@ -13,7 +13,7 @@ from torch import Tensor
 from esper._generated.channel import Payload
 from esper._generated.envelope import Envelope
 from esper.tolaria.governor import TolariaGovernor
-from esper.tolaria.snapshots.buffers import Vault
+from esper.tolaria.snapshots.buffers import SnapshotBuffers
 from esper.tolaria.snapshots.retention import SnapshotKeeper
 from faults_campaign.loop import TrainingRun
 
@@ -130,7 +130,7 @@ def flipped_bit(run: TrainingRun) -> Iterator[None]:
     """Flip a bit in the newest snapshot."""
     newest = _keeper(run).newest
     assert newest is not None
-    buffer = next(iter(newest.vault._buffers.values()))
+    buffer = next(iter(newest.buffers._buffers.values()))
     buffer[0] ^= 1 << 4
     yield
 
@@ -139,14 +139,14 @@ def flipped_bit(run: TrainingRun) -> Iterator[None]:
 def interrupted_copy(run: TrainingRun) -> Iterator[None]:
     """Make every snapshot fail in the middle of its copy."""
 
-    def fill(vault: Vault) -> float:
-        vault.checksum = None
-        pairs = [pair for stretch in vault._stretches for pair in stretch.bytes]
-        for here, home in pairs[: len(pairs) // 2]:
-            here[:] = home
+    def fill(buffers: SnapshotBuffers) -> float:
+        buffers.checksum = None
+        pairs = [pair for block in buffers.blocks for pair in block.byte_pairs]
+        for buffer, source in pairs[: len(pairs) // 2]:
+            buffer[:] = source
         raise RuntimeError("injected in the middle of a copy")
 
-    with patch.object(Vault, "fill", fill):
+    with patch.object(SnapshotBuffers, "fill", fill):
         yield
 
 
@@ -204,7 +204,7 @@ def hanging_sink(run: TrainingRun) -> Iterator[None]:
 def _keeper(run: TrainingRun) -> SnapshotKeeper:
     """Return the governor's snapshot keeper, a private part: damaged memory does not use the public interface either."""
     assert isinstance(run.guardian, TolariaGovernor)
-    return run.guardian._keeper
+    return run.guardian._recovery._keeper
 
 
 def _set_nan(tensor: Tensor) -> None:

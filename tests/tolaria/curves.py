@@ -1,4 +1,4 @@
-"""Loss curves to judge."""
+"""Loss curves for tests of detectors."""
 
 import math
 import random
@@ -28,9 +28,9 @@ def feed(detector: Detector, losses) -> Verdict | None:
 def steps_to_rollback(
     detector: Detector, fault: Callable[[float, int], float], *, seed: int = 0, limit: int = 300
 ) -> int | None:
-    """Return how many losses a fault takes to be seen after 1,500 healthy ones; None when it is not.
+    """Return how many losses it takes to detect a fault after 1,500 healthy losses; None if it is not detected.
 
-    `fault` turns a healthy loss into a damaged one, given the step since it began, from 0.
+    `fault` turns a healthy loss into a damaged one; its second argument counts the steps since it began, from 0.
     """
     losses = list(healthy_losses(1500 + limit, seed=seed))
     feed(detector, losses[:1500])

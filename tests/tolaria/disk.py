@@ -1,4 +1,4 @@
-"""What a state is after it has been in a checkpoint."""
+"""Saves a state dict to a checkpoint and loads it again."""
 
 import io
 from typing import Any
@@ -7,7 +7,7 @@ import torch
 
 
 def through_disk(state: dict[str, Any]) -> dict[str, Any]:
-    """Write `state` as a checkpoint would, and read it without running code from it."""
+    """Save `state` as a checkpoint would, and load it with `weights_only=True`."""
     file = io.BytesIO()
     torch.save(state, file)
     file.seek(0)

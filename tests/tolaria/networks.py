@@ -1,4 +1,4 @@
-"""Networks to govern, and what goes with them."""
+"""Networks for tests of the governor, and helpers to snapshot, damage and compare them."""
 
 import torch
 from hypothesis import strategies as st
@@ -8,7 +8,7 @@ from esper.kasmina.gates import QualityGates
 from esper.kasmina.slot import SeedSlot
 from esper.tolaria.snapshots.companions import Companions
 from esper.tolaria.snapshots.inventory import Inventory
-from esper.tolaria.snapshots.store import Snapshot, SnapshotStore
+from esper.tolaria.snapshots.store import Snapshot, SnapshotContext, SnapshotStore
 
 FLOATS = [torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.complex64]
 DTYPES = [*FLOATS, torch.int64, torch.uint8, torch.bool]
@@ -16,12 +16,12 @@ SHAPES = st.lists(st.integers(0, 4), max_size=3).map(tuple)
 
 
 def dense_net() -> nn.Sequential:
-    """Return a network with parameters, float and integer buffers."""
+    """Return a network with parameters, float buffers and an integer buffer; inputs have shape (batch, 3)."""
     return nn.Sequential(nn.Linear(3, 5), nn.BatchNorm1d(5), nn.ReLU(), nn.Linear(5, 2))
 
 
 class SlottedNet(nn.Module):
-    """A host with two slots."""
+    """A host with two slots; inputs have shape (batch, 1, height, width)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class SlottedNet(nn.Module):
 
 
 def fossilise(slot: SeedSlot, *, blueprint_id: str = "norm") -> None:
-    """Lead a seed through its whole life."""
+    """Plant a seed and advance it until it is a fossil."""
     slot.germinate(blueprint_id, blend_tempo_epochs=1)
     accuracy = 10.0
     while slot.advance_stage().passed:
@@ -50,15 +50,15 @@ def fossilise(slot: SeedSlot, *, blueprint_id: str = "norm") -> None:
 
 def store_for(model: nn.Module, *, optimizers=None, companions=None, **settings) -> SnapshotStore:
     """Return a store over `model`."""
-    settings.setdefault("covers_random_state", False)
+    settings.setdefault("saves_random_state", False)
     return SnapshotStore(
         model, optimizers=optimizers or {}, companions=Companions(companions or {}), **settings
     )
 
 
 def take(store: SnapshotStore, number: int = 0) -> Snapshot:
-    """Take a snapshot."""
-    return store.take(snapshot_id=number, step=number)
+    """Take a snapshot with the given number, at the step of the same number."""
+    return store.take(snapshot_id=number, context=SnapshotContext(step=number))
 
 
 def inventory_of(model: nn.Module, **parts) -> Inventory:
@@ -83,7 +83,7 @@ def same(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
 
 
 def scramble(model: nn.Module) -> None:
-    """Write something else into every tensor of `model`."""
+    """Overwrite every tensor of `model` with other values."""
     with torch.no_grad():
         for tensor in (*model.parameters(), *model.buffers()):
             _once(tensor).copy_(_once(tensor) == 0)
@@ -96,7 +96,7 @@ def _bits(tensor: Tensor) -> Tensor:
 
 
 def _once(tensor: Tensor) -> Tensor:
-    """Return `tensor` without dimensions along which it repeats itself, which cannot be written to."""
+    """Return `tensor` narrowed to one element along expanded dimensions, which cannot be written to."""
     tensor = tensor.detach()
     for dimension, stride in enumerate(tensor.stride()):
         if stride == 0 and tensor.shape[dimension] > 1:
@@ -106,7 +106,7 @@ def _once(tensor: Tensor) -> Tensor:
 
 @st.composite
 def tensors(draw) -> Tensor:
-    """Draw a finite tensor of any dtype, shape and arrangement in memory."""
+    """Draw a finite tensor of any dtype, shape and strides."""
     dtype = draw(st.sampled_from(DTYPES))
     shape = draw(SHAPES)
     generator = torch.Generator().manual_seed(draw(st.integers(0, 99)))
@@ -123,7 +123,7 @@ def tensors(draw) -> Tensor:
 
 @st.composite
 def random_modules(draw) -> nn.Module:
-    """Draw a module of modules with any tensors as parameters and buffers, some of them tied."""
+    """Draw a module with children that hold any tensors as parameters and buffers, some of them tied."""
     root = nn.Module()
     placed: list[Tensor] = []
     for index in range(draw(st.integers(0, 4))):

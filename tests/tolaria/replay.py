@@ -1,10 +1,11 @@
-"""Replay recorded loss curves: `python -m tests.tolaria.replay FILE`, with `-` for standard input.
+"""Replays recorded loss curves: `python -m tests.tolaria.replay FILE`, with `-` for standard input.
 
-Each line of the file is a scenario: a `name`, a detector's `config` and the `losses` given to it; whatever else it holds is
-ignored. Files may be compressed with gzip. For each, one line is written: the name and a verdict for every loss.
+Each line of the file is a scenario: a `name`, a detector's `config` and the `losses` given to it; all other keys are
+ignored. Files may be compressed with gzip. For each scenario one line is written: the name and a verdict for every loss.
 """
 
 import json
+import logging
 import math
 import sys
 from collections.abc import Iterable
@@ -19,11 +20,11 @@ from esper.tolaria.recovery.escalation import EscalationConfig
 from tests.kasmina.replay import read_scenarios
 
 PATIENT = GovernorConfig(escalation=EscalationConfig(budget=1_000_000))
-"""Never ends a run: a recorded curve goes on whatever happens."""
+"""Never stops a run: a recorded curve always goes on to its end."""
 
 
 def replay(scenario: dict[str, Any]) -> dict[str, Any]:
-    """Give a scenario's losses to a fresh governor, rolling back whenever it asks to; return name and verdicts."""
+    """Give the losses of `scenario` to a new governor, roll back whenever a verdict asks for it, return all verdicts."""
     config = {"random_guess_loss": math.log(10), **scenario["config"]}
     governor = TolariaGovernor(
         nn.Linear(1, 1, bias=False), detector=SigmaDetector(**config), config=PATIENT
@@ -41,6 +42,8 @@ def replay(scenario: dict[str, Any]) -> dict[str, Any]:
 
 def main(arguments: Iterable[str]) -> None:
     (path,) = arguments
+    # Hundreds of rollbacks are expected here; warnings of them would only hide other output.
+    logging.getLogger("esper").setLevel(logging.ERROR)
     for scenario in read_scenarios(path):
         print(json.dumps(replay(scenario)))
 

@@ -1,4 +1,4 @@
-"""The governor in a loop that checks, remembers and rolls back by itself."""
+"""Tests of the governor in a loop that calls check_vital_signs, snapshot and execute_rollback itself."""
 
 import math
 
@@ -19,26 +19,26 @@ from esper.tolaria.detection.detector import SigmaDetector
 from esper.tolaria.governor import TolariaGovernor
 from esper.tolaria.recovery.config import GovernorConfig
 from esper.tolaria.recovery.escalation import EscalationConfig
-from esper.tolaria.snapshots import buffers as vault
+from esper.tolaria.snapshots import buffers
 from esper.tolaria.snapshots.finite import NotFiniteError
 from tests.tolaria.disk import through_disk
-from tests.tolaria.ear import Ear
 from tests.tolaria.networks import dense_net, same, scramble, state_of
+from tests.tolaria.recording_channel import RecordingChannel
 
 HEALTHY = [1.0, 1.1] * 5
 
 
-def governed(model=None, **settings) -> tuple[TolariaGovernor, Ear]:
-    """Return a governor that follows the sigma rule, with ten healthy checks behind it, and what it tells."""
-    ear = Ear()
+def governed(model=None, **settings) -> tuple[TolariaGovernor, RecordingChannel]:
+    """Return a governor with the sigma rule after ten healthy checks, and the channel it emits to."""
+    channel = RecordingChannel()
     settings.setdefault("detector", SigmaDetector(random_guess_loss=math.log(10)))
-    governor = TolariaGovernor(model or dense_net(), channel=ear, **settings)
+    governor = TolariaGovernor(model or dense_net(), channel=channel, **settings)
     for loss in HEALTHY:
         governor.check_vital_signs(loss)
-    return governor, ear
+    return governor, channel
 
 
-def test_the_loop_that_users_know_works():
+def test_the_documented_loop_works():
     model = dense_net()
     governor, _ = governed(model)
     governor.snapshot()
@@ -51,38 +51,38 @@ def test_the_loop_that_users_know_works():
     assert same(state_of(model), before)
 
 
-def test_a_healthy_check_says_nothing():
-    governor, ear = governed()
+def test_a_healthy_check_emits_nothing():
+    governor, channel = governed()
 
     verdict = governor.check_vital_signs(torch.tensor(1.0))
 
     assert not verdict
     assert verdict.severity is Severity.OK
-    assert ear.payloads == []
+    assert channel.payloads == []
 
 
-def test_a_snapshot_is_returned_and_told_of():
-    governor, ear = governed()
+def test_a_snapshot_is_returned_and_emitted():
+    governor, channel = governed()
 
     info = governor.snapshot()
 
-    (told,) = ear.of(GovernorSnapshotPayload)
+    (payload,) = channel.of(GovernorSnapshotPayload)
     for field in ("snapshot_id", "step", "num_keys", "num_bytes", "checksum", "fingerprint"):
-        assert getattr(told, field) == getattr(info, field)
+        assert getattr(payload, field) == getattr(info, field)
     assert (info.snapshot_id, info.step) == (0, len(HEALTHY))
 
 
-def test_every_anomalous_check_is_told_of_whether_or_not_it_rolls_back():
-    governor, ear = governed()
+def test_every_anomalous_check_is_emitted_whether_or_not_it_rolls_back():
+    governor, channel = governed()
 
     verdicts = [governor.check_vital_signs(50.0) for _ in range(3)]
 
     assert [bool(verdict) for verdict in verdicts] == [False, False, True]
-    told = ear.of(GovernorPanicPayload)
-    assert [panic.severity.name for panic in told] == ["PANIC", "PANIC", "ROLLBACK"]
-    assert [panic.consecutive_panics for panic in told] == [1, 2, 3]
-    assert {panic.series for panic in told} == {LossSeries.CHECKS}
-    assert {panic.reason for panic in told} == {PanicReason.DIVERGENCE}
+    payloads = channel.of(GovernorPanicPayload)
+    assert [panic.severity.name for panic in payloads] == ["PANIC", "PANIC", "ROLLBACK"]
+    assert [panic.consecutive_panics for panic in payloads] == [1, 2, 3]
+    assert {panic.series for panic in payloads} == {LossSeries.CHECKS}
+    assert {panic.reason for panic in payloads} == {PanicReason.DIVERGENCE}
 
 
 @pytest.mark.parametrize(
@@ -97,22 +97,22 @@ def test_every_anomalous_check_is_told_of_whether_or_not_it_rolls_back():
     ids=["nan", "collapse", "divergence", "mixed", "ordered"],
 )
 def test_a_rollback_reports_what_led_to_it_once(losses, reason, panics):
-    governor, ear = governed()
+    governor, channel = governed()
     taken = governor.snapshot()
     for loss in losses:
         governor.check_vital_signs(loss)
 
     report = governor.execute_rollback()
 
-    (told,) = ear.of(GovernorRollbackPayload)
+    (payload,) = channel.of(GovernorRollbackPayload)
     assert (report.reason, report.consecutive_panics) == (reason, panics)
-    assert (told.reason, told.consecutive_panics) == (reason, panics)
+    assert (payload.reason, payload.consecutive_panics) == (reason, panics)
     assert repr(report.loss_at_panic) == repr(losses[-1] if losses else None)
     assert (report.snapshot_id, report.num_keys) == (taken.snapshot_id, taken.num_keys)
     assert governor.last_rollback is report
 
 
-def test_counting_starts_again_behind_a_rollback():
+def test_panics_are_counted_again_after_a_rollback():
     governor, _ = governed()
     governor.snapshot()
     for loss in (50.0, 50.0, math.nan):
@@ -122,7 +122,7 @@ def test_counting_starts_again_behind_a_rollback():
     assert governor.check_vital_signs(50.0).consecutive_panics == 1
 
 
-def test_the_way_back_and_forth_is_told_in_steps():
+def test_a_rollback_reports_the_steps_it_goes_from_and_to():
     governor, _ = governed()
     governor.snapshot()
     for _ in range(4):
@@ -134,16 +134,16 @@ def test_the_way_back_and_forth_is_told_in_steps():
     assert governor.step == 14
 
 
-def test_without_a_snapshot_there_is_no_way_back():
-    governor, ear = governed()
+def test_without_a_snapshot_a_rollback_is_impossible():
+    governor, channel = governed()
 
-    with pytest.raises(SnapshotError, match="must be a sound snapshot to go back to, got 0 corr"):
+    with pytest.raises(SnapshotError, match="a rollback needs an intact snapshot, got 0 corrupt"):
         governor.execute_rollback()
-    assert ear.payloads == []
+    assert channel.payloads == []
 
 
 def trained(optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
-    """Return the optimizer with a state in every group."""
+    """Take a step, so that every group of `optimizer` has a state, and return it."""
     for group in optimizer.param_groups:
         for parameter in group["params"]:
             parameter.grad = torch.ones_like(parameter)
@@ -164,7 +164,7 @@ def test_every_group_of_every_optimizer_is_cleared():
     assert not second.state
 
 
-def test_optimizers_go_back_too_on_request():
+def test_optimizer_states_are_restored_on_request():
     model = nn.Linear(2, 2)
     optimizer = trained(torch.optim.Adam(model.parameters()))
     config = GovernorConfig(optimizer_state="restore")
@@ -178,7 +178,7 @@ def test_optimizers_go_back_too_on_request():
     assert str(optimizer.state_dict()) == before
 
 
-def test_random_generators_go_back_too_on_request():
+def test_random_generators_are_restored_on_request():
     governor, _ = governed(config=GovernorConfig(random_state=True))
     governor.snapshot()
     drawn = torch.rand(3)
@@ -188,49 +188,49 @@ def test_random_generators_go_back_too_on_request():
     assert torch.equal(torch.rand(3), drawn)
 
 
-def test_a_corrupt_snapshot_is_told_of_and_the_next_older_one_restored():
+def test_a_corrupt_snapshot_is_reported_and_the_next_older_one_restored():
     model = dense_net()
-    governor, ear = governed(model)
+    governor, channel = governed(model)
     governor.snapshot()
     before = state_of(model)
     scramble(model)
     newest = governor.snapshot()
-    governor._keeper.newest.vault.view("0.weight")[0, 0] += 1
+    governor.snapshots[0].buffers.view("0.weight")[0, 0] += 1
     governor.check_vital_signs(math.nan)
 
     report = governor.execute_rollback()
 
-    (told,) = ear.of(GovernorSnapshotFailedPayload)
-    assert (told.fault.name, told.snapshot_id) == ("CORRUPT", newest.snapshot_id)
+    (payload,) = channel.of(GovernorSnapshotFailedPayload)
+    assert (payload.fault.name, payload.snapshot_id) == ("CORRUPT", newest.snapshot_id)
     assert report.corrupt_snapshots == (newest.snapshot_id,)
     assert same(state_of(model), before)
 
 
 @pytest.mark.parametrize(("value", "fault"), [(torch.nan, "NOT_FINITE"), (0.0, "NOT_COPIED")])
-def test_a_snapshot_that_fails_is_told_of_and_raised_and_the_last_one_kept(
+def test_a_snapshot_that_fails_is_reported_and_raised_and_the_last_one_kept(
     value, fault, monkeypatch
 ):
     model = dense_net()
-    governor, ear = governed(model)
+    governor, channel = governed(model)
     before = state_of(model)
     governor.snapshot()
     model[0].weight.data.fill_(value)
     if fault == "NOT_COPIED":
-        monkeypatch.setattr(vault, "_mix", lambda *_: (_ for _ in ()).throw(MemoryError("full")))
+        monkeypatch.setattr(buffers, "_mix", lambda *_: (_ for _ in ()).throw(MemoryError("full")))
 
     with pytest.raises(NotFiniteError if fault == "NOT_FINITE" else SnapshotError):
         governor.snapshot()
     monkeypatch.undo()
     governor.execute_rollback()
 
-    assert [told.fault.name for told in ear.of(GovernorSnapshotFailedPayload)] == [fault]
+    assert [payload.fault.name for payload in channel.of(GovernorSnapshotFailedPayload)] == [fault]
     assert same(state_of(model), before)
 
 
-def test_repeated_rollbacks_go_further_back_and_in_the_end_stop():
+def test_repeated_rollbacks_restore_older_snapshots_and_finally_stop():
     budget = EscalationConfig(budget=3)
     model = dense_net()
-    governor, ear = governed(model, config=GovernorConfig(escalation=budget))
+    governor, channel = governed(model, config=GovernorConfig(escalation=budget))
     for _ in range(4):
         model[0].bias.data += 1.0
         governor.snapshot()
@@ -241,14 +241,14 @@ def test_repeated_rollbacks_go_further_back_and_in_the_end_stop():
         seen.append(governor.execute_rollback().snapshot_id)
 
     assert seen == [3, 2, 3, 3]
-    (told,) = ear.of(GovernorStoppedPayload)
-    assert told.snapshot_ids == (3, 2, 3, 3)
-    assert told.tried[-1] is EscalationAction.STOP
-    assert told.message == governor.stop_report.message
+    (payload,) = channel.of(GovernorStoppedPayload)
+    assert payload.snapshot_ids == (3, 2, 3, 3)
+    assert payload.tried[-1] is EscalationAction.STOP
+    assert payload.message == governor.stop_report.message
     assert governor.check_vital_signs(1.0).severity is Severity.STOP
 
 
-def test_the_last_verdict_of_all_is_stop():
+def test_the_verdict_beyond_the_budget_must_stop():
     governor, _ = governed(config=GovernorConfig(escalation=EscalationConfig(budget=1)))
     governor.snapshot()
 
@@ -258,9 +258,10 @@ def test_the_last_verdict_of_all_is_stop():
         governor.execute_rollback()
 
     assert severities == [Severity.ROLLBACK, Severity.STOP]
+    assert governor.check_vital_signs(1.0).must_stop
 
 
-def test_rollbacks_that_the_caller_orders_count_for_nothing():
+def test_rollbacks_that_the_caller_orders_are_not_counted():
     governor, _ = governed()
     governor.snapshot()
 
@@ -270,16 +271,18 @@ def test_rollbacks_that_the_caller_orders_count_for_nothing():
     assert governor.stop_report is None
 
 
-def test_goes_on_from_its_state_as_if_nothing_had_happened():
+def test_continues_identically_after_loading_its_state_dict():
     model = dense_net()
     governor, _ = governed(model)
     governor.snapshot()
     governor.check_vital_signs(50.0)
-    resumed = TolariaGovernor(model, detector=SigmaDetector(), channel=(new_ear := Ear()))
+    resumed = TolariaGovernor(
+        model, detector=SigmaDetector(), channel=(new_channel := RecordingChannel())
+    )
 
     resumed.load_state_dict(through_disk(governor.state_dict()))
 
-    assert new_ear.payloads == []
+    assert new_channel.payloads == []
     for loss in (50.0, 50.0):
         assert resumed.check_vital_signs(loss) == governor.check_vital_signs(loss)
     assert resumed.execute_rollback().snapshot_id == governor.execute_rollback().snapshot_id
@@ -303,7 +306,7 @@ def test_weights_of_an_anomalous_check_are_not_trusted():
     assert same(state_of(model), healthy)
 
 
-def test_the_end_of_a_run_is_remembered():
+def test_the_end_of_a_run_is_saved():
     governor, _ = governed(config=GovernorConfig(escalation=EscalationConfig(budget=1)))
     fresh = through_disk(governor.state_dict())
     governor.snapshot()
@@ -320,7 +323,7 @@ def test_the_end_of_a_run_is_remembered():
     assert resumed.check_vital_signs(1.0).severity is Severity.OK
 
 
-def test_the_state_of_something_else_is_refused_and_changes_nothing():
+def test_a_foreign_state_dict_is_refused_and_changes_nothing():
     model = dense_net()
     governor, _ = governed(model)
     governor.snapshot()
@@ -336,7 +339,7 @@ def test_the_state_of_something_else_is_refused_and_changes_nothing():
     assert str(governor.state_dict()) == before
 
 
-def test_telemetry_that_nobody_reads_changes_nothing():
+def test_works_the_same_without_a_listener():
     model = dense_net()
     governor = TolariaGovernor(model)
     governor.snapshot()

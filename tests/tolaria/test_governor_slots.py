@@ -1,4 +1,4 @@
-"""The governor over a network that grows: no slot is left half-way, no fossil undone."""
+"""Tests of the governor with a growing network: slots stay consistent, and fossils are kept."""
 
 import math
 
@@ -14,31 +14,31 @@ from esper.tolaria.governor import TolariaGovernor
 from esper.tolaria.recovery.config import GovernorConfig
 from esper.tolaria.recovery.escalation import EscalationConfig
 from tests.tolaria.curves import healthy_losses
-from tests.tolaria.ear import Ear
 from tests.tolaria.networks import SlottedNet, fossilise, same, scramble, state_of
+from tests.tolaria.recording_channel import RecordingChannel
 
 
-def governed(**settings) -> tuple[SlottedNet, TolariaGovernor, Ear]:
-    """Return a network with slots, its governor with ten healthy checks behind it, and what both tell."""
+def governed(**settings) -> tuple[SlottedNet, TolariaGovernor, RecordingChannel]:
+    """Return a network with slots, its governor after ten healthy checks, and the channel that both emit to."""
     torch.manual_seed(0)
-    model, ear = SlottedNet(), Ear()
+    model, channel = SlottedNet(), RecordingChannel()
     detector = SigmaDetector(random_guess_loss=math.log(10))
-    governor = TolariaGovernor(model, detector=detector, channel=ear, **settings)
+    governor = TolariaGovernor(model, detector=detector, channel=channel, **settings)
     for slot in (model.early, model.late):
-        slot.channel = ear
+        slot.channel = channel
     for _ in range(10):
         governor.check_vital_signs(1.0)
-    return model, governor, ear
+    return model, governor, channel
 
 
 def in_training(slot) -> None:
-    """Lead a seed into TRAINING."""
+    """Plant a seed and advance it to TRAINING."""
     slot.germinate("norm")
     assert slot.advance_stage().passed
     assert slot.stage is SeedStage.TRAINING
 
 
-def test_a_live_seed_is_pruned_and_its_slot_goes_on_to_be_free():
+def test_a_live_seed_is_pruned_and_its_slot_becomes_free_again():
     model, governor, _ = governed()
     in_training(model.early)
     governor.snapshot()
@@ -54,7 +54,7 @@ def test_a_live_seed_is_pruned_and_its_slot_goes_on_to_be_free():
 
 
 @pytest.mark.parametrize("stage", [stage for stage in SeedStage if has_seed(stage)])
-def test_a_slot_has_a_seed_exactly_when_its_stage_says_so(stage):
+def test_a_slot_has_a_seed_exactly_in_the_stages_that_have_one(stage):
     model, governor, _ = governed()
     governor.snapshot()
     model.late.germinate("norm", blend_tempo_epochs=1)
@@ -71,7 +71,7 @@ def test_a_slot_has_a_seed_exactly_when_its_stage_says_so(stage):
     assert model.late.stage is (SeedStage.FOSSILIZED if is_fossil else SeedStage.PRUNED)
 
 
-def test_a_slot_that_cools_down_goes_on_cooling_down():
+def test_a_rollback_does_not_interrupt_the_cool_down_of_a_slot():
     model, governor, _ = governed()
     governor.snapshot()
     model.early.germinate("norm")
@@ -92,7 +92,7 @@ def test_a_fossil_younger_than_the_snapshot_keeps_its_stage_and_its_weights():
     governor.snapshot()
     fossil = state_of(model.late)
     scramble(model)
-    governor._keeper.newest.vault.view("stem.weight")[0] += 1
+    governor.snapshots[0].buffers.view("stem.weight")[0] += 1
     governor.check_vital_signs(math.nan)
     with_corrupt_newest = governor.execute_rollback()
 
@@ -102,8 +102,8 @@ def test_a_fossil_younger_than_the_snapshot_keeps_its_stage_and_its_weights():
     assert not same(state_of(model.late), fossil)
 
 
-def test_such_a_fossil_survives_rollback_after_rollback():
-    model, governor, ear = governed()
+def test_a_young_fossil_survives_repeated_rollbacks():
+    model, governor, channel = governed()
     for _ in range(3):
         governor.snapshot()
     fossilise(model.late)
@@ -116,13 +116,13 @@ def test_such_a_fossil_survives_rollback_after_rollback():
         governor.execute_rollback()
 
         assert same(state_of(model.late), fossil)
-    kept = [told.kept_fossils for told in ear.of(GovernorRollbackPayload)]
-    # Behind the first and the second it goes to the best, which is the one that knows the fossil.
+    kept = [payload.kept_fossils for payload in channel.of(GovernorRollbackPayload)]
+    # After the second rollback the best snapshot is restored, which holds the fossil.
     assert kept == [(), ("late",), (), ()]
 
 
 def test_a_fossil_without_sound_weights_anywhere_is_removed_and_reported():
-    model, governor, ear = governed()
+    model, governor, channel = governed()
     governor.snapshot()
     fossilise(model.late)
     next(model.late.parameters()).data.fill_(torch.nan)
@@ -131,8 +131,8 @@ def test_a_fossil_without_sound_weights_anywhere_is_removed_and_reported():
 
     assert report.removed_fossils == ("late",)
     assert model.late.stage is SeedStage.PRUNED
-    (told,) = ear.of(SeedPrunedPayload)
-    assert (told.slot_id, told.initiator, told.auto_pruned) == ("late", "governor", True)
+    (payload,) = channel.of(SeedPrunedPayload)
+    assert (payload.slot_id, payload.initiator, payload.auto_pruned) == ("late", "governor", True)
 
 
 @pytest.mark.parametrize(
@@ -144,8 +144,8 @@ def test_a_fossil_without_sound_weights_anywhere_is_removed_and_reported():
         ([], "governor_rollback"),
     ],
 )
-def test_a_slot_is_told_who_prunes_it_and_why(losses, reason):
-    model, governor, ear = governed()
+def test_a_pruned_seed_reports_initiator_and_reason(losses, reason):
+    model, governor, channel = governed()
     governor.snapshot()
     in_training(model.early)
     for loss in losses:
@@ -153,43 +153,43 @@ def test_a_slot_is_told_who_prunes_it_and_why(losses, reason):
 
     governor.execute_rollback()
 
-    (told,) = ear.of(SeedPrunedPayload)
-    assert (told.reason, told.initiator) == (reason, "governor")
+    (payload,) = channel.of(SeedPrunedPayload)
+    assert (payload.reason, payload.initiator) == (reason, "governor")
 
 
-def test_weights_are_back_before_seeds_are_pruned_and_the_rollback_is_told_last():
-    model, governor, ear = governed()
+def test_weights_are_restored_before_seeds_are_pruned_and_the_rollback_is_emitted_last():
+    model, governor, channel = governed()
     governor.snapshot()
     in_training(model.early)
     before = state_of(model.stem)
     scramble(model)
     seen = []
-    send = ear.send
-    ear.send = lambda payload: (seen.append(same(state_of(model.stem), before)), send(payload))
+    send = channel.send
+    channel.send = lambda payload: (seen.append(same(state_of(model.stem), before)), send(payload))
 
     governor.execute_rollback()
 
     assert seen
     assert all(seen)
-    assert ear.events[-2:] == ["SEED_PRUNED", "ROLLBACK"]
+    assert channel.events[-2:] == ["SEED_PRUNED", "ROLLBACK"]
 
 
 def test_fossilising_takes_a_snapshot_before_the_next_step():
-    model, governor, ear = governed()
+    model, governor, channel = governed()
     governor.before_step(1.0)
     governor.after_step()
     fossilise(model.early)
 
     governor.before_step(1.0)
 
-    assert ear.of(GovernorSnapshotPayload)[-1].fossilized_seeds == ("early",)
-    taken = len(ear.of(GovernorSnapshotPayload))
+    assert channel.of(GovernorSnapshotPayload)[-1].fossilized_seeds == ("early",)
+    taken = len(channel.of(GovernorSnapshotPayload))
     governor.after_step()
     governor.before_step(1.0)
-    assert len(ear.of(GovernorSnapshotPayload)) == taken
+    assert len(channel.of(GovernorSnapshotPayload)) == taken
 
 
-def test_a_broken_fossil_is_found_before_the_next_step():
+def test_a_broken_fossil_is_detected_before_the_next_step():
     model, governor, _ = governed()
     governor.before_step(1.0)
     governor.after_step()
@@ -203,7 +203,7 @@ def test_a_broken_fossil_is_found_before_the_next_step():
 
 
 @pytest.mark.parametrize(("num_rollbacks", "num_epochs"), [(1, 2), (2, 2), (3, 4)])
-def test_no_seed_is_to_be_planted_for_some_epochs_behind_a_rollback(num_rollbacks, num_epochs):
+def test_no_seed_may_be_planted_for_some_epochs_after_a_rollback(num_rollbacks, num_epochs):
     escalation = EscalationConfig(settle_epochs=2, hold_epochs=4)
     _, governor, _ = governed(config=GovernorConfig(escalation=escalation))
     governor.snapshot()

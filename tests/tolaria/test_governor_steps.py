@@ -1,4 +1,4 @@
-"""The governor around an optimizer's step: its verdicts have been carried out."""
+"""Tests of the governor around an optimizer's step, where it acts on its verdicts by itself."""
 
 import math
 from dataclasses import replace
@@ -23,16 +23,16 @@ from esper.leyline.errors import SnapshotError
 from esper.tolaria.governor import TolariaGovernor
 from esper.tolaria.recovery.config import GovernorConfig
 from esper.tolaria.recovery.escalation import EscalationConfig
-from esper.tolaria.snapshots import buffers as vault
+from esper.tolaria.snapshots import buffers
 from tests.tolaria.curves import healthy_losses
 from tests.tolaria.disk import through_disk
-from tests.tolaria.ear import Ear
 from tests.tolaria.networks import dense_net, same, scramble, state_of
+from tests.tolaria.recording_channel import RecordingChannel
 
 BUDGET = 5
 FAST = GovernorConfig(
     snapshot_interval=10,
-    probation_steps=5,
+    trust_after_steps=5,
     max_skips=4,
     escalation=EscalationConfig(budget=BUDGET),
 )
@@ -44,23 +44,23 @@ class Loop:
     def __init__(self, *, config: GovernorConfig = FAST, **settings) -> None:
         self.model = nn.Linear(2, 2)
         self.model.weight.data.zero_()
-        self.ear = Ear()
+        self.channel = RecordingChannel()
         self.optimizer = torch.optim.SGD(self.model.parameters(), lr=1.0)
         self.rates: list[float] = []
         self.governor = TolariaGovernor(
             self.model,
             optimizers=[self.optimizer],
-            channel=self.ear,
+            channel=self.channel,
             config=config,
             **settings,
         )
-        # Behind the governor's own hook: the rate that the step is taken with.
+        # Runs after the governor's own hook, so it sees the learning rate of the step.
         self.optimizer.register_step_pre_hook(
             lambda optimizer, *_: self.rates.append(optimizer.param_groups[0]["lr"])
         )
 
     def step(self, loss: float, grad_norm: float = 1.0):
-        """Take a step if the governor lets it, and return its verdict."""
+        """Take a step if the governor allows it, and return its verdict."""
         self.model.weight.grad = torch.ones(2, 2)
         verdict = self.governor.before_step(loss, grad_norm)
         if verdict.may_step:
@@ -77,7 +77,7 @@ class Loop:
 
 
 def ready(num_steps: int = 100, **settings) -> Loop:
-    """Return a loop with so many healthy steps behind it."""
+    """Return a loop after `num_steps` healthy steps."""
     loop = Loop(**settings)
     loop.run(num_steps)
     return loop
@@ -86,11 +86,11 @@ def ready(num_steps: int = 100, **settings) -> Loop:
 def test_the_first_step_takes_the_first_snapshot_and_later_ones_follow():
     loop = ready(35)
 
-    told = loop.ear.of(GovernorSnapshotPayload)
-    assert [snapshot.step for snapshot in told] == [0, 10, 20, 30]
+    payloads = loop.channel.of(GovernorSnapshotPayload)
+    assert [snapshot.step for snapshot in payloads] == [0, 10, 20, 30]
 
 
-def test_nan_puts_the_weights_back_before_the_verdict_is_returned():
+def test_weights_are_restored_before_the_verdict_on_a_nan_is_returned():
     loop = ready()
 
     verdict = loop.step(math.nan)
@@ -103,7 +103,7 @@ def test_nan_puts_the_weights_back_before_the_verdict_is_returned():
     assert loop.model.weight.grad is None
 
 
-def test_goes_back_to_a_snapshot_that_has_proved_itself():
+def test_restores_a_trusted_snapshot():
     loop = ready(103)
 
     loop.step(math.nan)
@@ -111,23 +111,23 @@ def test_goes_back_to_a_snapshot_that_has_proved_itself():
     assert loop.governor.last_rollback.to_step == 90
 
 
-def test_a_divergence_steps_on_until_it_is_due():
+def test_a_divergence_may_step_until_it_has_repeated():
     loop = ready()
 
     verdicts = [loop.step(100.0) for _ in range(2)]
 
     assert [verdict.severity.name for verdict in verdicts] == ["PANIC", "ROLLBACK"]
     assert verdicts[0].may_step
-    assert len(loop.ear.of(GovernorPanicPayload)) == 2
+    assert len(loop.channel.of(GovernorPanicPayload)) == 2
 
 
 def test_no_snapshot_is_taken_while_the_loss_is_anomalous():
     loop = ready(99)
-    taken = len(loop.ear.of(GovernorSnapshotPayload))
+    taken = len(loop.channel.of(GovernorSnapshotPayload))
 
     loop.step(5.0)
 
-    assert len(loop.ear.of(GovernorSnapshotPayload)) == taken
+    assert len(loop.channel.of(GovernorSnapshotPayload)) == taken
 
 
 @pytest.mark.parametrize("grad_norm", [math.nan, math.inf])
@@ -141,8 +141,8 @@ def test_a_gradient_that_is_not_finite_is_skipped(grad_norm):
     assert not verdict
     assert same(state_of(loop.model), before)
     assert loop.model.weight.grad is None
-    (told,) = loop.ear.of(GovernorStepSkippedPayload)
-    assert (told.cause, told.step, told.skips_in_a_row) == (SkipCause.GRADIENT, 100, 1)
+    (payload,) = loop.channel.of(GovernorStepSkippedPayload)
+    assert (payload.cause, payload.step, payload.skips_in_a_row) == (SkipCause.GRADIENT, 100, 1)
 
 
 def test_after_too_many_skips_in_a_row_it_rolls_back():
@@ -154,28 +154,30 @@ def test_after_too_many_skips_in_a_row_it_rolls_back():
     assert loop.governor.last_rollback.reason is PanicReason.GRADIENT
 
 
-def test_an_overflow_under_loss_scaling_is_skipped_and_is_no_anomaly():
+def test_an_overflow_under_loss_scaling_is_skipped_and_not_anomalous():
     loop = ready(companions={"scaler": GradScaler("cpu", init_scale=8.0)})
 
     verdicts = [loop.step(0.5, math.inf) for _ in range(3 * FAST.max_skips)]
 
     assert {verdict.severity for verdict in verdicts} == {Severity.SKIP}
-    assert loop.ear.of(GovernorPanicPayload) == []
-    assert {told.cause for told in loop.ear.of(GovernorStepSkippedPayload)} == {SkipCause.OVERFLOW}
+    assert loop.channel.of(GovernorPanicPayload) == []
+    assert {payload.cause for payload in loop.channel.of(GovernorStepSkippedPayload)} == {
+        SkipCause.OVERFLOW
+    }
 
 
-def test_bad_data_behind_a_rollback_is_passed_over_and_not_blamed_on_the_weights():
+def test_bad_data_after_a_rollback_is_skipped_without_another_rollback():
     loop = ready()
     loop.step(math.nan)
 
     verdicts = [loop.step(100.0) for _ in range(FAST.max_skips)]
 
     assert {verdict.severity for verdict in verdicts} == {Severity.SKIP}
-    assert len(loop.ear.of(GovernorRollbackPayload)) == 1
+    assert len(loop.channel.of(GovernorRollbackPayload)) == 1
     assert loop.step(0.5).severity is Severity.OK
 
 
-def test_weights_found_broken_at_a_snapshot_are_put_back():
+def test_weights_found_broken_at_a_snapshot_are_restored():
     loop = ready(99)
     loop.governor.before_step(0.5, 1.0)
     loop.model.bias.data[0] = math.nan
@@ -184,29 +186,28 @@ def test_weights_found_broken_at_a_snapshot_are_put_back():
 
     assert (verdict.severity, verdict.reason) == (Severity.ROLLBACK, PanicReason.WEIGHTS)
     assert loop.model.bias.isfinite().all()
-    (told,) = loop.ear.of(GovernorSnapshotFailedPayload)
+    (payload,) = loop.channel.of(GovernorSnapshotFailedPayload)
     assert (
-        told.message
-        == "what a snapshot saves must be finite, got 1 NaN and 0 infinite in bias; the"
+        payload.message == "the saved tensors must be finite, got 1 NaN and 0 infinite in bias; the"
         " earlier snapshots are kept, roll back to one"
     )
 
 
 def test_a_snapshot_that_cannot_be_copied_does_not_end_the_run(monkeypatch):
     loop = ready(99)
-    monkeypatch.setattr(vault, "_mix", lambda *_: (_ for _ in ()).throw(MemoryError("full")))
+    monkeypatch.setattr(buffers, "_mix", lambda *_: (_ for _ in ()).throw(MemoryError("full")))
 
     assert loop.step(0.5).severity is Severity.OK
     monkeypatch.undo()
     loop.run(20)
 
-    assert [told.fault.name for told in loop.ear.of(GovernorSnapshotFailedPayload)] == [
+    assert [payload.fault.name for payload in loop.channel.of(GovernorSnapshotFailedPayload)] == [
         "NOT_COPIED"
     ]
-    assert loop.ear.of(GovernorSnapshotPayload)[-1].step > 100
+    assert loop.channel.of(GovernorSnapshotPayload)[-1].step > 100
 
 
-def test_repeated_faults_bring_out_more_and_more():
+def test_each_repeated_fault_takes_one_action_more():
     loop = ready()
     for _ in range(5):
         loop.step(math.nan)
@@ -215,17 +216,22 @@ def test_repeated_faults_bring_out_more_and_more():
 
     older, best = EscalationAction.OLDER_SNAPSHOT, EscalationAction.BEST_SNAPSHOT
     slower, skip = EscalationAction.LOWER_LEARNING_RATE, EscalationAction.SKIP_BATCHES
-    assert [told.actions for told in loop.ear.of(GovernorRollbackPayload)] == [
+    assert [payload.actions for payload in loop.channel.of(GovernorRollbackPayload)] == [
         (EscalationAction.NEWEST_SNAPSHOT,),
         (older,),
         (best, slower),
         (best, slower, skip),
         (best, slower, skip),
     ]
-    assert [told.attempt for told in loop.ear.of(GovernorEscalatedPayload)] == [2, 3, 4, 5]
+    assert [payload.attempt for payload in loop.channel.of(GovernorEscalatedPayload)] == [
+        2,
+        3,
+        4,
+        5,
+    ]
 
 
-def test_the_learning_rate_is_lowered_for_the_step_only_and_returns_by_and_by():
+def test_the_learning_rate_is_lowered_inside_the_step_only_and_returns_gradually():
     config = GovernorConfig(escalation=EscalationConfig(warm_back_steps=20))
     loop = ready(config=config)
     for _ in range(3):
@@ -242,13 +248,15 @@ def test_the_learning_rate_is_lowered_for_the_step_only_and_returns_by_and_by():
     assert loop.rates[-1] == 1.0
 
 
-def test_batches_are_passed_over_after_the_fourth_rollback_in_a_window():
+def test_batches_are_skipped_after_the_fourth_rollback_in_a_window():
     loop = ready()
     for _ in range(4):
         loop.step(math.nan)
         loop.step(0.5)
     planned = [
-        told for told in loop.ear.of(GovernorStepSkippedPayload) if told.cause is SkipCause.PLANNED
+        payload
+        for payload in loop.channel.of(GovernorStepSkippedPayload)
+        if payload.cause is SkipCause.PLANNED
     ]
     assert len(planned) == 1
 
@@ -266,7 +274,7 @@ def test_snapshots_of_a_network_that_takes_no_steps_do_not_drive_out_older_ones(
 
     loop.step(math.nan)
 
-    reports = loop.ear.of(GovernorRollbackPayload)
+    reports = loop.channel.of(GovernorRollbackPayload)
     assert reports[1].to_step < reports[0].to_step
 
 
@@ -278,14 +286,14 @@ def test_a_fault_that_persists_stops_the_run_and_leaves_sound_weights():
         verdicts.append(loop.step(math.nan))
         assert len(verdicts) < 500
 
-    assert len(loop.ear.of(GovernorRollbackPayload)) == BUDGET + 1
-    assert len(loop.ear.of(GovernorStoppedPayload)) == 1
+    assert len(loop.channel.of(GovernorRollbackPayload)) == BUDGET + 1
+    assert len(loop.channel.of(GovernorStoppedPayload)) == 1
     assert loop.governor.stop_report.reason is PanicReason.NAN
     assert loop.model.weight.isfinite().all()
     assert loop.step(0.5).severity is Severity.STOP
 
 
-def test_batches_of_nan_that_are_refused_leave_no_trace_in_buffers():
+def test_skipped_batches_of_nan_leave_buffers_unchanged():
     model = dense_net()
     governor = TolariaGovernor(model)
     governor.before_step(2.3)
@@ -303,7 +311,7 @@ def test_batches_of_nan_that_are_refused_leave_no_trace_in_buffers():
     [(lambda weight: 0.5, 90), (lambda weight: 0.5 + weight / 1000, 80), (None, 90)],
     ids=["equal losses", "less loss at older weights", "unchecked"],
 )
-def test_a_run_that_is_stopped_ends_with_the_best_that_was_gone_back_to(loss_of, ends_at):
+def test_a_stopped_run_ends_with_the_best_restored_snapshot(loss_of, ends_at):
     loop = ready()
 
     for _ in range(1000):
@@ -313,12 +321,12 @@ def test_a_run_that_is_stopped_ends_with_the_best_that_was_gone_back_to(loss_of,
             loop.governor.check_vital_signs(loss_of(loop.model.weight[0, 0].item()))
             loop.governor.snapshot()
 
-    reports = loop.ear.of(GovernorRollbackPayload)
+    reports = loop.channel.of(GovernorRollbackPayload)
     assert reports[-1].actions == (EscalationAction.BEST_SNAPSHOT, EscalationAction.STOP)
     assert loop.model.weight[0, 0] == ends_at
 
 
-def test_when_older_weights_are_no_help_it_goes_on_from_the_newest_again():
+def test_if_older_weights_do_not_help_the_newest_are_restored_again():
     loop = ready()
 
     for _ in range(4):
@@ -326,10 +334,15 @@ def test_when_older_weights_are_no_help_it_goes_on_from_the_newest_again():
         while loop.step(0.5).severity is Severity.SKIP:
             pass
 
-    assert [told.to_step for told in loop.ear.of(GovernorRollbackPayload)] == [90, 80, 90, 90]
+    assert [payload.to_step for payload in loop.channel.of(GovernorRollbackPayload)] == [
+        90,
+        80,
+        90,
+        90,
+    ]
 
 
-def test_a_drift_is_undone_from_where_a_check_found_the_least_loss():
+def test_a_drift_is_rolled_back_to_the_lowest_validated_loss():
     loop = ready(config=replace(FAST, snapshot_interval=1000))
 
     for val_loss, factor in ((0.51, 1.0), (0.50, 1.1), (0.52, 2.0), (0.53, 2.0)):
@@ -344,9 +357,9 @@ def test_a_drift_is_undone_from_where_a_check_found_the_least_loss():
     assert report.actions == (EscalationAction.BEST_SNAPSHOT,)
 
 
-@pytest.mark.parametrize(("last_loss", "goes_back_to"), [(0.5, 103), (30.0, 80)])
-def test_a_check_does_not_vouch_for_weights_that_training_is_in_trouble_with(
-    last_loss, goes_back_to
+@pytest.mark.parametrize(("last_loss", "restored_step"), [(0.5, 103), (30.0, 80)])
+def test_a_validation_during_anomalous_training_does_not_make_a_snapshot_trusted(
+    last_loss, restored_step
 ):
     loop = ready(102)
     loop.step(last_loss)
@@ -355,10 +368,10 @@ def test_a_check_does_not_vouch_for_weights_that_training_is_in_trouble_with(
 
     loop.step(math.nan)
 
-    assert loop.governor.last_rollback.to_step == goes_back_to
+    assert loop.governor.last_rollback.to_step == restored_step
 
 
-def test_after_the_end_no_step_is_counted_whatever_ended_the_run():
+def test_after_the_end_no_step_is_counted():
     loop = ready(config=GovernorConfig(escalation=EscalationConfig(budget=1)))
     for _ in range(2):
         loop.governor.check_vital_signs(math.nan)
@@ -369,7 +382,7 @@ def test_after_the_end_no_step_is_counted_whatever_ended_the_run():
     assert loop.governor.step == 100
 
 
-def test_a_window_without_a_rollback_forgives():
+def test_a_window_without_a_rollback_resets_the_escalation():
     config = GovernorConfig(escalation=EscalationConfig(window_steps=50))
     loop = ready(config=config)
     loop.step(math.nan)
@@ -378,12 +391,12 @@ def test_a_window_without_a_rollback_forgives():
     loop.run(60)
     loop.step(math.nan)
 
-    (told,) = loop.ear.of(GovernorRecoveredPayload)
-    assert told.attempts == 1
+    (payload,) = loop.channel.of(GovernorRecoveredPayload)
+    assert payload.attempts == 1
     assert loop.governor.last_rollback.attempt == 1
 
 
-def test_two_faults_in_a_row_are_recovered_from():
+def test_recovers_from_two_faults_in_a_row():
     loop = ready()
     loop.step(math.nan)
     loop.run(5)
@@ -394,19 +407,17 @@ def test_two_faults_in_a_row_are_recovered_from():
     assert loop.governor.last_rollback.attempt == 2
 
 
-def test_when_nothing_can_be_restored_the_run_stops_and_says_why():
+def test_if_no_snapshot_can_be_restored_the_run_stops_with_a_reason():
     loop = ready(5)
-    loop.governor._keeper.newest.vault.view("weight")[0, 0] += 1
+    loop.governor.snapshots[0].buffers.view("weight")[0, 0] += 1
 
     verdict = loop.step(math.nan)
 
     assert verdict.severity is Severity.STOP
-    assert (
-        "must be a sound snapshot to go back to, got 1 corrupt" in loop.governor.stop_report.message
-    )
+    assert "a rollback needs an intact snapshot, got 1 corrupt" in loop.governor.stop_report.message
 
 
-def test_a_network_that_is_broken_from_the_start_is_not_governed():
+def test_a_network_that_is_broken_from_the_start_is_refused():
     loop = Loop()
     loop.model.weight.data.fill_(torch.nan)
 
@@ -414,7 +425,7 @@ def test_a_network_that_is_broken_from_the_start_is_not_governed():
         loop.step(0.5)
 
 
-def test_a_network_without_an_optimizer_is_governed_too():
+def test_works_without_an_optimizer():
     model = dense_net()
     governor = TolariaGovernor(model)
     governor.before_step(0.5)
@@ -427,7 +438,7 @@ def test_a_network_without_an_optimizer_is_governed_too():
 
 
 @pytest.mark.parametrize("is_announced", [True, False])
-def test_an_announced_shift_is_no_fault_in_either_series(is_announced):
+def test_an_announced_shift_is_not_a_fault_in_either_series(is_announced):
     loop = ready()
     for loss in healthy_losses(100, noise=0.05):
         loop.governor.check_vital_signs(loss)
@@ -447,18 +458,18 @@ def test_tensors_are_judged_like_numbers():
     assert (verdict.severity, verdict.loss) == (Severity.SKIP, 0.5)
 
 
-def test_the_guard_is_before_and_after_step():
+def test_the_guard_calls_before_step_and_after_step():
     loop = ready(99)
-    taken = len(loop.ear.of(GovernorSnapshotPayload))
+    taken = len(loop.channel.of(GovernorSnapshotPayload))
 
     with loop.governor.guard(0.5, 1.0) as verdict:
         assert verdict.may_step
 
     assert loop.governor.step == 100
-    assert len(loop.ear.of(GovernorSnapshotPayload)) == taken + 1
+    assert len(loop.channel.of(GovernorSnapshotPayload)) == taken + 1
 
 
-def test_the_guard_counts_no_step_that_was_not_to_be_taken_or_that_failed():
+def test_the_guard_counts_neither_refused_nor_failed_steps():
     loop = ready(99)
 
     with loop.governor.guard(0.5, math.nan) as verdict:
@@ -469,19 +480,21 @@ def test_the_guard_counts_no_step_that_was_not_to_be_taken_or_that_failed():
     assert loop.governor.step == 99
 
 
-def test_after_step_alone_makes_no_sense():
-    with pytest.raises(ValueError, match="after_step must follow before_step, got none; call it"):
+def test_after_step_without_before_step_is_refused():
+    with pytest.raises(
+        ValueError, match="after_step must follow before_step, which was not called"
+    ):
         Loop().governor.after_step()
 
 
-def test_goes_on_from_its_state_as_if_nothing_had_happened():
+def test_continues_identically_after_loading_its_state_dict():
     loop, resumed = ready(130), Loop()
     loop.step(math.nan)
     resumed.model.load_state_dict(loop.model.state_dict())
 
     resumed.governor.load_state_dict(through_disk(loop.governor.state_dict()))
-    assert resumed.ear.payloads == []
-    loop.ear.payloads.clear()
+    assert resumed.channel.payloads == []
+    loop.channel.payloads.clear()
     for loss in [100.0, *healthy_losses(30), *[math.nan] * 400]:
         one, other = resumed.step(loss), loop.step(loss)
         assert str(one) == str(other)
@@ -489,4 +502,4 @@ def test_goes_on_from_its_state_as_if_nothing_had_happened():
 
     assert loop.governor.stop_report is not None
     assert resumed.governor.stop_report == loop.governor.stop_report
-    assert resumed.ear.events == loop.ear.events
+    assert resumed.channel.events == loop.channel.events

@@ -1,4 +1,4 @@
-"""The sigma rule judges losses exactly as esper-lite did when it was recorded."""
+"""Tests that the sigma rule reproduces the recorded verdicts exactly."""
 
 import gzip
 import json
@@ -17,12 +17,12 @@ SCENARIOS = list(read_scenarios(str(GOLDEN)))
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario["name"])
-def test_a_recorded_curve_is_judged_again(scenario):
+def test_a_recorded_curve_gets_the_recorded_verdicts(scenario):
     assert replay(scenario)["verdicts"] == scenario["verdicts"]
 
 
 @pytest.mark.parametrize("compress", [bytes, gzip.compress], ids=["plain", "gzip"])
-def test_the_command_replays_what_it_is_piped_compressed_or_not(compress):
+def test_the_command_reads_standard_input_compressed_or_not(compress):
     lines = b"\n".join(GOLDEN.read_bytes().splitlines()[:2])
     command = [sys.executable, "-m", "tests.tolaria.replay", "-"]
 
@@ -32,7 +32,7 @@ def test_the_command_replays_what_it_is_piped_compressed_or_not(compress):
     assert replayed == [replay(scenario) for scenario in SCENARIOS[:2]]
 
 
-def test_what_the_config_leaves_out_has_its_default():
+def test_missing_settings_have_their_defaults():
     losses = [1.0] * 10 + [2.302585, 11.0]
 
     verdicts = replay({"name": "defaults", "config": {}, "losses": losses})["verdicts"]

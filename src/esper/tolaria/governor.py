@@ -1,7 +1,8 @@
-"""The governor: watches losses, remembers the network while it is healthy, and puts it back when it breaks.
+"""The governor: judges losses, takes snapshots while training is healthy, and rolls back when it breaks.
 
-It judges two series of losses, those given to `check_vital_signs` (validation, as a rule one an epoch) and those given
-to `before_step` (training), each with a detector of its own. A loop may report either or both.
+It judges two series of losses, each with a detector of its own: those given to `check_vital_signs` (validation, usually
+one per epoch) and those given to `before_step` (training). A loop may report either or both. Detectors judge losses
+(`detection/`), the governor decides on a rollback or the end of the run, and `Recovery` carries that out (`recovery/`).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -21,28 +23,38 @@ from esper.leyline.channel import SILENT
 from esper.leyline.errors import SnapshotError
 from esper.tolaria.detection.detector import Detector
 from esper.tolaria.detection.robust import EPOCH_LIMITS, RobustDetector
-from esper.tolaria.detection.scalars import to_floats
 from esper.tolaria.detection.step_judge import StepJudge
 from esper.tolaria.detection.verdict import Verdict, final_verdict, weights_verdict
-from esper.tolaria.recovery import stop_record
 from esper.tolaria.recovery.config import GovernorConfig
-from esper.tolaria.recovery.learning_rate_scaling import LearningRateBrake
-from esper.tolaria.recovery.recovery import Recovery
+from esper.tolaria.recovery.recovery import (
+    Recovery,
+    load_stop_report_state_dict,
+    stop_report_state_dict,
+)
 from esper.tolaria.snapshots.companions import Companions, Stateful
 from esper.tolaria.snapshots.optimizer_state import optimizers_by_name
+from esper.tolaria.snapshots.serialization import with_present_keys
+from esper.tolaria.snapshots.store import Snapshot, SnapshotContext
 
 
 class TolariaGovernor:
-    """Never loses the run: remembers a healthy network, and puts it back when training breaks.
+    """Keeps a training run alive: takes verified snapshots and rolls back when training breaks.
 
-    The model may have slots or none. The loop is the caller's: either it asks `check_vital_signs` and acts on the
-    verdict with `snapshot` and `execute_rollback`, or it puts `before_step` and `after_step` around its
-    optimizer's step, and finds the verdicts carried out.
+    The model may have slots or not. The training loop stays the caller's. Either it puts `before_step` and `after_step`
+    around the optimizer's step, where the governor rolls back by itself, or it calls `check_vital_signs` and acts on the
+    verdict with `snapshot` and `execute_rollback`:
+
+        if governor.before_step(loss).may_step:
+            optimizer.step()
+        if governor.after_step().must_stop:
+            break
+
+    Without a listener on its channel the governor warns of skipped steps, rollbacks and the end of the run through the
+    standard library's logger `esper`.
 
     Attributes:
-        step: steps taken, or healthy checks where no steps are reported; it never goes back.
         last_rollback: the report of the latest rollback; None before the first.
-        stop_report: why the run has been ended; None while it has not.
+        stop_report: why the run was stopped; None while it goes on.
     """
 
     def __init__(
@@ -56,49 +68,50 @@ class TolariaGovernor:
         channel: Channel = SILENT,
         config: GovernorConfig | None = None,
     ) -> None:
-        """Watch over `model`; nothing is copied yet.
+        """Govern the training of `model`; nothing is copied yet.
 
         Args:
-            model: what is trained, with or without slots.
-            optimizers: whose state is cleared or restored in a rollback.
-            companions: what else goes into a snapshot, by name: schedulers, a GradScaler, a loader, averaged weights.
-            detector: judges the losses of `check_vital_signs`; a robust one when None.
-            step_detector: judges those of `before_step`; a robust one when None.
-            channel: where to tell of what happens.
-            config: how to remember and how patient to be; the defaults when None.
+            model: the network in training, with or without slots.
+            optimizers: the optimizers whose state a rollback clears or restores.
+            companions: further state to save in snapshots, by name: of schedulers, a GradScaler, a loader, averaged weights.
+            detector: judges the losses given to `check_vital_signs`; by default a `RobustDetector` with `EPOCH_LIMITS`.
+            step_detector: judges the losses given to `before_step`; by default a `RobustDetector`.
+            channel: where telemetry is emitted.
+            config: when to take snapshots, which to keep, and how to escalate; by default `GovernorConfig()`.
 
         Raises:
-            ValueError: a companion has no state to save.
+            ValueError: a companion has no state to save, or `optimizers` holds something that is not an optimizer.
         """
-        self.step = 0
         self.last_rollback: GovernorReport | None = None
         self.stop_report: StopReport | None = None
         config = config or GovernorConfig()
-        self._interval = config.snapshot_interval
+        all_companions = Companions(companions or {})
         self._recovery = Recovery(
             model,
             optimizers=optimizers_by_name(optimizers),
-            companions=Companions(companions or {}),
+            companions=all_companions,
             config=config,
             channel=channel,
         )
-        self._keeper = self._recovery.keeper
-        self._escalation = self._recovery.escalation
         self._detector = detector or RobustDetector(EPOCH_LIMITS)
         self._judge = StepJudge(
             step_detector or RobustDetector(),
             max_skips=config.max_skips,
-            is_overflow=self._recovery.companions.has_overflowed,
+            may_have_overflowed=all_companions.may_have_overflowed,
         )
-        self._brake = LearningRateBrake(self._recovery.optimizers.values())
         self._alarm: Verdict | None = None
         self._step_verdict: Verdict | None = None
-        self._vouched_loss: float | None = None
+        self._validated_loss: float | None = None
         self._is_calm = True
 
     @property
+    def step(self) -> int:
+        """Steps taken, or healthy checks where the loop reports no steps; it never decreases."""
+        return self._recovery.step
+
+    @property
     def channel(self) -> Channel:
-        """Where the governor tells of itself; it may be replaced at any time."""
+        """Where the governor emits telemetry; it may be replaced at any time."""
         return self._recovery.channel
 
     @channel.setter
@@ -106,9 +119,14 @@ class TolariaGovernor:
         self._recovery.channel = channel
 
     @property
+    def snapshots(self) -> tuple[Snapshot, ...]:
+        """The snapshots that are kept, newest first, and the fallback snapshot last if there is one."""
+        return self._recovery.snapshots
+
+    @property
     def may_germinate(self) -> bool:
-        """Whether seeds may be planted; behind a rollback they may not for some epochs."""
-        return self._escalation.may_germinate
+        """Whether seeds may be planted; after a rollback they may not for some epochs."""
+        return self._recovery.may_germinate
 
     def expect_shift(self) -> None:
         """Announce that losses will change on purpose: a seed is planted, the learning rate restarts, the data changes."""
@@ -116,160 +134,163 @@ class TolariaGovernor:
         self._judge.detector.expect_shift()
 
     def check_vital_signs(self, loss: float | Tensor) -> Verdict:
-        """Judge a loss, as a rule the validation loss of an epoch.
+        """Judge a loss, usually the validation loss of an epoch.
 
-        A true verdict wants the weights back: call `execute_rollback`. An OK one is the time for `snapshot`.
+        If the verdict `needs_rollback`, call `execute_rollback`. If its severity is OK, it is time for a `snapshot`.
+        `loss` is any number, NaN included, or a tensor with one element.
+
+        Raises:
+            ValueError: `loss` is not one number.
         """
         loss, _ = to_floats(loss, None)
         if self.stop_report is not None:
             return final_verdict(self.stop_report.reason, loss)
-        self._escalation.end_epoch()
-        if not self._escalation.counts_steps:
-            self._recovery.advance(self.step)
+        self._recovery.begin_check()
         verdict = self._detector.check(loss)
         if verdict.is_anomalous:
-            self._vouched_loss = None
-            return self._note(verdict, LossSeries.CHECKS)
+            self._validated_loss = None
+            return self._raise_alarm(verdict, LossSeries.CHECKS)
         self._alarm = None
-        # Validation alone would vouch for a network that training sees drifting away.
-        self._vouched_loss = loss if self._is_calm else None
-        if not self._escalation.counts_steps:
-            self.step += 1
+        # While training losses are anomalous, a good validation loss does not prove that the weights are sound.
+        self._validated_loss = loss if self._is_calm else None
+        self._recovery.end_healthy_check()
         return verdict
 
     def snapshot(self) -> SnapshotInfo:
-        """Remember the network as it is, and say what that comprises; call it while the network is healthy.
+        """Save the present state of training, and return a description; call it while training is healthy.
 
         Raises:
-            NotFiniteError: something is not finite.
-            SnapshotError: it cannot be copied. Either way earlier snapshots are kept.
+            NotFiniteError: a tensor is not finite; the earlier snapshots are kept.
+            SnapshotError: a tensor cannot be copied; the earlier snapshots are kept.
         """
-        return self._recovery.snapshot(
-            self.step,
-            self._detector_states(),
-            vouched_loss=self._vouched_loss,
-            is_doubtful=self._alarm is not None,
+        context = self._snapshot_context(
+            validated_loss=self._validated_loss, is_doubtful=self._alarm is not None
         )
+        return self._recovery.snapshot(context)
 
     def execute_rollback(self) -> GovernorReport:
-        """Put the network back to a snapshot, prune its live seeds, and return the report.
+        """Restore a snapshot, prune the live seeds, and return a report with the reason and the actions.
 
-        It goes back to the newest snapshot that has proved itself, the next time to an older one, and takes further
-        measures if that repeats itself. What optimizers remember is cleared or restored. The report says what led to it, as
-        it was before the counters were reset. A rollback beyond the budget is the last: `stop_report` says so, and
-        every further verdict. Call it between steps: a backward pass of before would find weights of after.
+        The first rollback restores the newest trusted snapshot; `docs/governor.md` lists the measures of repeated ones.
+        Optimizer states are cleared or restored. A rollback beyond the budget is the last: it sets `stop_report`, and
+        every further verdict has the severity STOP. Call it between steps, not between `backward` and the optimizer's
+        step: a stale graph would be applied to the restored weights.
 
         Raises:
-            SnapshotError: there is nothing to go back to, or the host has been rebuilt; nothing has been changed.
+            SnapshotError: there is no intact snapshot, or the host has been rebuilt; nothing has been changed.
         """
-        self._brake.release()
-        is_last = self._alarm is not None and self._escalation.is_exhausted
-        report, (state, step_state) = self._recovery.roll_back(self._alarm, self.step)
+        is_last = self._alarm is not None and self._recovery.is_exhausted
+        report, context = self._recovery.roll_back(self._alarm)
         self.last_rollback = report
+        state, step_state = context.detectors
         self._detector.rewind(state)
         self._judge.note_rollback(step_state)
         self._alarm = None
-        self._vouched_loss = None
+        self._validated_loss = None
         if report.kept_fossils:
-            # The snapshots that knew them are gone; they must not depend on the weights of this one moment.
-            self._try_snapshot()
+            # The snapshots that held these fossils were discarded; without a new one their weights exist only once.
+            self._recovery.try_snapshot(self._snapshot_context())
         if is_last:
-            self.stop_report = self._recovery.stop(report.reason, self.step)
+            self.stop_report = self._recovery.stop(report.reason)
         return report
 
     def before_step(self, loss: float | Tensor, grad_norm: float | Tensor | None = None) -> Verdict:
-        """Judge a training loss and the norm of its gradient, before the optimizer takes the step.
+        """Judge a training loss and the norm of its gradient before the optimizer's step, and act on the verdict.
 
-        The verdict has been carried out. OK and PANIC let the caller step (`may_step`). SKIP does not: the gradient is not
-        finite, or the loss is anomalous though the weights have just been put back, or batches are passed over.
-        ROLLBACK has put the weights back. STOP has too, and wants the loop to end. Where the step may not be taken,
-        gradients have been dropped. The first call takes the first snapshot.
+        - OK and PANIC: the optimizer may step (`may_step`).
+        - SKIP: it may not. The gradient is not finite, or the loss is anomalous although the weights have just been
+          restored, or batches are skipped after repeated rollbacks.
+        - ROLLBACK: it may not; the weights have been restored.
+        - STOP: it may not; the weights have been restored if possible, and the loop must end (`must_stop`).
+
+        If the optimizer may not step, the gradients have been dropped. The first call takes the first snapshot. `loss` and
+        `grad_norm`, the total norm before clipping if it was computed, are any numbers, NaN included, or tensors with one
+        element.
 
         Raises:
             SnapshotError: the first snapshot cannot be taken.
+            ValueError: `loss` or `grad_norm` is not one number.
         """
         self._step_verdict = None
-        self._brake.release()
+        self._recovery.reset_learning_rates()
         loss, grad_norm = to_floats(loss, grad_norm)
         if self.stop_report is not None:
             self._step_verdict = final_verdict(self.stop_report.reason, loss)
             return self._step_verdict
-        self._escalation.count_steps()
-        is_passed_over = self._escalation.skip_batch()
-        if not is_passed_over:
-            # Nothing is learnt of the fault while batches are passed over, so that time does not count.
-            self._recovery.advance(self.step)
-        if self._keeper.newest is None:
+        is_planned_skip = self._recovery.begin_step()
+        if not self._recovery.has_snapshot:
             self.snapshot()
-        elif self._keeper.lacks_fossil and not self._try_snapshot():
-            return self._carry_out(weights_verdict(loss))
-        return self._carry_out(self._judge.judge(loss, grad_norm, is_passed_over=is_passed_over))
+        elif self._recovery.lacks_fossil and not self._try_snapshot():
+            return self._act_on(weights_verdict(loss))
+        return self._act_on(self._judge.judge(loss, grad_norm, is_planned_skip=is_planned_skip))
 
     def after_step(self) -> Verdict:
-        """Count the step that has been taken, and take a snapshot when one is due.
+        """Count the step that was taken, and take a snapshot when one is due.
 
-        The verdict is that of `before_step`, unless weights are found that are not finite: then it is ROLLBACK or STOP,
-        and has been carried out. Where the step was not to be taken nothing is done.
+        Return the verdict of `before_step`, unless the snapshot finds weights that are not finite: then it is ROLLBACK
+        or STOP, and the governor has acted on it. If the step was refused, nothing is done.
 
         Raises:
             ValueError: `before_step` has not been called.
         """
         verdict, self._step_verdict = self._step_verdict, None
         if verdict is None:
-            raise ValueError("after_step must follow before_step, got none; call it first")
-        self._brake.release()
+            raise ValueError("after_step must follow before_step, which was not called")
+        self._recovery.reset_learning_rates()
         if not verdict.may_step:
             return verdict
-        self.step += 1
-        self._vouched_loss = None
-        self._judge.note_step()
         is_healthy = verdict.severity is Severity.OK
-        self._keeper.note_step(is_healthy=is_healthy)
-        if is_healthy:
-            is_due = self.step - self._recovery.last_snapshot_step >= self._interval
-            if is_due and not self._try_snapshot():
-                return self._carry_out(weights_verdict(verdict.loss))
+        self._validated_loss = None
+        self._judge.note_step()
+        self._recovery.end_step(is_healthy=is_healthy)
+        if is_healthy and self._recovery.is_snapshot_due and not self._try_snapshot():
+            return self._act_on(weights_verdict(verdict.loss))
         return verdict
 
     @contextmanager
     def guard(
         self, loss: float | Tensor, grad_norm: float | Tensor | None = None
     ) -> Iterator[Verdict]:
-        """Put `before_step` and `after_step` around a step: `with governor.guard(loss) as verdict:`."""
+        """Put `before_step` and `after_step` around a step: `with governor.guard(loss) as verdict:`.
+
+        Raises:
+            SnapshotError, ValueError: as `before_step`.
+        """
         verdict = self.before_step(loss, grad_norm)
         try:
             yield verdict
         except BaseException:
-            self._brake.release()
+            self._recovery.reset_learning_rates()
             raise
         self.after_step()
 
     def state_dict(self) -> dict[str, Any]:
-        """Return counters, statistics and snapshots, for a checkpoint that `torch.load` reads with `weights_only=True`.
+        """Return counters, detector states and snapshots, for a checkpoint that `torch.load` reads with `weights_only=True`.
 
         The tensors are those of the snapshots themselves, so save it before the next step. It is about as large as the
-        snapshots are: up to five times the weights.
+        snapshots: up to five times the weights.
         """
+        stop = self.stop_report
         return {
             "step": self.step,
-            "vouched_loss": self._vouched_loss,
+            "validated_loss": self._validated_loss,
             "is_calm": self._is_calm,
-            "stop": None if self.stop_report is None else stop_record.to_record(self.stop_report),
+            "stop": None if stop is None else stop_report_state_dict(stop),
             "detector": self._detector.state_dict(),
             "judge": self._judge.state_dict(),
             "recovery": self._recovery.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Remember what `state_dict` returned; the model must be as it was at that time.
+        """Restore what `state_dict` returned; the model must have the structure that it had at that time.
 
         Raises:
-            SnapshotError: the model cannot be saved.
-            ValueError: it is the state of something else; this governor is as it was.
+            SnapshotError: the model cannot be saved, or the snapshots are of another model.
+            ValueError: `state` is not that of a governor with the same detectors; this governor is unchanged.
         """
         own = self.state_dict()
         try:
-            self._load(state)
+            self._load(with_present_keys(state))
         except (KeyError, TypeError) as error:
             self._load(own)
             raise ValueError(
@@ -281,50 +302,98 @@ class TolariaGovernor:
         self._recovery.load_state_dict(state["recovery"])
         self._detector.load_state_dict(state["detector"])
         self._judge.load_state_dict(state["judge"])
-        self.step = state["step"]
-        self._vouched_loss = state["vouched_loss"]
+        self._recovery.step = state["step"]
+        self._validated_loss = state["validated_loss"]
         self._is_calm = state["is_calm"]
-        self.stop_report = None if state["stop"] is None else stop_record.from_record(state["stop"])
+        stop = state["stop"]
+        self.stop_report = None if stop is None else load_stop_report_state_dict(stop)
 
-    def _carry_out(self, verdict: Verdict) -> Verdict:
-        """Tell of the verdict on a step, do what it says, and return it, worse if need be."""
+    def _act_on(self, verdict: Verdict) -> Verdict:
+        """Report the verdict on a step, act on it, and return it; it becomes STOP if no rollback is possible."""
         self._alarm = None
         if verdict.is_anomalous:
-            verdict = self._note(verdict, LossSeries.STEPS)
+            verdict = self._raise_alarm(verdict, LossSeries.STEPS)
         if not verdict.may_step:
             self._recovery.drop_gradients()
         if verdict.severity is Severity.SKIP:
-            self._recovery.undo_passes()
-            self._recovery.tell_of_skip(verdict, self._judge, self.step)
-        elif verdict:
-            verdict = self._go_back(verdict)
-        elif (factor := self._escalation.learning_rate_factor) != 1.0:
-            self._brake.press(factor)
+            self._recovery.skip_step(verdict, self._judge)
+        elif verdict.needs_rollback:
+            verdict = self._roll_back_or_stop(verdict)
+        else:
+            self._recovery.scale_learning_rates()
         self._step_verdict = verdict
         self._is_calm = verdict.severity is not Severity.PANIC
         return verdict
 
-    def _note(self, verdict: Verdict, series: LossSeries) -> Verdict:
-        """Tell of an anomalous check, and return the verdict with its final severity."""
-        if verdict and self._escalation.is_exhausted:
+    def _raise_alarm(self, verdict: Verdict, series: LossSeries) -> Verdict:
+        """Report an anomalous check, and return the verdict; it is STOP if the budget of rollbacks is used up."""
+        if verdict.needs_rollback and self._recovery.is_exhausted:
             verdict = replace(verdict, severity=Severity.STOP)
         self._alarm = verdict
-        self._recovery.tell_of_panic(verdict, series)
+        self._recovery.report_panic(verdict, series)
         return verdict
 
-    def _go_back(self, verdict: Verdict) -> Verdict:
-        """Roll back; when that cannot be done, the run is over."""
+    def _roll_back_or_stop(self, verdict: Verdict) -> Verdict:
+        """Roll back; if that is impossible, stop the run."""
         try:
             self.execute_rollback()
         except SnapshotError as error:
             assert verdict.reason is not None
-            self.stop_report = self._recovery.stop(verdict.reason, self.step, str(error))
+            self.stop_report = self._recovery.stop(verdict.reason, str(error))
             return replace(verdict, severity=Severity.STOP)
         return verdict
 
     def _try_snapshot(self) -> bool:
-        """Take a snapshot on the governor's own account; return False when something is not finite."""
-        return self._recovery.try_snapshot(self.step, self._detector_states())
+        """Take a snapshot that the caller has not asked for; return False if a tensor is not finite."""
+        return self._recovery.try_snapshot(self._snapshot_context())
 
-    def _detector_states(self) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-        return self._detector.state_dict(), self._judge.detector.state_dict()
+    def _snapshot_context(
+        self, *, validated_loss: float | None = None, is_doubtful: bool = False
+    ) -> SnapshotContext:
+        return SnapshotContext(
+            step=self.step,
+            detectors=(self._detector.state_dict(), self._judge.detector.state_dict()),
+            validated_loss=validated_loss,
+            is_doubtful=is_doubtful,
+        )
+
+
+def to_floats(loss: float | Tensor, grad_norm: float | Tensor | None) -> tuple[float, float | None]:
+    """Return both as numbers; tensors may have any shape with one element.
+
+    If both are tensors on a device, the host waits for the device only once.
+
+    Raises:
+        ValueError: one of them is not one real number.
+    """
+    if isinstance(loss, Tensor) and isinstance(grad_norm, Tensor) and not loss.is_cpu:
+        _check_scalar(loss, "a loss")
+        _check_scalar(grad_norm, "a gradient norm")
+        # As float32: in the dtype of a half-precision loss a gradient norm could overflow.
+        together = [one.detach().reshape(()).float().to(loss.device) for one in (loss, grad_norm)]
+        loss, grad_norm = torch.stack(together).tolist()
+    return _to_float(loss, "a loss"), (
+        None if grad_norm is None else _to_float(grad_norm, "a gradient norm")
+    )
+
+
+def _to_float(value: float | Tensor, name: str) -> float:
+    if isinstance(value, Tensor):
+        _check_scalar(value, name)
+        return float(value.item())
+    try:
+        return float(value)
+    except (TypeError, ValueError) as error:
+        got = "None" if value is None else f"a {type(value).__name__}"
+        raise _not_one_number(name, got) from error
+
+
+def _check_scalar(tensor: Tensor, name: str) -> None:
+    if tensor.is_complex():
+        raise _not_one_number(name, f"a tensor of {tensor.dtype}")
+    if tensor.numel() != 1:
+        raise _not_one_number(name, f"a tensor of shape {tuple(tensor.shape)}")
+
+
+def _not_one_number(name: str, got: str) -> ValueError:
+    return ValueError(f"{name} must be one number, got {got}; reduce a tensor, e.g. with .mean()")

@@ -1,4 +1,4 @@
-"""What the sigma rule promises beside the recorded curves."""
+"""Tests of the sigma rule beyond the recorded curves."""
 
 import json
 import math
@@ -13,21 +13,21 @@ STEADY = [1.0, 1.1] * 5
 
 
 def trained(**config) -> SigmaDetector:
-    """Return a detector with ten losses around 1.05 behind it."""
+    """Return a detector that has seen ten losses around 1.05."""
     detector = SigmaDetector(**config)
     feed(detector, STEADY)
     return detector
 
 
 @pytest.mark.parametrize("loss", [math.nan, math.inf, -math.inf])
-def test_a_loss_that_is_not_finite_is_due_at_once(loss):
+def test_a_loss_that_is_not_finite_leads_to_a_rollback_at_once(loss):
     verdict = SigmaDetector().check(loss)
 
     assert (verdict.severity, verdict.reason) == (Severity.ROLLBACK, PanicReason.NAN)
     assert verdict.consecutive_panics == 1
 
 
-def test_a_divergence_is_due_when_it_has_repeated_itself():
+def test_a_divergence_leads_to_a_rollback_when_it_repeats():
     detector = trained(min_panics_before_rollback=3)
 
     verdicts = [detector.check(20.0) for _ in range(3)]
@@ -50,7 +50,7 @@ def test_the_statistic_counts_standard_deviations():
     assert trained().check(1.15).statistic == pytest.approx(2.0)
 
 
-def test_a_loss_at_random_guessing_is_a_collapse_only_after_something_was_learnt():
+def test_a_loss_at_random_guessing_is_a_collapse_only_after_training():
     assert trained(random_guess_loss=GUESS).check(GUESS).reason is PanicReason.LOBOTOMY
     untrained = SigmaDetector(random_guess_loss=GUESS)
     feed(untrained, [2.2] * 10)
@@ -61,7 +61,7 @@ def test_without_a_random_guess_loss_a_collapse_is_not_looked_for():
     assert trained().check(GUESS).severity is Severity.OK
 
 
-def test_a_rollback_ends_the_run_of_panics_and_keeps_the_history():
+def test_a_rollback_resets_the_panics_and_keeps_the_history():
     detector = trained()
     detector.check(20.0)
     history = detector.state_dict()["history"]
@@ -71,7 +71,7 @@ def test_a_rollback_ends_the_run_of_panics_and_keeps_the_history():
     assert detector.state_dict() == {"history": history, "panics": 0}
 
 
-def test_goes_on_from_its_state_as_if_nothing_had_happened():
+def test_continues_identically_after_loading_its_state_dict():
     detector, copy = trained(), SigmaDetector()
     detector.check(20.0)
 
@@ -90,7 +90,7 @@ def test_a_planned_shift_changes_nothing():
     assert detector.state_dict() == before
 
 
-def test_astronomic_losses_do_not_break_it():
+def test_huge_losses_do_not_overflow():
     detector = SigmaDetector()
 
     verdict = feed(detector, [1e200] * 12)
@@ -109,6 +109,6 @@ def test_astronomic_losses_do_not_break_it():
         ),
     ],
 )
-def test_refuses_a_config_that_could_not_work(config, message):
+def test_an_invalid_config_is_refused(config, message):
     with pytest.raises(ValueError, match=message):
         SigmaDetector(**config)

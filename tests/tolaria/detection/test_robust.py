@@ -1,4 +1,4 @@
-"""What the robust detector sees, what it lets pass, and what it costs."""
+"""Tests of which losses the robust detector calls anomalous, and of its memory use."""
 
 import json
 import math
@@ -18,7 +18,7 @@ DIGITS = RobustConfig(random_guess_loss=GUESS)
 
 
 def trained(config: RobustConfig = DIGITS) -> RobustDetector:
-    """Return a detector with 1,500 healthy losses behind it; the last ones are near 0.5."""
+    """Return a detector that has seen 1,500 healthy losses; the last ones are near 0.5."""
     detector = RobustDetector(config)
     feed(detector, healthy_losses(1500))
     return detector
@@ -37,7 +37,7 @@ def trained(config: RobustConfig = DIGITS) -> RobustDetector:
     ids=["nan", "tenfold", "collapse", "threefold", "doubled", "doubling over 50 steps"],
 )
 @pytest.mark.parametrize("seed", range(5))
-def test_sees_a_fault_within_few_steps(fault, most_steps, seed):
+def test_detects_a_fault_within_few_steps(fault, most_steps, seed):
     steps = steps_to_rollback(RobustDetector(DIGITS), fault, seed=seed)
 
     assert steps is not None
@@ -46,7 +46,7 @@ def test_sees_a_fault_within_few_steps(fault, most_steps, seed):
 
 @pytest.mark.parametrize("config", [DIGITS, RobustConfig()], ids=["known scale", "unknown scale"])
 @pytest.mark.parametrize("noise", [0.02, 0.12, 0.5])
-def test_lets_ten_thousand_healthy_losses_pass(config, noise):
+def test_ten_thousand_healthy_losses_raise_no_alarm(config, noise):
     detector = RobustDetector(config)
 
     assert not any(detector.check(loss) for loss in healthy_losses(10_000, noise=noise))
@@ -59,7 +59,7 @@ def test_a_drift_does_not_hide_in_the_spread_that_it_causes():
     assert steps <= 60
 
 
-def test_lets_single_bad_batches_pass():
+def test_single_bad_batches_lead_to_no_rollback():
     detector = trained()
 
     verdicts = [detector.check(loss) for loss in [5.0, 0.5, GUESS, 0.5, 50.0, 0.5]]
@@ -67,7 +67,7 @@ def test_lets_single_bad_batches_pass():
     assert [verdict.severity.name for verdict in verdicts] == ["PANIC", "OK"] * 3
 
 
-def test_losses_of_a_network_that_knows_its_data_by_heart_may_jump_by_factors():
+def test_losses_of_a_memorised_data_set_may_vary_by_factors():
     generator = random.Random(0)
     detector = trained()
     feed(detector, [0.5 * 0.99**step for step in range(1000)])
@@ -78,7 +78,7 @@ def test_losses_of_a_network_that_knows_its_data_by_heart_may_jump_by_factors():
 
 
 @pytest.mark.parametrize("guess", [GUESS, None])
-def test_an_explosion_during_the_warm_up_is_seen(guess):
+def test_an_explosion_during_the_warm_up_is_detected(guess):
     detector = RobustDetector(RobustConfig(random_guess_loss=guess))
     feed(detector, [2.4, 2.3, 2.2])
 
@@ -98,7 +98,7 @@ def test_a_series_without_noise_is_healthy(loss):
     assert not any(RobustDetector().check(loss).is_anomalous for _ in range(200))
 
 
-def test_the_evidence_says_what_was_seen():
+def test_the_verdict_holds_the_evidence():
     verdict = trained().check(5.0)
 
     assert (verdict.severity, verdict.reason) == (Severity.PANIC, PanicReason.DIVERGENCE)
@@ -107,7 +107,7 @@ def test_the_evidence_says_what_was_seen():
     assert verdict.consecutive_panics == 1
 
 
-def test_counts_anomalies_in_a_row_whatever_their_reason():
+def test_counts_anomalies_in_a_row_of_any_reason():
     detector = trained()
 
     verdicts = [detector.check(loss) for loss in (5.0, GUESS, math.nan)]
@@ -115,7 +115,7 @@ def test_counts_anomalies_in_a_row_whatever_their_reason():
     assert [verdict.consecutive_panics for verdict in verdicts] == [1, 2, 3]
 
 
-def test_an_announced_shift_is_no_fault():
+def test_an_announced_shift_is_not_a_fault():
     detector = trained()
 
     detector.expect_shift()
@@ -123,7 +123,7 @@ def test_an_announced_shift_is_no_fault():
     assert not any(detector.check(2 * loss) for loss in healthy_losses(300, seed=1))
 
 
-def test_a_shift_that_blows_up_is_a_fault_all_the_same():
+def test_a_loss_that_explodes_after_a_shift_is_a_fault_all_the_same():
     detector = trained()
 
     detector.expect_shift()
@@ -131,7 +131,7 @@ def test_a_shift_that_blows_up_is_a_fault_all_the_same():
     assert feed(detector, [60.0, 600.0])
 
 
-def test_goes_back_to_the_statistics_of_the_weights():
+def test_restores_the_statistics_of_the_restored_weights():
     detector = RobustDetector(DIGITS)
     losses = list(healthy_losses(1500))
     feed(detector, losses[:200])
@@ -144,7 +144,7 @@ def test_goes_back_to_the_statistics_of_the_weights():
     assert not any(detector.check(loss) for loss in losses[200:300])
 
 
-def test_a_rollback_to_an_unknown_time_starts_anew():
+def test_a_rollback_to_an_unknown_time_starts_without_a_history():
     detector = trained()
 
     detector.rewind(None)
@@ -153,7 +153,7 @@ def test_a_rollback_to_an_unknown_time_starts_anew():
 
 
 @given(st.lists(st.floats(), max_size=60), st.lists(st.floats(), max_size=20))
-def test_goes_on_from_its_state_as_if_nothing_had_happened(before, after):
+def test_continues_identically_after_loading_its_state_dict(before, after):
     detector, copy = RobustDetector(EPOCH_LIMITS), RobustDetector(EPOCH_LIMITS)
     feed(detector, before)
 
@@ -172,7 +172,7 @@ def test_a_threshold_is_always_a_finite_number(losses):
         assert threshold is None or math.isfinite(threshold)
 
 
-def test_a_slow_rise_of_the_validation_loss_is_overfitting_and_no_fault():
+def test_a_slow_rise_of_the_validation_loss_is_overfitting_and_not_a_fault():
     detector = RobustDetector(EPOCH_LIMITS)
     feed(detector, [0.5] * 20)
 
@@ -198,7 +198,7 @@ def test_its_memory_does_not_grow_in_a_million_steps():
     [(math.log(10), PanicReason.LOBOTOMY), (80.0, PanicReason.DIVERGENCE)],
     ids=["collapse", "divergence"],
 )
-def test_a_planned_shift_makes_it_blind_to_no_catastrophe(limits, fault, reason):
+def test_a_planned_shift_hides_neither_collapse_nor_divergence(limits, fault, reason):
     detector = RobustDetector(replace(limits, random_guess_loss=math.log(10)))
     for _ in range(40):
         detector.check(0.2)
@@ -210,17 +210,17 @@ def test_a_planned_shift_makes_it_blind_to_no_catastrophe(limits, fault, reason)
     assert verdicts[-1].reason is reason
 
 
-@pytest.mark.parametrize(("num_losses", "is_seen"), [(2, False), (3, True)])
-def test_a_few_losses_of_epochs_say_more_than_those_before_a_shift(num_losses, is_seen):
+@pytest.mark.parametrize(("num_losses", "is_detected"), [(2, False), (3, True)])
+def test_a_few_losses_after_a_shift_replace_those_before_it(num_losses, is_detected):
     detector = RobustDetector(EPOCH_LIMITS)
     feed(detector, [0.5] * 12)
     detector.expect_shift()
     feed(detector, [0.2] * num_losses)
 
-    assert detector.check(0.7).is_anomalous is is_seen
+    assert detector.check(0.7).is_anomalous is is_detected
 
 
-def test_a_fault_right_behind_a_shift_does_not_become_the_norm():
+def test_a_fault_right_after_a_shift_does_not_become_the_reference():
     detector = RobustDetector(RobustConfig(random_guess_loss=GUESS))
     feed(detector, [0.03] * 64)
     detector.expect_shift()

@@ -1,4 +1,4 @@
-"""A sorted window agrees with sorting again at every step."""
+"""Tests that a sorted window gives the same as sorting all values at every step."""
 
 import math
 
@@ -32,7 +32,7 @@ def test_keeps_the_newest_values_oldest_first(numbers, size):
     assert window.is_full == (len(numbers) >= size)
 
 
-def test_can_be_emptied_and_used_again():
+def test_can_be_cleared_and_used_again():
     window = SortedWindow(3, [1.0, 2.0])
 
     window.clear()

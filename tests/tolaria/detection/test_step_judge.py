@@ -1,4 +1,4 @@
-"""Which steps are refused, and for how long."""
+"""Tests of which steps are skipped, and how many in a row."""
 
 import json
 import math
@@ -12,26 +12,26 @@ STEADY = [1.0, 1.1] * 5
 
 
 def judge(*, is_overflow=False, max_skips=3) -> StepJudge:
-    """Return a judge with ten healthy losses behind it."""
+    """Return a judge that has seen ten healthy losses."""
     detector = SigmaDetector(min_panics_before_rollback=2)
     feed(detector, STEADY)
-    return StepJudge(detector, max_skips=max_skips, is_overflow=lambda: is_overflow)
+    return StepJudge(detector, max_skips=max_skips, may_have_overflowed=lambda: is_overflow)
 
 
 def severities(subject: StepJudge, *steps) -> list[str]:
-    return [subject.judge(*step, is_passed_over=False).severity.name for step in steps]
+    return [subject.judge(*step, is_planned_skip=False).severity.name for step in steps]
 
 
-def test_a_batch_that_is_passed_over_is_not_looked_at():
+def test_the_detector_does_not_see_the_loss_of_a_planned_skip():
     subject = judge()
 
-    verdict = subject.judge(math.nan, math.nan, is_passed_over=True)
+    verdict = subject.judge(math.nan, math.nan, is_planned_skip=True)
 
     assert (verdict.severity, verdict.reason) == (Severity.SKIP, None)
     assert subject.cause is SkipCause.PLANNED
 
 
-def test_refuses_broken_gradients_only_so_often_in_a_row():
+def test_rolls_back_after_too_many_broken_gradients_in_a_row():
     steps = [(1.0, math.nan)] * 3
 
     assert severities(judge(), *steps, steps[0]) == ["SKIP"] * 3 + ["ROLLBACK"]
@@ -42,7 +42,7 @@ def test_an_anomalous_loss_with_a_broken_gradient_does_not_step():
     assert severities(judge(), (50.0, math.inf), (50.0, 1.0)) == ["SKIP", "ROLLBACK"]
 
 
-def test_an_overflow_explains_a_gradient_but_not_a_loss():
+def test_an_overflow_explains_a_broken_gradient_but_not_a_broken_loss():
     subject = judge(is_overflow=True)
 
     assert severities(subject, *[(1.0, math.inf)] * 9) == ["SKIP"] * 9
@@ -50,7 +50,7 @@ def test_an_overflow_explains_a_gradient_but_not_a_loss():
     assert severities(subject, (math.nan, math.inf)) == ["ROLLBACK"]
 
 
-def test_refuses_bad_data_behind_a_rollback_until_a_step_has_been_taken():
+def test_skips_bad_data_after_a_rollback_until_a_step_is_taken():
     subject = judge()
     subject.note_rollback(None)
 
@@ -60,25 +60,25 @@ def test_refuses_bad_data_behind_a_rollback_until_a_step_has_been_taken():
     assert severities(subject, (math.nan, 1.0)) == ["ROLLBACK"]
 
 
-def test_goes_back_further_when_bad_data_does_not_end():
+def test_rolls_back_again_if_bad_data_lasts():
     subject = judge()
     subject.note_rollback(None)
 
     assert severities(subject, *[(50.0, 1.0)] * 4) == ["SKIP"] * 3 + ["ROLLBACK"]
 
 
-def test_counts_skips_in_a_row_whatever_their_cause():
+def test_counts_skips_in_a_row_of_any_cause():
     subject = judge()
 
-    subject.judge(1.0, None, is_passed_over=True)
-    subject.judge(1.0, math.nan, is_passed_over=False)
+    subject.judge(1.0, None, is_planned_skip=True)
+    subject.judge(1.0, math.nan, is_planned_skip=False)
     assert subject.skips_in_a_row == 2
 
-    subject.judge(1.0, None, is_passed_over=False)
+    subject.judge(1.0, None, is_planned_skip=False)
     assert (subject.skips_in_a_row, subject.cause) == (0, None)
 
 
-def test_goes_on_from_its_state_as_if_nothing_had_happened():
+def test_continues_identically_after_loading_its_state_dict():
     subject, copy = judge(), judge()
     subject.note_rollback(None)
     severities(subject, (50.0, 1.0), (50.0, 1.0))

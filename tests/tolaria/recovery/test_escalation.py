@@ -1,10 +1,10 @@
-"""What accompanies repeated rollbacks, as numbers."""
+"""Tests of what each rollback restores, and what else it does when rollbacks repeat."""
 
 import json
 
 import pytest
 
-from esper._generated.enums import EscalationAction
+from esper._generated.enums import EscalationAction, PanicReason
 from esper.tolaria.recovery.escalation import Escalation, EscalationConfig
 
 NEWEST = EscalationAction.NEWEST_SNAPSHOT
@@ -26,10 +26,11 @@ def escalation(*, is_stepping=True, can_slow_down=True, can_hold=True) -> Escala
     return result
 
 
-def respond(subject: Escalation, num: int = 1):
-    """Roll back `num` times and return the last measures."""
+def respond(subject: Escalation, num: int = 1, *, reason=PanicReason.NAN, has_older=True):
+    """Roll back `num` times for `reason` and return the last measures."""
     for number in range(num):
-        measures = subject.respond(snapshot_id=number, has_older=True, to_best=subject.goes_to_best)
+        target = subject.choose_target(reason, has_older=has_older)
+        measures = subject.respond(target, snapshot_id=number)
     return measures
 
 
@@ -53,24 +54,24 @@ def respond(subject: Escalation, num: int = 1):
     ],
     ids=["everything", "no optimizer and no slots", "no steps reported"],
 )
-def test_each_attempt_does_one_thing_more(settings, ladder):
+def test_each_rollback_takes_one_action_more_than_the_one_before(settings, ladder):
     subject = escalation(**settings)
 
     assert [respond(subject).actions for _ in ladder] == ladder
 
 
-def test_without_an_older_snapshot_none_is_claimed():
+def test_without_an_older_snapshot_the_newest_is_restored_again():
     subject = escalation()
     respond(subject)
 
-    assert subject.respond(snapshot_id=0, has_older=False, to_best=False).actions == (NEWEST,)
+    assert respond(subject, has_older=False).actions == (NEWEST,)
 
 
-def test_whoever_goes_to_the_best_at_once_says_so():
-    assert escalation().respond(snapshot_id=0, has_older=True, to_best=True).actions == (BEST,)
+def test_a_drift_restores_the_best_snapshot_at_once():
+    assert respond(escalation(), reason=PanicReason.DRIFT).actions == (BEST,)
 
 
-def test_learning_rates_return_to_full_by_and_by():
+def test_learning_rates_return_to_full_gradually():
     subject = escalation()
     assert respond(subject, 3).learning_rate_factor == 0.5
 
@@ -83,7 +84,7 @@ def test_learning_rates_return_to_full_by_and_by():
     assert (factors[19], factors[39]) == (pytest.approx(0.5**0.5), 1.0)
 
 
-def test_a_second_cut_starts_from_where_the_first_has_come_to():
+def test_a_second_reduction_starts_from_the_present_factor():
     subject = escalation()
     respond(subject, 3)
     for _ in range(20):
@@ -92,26 +93,26 @@ def test_a_second_cut_starts_from_where_the_first_has_come_to():
     assert respond(subject).learning_rate_factor == pytest.approx(0.5**1.5)
 
 
-def test_twice_as_many_batches_are_passed_over_each_time():
+def test_each_further_rollback_skips_twice_as_many_batches():
     subject = escalation()
     respond(subject, 3)
     counts = []
     for _ in range(3):
         respond(subject)
         count = 0
-        while subject.skip_batch():
+        while subject.consume_skip():
             count += 1
         counts.append(count)
 
     assert counts == [3, 6, 12]
 
 
-def test_a_fault_that_keeps_coming_back_has_no_more_and_more_passed_over():
+def test_a_fault_that_keeps_coming_back_does_not_skip_ever_more_batches():
     subject = escalation()
     counts = []
     for _ in range(100):
         counts.append(respond(subject).batches_to_skip)
-        while subject.skip_batch():
+        while subject.consume_skip():
             pass
         for _ in range(20):
             subject.advance()
@@ -123,19 +124,19 @@ def test_a_fault_that_keeps_coming_back_has_no_more_and_more_passed_over():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"budget": 0}, "budget must be a whole number from 1 on, got 0"),
-        ({"skip_batches": 1.5}, "skip_batches must be a whole number from 1 on, got 1.5"),
-        ({"warm_back_steps": 0}, "warm_back_steps must be a whole number from 1 on, got 0"),
-        ({"settle_epochs": -1}, "settle_epochs must be a whole number from 0 on, got -1"),
+        ({"budget": 0}, "budget must be an integer of at least 1, got 0"),
+        ({"skip_batches": 1.5}, "skip_batches must be an integer of at least 1, got 1.5"),
+        ({"warm_back_steps": 0}, "warm_back_steps must be an integer of at least 1, got 0"),
+        ({"settle_epochs": -1}, "settle_epochs must be an integer of at least 0, got -1"),
         ({"learning_rate_factor": 0.0}, r"learning_rate_factor must be in \(0, 1\], got 0.0"),
     ],
 )
-def test_numbers_that_make_no_sense_are_refused(settings, message):
+def test_invalid_settings_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         EscalationConfig(**settings)
 
 
-def test_germination_is_held_for_some_epochs():
+def test_no_seed_may_be_planted_for_some_epochs():
     subject = escalation()
     respond(subject, 5)
     may = []
@@ -146,7 +147,7 @@ def test_germination_is_held_for_some_epochs():
     assert may == [False, False, True]
 
 
-def test_forgets_when_a_whole_window_has_gone_without_a_rollback():
+def test_a_window_without_a_rollback_resets_everything():
     subject = escalation()
     respond(subject, 5)
 
@@ -158,14 +159,14 @@ def test_forgets_when_a_whole_window_has_gone_without_a_rollback():
     assert respond(subject).attempt == 1
 
 
-def test_windows_are_counted_in_checks_where_no_steps_are_reported():
+def test_windows_are_counted_in_checks_if_no_steps_are_reported():
     subject = escalation(is_stepping=False)
     respond(subject)
 
     assert [subject.advance() for _ in range(10)] == [0] * 9 + [1]
 
 
-def test_an_attempt_leaves_the_window_one_by_one():
+def test_rollbacks_leave_the_window_one_by_one():
     subject = escalation()
     respond(subject)
     for _ in range(60):
@@ -177,7 +178,7 @@ def test_an_attempt_leaves_the_window_one_by_one():
     assert respond(subject).attempt == 2
 
 
-def test_the_budget_is_what_a_window_allows():
+def test_the_budget_is_the_number_of_rollbacks_that_a_window_allows():
     subject = escalation()
     respond(subject, 5)
     assert not subject.is_exhausted
@@ -187,17 +188,17 @@ def test_the_budget_is_what_a_window_allows():
     assert subject.is_exhausted
 
 
-def test_an_order_changes_nothing():
+def test_an_ordered_rollback_does_not_count():
     subject = escalation()
     before = subject.state_dict()
 
-    measures = subject.carry_out_order()
+    measures = subject.ordered_measures()
 
     assert (measures.attempt, measures.actions) == (1, (NEWEST,))
     assert subject.state_dict() == before
 
 
-def test_goes_on_from_its_state_as_if_nothing_had_happened():
+def test_continues_identically_after_loading_its_state_dict():
     subject, copy = escalation(), escalation(is_stepping=False)
     respond(subject, 5)
     subject.advance()

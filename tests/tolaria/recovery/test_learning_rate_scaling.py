@@ -1,4 +1,4 @@
-"""Learning rates are lowered inside a step, and nobody outside it ever sees that."""
+"""Tests that learning rates are lowered inside a step and never visible as such outside it."""
 
 import copy
 import gc
@@ -11,7 +11,7 @@ from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, ExponentialLR, LambdaLR
 
 from esper.tolaria.governor import TolariaGovernor
-from esper.tolaria.recovery.learning_rate_scaling import LearningRateBrake
+from esper.tolaria.recovery.learning_rate_scaling import LearningRateScaling
 
 
 def optimizer(*rates, kind=torch.optim.Adam) -> torch.optim.Optimizer:
@@ -24,7 +24,7 @@ def rates_of(subject) -> list[float]:
 
 
 def rates_in(subject) -> list[float]:
-    """Take a step and return the rates it is taken with."""
+    """Take a step and return the learning rates during the step."""
     seen = []
     handle = subject.register_step_pre_hook(lambda *_: seen.extend(rates_of(subject)))
     subject.step()
@@ -33,60 +33,60 @@ def rates_in(subject) -> list[float]:
 
 
 class Outer(torch.optim.SGD):
-    """Calls the step of its base class, whose hooks are then called within its own."""
+    """An optimizer whose step calls that of its base class, so that hooks run inside hooks."""
 
     def step(self, closure=None):
         super().step(closure)
-        self.behind = rates_of(self)
+        self.rates_at_end = rates_of(self)
 
 
 class Failing(torch.optim.SGD):
-    """Fails in every step."""
+    """An optimizer that fails in every step."""
 
     def step(self, closure=None):
         raise KeyError
 
 
 class Wrapper(torch.optim.Optimizer):
-    """Is an optimizer by name only, as the wrappers of some training libraries are."""
+    """An optimizer that does not call its base class, like the wrappers of some training libraries."""
 
     def __init__(self) -> None:
         pass
 
 
-def test_multiplies_every_rate_inside_a_step_only():
+def test_multiplies_every_rate_only_inside_a_step():
     first, second = optimizer(1.0, 0.5), optimizer(0.25)
-    brake = LearningRateBrake([first, second])
+    scaling = LearningRateScaling([first, second])
 
-    brake.press(0.5)
+    scaling.apply(0.5)
 
     assert (rates_of(first), rates_of(second)) == ([1.0, 0.5], [0.25])
     for _ in range(2):
         assert (rates_in(first), rates_in(second)) == ([0.5, 0.25], [0.125])
         assert (rates_of(first), rates_of(second)) == ([1.0, 0.5], [0.25])
-    brake.release()
+    scaling.reset()
     assert (rates_in(first), rates_in(second)) == ([1.0, 0.5], [0.25])
 
 
-def test_pressing_again_does_not_multiply_twice():
+def test_a_second_apply_replaces_the_factor():
     subject = optimizer(1.0)
-    brake = LearningRateBrake([subject, subject])
+    scaling = LearningRateScaling([subject, subject])
 
-    brake.press(0.5)
-    brake.press(0.25)
+    scaling.apply(0.5)
+    scaling.apply(0.25)
 
     assert rates_in(subject) == [0.25]
     assert rates_of(subject) == [1.0]
 
 
-def test_a_rate_that_somebody_else_sets_is_lowered_in_the_step_and_stays():
+def test_a_rate_set_in_between_is_lowered_in_the_step_and_kept():
     subject = optimizer(1.0)
-    brake = LearningRateBrake([subject])
-    brake.press(0.5)
+    scaling = LearningRateScaling([subject])
+    scaling.apply(0.5)
     subject.param_groups[0]["lr"] = 3.0
 
     assert rates_in(subject) == [1.5]
-    brake.release()
+    scaling.reset()
 
     assert rates_of(subject) == [3.0]
 
@@ -94,9 +94,9 @@ def test_a_rate_that_somebody_else_sets_is_lowered_in_the_step_and_stays():
 def test_a_rate_in_a_tensor_stays_in_that_tensor():
     subject = optimizer(torch.tensor(1.0))
     held = subject.param_groups[0]["lr"]
-    brake = LearningRateBrake([subject])
+    scaling = LearningRateScaling([subject])
 
-    brake.press(0.5)
+    scaling.apply(0.5)
     assert rates_in(subject) == [0.5]
 
     assert subject.param_groups[0]["lr"] is held
@@ -104,29 +104,29 @@ def test_a_rate_in_a_tensor_stays_in_that_tensor():
 
 
 @pytest.mark.parametrize("rate", [1.0, torch.tensor(1.0)], ids=["number", "tensor"])
-def test_behind_a_step_that_failed_the_full_rate_comes_back(rate):
+def test_after_a_failed_step_reset_restores_the_full_rate(rate):
     subject = optimizer(rate, kind=Failing)
-    brake = LearningRateBrake([subject])
-    brake.press(0.5)
+    scaling = LearningRateScaling([subject])
+    scaling.apply(0.5)
     for _ in range(2):
         with pytest.raises(KeyError):
             subject.step()
         assert rates_of(subject) == [0.5]
 
-    brake.release()
+    scaling.reset()
 
     assert rates_of(subject) == [1.0]
 
 
-def test_a_step_that_calls_that_of_its_base_class_is_slowed_down_once_and_to_its_end():
+def test_a_step_that_calls_its_base_class_is_scaled_once_and_to_its_end():
     optimizer(1.0, kind=torch.optim.SGD)
     subject = optimizer(1.0, kind=Outer)
-    brake = LearningRateBrake([subject])
+    scaling = LearningRateScaling([subject])
 
-    brake.press(0.5)
+    scaling.apply(0.5)
 
     assert set(rates_in(subject)) == {0.5}
-    assert subject.behind == [0.5]
+    assert subject.rates_at_end == [0.5]
     assert rates_of(subject) == [1.0]
 
 
@@ -138,27 +138,27 @@ def test_a_step_that_calls_that_of_its_base_class_is_slowed_down_once_and_to_its
         lambda subject: CosineAnnealingLR(subject, T_max=10),
         lambda subject: LambdaLR(subject, lambda step: 0.9**step),
     ],
-    ids=["multiplied", "from the last rate", "anew"],
+    ids=["multiplied", "from the last rate", "from scratch"],
 )
-@pytest.mark.parametrize("releases_first", [True, False])
-def test_schedules_run_as_without_it(schedule, releases_first, rate):
-    plain, braked = optimizer(copy.deepcopy(rate)), optimizer(copy.deepcopy(rate))
-    schedules = schedule(plain), schedule(braked)
-    brake = LearningRateBrake([braked])
+@pytest.mark.parametrize("resets_first", [True, False])
+def test_schedules_give_the_same_rates_as_without_scaling(schedule, resets_first, rate):
+    plain, scaled = optimizer(copy.deepcopy(rate)), optimizer(copy.deepcopy(rate))
+    schedules = schedule(plain), schedule(scaled)
+    scaling = LearningRateScaling([scaled])
     for _ in range(5):
-        brake.press(0.5)
+        scaling.apply(0.5)
         plain.step()
-        braked.step()
-        if releases_first:
-            brake.release()
+        scaled.step()
+        if resets_first:
+            scaling.reset()
         for scheduler in schedules:
             scheduler.step()
-        brake.release()
+        scaling.reset()
 
-    assert rates_of(braked) == rates_of(plain)
+    assert rates_of(scaled) == rates_of(plain)
 
 
-def test_a_schedule_stepped_before_the_governor_is_told_does_not_run_down_to_zero():
+def test_a_schedule_stepped_before_after_step_does_not_run_down_to_zero():
     model = nn.Linear(4, 1)
     subject = torch.optim.SGD(model.parameters(), lr=0.1)
     scheduler = ExponentialLR(subject, 0.999)
@@ -176,17 +176,17 @@ def test_a_schedule_stepped_before_the_governor_is_told_does_not_run_down_to_zer
 # PyTorch imports what it has deprecated itself.
 @pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
 @pytest.mark.parametrize("rate", [1.0, torch.tensor(1.0)], ids=["number", "tensor"])
-def test_a_compiled_step_is_slowed_down_too(rate):
+def test_a_compiled_step_is_scaled_too(rate):
     torch.compiler.reset()
     subject = optimizer(copy.deepcopy(rate), kind=torch.optim.SGD)
     (parameter,) = subject.param_groups[0]["params"]
     parameter.grad = torch.ones(1)
-    brake = LearningRateBrake([subject])
+    scaling = LearningRateScaling([subject])
     step = torch.compile(subject.step, backend="eager")
 
     taken = []
     for factor in (1.0, 0.5, 0.25):
-        brake.press(factor)
+        scaling.apply(factor)
         parameter.data.zero_()
         step()
         taken.append(-parameter.item())
@@ -200,10 +200,10 @@ def test_a_compiled_step_is_slowed_down_too(rate):
     [copy.deepcopy, lambda it: pickle.loads(pickle.dumps(it))],
     ids=["copied", "pickled"],
 )
-def test_a_copy_of_an_optimizer_has_the_full_rate_and_no_brake(duplicate):
+def test_a_copy_of_an_optimizer_has_the_full_rate_and_is_not_scaled(duplicate):
     subject = optimizer(1.0)
-    brake = LearningRateBrake([subject])
-    brake.press(0.5)
+    scaling = LearningRateScaling([subject])
+    scaling.apply(0.5)
 
     twin = duplicate(subject)
 
@@ -212,12 +212,12 @@ def test_a_copy_of_an_optimizer_has_the_full_rate_and_no_brake(duplicate):
     assert rates_in(subject) == [0.5]
 
 
-def test_without_its_brake_an_optimizer_steps_at_the_full_rate():
+def test_an_optimizer_steps_at_the_full_rate_once_the_scaling_is_deleted():
     subject = optimizer(1.0)
-    brake = LearningRateBrake([subject])
-    brake.press(0.5)
+    scaling = LearningRateScaling([subject])
+    scaling.apply(0.5)
 
-    del brake
+    del scaling
     gc.collect()
 
     assert rates_in(subject) == [1.0]
@@ -225,7 +225,7 @@ def test_without_its_brake_an_optimizer_steps_at_the_full_rate():
 
 def test_an_optimizer_that_takes_no_hooks_is_refused():
     message = (
-        "must take hooks on its step, got Wrapper, which has not called Optimizer.__init__; hand in"
+        "must take hooks on its step, got Wrapper, which has not called Optimizer.__init__; pass"
     )
     with pytest.raises(ValueError, match=message):
-        LearningRateBrake([Wrapper()])
+        LearningRateScaling([Wrapper()])

@@ -1,4 +1,4 @@
-"""Memory for a snapshot, for tensors larger than a block and in any arrangement."""
+"""Tests of the memory of a snapshot, for tensors larger than a block and with any strides."""
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ from esper.tolaria.snapshots.buffer_layout import (
     contiguous_strides,
     is_dense,
 )
-from esper.tolaria.snapshots.buffers import Vault
+from esper.tolaria.snapshots.buffers import SnapshotBuffers
 from tests.tolaria.networks import inventory_of, same, scramble, state_of
 
 LARGE = {
@@ -25,11 +25,11 @@ LARGE = {
 }
 
 
-def filled(model: nn.Module) -> Vault:
-    vault = Vault()
-    vault.lay_out(Layout(inventory_of(model), unchecked=()))
-    vault.fill()
-    return vault
+def filled(model: nn.Module) -> SnapshotBuffers:
+    buffers = SnapshotBuffers()
+    buffers.set_layout(Layout(inventory_of(model), unchecked=()))
+    buffers.fill()
+    return buffers
 
 
 def holding(tensor: torch.Tensor) -> nn.Module:
@@ -40,64 +40,64 @@ def holding(tensor: torch.Tensor) -> nn.Module:
 
 
 @pytest.mark.parametrize("build", LARGE.values(), ids=LARGE.keys())
-def test_large_tensors_come_back_whole(build):
+def test_large_tensors_are_restored_completely(build):
     model = holding(build())
-    vault = filled(model)
+    buffers = filled(model)
     before = state_of(model)
     scramble(model)
 
-    vault.write_back()
+    buffers.write_back()
 
     assert same(state_of(model), before)
-    assert torch.equal(vault.view("large"), model.large)
+    assert torch.equal(buffers.view("large"), model.large)
 
 
 @pytest.mark.parametrize("where", [0.0, 0.5, 0.999])
 @pytest.mark.parametrize("bit", [0, 7])
-def test_a_flipped_bit_is_found_wherever_it_is(where, bit):
-    vault = filled(holding(LARGE["plain"]()))
-    bits = vault.view("large").view(torch.uint8)
-    assert vault.is_intact()
+def test_a_flipped_bit_is_detected_at_any_position(where, bit):
+    buffers = filled(holding(LARGE["plain"]()))
+    bits = buffers.view("large").view(torch.uint8)
+    assert buffers.is_intact()
 
     bits[int(where * len(bits))] ^= 1 << bit
 
-    assert not vault.is_intact()
+    assert not buffers.is_intact()
 
 
-def test_equal_numbers_that_are_wiped_are_found():
-    vault = filled(nn.BatchNorm1d(1024))
+def test_equal_numbers_set_to_zero_are_detected():
+    buffers = filled(nn.BatchNorm1d(1024))
 
-    vault.view("weight").zero_()
+    buffers.view("weight").zero_()
 
-    assert not vault.is_intact()
+    assert not buffers.is_intact()
 
 
-def test_two_blocks_in_each_others_place_are_found():
-    vault = filled(holding(LARGE["plain"]()))
-    numbers = vault.view("large")
+def test_two_exchanged_blocks_are_detected():
+    buffers = filled(holding(LARGE["plain"]()))
+    numbers = buffers.view("large")
     size = BLOCK_BYTES // numbers.itemsize
     first, second = numbers[:size].clone(), numbers[size : 2 * size].clone()
 
     numbers[:size], numbers[size : 2 * size] = second, first
 
-    assert not vault.is_intact()
+    assert not buffers.is_intact()
 
 
-def test_what_is_not_filled_is_not_intact():
-    vault = Vault()
-    vault.lay_out(Layout(inventory_of(nn.Linear(2, 2)), unchecked=()))
+def test_buffers_that_were_never_filled_are_not_intact():
+    buffers = SnapshotBuffers()
+    buffers.set_layout(Layout(inventory_of(nn.Linear(2, 2)), unchecked=()))
 
-    assert not vault.is_intact()
+    assert not buffers.is_intact()
 
 
-def test_memory_follows_what_there_is_to_hold():
-    vault = filled(nn.Linear(100, 100))
-    address = vault.view("weight").data_ptr()
+def test_memory_is_reallocated_only_if_the_size_differs_much():
+    buffers = filled(nn.Linear(100, 100))
+    address = buffers.view("weight").data_ptr()
 
     for size, is_same in ((100, True), (90, True), (10, False)):
-        vault.lay_out(Layout(inventory_of(nn.Linear(size, size)), unchecked=()))
-        vault.fill()
-        assert (vault.view("weight").data_ptr() == address) is is_same
+        buffers.set_layout(Layout(inventory_of(nn.Linear(size, size)), unchecked=()))
+        buffers.fill()
+        assert (buffers.view("weight").data_ptr() == address) is is_same
 
 
 @given(st.lists(st.integers(0, 3_000_000), min_size=1, max_size=8))
@@ -119,7 +119,7 @@ def test_blocks_cover_every_byte_once_and_fit_the_cache(sizes):
 
 
 @given(st.lists(st.integers(1, 4), max_size=4), st.permutations(range(4)))
-def test_a_tensor_is_dense_in_whatever_order_its_dimensions_lie(shape, order):
+def test_a_tensor_is_dense_in_any_order_of_its_dimensions(shape, order):
     tensor = torch.zeros(shape)
 
     assert is_dense(tensor.permute([place for place in order if place < len(shape)]))

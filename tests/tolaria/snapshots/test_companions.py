@@ -1,4 +1,4 @@
-"""What goes back together with the weights."""
+"""Tests of the further state that is restored together with the weights."""
 
 import math
 
@@ -14,7 +14,7 @@ from esper.tolaria.snapshots.companions import Companions
 
 
 class Loader:
-    """A loader that hands out its own list when it is asked for its state."""
+    """A loader whose state dict holds its own list, not a copy."""
 
     def __init__(self) -> None:
         self.order = [3, 1, 2]
@@ -32,14 +32,14 @@ def optimizer_of(num_groups: int = 1) -> torch.optim.SGD:
     return torch.optim.SGD(groups, momentum=0.9)
 
 
-def test_a_loader_goes_back_to_its_position_and_the_stored_one_is_kept_apart():
+def test_a_loader_is_restored_and_the_saved_state_is_not_aliased():
     loader = Loader()
     companions = Companions({"loader": loader})
-    remembered = companions.remember()
+    saved = companions.state_dict()
 
     for _ in range(2):
         loader.order.pop()
-        companions.put_back(remembered)
+        companions.load_state_dict(saved)
         assert loader.order == [3, 1, 2]
 
 
@@ -53,7 +53,7 @@ SCHEDULES = {
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=SCHEDULES.keys())
-def test_a_schedule_goes_on_from_where_it_was(schedule):
+def test_a_schedule_continues_from_the_restored_state(schedule):
     optimizer = optimizer_of(2)
     scheduler = schedule(optimizer)
     companions = Companions({"schedule": scheduler})
@@ -67,38 +67,38 @@ def test_a_schedule_goes_on_from_where_it_was(schedule):
         return seen
 
     rates(4)
-    remembered = companions.remember()
+    saved = companions.state_dict()
     expected = rates(8)
-    companions.put_back(remembered)
+    companions.load_state_dict(saved)
 
     assert rates(8) == expected
 
 
-def test_a_group_that_has_come_since_keeps_its_rate():
+def test_a_group_added_since_keeps_its_rate():
     optimizer = optimizer_of()
     companions = Companions({"schedule": StepLR(optimizer, 1)})
-    remembered = companions.remember()
+    saved = companions.state_dict()
     optimizer.add_param_group({"params": [nn.Parameter(torch.zeros(1))], "lr": 7.0})
 
-    companions.put_back(remembered)
+    companions.load_state_dict(saved)
 
     assert [group["lr"] for group in optimizer.param_groups] == [0.1, 7.0]
 
 
-def test_a_scaler_goes_back_to_its_scale():
+def test_the_scale_of_a_scaler_is_restored():
     scaler = GradScaler("cpu", init_scale=1024.0)
     scaler.scale(torch.ones(()))
     companions = Companions({"scaler": scaler})
-    remembered = companions.remember()
+    saved = companions.state_dict()
     scaler.update(new_scale=2.0)
 
-    companions.put_back(remembered)
+    companions.load_state_dict(saved)
 
     assert scaler.state_dict()["scale"] == 1024.0
 
 
 @pytest.mark.parametrize(
-    ("scaler", "explains"),
+    ("scaler", "may_explain"),
     [
         (GradScaler("cpu", init_scale=8.0), True),
         (GradScaler("cpu", init_scale=0.5), False),
@@ -106,15 +106,15 @@ def test_a_scaler_goes_back_to_its_scale():
     ],
     ids=["scaling", "scaled below one", "disabled"],
 )
-def test_a_scaler_explains_an_overflow_as_long_as_it_scales(scaler, explains):
-    assert Companions({"scaler": scaler}).has_overflowed() is explains
+def test_a_scaler_may_explain_an_overflow_while_it_scales(scaler, may_explain):
+    assert Companions({"scaler": scaler}).may_have_overflowed() is may_explain
 
 
-def test_without_a_scaler_nothing_explains_an_overflow():
-    assert Companions({}).has_overflowed() is False
+def test_without_a_scaler_an_overflow_has_no_explanation():
+    assert Companions({}).may_have_overflowed() is False
 
 
-def test_refuses_what_has_no_state():
+def test_refuses_a_companion_without_a_state_dict():
     message = "must have state_dict and load_state_dict, got 'clock', a object; leave it out"
     with pytest.raises(ValueError, match=message):
         Companions({"clock": object()})
@@ -124,21 +124,21 @@ def test_a_learning_rate_in_a_tensor_stays_the_same_tensor():
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=torch.tensor(1.0))
     rate = optimizer.param_groups[0]["lr"]
     companions = Companions({"schedule": StepLR(optimizer, 1)})
-    remembered = companions.remember()
+    saved = companions.state_dict()
     rate.fill_(5.0)
 
-    companions.put_back(remembered)
+    companions.load_state_dict(saved)
 
     assert optimizer.param_groups[0]["lr"] is rate
     assert rate == 1.0
 
 
-def test_what_was_remembered_of_others_is_refused_before_anything_is_changed():
-    with pytest.raises(SnapshotError, match="of companions that the governor has, got average"):
-        Companions({}).check({"average": None})
+def test_a_snapshot_with_unknown_companions_is_refused():
+    with pytest.raises(SnapshotError, match="must be companions of the governor, got average"):
+        Companions({}).check_state_dict({"average": None})
 
 
-def test_a_companion_that_fails_does_not_leave_a_rollback_half_done():
+def test_a_companion_that_raises_does_not_leave_a_rollback_incomplete():
     class Clock:
         def state_dict(self):
             return {}
@@ -156,7 +156,7 @@ def test_a_companion_that_fails_does_not_leave_a_rollback_half_done():
         governor.check_vital_signs(math.nan)
         with pytest.raises(RuntimeError, match="stopped"):
             governor.execute_rollback()
-        attempts.append(governor._escalation.tried)
+        attempts.append(governor.state_dict()["recovery"]["escalation"]["num_attempts"])
 
     assert model.weight.any()
-    assert len(attempts[1]) > len(attempts[0])
+    assert attempts == [1, 2]

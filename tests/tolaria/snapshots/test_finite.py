@@ -1,4 +1,4 @@
-"""Whether bytes hold finite numbers agrees with PyTorch, for every dtype there is."""
+"""Tests that the check for finite numbers agrees with PyTorch for every dtype."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from esper.tolaria.snapshots.finite import can_be_infinite, describe, finite_check, not_finite
+from esper.tolaria.snapshots.finite import can_be_infinite, count_not_finite, describe, finite_check
 
 DTYPES = [
     torch.float16,
@@ -32,7 +32,7 @@ def test_agrees_with_pytorch_on_any_bytes(data, dtype):
     assert is_finite == bool(wide.isfinite().all())
 
 
-def test_looks_again_at_every_call():
+def test_reads_the_numbers_at_every_call():
     array = np.zeros(64, np.uint8)
     check = finite_check(array, torch.float32, np.empty_like(array))
     assert check()
@@ -43,15 +43,15 @@ def test_looks_again_at_every_call():
 
 
 @pytest.mark.parametrize("dtype", [torch.int64, torch.bool, torch.uint8])
-def test_whole_numbers_need_no_check(dtype):
+def test_integers_need_no_check(dtype):
     assert not can_be_infinite(dtype)
 
 
-def test_counts_and_describes_what_is_not_finite():
+def test_counts_and_describes_numbers_that_are_not_finite():
     broken = torch.tensor([1.0, torch.nan, torch.inf, -torch.inf])
     named = {"a": broken, "b": torch.zeros(2), "c": torch.ones(2, dtype=torch.int64)}
 
-    faults = not_finite(named.items())
+    faults = count_not_finite(named.items())
 
     assert faults == {"a": (1, 2)}
     assert describe(faults) == "1 NaN and 2 infinite in a"

@@ -1,4 +1,4 @@
-"""What is walked once is known until it changes."""
+"""Tests of the list of saved tensors, and that every structural change makes it stale."""
 
 import copy
 
@@ -34,7 +34,7 @@ def drop_bias(model: nn.Module) -> None:
     [grow, replace_parameter, replace_data, add_buffer, drop_bias, nn.Module.half],
     ids=lambda change: change.__name__,
 )
-def test_notices_that_a_model_is_built_otherwise(change):
+def test_detects_a_structural_change_of_the_model(change):
     model = dense_net()
     inventory = inventory_of(model)
     assert inventory.is_current()
@@ -67,7 +67,7 @@ def test_training_does_not_make_it_stale():
     ],
     ids=["cleared", "loaded"],
 )
-def test_notices_that_an_optimizer_remembers_other_tensors(change):
+def test_detects_that_an_optimizer_has_new_state_tensors(change):
     model = nn.Linear(2, 2)
     optimizer = torch.optim.Adam(model.parameters())
     model(torch.ones(1, 2)).sum().backward()
@@ -79,7 +79,7 @@ def test_notices_that_an_optimizer_remembers_other_tensors(change):
     assert not inventory.is_current()
 
 
-def test_notices_the_first_thing_that_an_optimizer_remembers():
+def test_detects_the_first_state_of_an_optimizer():
     model = nn.Linear(2, 2)
     optimizer = torch.optim.Adam(model.parameters())
     inventory = inventory_of(model, optimizers={"adam": optimizer})
@@ -90,7 +90,7 @@ def test_notices_the_first_thing_that_an_optimizer_remembers():
     assert not inventory.is_current()
 
 
-def test_notices_a_seed():
+def test_detects_a_new_seed():
     model = SlottedNet()
     inventory = inventory_of(model)
 
@@ -99,7 +99,7 @@ def test_notices_a_seed():
     assert not inventory.is_current()
 
 
-def test_lists_what_the_state_dict_lists_but_for_what_live_seeds_own():
+def test_lists_the_state_dict_without_the_tensors_of_live_seeds():
     model = SlottedNet()
     model.early.germinate("norm")
 
@@ -119,14 +119,14 @@ def test_a_shared_module_has_all_its_names():
     assert set(inventory.entries) == {"a.weight", "a.bias"}
 
 
-def test_what_is_not_persistent_is_not_saved():
+def test_buffers_that_are_not_persistent_are_not_saved():
     model = nn.Linear(1, 1)
     model.register_buffer("cache", torch.zeros(1), persistent=False)
 
     assert inventory_of(model).keys == ("weight", "bias")
 
 
-def test_moments_of_a_live_seed_are_left_out():
+def test_the_optimizer_state_of_a_live_seed_is_excluded():
     model = SlottedNet()
     model.early.germinate("norm")
     optimizer = torch.optim.SGD(model.parameters(), momentum=0.9)

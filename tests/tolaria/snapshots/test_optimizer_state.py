@@ -1,4 +1,4 @@
-"""Optimizers remember exactly what they are told to."""
+"""Tests of reading, restoring and clearing the state of optimizers."""
 
 import re
 
@@ -7,10 +7,10 @@ import torch
 from torch import nn
 
 from esper.tolaria.snapshots.optimizer_state import (
-    clear,
+    clear_state,
+    load_parameter_state,
     named_parameters,
     optimizers_by_name,
-    put_back,
 )
 
 OPTIMIZERS = [
@@ -48,7 +48,7 @@ def test_a_cleared_optimizer_steps_like_a_new_one(kind):
         for _ in range(3):
             step(model, optimizer)
         runs.append([parameter.detach().clone() for parameter in model.parameters()])
-        clear(optimizer)
+        clear_state(optimizer)
 
     assert all(map(torch.equal, *runs))
 
@@ -57,12 +57,12 @@ def test_a_cleared_adagrad_starts_from_its_own_initial_value():
     parameter = nn.Parameter(torch.zeros(2))
     optimizer = torch.optim.Adagrad([parameter], initial_accumulator_value=0.5)
 
-    clear(optimizer)
+    clear_state(optimizer)
 
     assert torch.equal(optimizer.state[parameter]["sum"], torch.full((2,), 0.5))
 
 
-def test_names_parameters_after_the_model_and_others_after_their_place():
+def test_parameters_outside_the_model_are_named_after_their_position():
     model = nn.Linear(2, 2)
     stranger = nn.Parameter(torch.zeros(1))
     optimizer = torch.optim.SGD([{"params": [model.bias]}, {"params": [model.weight, stranger]}])
@@ -72,13 +72,15 @@ def test_names_parameters_after_the_model_and_others_after_their_place():
     assert names == ["bias", "weight", "group1.1"]
 
 
-def test_puts_back_copies_into_the_tensors_that_are_there():
+def test_copies_into_the_existing_tensors():
     parameter = nn.Parameter(torch.zeros(2))
     optimizer = torch.optim.SGD([parameter])
     present, saved = torch.zeros(2), torch.ones(2)
     optimizer.state[parameter] = {"momentum_buffer": present, "gone": 1}
 
-    put_back(optimizer, parameter, {"momentum_buffer": saved, "new": saved}, {"count": 3})
+    load_parameter_state(
+        optimizer, parameter, {"momentum_buffer": saved, "new": saved}, {"count": 3}
+    )
 
     state = optimizer.state[parameter]
     assert state["momentum_buffer"] is present
@@ -88,17 +90,17 @@ def test_puts_back_copies_into_the_tensors_that_are_there():
     assert "gone" not in state
 
 
-def test_forgets_a_parameter_of_which_nothing_was_remembered():
+def test_drops_the_state_of_a_parameter_without_a_saved_state():
     parameter = nn.Parameter(torch.zeros(2))
     optimizer = torch.optim.SGD([parameter])
     optimizer.state[parameter] = {"momentum_buffer": torch.zeros(2)}
 
-    put_back(optimizer, parameter, {}, {})
+    load_parameter_state(optimizer, parameter, {}, {})
 
     assert parameter not in optimizer.state
 
 
-def test_optimizers_without_a_name_get_one():
+def test_optimizers_without_a_name_are_numbered():
     first, second = (torch.optim.SGD([nn.Parameter(torch.zeros(1))]) for _ in range(2))
 
     assert optimizers_by_name([first, second]) == {"optimizer0": first, "optimizer1": second}
@@ -116,12 +118,12 @@ def test_optimizers_without_a_name_get_one():
         (nn.Linear(1, 1), "a mapping of names to them, got Linear; write optimizers="),
         (
             [nn.Linear(1, 1)],
-            "optimizers must be torch.optim.Optimizer, got Linear as optimizer0; hand in what has"
-            " a state to save as a companion",
+            "optimizers must be torch.optim.Optimizer, got Linear as optimizer0; pass anything"
+            " else that has a state as a companion",
         ),
-        ({"host": None}, "must be torch.optim.Optimizer, got NoneType as host; hand in"),
+        ({"host": None}, "must be torch.optim.Optimizer, got NoneType as host; pass"),
     ],
 )
-def test_what_is_no_optimizer_is_refused(given, message):
+def test_anything_but_optimizers_is_refused(given, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         optimizers_by_name(given)

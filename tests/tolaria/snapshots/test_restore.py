@@ -1,4 +1,4 @@
-"""Going back to a snapshot gives every bit back, and touches nothing when it cannot."""
+"""Tests that restoring a snapshot gives every bit back, and changes nothing if it is impossible."""
 
 import copy
 
@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from torch import nn
 
 from esper.leyline.errors import SnapshotError
-from esper.tolaria.snapshots.restore import CorruptSnapshotError, Restoration
+from esper.tolaria.snapshots.restore import CorruptSnapshotError, RestorePlan
 from tests.tolaria.networks import (
     SlottedNet,
     dense_net,
@@ -22,11 +22,11 @@ from tests.tolaria.networks import (
 )
 
 
-def go_back(store, snapshot, *, others=(), optimizers=None) -> Restoration:
-    """Go back to `snapshot`."""
-    way = Restoration(snapshot, store.inventory(), others=others)
-    way.put_back_tensors(optimizers or {})
-    return way
+def restore(store, snapshot, *, others=(), optimizers=None) -> RestorePlan:
+    """Restore `snapshot` and return the plan."""
+    plan = RestorePlan(snapshot, store.inventory(), others=others)
+    plan.restore_tensors(optimizers or {})
+    return plan
 
 
 @given(random_modules())
@@ -37,13 +37,13 @@ def test_restoring_is_the_identity(model):
     snapshot = take(store)
     scramble(model)
 
-    go_back(store, snapshot)
+    restore(store, snapshot)
 
     assert same(state_of(model), before)
 
 
 @given(random_modules())
-def test_restoring_into_other_memory_is_the_identity_too(model):
+def test_restoring_into_new_memory_is_the_identity_too(model):
     store = store_for(model)
     before = state_of(model)
     snapshot = take(store)
@@ -51,7 +51,7 @@ def test_restoring_into_other_memory_is_the_identity_too(model):
     for parameter in model.parameters():
         parameter.data = parameter.data.clone(memory_format=torch.contiguous_format)
 
-    go_back(store, snapshot)
+    restore(store, snapshot)
 
     assert same(state_of(model), before)
 
@@ -64,13 +64,13 @@ def test_parameters_stay_the_same_objects():
     addresses = [tensor.data_ptr() for tensor in model.state_dict().values()]
 
     scramble(model)
-    go_back(store, snapshot)
+    restore(store, snapshot)
 
     assert [id(tensor) for tensor in model.state_dict(keep_vars=True).values()] == before
     assert [tensor.data_ptr() for tensor in model.state_dict().values()] == addresses
 
 
-def test_training_on_does_not_change_the_snapshot():
+def test_further_training_does_not_change_the_snapshot():
     model = dense_net()
     store = store_for(model)
     before = state_of(model)
@@ -78,7 +78,7 @@ def test_training_on_does_not_change_the_snapshot():
 
     for _ in range(2):
         scramble(model)
-        go_back(store, snapshot)
+        restore(store, snapshot)
 
     assert same(state_of(model), before)
 
@@ -97,22 +97,24 @@ def test_compiled_code_is_not_compiled_again():
     expected = compiled(torch.ones(1, 2)).detach()
     scramble(model)
 
-    go_back(store, snapshot)
+    restore(store, snapshot)
 
     assert torch.equal(compiled(torch.ones(1, 2)), expected)
     assert len(graphs) == 1
 
 
-def test_a_flipped_bit_is_found_and_nothing_is_touched():
+def test_a_flipped_bit_is_detected_and_nothing_is_changed():
     model = dense_net()
     store = store_for(model)
     snapshot = take(store)
     scramble(model)
     before = state_of(model)
-    snapshot.vault.view("0.weight")[0, 0] += 1
+    snapshot.buffers.view("0.weight")[0, 0] += 1
 
-    with pytest.raises(CorruptSnapshotError, match="other bytes in number 0; go back to another"):
-        go_back(store, snapshot)
+    with pytest.raises(
+        CorruptSnapshotError, match="bytes of snapshot 0 must be those that were saved, got others"
+    ):
+        restore(store, snapshot)
     assert same(state_of(model), before)
 
 
@@ -129,7 +131,7 @@ def test_a_flipped_bit_is_found_and_nothing_is_touched():
     ],
     ids=["added", "missing", "reshaped", "retyped"],
 )
-def test_a_rebuilt_host_is_refused_and_nothing_is_touched(change, message):
+def test_a_rebuilt_host_is_refused_and_nothing_is_changed(change, message):
     model = dense_net()
     store = store_for(model)
     snapshot = take(store)
@@ -137,11 +139,11 @@ def test_a_rebuilt_host_is_refused_and_nothing_is_touched(change, message):
     before = state_of(model)
 
     with pytest.raises(SnapshotError, match=message):
-        go_back(store, snapshot)
+        restore(store, snapshot)
     assert same(state_of(model), before)
 
 
-def test_a_seed_planted_since_leaves_the_host_to_be_restored():
+def test_the_host_is_restored_although_a_seed_was_planted_since():
     model = SlottedNet()
     store = store_for(model)
     before = state_of(model.stem)
@@ -149,13 +151,13 @@ def test_a_seed_planted_since_leaves_the_host_to_be_restored():
     scramble(model)
     model.early.germinate("norm")
 
-    way = go_back(store, snapshot)
+    plan = restore(store, snapshot)
 
     assert same(state_of(model.stem), before)
-    assert (way.kept_fossils, way.lost_fossils) == ([], [])
+    assert (plan.kept_fossils, plan.lost_fossils) == ([], [])
 
 
-def test_a_fossil_the_snapshot_knows_is_restored_with_it():
+def test_a_fossil_in_the_snapshot_is_restored_with_it():
     model = SlottedNet()
     fossilise(model.early)
     store = store_for(model)
@@ -163,13 +165,13 @@ def test_a_fossil_the_snapshot_knows_is_restored_with_it():
     snapshot = take(store)
     scramble(model)
 
-    way = go_back(store, snapshot)
+    plan = restore(store, snapshot)
 
     assert same(state_of(model), before)
-    assert way.kept_fossils == []
+    assert plan.kept_fossils == []
 
 
-def test_a_fossil_the_snapshot_does_not_know_gets_its_weights_from_the_newest_that_does():
+def test_a_younger_fossil_gets_its_weights_from_the_newest_snapshot_that_holds_it():
     model = SlottedNet()
     store = store_for(model)
     host = state_of(model.stem)
@@ -180,14 +182,14 @@ def test_a_fossil_the_snapshot_does_not_know_gets_its_weights_from_the_newest_th
     new = take(store, 1)
     scramble(model)
 
-    way = go_back(store, old, others=[new, old])
+    plan = restore(store, old, others=[new, old])
 
     assert same(state_of(model.early), fossil)
     assert same(state_of(model.stem), host)
-    assert way.kept_fossils == ["early"]
+    assert plan.kept_fossils == ["early"]
 
 
-def test_a_donor_that_is_corrupt_is_passed_over():
+def test_a_corrupt_donor_is_not_used():
     model = SlottedNet()
     store = store_for(model)
     old = take(store)
@@ -196,15 +198,15 @@ def test_a_donor_that_is_corrupt_is_passed_over():
     fossil = state_of(model.early)
     scramble(model)
     second = take(store, 2)
-    second.vault.view("stem.weight")[0] += 1
+    second.buffers.view("stem.weight")[0] += 1
 
-    go_back(store, old, others=[second, first, old])
+    restore(store, old, others=[second, first, old])
 
     assert same(state_of(model.early), fossil)
 
 
 @pytest.mark.parametrize("is_finite", [True, False])
-def test_a_fossil_that_no_snapshot_knows_stays_if_it_is_finite(is_finite):
+def test_a_fossil_in_no_snapshot_stays_if_it_is_finite(is_finite):
     model = SlottedNet()
     store = store_for(model)
     snapshot = take(store)
@@ -212,13 +214,13 @@ def test_a_fossil_that_no_snapshot_knows_stays_if_it_is_finite(is_finite):
     if not is_finite:
         next(model.late.parameters()).data.fill_(torch.nan)
 
-    way = go_back(store, snapshot)
+    plan = restore(store, snapshot)
 
-    assert way.kept_fossils == (["late"] if is_finite else [])
-    assert way.lost_fossils == ([] if is_finite else ["late"])
+    assert plan.kept_fossils == (["late"] if is_finite else [])
+    assert plan.lost_fossils == ([] if is_finite else ["late"])
 
 
-def test_tied_weights_may_be_untied_since():
+def test_weights_may_have_been_untied_since():
     model = nn.ModuleDict({"a": nn.Linear(2, 2, bias=False), "b": nn.Linear(2, 2, bias=False)})
     model["b"].weight = model["a"].weight
     store = store_for(model)
@@ -226,12 +228,12 @@ def test_tied_weights_may_be_untied_since():
     snapshot = take(store)
     model["b"].weight = nn.Parameter(torch.zeros(2, 2))
 
-    go_back(store, snapshot)
+    restore(store, snapshot)
 
     assert same(state_of(model), before)
 
 
-def test_what_a_companion_has_gained_since_stays():
+def test_tensors_that_a_companion_has_gained_since_stay():
     model, average = dense_net(), dense_net()
     store = store_for(model, companions={"average": average})
     before = state_of(average)
@@ -239,7 +241,7 @@ def test_what_a_companion_has_gained_since_stays():
     scramble(average)
     average.append(nn.Linear(2, 2))
 
-    go_back(store, snapshot)
+    restore(store, snapshot)
 
     restored = state_of(average)
     assert same({key: restored[key] for key in before}, before)
@@ -259,14 +261,14 @@ class Counting(nn.Module):
         self.seen = state
 
 
-def test_extra_state_is_restored_and_the_stored_one_kept_apart():
+def test_extra_state_is_restored_and_not_aliased():
     model = nn.Sequential(Counting())
     store = store_for(model)
     snapshot = take(store)
 
     for _ in range(2):
         model[0].seen[0] = 7
-        go_back(store, snapshot)
+        restore(store, snapshot)
         assert model[0].seen == [0]
 
 
@@ -291,11 +293,11 @@ def test_moments_and_step_counts_are_restored_and_not_aliased(is_rebuilt):
         optimizers["adam"].step()
         if is_rebuilt:
             optimizers["adam"].load_state_dict(optimizers["adam"].state_dict())
-        go_back(store, snapshot, optimizers=optimizers)
+        restore(store, snapshot, optimizers=optimizers)
         assert str(optimizers["adam"].state_dict()) == str(before)
 
 
-def test_moments_of_a_seed_that_is_gone_are_forgotten_and_those_of_the_host_restored():
+def test_optimizer_state_of_the_host_is_restored_although_a_fossil_was_added_since():
     model = SlottedNet()
     optimizer = trained_adam(model)
     store = store_for(model, optimizers={"adam": optimizer})
@@ -306,6 +308,6 @@ def test_moments_of_a_seed_that_is_gone_are_forgotten_and_those_of_the_host_rest
     optimizer.step()
     optimizer.state[model.head.weight]["exp_avg"].zero_()
 
-    go_back(store, snapshot, optimizers={"adam": optimizer})
+    restore(store, snapshot, optimizers={"adam": optimizer})
 
     assert torch.equal(optimizer.state[model.head.weight]["exp_avg"], before)

@@ -1,4 +1,4 @@
-"""Snapshots outlive their process in a checkpoint."""
+"""Tests that snapshots survive in a checkpoint."""
 
 import pytest
 import torch
@@ -9,8 +9,8 @@ from torch.optim.swa_utils import AveragedModel
 
 from esper.tolaria.governor import TolariaGovernor
 from esper.tolaria.recovery.config import GovernorConfig
-from esper.tolaria.snapshots.restore import Restoration
-from esper.tolaria.snapshots.serialization import from_record, to_record
+from esper.tolaria.snapshots.restore import RestorePlan
+from esper.tolaria.snapshots.serialization import load_snapshot_state_dict, snapshot_state_dict
 from tests.tolaria.disk import through_disk
 from tests.tolaria.networks import (
     SlottedNet,
@@ -25,29 +25,31 @@ from tests.tolaria.networks import (
 
 
 @given(random_modules())
-def test_a_recalled_snapshot_brings_back_every_bit(model):
+def test_a_loaded_snapshot_restores_every_bit(model):
     store = store_for(model)
     wanted = state_of(model)
-    recalled = from_record(through_disk(to_record(take(store))), {})
+    loaded = load_snapshot_state_dict(through_disk(snapshot_state_dict(take(store))), {})
     scramble(model)
 
-    Restoration(recalled, store.inventory()).put_back_tensors({})
+    RestorePlan(loaded, store.inventory()).restore_tensors({})
 
     assert same(state_of(model), wanted)
 
 
-def test_what_is_known_of_a_snapshot_is_recalled():
+def test_a_loaded_snapshot_has_the_same_description():
     model = SlottedNet()
     fossilise(model.late)
     model.early.germinate("norm")
     store = store_for(model)
     snapshot = take(store, 7)
 
-    recalled = from_record(through_disk(to_record(snapshot)), store.inventory().slots)
+    loaded = load_snapshot_state_dict(
+        through_disk(snapshot_state_dict(snapshot)), store.inventory().slots
+    )
 
-    assert recalled.info == snapshot.info
-    assert recalled.inventory.fossils == ("late",)
-    assert recalled.inventory.fingerprint == snapshot.info.fingerprint
+    assert loaded.info == snapshot.info
+    assert loaded.inventory.fossils == ("late",)
+    assert loaded.inventory.fingerprint == snapshot.info.fingerprint
 
 
 def test_masks_may_be_infinite():
@@ -55,26 +57,26 @@ def test_masks_may_be_infinite():
     model.register_buffer("mask", torch.full((2, 2), -torch.inf))
     store = store_for(model)
 
-    recalled = from_record(through_disk(to_record(take(store))), {})
+    loaded = load_snapshot_state_dict(through_disk(snapshot_state_dict(take(store))), {})
 
-    assert recalled.vault.is_intact()
-    assert torch.isneginf(recalled.vault.view("mask")).all()
+    assert loaded.buffers.is_intact()
+    assert torch.isneginf(loaded.buffers.view("mask")).all()
 
 
 @pytest.mark.parametrize("optimizer_state", ["clear", "restore"])
-def test_a_governor_goes_back_to_the_snapshots_of_an_earlier_life(optimizer_state):
-    lives = [_Life(optimizer_state) for _ in range(2)]
-    first, second = lives
+def test_a_governor_rolls_back_to_snapshots_of_an_earlier_process(optimizer_state):
+    processes = [_Process(optimizer_state) for _ in range(2)]
+    first, second = processes
     for _ in range(3):
         first.train()
         first.governor.snapshot()
     first.train()
 
     second.governor.load_state_dict(through_disk(first.governor.state_dict()))
-    for life in lives:
+    for process in processes:
         torch.manual_seed(0)
-        assert life.governor.execute_rollback().snapshot_id == 2
-        life.noise = torch.rand(3)
+        assert process.governor.execute_rollback().snapshot_id == 2
+        process.noise = torch.rand(3)
 
     assert same(state_of(second.model), state_of(first.model))
     assert same(state_of(second.average), state_of(first.average))
@@ -83,8 +85,8 @@ def test_a_governor_goes_back_to_the_snapshots_of_an_earlier_life(optimizer_stat
     assert torch.equal(second.noise, first.noise)
 
 
-class _Life:
-    """A governed network with everything that a snapshot can cover."""
+class _Process:
+    """A governed network with everything that a snapshot can save."""
 
     def __init__(self, optimizer_state) -> None:
         self.model = SlottedNet()

@@ -1,4 +1,4 @@
-"""A snapshot says what it holds, and counts only when it is whole."""
+"""Tests that a snapshot describes what it holds, and exists only if it is complete and finite."""
 
 import copy
 import random
@@ -12,9 +12,10 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
 from esper.leyline.errors import SnapshotError
-from esper.tolaria.snapshots import buffers as vault
+from esper.tolaria.snapshots import buffers
 from esper.tolaria.snapshots.finite import NotFiniteError
-from esper.tolaria.snapshots.random_state import put_back_random_state
+from esper.tolaria.snapshots.random_state import load_random_state_dict
+from esper.tolaria.snapshots.store import SnapshotContext
 from tests.tolaria.networks import (
     SlottedNet,
     dense_net,
@@ -29,18 +30,18 @@ from tests.tolaria.networks import (
 
 
 class Interrupted(BaseException):
-    """Ctrl-C, as far as the store is concerned."""
+    """An interruption such as Ctrl-C."""
 
 
 def held_by(snapshot) -> dict[str, torch.Tensor]:
-    """Return copies of what a snapshot holds."""
-    return {key: snapshot.vault.view(key).clone() for key in snapshot.inventory.entries}
+    """Return copies of the tensors of a snapshot."""
+    return {key: snapshot.buffers.view(key).clone() for key in snapshot.inventory.entries}
 
 
-def test_says_what_it_holds():
+def test_the_info_describes_the_snapshot():
     model = dense_net()
 
-    info = store_for(model).take(snapshot_id=3, step=70).info
+    info = store_for(model).take(snapshot_id=3, context=SnapshotContext(step=70)).info
 
     tensors = model.state_dict()
     assert info.keys == tuple(tensors)
@@ -50,7 +51,7 @@ def test_says_what_it_holds():
     assert 0.0 < info.verify_s < info.duration_s
 
 
-def test_leaves_out_all_that_a_live_seed_owns():
+def test_the_tensors_of_a_live_seed_are_excluded():
     model = SlottedNet()
     model.early.germinate("norm")
 
@@ -62,7 +63,7 @@ def test_leaves_out_all_that_a_live_seed_owns():
     assert set(info.keys) == set(model.state_dict()) - set(owned)
 
 
-def test_keeps_what_a_fossil_owns():
+def test_the_tensors_of_a_fossil_are_saved():
     model = SlottedNet()
     fossilise(model.early)
 
@@ -82,7 +83,7 @@ def test_a_tied_tensor_has_two_names_and_is_saved_once():
     assert info.num_bytes == 16
 
 
-def test_the_same_content_has_the_same_sum_and_a_change_another():
+def test_the_checksum_depends_on_the_content_and_the_fingerprint_does_not():
     model = dense_net()
     store = store_for(model)
     first, second = take(store).info, take(store).info
@@ -105,12 +106,12 @@ def test_another_structure_has_another_fingerprint():
 
 
 @given(random_modules(), st.data())
-def test_a_fault_in_the_middle_leaves_the_earlier_snapshot_and_the_next_one_sound(model, data):
+def test_a_failure_in_the_middle_leaves_earlier_and_later_snapshots_intact(model, data):
     store = store_for(model)
     kept = take(store)
     held = held_by(kept)
     scramble(model)
-    num_calls, mix = 0, vault._mix
+    num_calls, mix = 0, buffers._mix
     fails_at = data.draw(st.integers(1, 8))
     fault = data.draw(st.sampled_from([MemoryError, RuntimeError, Interrupted]))
 
@@ -122,30 +123,30 @@ def test_a_fault_in_the_middle_leaves_the_earlier_snapshot_and_the_next_one_soun
         return mix(*arguments)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(vault, "_mix", failing_mix)
+        patch.setattr(buffers, "_mix", failing_mix)
         try:
             take(store, 1)
         except (SnapshotError, Interrupted):
             assert num_calls == fails_at
 
-    assert kept.vault.is_intact()
+    assert kept.buffers.is_intact()
     assert same(held_by(kept), held)
-    assert take(store, 1).vault.is_intact()
+    assert take(store, 1).buffers.is_intact()
 
 
 @pytest.mark.parametrize("error", [MemoryError, RuntimeError])
-def test_what_cannot_be_copied_is_said_with_its_cause(monkeypatch, error):
+def test_a_failed_copy_is_reported_with_its_cause(monkeypatch, error):
     def fail(*_):
         raise error("no room")
 
-    monkeypatch.setattr(vault, "allocate", fail)
+    monkeypatch.setattr(buffers, "allocate", fail)
 
     with pytest.raises(SnapshotError, match=f"copied whole, got {error.__name__}: no room; the e"):
         take(store_for(dense_net()))
 
 
 @pytest.mark.parametrize("key", ["0.weight", "1.running_var"])
-def test_refuses_what_is_not_finite_and_names_it(key):
+def test_a_tensor_that_is_not_finite_is_refused_by_name(key):
     model = dense_net()
     store = store_for(model)
     kept = take(store)
@@ -153,10 +154,10 @@ def test_refuses_what_is_not_finite_and_names_it(key):
 
     with pytest.raises(NotFiniteError, match=f"must be finite, got 1 NaN and 0 infinite in {key};"):
         take(store, 1)
-    assert kept.vault.is_intact()
+    assert kept.buffers.is_intact()
 
 
-def test_names_a_few_tensors_and_counts_the_rest():
+def test_the_message_names_a_few_tensors_and_counts_the_rest():
     model = nn.Sequential(*[nn.Linear(1, 1) for _ in range(3)])
     for parameter in model.parameters():
         parameter.data.fill_(torch.inf)
@@ -167,7 +168,7 @@ def test_names_a_few_tensors_and_counts_the_rest():
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64, torch.complex64])
 @pytest.mark.parametrize("value", [torch.inf, -torch.inf, torch.nan])
-def test_refuses_it_in_any_dtype(dtype, value):
+def test_tensors_of_any_dtype_must_be_finite(dtype, value):
     model = nn.ParameterDict({"weight": torch.zeros(3, 3, dtype=dtype)})
     store = store_for(model)
     take(store)
@@ -177,11 +178,11 @@ def test_refuses_it_in_any_dtype(dtype, value):
         take(store)
 
 
-def test_large_finite_numbers_are_finite():
+def test_the_largest_finite_numbers_are_accepted():
     model = nn.Linear(3, 3)
     model.weight.data.fill_(torch.finfo(torch.float32).max)
 
-    assert take(store_for(model)).vault.is_intact()
+    assert take(store_for(model)).buffers.is_intact()
 
 
 class Masked(nn.Module):
@@ -230,18 +231,18 @@ def test_a_buffer_that_was_finite_may_not_become_infinite():
     ids=["lazy", "meta"],
 )
 @pytest.mark.filterwarnings("ignore:Lazy modules")
-def test_refuses_what_has_no_memory(model, message):
+def test_a_tensor_without_memory_is_refused(model, message):
     with pytest.raises(SnapshotError, match=message):
         take(store_for(model))
 
 
-def test_notices_weights_that_were_swapped_behind_the_same_parameter():
+def test_detects_new_memory_in_the_same_parameter():
     model = nn.Linear(2, 2)
     store = store_for(model)
     take(store)
     model.weight.data = torch.full((2, 2), 7.0)
 
-    assert torch.equal(take(store).vault.view("weight"), model.weight)
+    assert torch.equal(take(store).buffers.view("weight"), model.weight)
 
 
 def test_a_snapshot_does_not_keep_replaced_weights_alive():
@@ -252,31 +253,31 @@ def test_a_snapshot_does_not_keep_replaced_weights_alive():
 
     take(store)
 
-    assert snapshot.inventory.memory == {}
+    assert snapshot.inventory.tensors == {}
     assert not snapshot.inventory.is_current()
 
 
-def test_memory_that_is_released_is_used_again():
+def test_released_memory_is_used_again():
     store = store_for(dense_net())
     first = take(store)
-    address = first.vault.view("0.weight").data_ptr()
+    address = first.buffers.view("0.weight").data_ptr()
 
     store.release(first)
 
-    assert take(store).vault.view("0.weight").data_ptr() == address
+    assert take(store).buffers.view("0.weight").data_ptr() == address
 
 
-def test_the_numbers_of_one_dtype_lie_in_one_buffer():
+def test_tensors_of_one_dtype_share_a_buffer():
     model = dense_net()
     snapshot = take(store_for(model))
 
-    views = [snapshot.vault.view(key) for key in ("0.weight", "0.bias", "3.weight", "3.bias")]
+    views = [snapshot.buffers.view(key) for key in ("0.weight", "0.bias", "3.weight", "3.bias")]
     span = views[-1].data_ptr() - views[0].data_ptr()
     assert all(view.data_ptr() % 64 == views[0].data_ptr() % 64 for view in views)
     assert 0 < span < 1024
 
 
-def test_covers_optimizers_and_companions_by_name():
+def test_optimizers_and_companions_are_saved_by_name():
     model = nn.Linear(2, 2)
     optimizer = torch.optim.Adam(model.parameters())
     model(torch.ones(1, 2)).sum().backward()
@@ -299,8 +300,8 @@ def test_covers_optimizers_and_companions_by_name():
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 
 
-def test_random_generators_repeat_themselves():
-    store = store_for(nn.Linear(1, 1), covers_random_state=True)
+def test_restored_random_generators_draw_the_same_numbers():
+    store = store_for(nn.Linear(1, 1), saves_random_state=True)
     snapshot = take(store)
     drawn = (
         random.random(),
@@ -308,18 +309,18 @@ def test_random_generators_repeat_themselves():
         torch.rand(1).item(),
     )
 
-    put_back_random_state(snapshot.plain.random)
+    load_random_state_dict(snapshot.others.random)
 
     assert (random.random(), np.random.random(), torch.rand(1).item()) == drawn
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_cuda_weights_come_through_pinned_memory():
+def test_cuda_weights_are_copied_to_pinned_memory():
     model = dense_net().cuda()
     store = store_for(model)
     before = state_of(model)
 
     snapshot = take(store)
 
-    assert snapshot.vault.view("0.weight").is_pinned()
-    assert same({key: snapshot.vault.view(key).cuda() for key in before}, before)
+    assert snapshot.buffers.view("0.weight").is_pinned()
+    assert same({key: snapshot.buffers.view(key).cuda() for key in before}, before)

@@ -15,7 +15,7 @@ from esper.nissa.hub import Hub
 from esper.nissa.sinks.memory import MemorySink
 from esper.tamiyo.heuristic import HeuristicPolicy
 from esper.tolaria.detection.robust import RobustConfig
-from esper.tolaria.snapshots.buffers import Vault
+from esper.tolaria.snapshots.buffers import SnapshotBuffers
 from esper.tolaria.tasks.digits import DIGITS
 from esper.tolaria.training.settings import RunSettings
 from esper.tolaria.training.trainer import Trainer, build_detector
@@ -26,15 +26,15 @@ TINY = replace(DIGITS, epochs=2, batch_size=512)
 
 @pytest.mark.parametrize("first_failure", [1, 2])
 def test_a_snapshot_that_cannot_be_copied_does_not_end_the_run(monkeypatch, first_failure):
-    fill, calls = Vault.fill, []
+    fill, calls = SnapshotBuffers.fill, []
 
-    def sometimes(vault):
-        calls.append(vault)
+    def sometimes(buffers):
+        calls.append(buffers)
         if first_failure <= len(calls) - 1 < first_failure + 2:
             raise MemoryError("full")
-        return fill(vault)
+        return fill(buffers)
 
-    monkeypatch.setattr(Vault, "fill", sometimes)
+    monkeypatch.setattr(SnapshotBuffers, "fill", sometimes)
     with Hub("test") as hub:
         memory = hub.attach(MemorySink())
         trainer = Trainer(

@@ -1,1 +1,1 @@
-"""Numbers in, verdict out: whether a loss or a gradient says that training has broken."""
+"""Judging losses and gradient norms: plain numbers in, verdict out, no tensors."""

@@ -1,7 +1,8 @@
-"""Detectors judge a series of losses: numbers in, a verdict out, no tensors.
+"""The protocol of detectors, which judge a series of losses, and the sigma rule.
 
-`SigmaDetector` is the rule of the sigma above the mean, kept exactly as its users know it; `robust.py` holds the one
-that the governor uses when it is given none.
+A detector gets numbers and returns verdicts; it knows no tensors. To write one, define the methods of `Detector`; no
+base class is needed. `SigmaDetector` reproduces the recorded verdicts of `tests/golden/governor.jsonl` exactly.
+The governor's default, `RobustDetector`, is in `robust.py`.
 """
 
 from __future__ import annotations
@@ -16,37 +17,40 @@ from esper.tolaria.detection.verdict import Verdict
 
 
 class Detector(Protocol):
-    """Judges one series of losses."""
+    """Judges one series of losses, either training losses step by step or validation losses epoch by epoch."""
 
     def check(self, loss: float) -> Verdict:
-        """Return what is to be made of the next loss of the series."""
+        """Judge the next loss of the series, any float, and remember it if it is healthy.
+
+        The severity is OK, PANIC (anomalous, but training may go on) or ROLLBACK.
+        """
 
     def expect_shift(self) -> None:
-        """Note that the losses will change on purpose, as after a restart of the learning rate."""
+        """Expect the losses to change on purpose, for example after a restart of the learning rate."""
 
     def rewind(self, state: Mapping[str, Any] | None) -> None:
-        """Note that the weights went back to when `state_dict` returned `state`; None if it is not known."""
+        """Follow a rollback: the weights are again those of when `state_dict` returned `state`; None if unknown."""
 
     def state_dict(self) -> dict[str, Any]:
-        """Return everything remembered, in plain types."""
+        """Return the detector's memory in plain types; it is saved in snapshots and checkpoints."""
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Remember what `state_dict` returned, and nothing else."""
+        """Replace the detector's memory by what `state_dict` returned."""
 
 
 class SigmaDetector:
-    """Panics when a loss is not finite, equals random guessing, or is far above the mean of recent losses.
+    """Panics when a loss is not finite, equals that of random guessing, or is far above the mean of recent losses.
 
     A loss diverges when it exceeds three limits at once: an absolute one, a multiple of the mean, and a number of
-    standard deviations above it. Losses that do not diverge become history; a rollback keeps the history.
+    standard deviations above the mean. Losses that are not anomalous become history; a rollback keeps the history.
     """
 
     MIN_HISTORY = 10
-    """Losses needed before anything but a non-finite loss is judged."""
+    """Losses needed before finite losses are judged."""
     COLLAPSE_MEAN_SHARE = 0.6
-    """Share of the random-guess loss below which a network counts as having learnt."""
+    """Share of the random-guess loss that the mean must fall below for the network to count as trained."""
     COLLAPSE_TOLERANCE = 0.065
-    """Share of the random-guess loss within which a loss counts as equal to it."""
+    """Largest distance from the random-guess loss, as a share of it, at which a loss counts as equal to it."""
 
     def __init__(
         self,
@@ -60,18 +64,18 @@ class SigmaDetector:
     ) -> None:
         """Start without a history.
 
-        The defaults are those of the rule as it is known. Losses are in the unit of the series, usually nats.
+        The defaults are those of the recorded verdicts. Losses are in the unit of the series, usually nats.
 
         Args:
-            sensitivity: standard deviations above the mean.
-            multiplier: multiple of the mean.
-            absolute_threshold: loss that must be exceeded as well.
-            history_window: losses remembered, at least 10.
-            min_panics_before_rollback: divergent losses in a row that it takes.
-            random_guess_loss: loss of a network that guesses, ln(classes); None leaves collapse untested.
+            sensitivity: standard deviations above the mean that a divergent loss exceeds.
+            multiplier: multiple of the mean that it exceeds as well.
+            absolute_threshold: loss that it exceeds as well.
+            history_window: number of losses remembered, at least 10.
+            min_panics_before_rollback: divergent losses in a row that lead to a rollback, at least 1.
+            random_guess_loss: loss of random guessing, ln(number of classes); None turns the test for collapse off.
 
         Raises:
-            ValueError: the window or the number of panics is too small.
+            ValueError: `history_window` or `min_panics_before_rollback` is too small.
         """
         if history_window < self.MIN_HISTORY:
             raise ValueError(
@@ -90,7 +94,7 @@ class SigmaDetector:
         self._panics = 0
 
     def check(self, loss: float) -> Verdict:
-        """Return what is to be made of the next loss."""
+        """Judge the next loss, any float."""
         if not math.isfinite(loss):
             return self._panic(PanicReason.NAN, loss, None, None)
         history = self._history
@@ -123,18 +127,22 @@ class SigmaDetector:
         )
 
     def expect_shift(self) -> None:
-        """Change nothing: the rule knows no planned shifts."""
+        """Do nothing: this rule does not support planned shifts."""
 
     def rewind(self, state: Mapping[str, Any] | None) -> None:
-        """Forget the panics, but keep the history."""
+        """Reset the count of panics, but keep the history, whatever `state` is."""
         self._panics = 0
 
     def state_dict(self) -> dict[str, Any]:
-        """Return history and panics."""
+        """Return the recent losses, oldest first, and the number of panics in a row."""
         return {"history": list(self._history), "panics": self._panics}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over history and panics."""
+        """Restore what `state_dict` returned.
+
+        Raises:
+            KeyError: `state` is that of another kind of detector.
+        """
         self._history.clear()
         self._history.extend(state["history"])
         self._panics = state["panics"]
@@ -150,7 +158,7 @@ class SigmaDetector:
     def _panic(
         self, reason: PanicReason, loss: float, threshold: float | None, statistic: float | None
     ) -> Verdict:
-        """Return an anomalous verdict; only a divergence has to repeat itself before it is due."""
+        """Return an anomalous verdict; only a divergence must repeat itself before it leads to a rollback."""
         self._panics += 1
         is_due = reason is not PanicReason.DIVERGENCE or self._panics >= self._min_panics
         return Verdict(

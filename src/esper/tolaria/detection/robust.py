@@ -1,14 +1,14 @@
-"""The governor's own detector: median and spread of the log-loss, on two time scales.
+"""The governor's default detector, which decides which losses are anomalous: median and spread of the log-loss.
 
-A mean and a standard deviation are ruined by the very losses they should flag, and an absolute limit is blind on every
-task whose losses are smaller. Medians are not, and ratios need no unit. Two rules watch for what happens at
-once and for what creeps in:
+A mean and a standard deviation are distorted by the very losses that they should flag, and an absolute limit is blind on
+every task with smaller losses. Medians are robust, and ratios need no unit. Two rules look for sudden and for gradual
+damage:
 
-- a *spike*: a loss far above the median of recent healthy ones, by a ratio and by the series' own spread;
-- a *drift*: the median of the newest few losses well above the best such median so far.
+- a *spike*: a loss far above the median of recent healthy losses, by a ratio and by the spread of the series;
+- a *drift*: the median of the newest few losses is well above the best such median so far.
 
-A third one knows the loss of random guessing. None decides on a single finite loss, because one bad batch is no
-damage. Losses may be of any sign and scale.
+A third rule looks for a *collapse*, a loss near that of random guessing. No rule asks for a rollback after a single
+finite loss, because one bad batch does no damage. Losses may be of any sign and scale.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, astuple, dataclass, field, fields
 from typing import Any, Final
 
 from esper._generated.enums import PanicReason, Severity
@@ -30,110 +30,137 @@ _MEDIAN_ERROR: Final = 1.2533
 _MAX_SINH: Final = 700.0
 """About where sinh leaves the range of floats."""
 _SPREAD_AGE: Final = 8
-"""Losses judged by one estimate of the spread: it changes slowly, and is the dearest part of a check."""
+"""Losses judged with one estimate of the spread: it changes slowly and is the most expensive part of a check."""
 _ENOUGH: Final = 3
-"""Losses whose median says more than what was before a shift."""
+"""Losses after a shift whose median is a better reference than the losses before the shift."""
 _TINY: Final = 1e-12
 """Keeps the logarithm defined for a series of zeros."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RobustConfig:
-    """Limits of the robust detector.
+    """Limits of the robust detector: which losses it calls anomalous, and how many in a row lead to a rollback.
 
     Ratios and patiences follow a comparison of rules on seeded synthetic curves (2.3 falling to 0.5, log-normal noise
-    of 0.12): no false alarm in 10,000 steps, a doubled loss found in 16, a tenfold one in 2. The others were set
-    on the digits task, where training losses fall to a thousandth of where they began.
+    of 0.12): no false alarm in 10,000 steps, a doubled loss detected after 16 steps, a tenfold one after 2. The others
+    were set on the digits task, where training losses fall to a thousandth of their initial value.
     """
 
     random_guess_loss: float | None = None
-    """Loss of a network that guesses, ln(classes); None leaves collapse untested, and the scale of the task is
-    taken from where the losses began."""
+    """Loss of random guessing, ln(number of classes); None turns the test for collapse off, and the scale of the
+    task is the median of its first losses."""
     window: int = 64
-    """Healthy losses that a new one is compared with."""
+    """Number of healthy losses that a new one is compared with."""
     warm_up: int = 16
-    """Losses needed before the spread is trusted; until then only `gross_warm_up` is watched for."""
+    """Losses needed before the spread is used; until then only `gross_warm_up` and `early_ratio` apply."""
 
     spike_deviations: float = 6.0
-    """Standard deviations, estimated from the median deviation, that a spike exceeds."""
+    """Standard deviations above the median, estimated from the median deviation, that a spike exceeds."""
     spike_ratio: float = 1.7
-    """Multiple of the median that it exceeds as well."""
+    """Multiple of the median that a spike exceeds as well."""
     spike_patience: int = 3
-    """Spikes in a row that it takes."""
+    """Spikes in a row that lead to a rollback."""
     gross_ratio: float = 4.0
-    """Multiple of the median from which on `gross_patience` is enough."""
+    """Multiple of the median above which a spike is gross."""
     gross_patience: int = 2
-    """Gross spikes in a row that it takes."""
+    """Gross spikes in a row that lead to a rollback."""
     gross_warm_up: float = 10.0
-    """Multiple of what was known before a shift that a loss exceeds to be a spike while there are hardly new ones."""
+    """Multiple of the median before a shift that a spike exceeds among the first few losses after the shift."""
     early_ratio: float = 10.0
-    """Multiple of the median of the few new ones that it exceeds before the spread is trusted."""
+    """Multiple of the median so far that a spike exceeds during the rest of the warm-up."""
 
     drift_window: int = 16
-    """Losses whose median is followed."""
+    """Number of newest losses whose median is tracked."""
     drift_ratio: float | None = 1.6
-    """Multiple of the best such median that a drift exceeds; None does not watch for drifts."""
+    """Multiple of the best such median that a drift exceeds; None turns the test for drifts off."""
     drift_deviations: float = 8.0
-    """Standard errors of the median that it exceeds as well, for series noisier than that ratio. The noise is that of
-    when the losses were best: a drift widens the spread of what it drifts through, and would hide itself."""
+    """Standard errors of the median that a drift exceeds as well, for series noisier than that ratio. The noise is that
+    of the time when the losses were best: a drift widens the present spread and would hide itself."""
     drift_floor_share: float = 0.05
-    """As `floor_share`, for drifts: larger, because ordinary training wanders more slowly than it jumps."""
+    """Same as `floor_share`, for drifts: larger, because slow changes in healthy training are larger than sudden ones."""
     drift_patience: int = 8
-    """Such losses in a row that it takes."""
+    """Drifting losses in a row that lead to a rollback."""
 
     collapse_share: float = 0.6
-    """Share of the random-guess loss below which a network counts as having learnt; the sigma rule's."""
+    """Share of the random-guess loss that the median must fall below for the network to count as trained; as in
+    `SigmaDetector`."""
     collapse_tolerance: float = 0.065
-    """Share of it within which a loss counts as equal to it; the sigma rule's."""
+    """Largest distance from the random-guess loss, as a share of it, at which a loss counts as equal to it; as in
+    `SigmaDetector`."""
     collapse_deviations: float = 4.0
-    """Standard deviations above the median that it lies as well: in a noisy series it may well do so by chance."""
+    """Standard deviations above the median that a collapse exceeds as well: a noisy series may reach the random-guess
+    loss by chance."""
     collapse_patience: int = 2
-    """Such losses in a row that it takes: one batch may look so by chance."""
+    """Collapsed losses in a row that lead to a rollback: one batch may look collapsed by chance."""
 
     floor_share: float = 0.02
-    """Share of the task's scale, the random-guess loss, below which losses count as alike: nothing is damaged there,
-    and a network that has all but learnt its data by heart jumps about by factors."""
+    """Share of the task's scale (the random-guess loss if it is known) that is added to every level before ratios are
+    taken: the losses of a network that has memorised its data vary by factors without any damage."""
 
 
 EPOCH_LIMITS: Final = RobustConfig(
     window=12, warm_up=6, spike_deviations=4.0, early_ratio=2.5, drift_ratio=None
 )
-"""For validation losses, one an epoch: few, smooth, and free to rise slowly, which is overfitting and no damage. The window
-must not reach back to the first steep epochs, whose spread would hide what comes after."""
+"""Limits for validation losses, one per epoch: few, smooth, and allowed to rise slowly, which is overfitting and not
+damage. The window is short so that it excludes the steep first epochs, whose spread would hide later anomalies."""
+
+
+@dataclass(slots=True)
+class _Runs:
+    """Counts of anomalies in a row; the state dict lists them in this order."""
+
+    panics: int = 0
+    """Anomalies of any kind."""
+    spikes: int = 0
+    gross_spikes: int = 0
+    drifts: int = 0
+    collapses: int = 0
+
+
+@dataclass(slots=True)
+class _Memory:
+    """All that the detector remembers beside its two windows; the field names are keys of its state dict."""
+
+    scale: float | None
+    """Size of a typical loss of the untrained network, for the floors; None until it is known."""
+    best: float | None = None
+    """Lowest median of the newest losses since the last shift; None before the first."""
+    best_deviation: float = 0.0
+    """Standard deviation of the log-losses at that time."""
+    usual: float | None = None
+    """Median of the healthy losses before the last shift; None before the first shift."""
+    deviation: float = 0.0
+    """Last estimate of the standard deviation of the log-losses."""
+    spread_age: int = 0
+    """Losses for which that estimate is still used."""
+    runs: _Runs = field(default_factory=_Runs)
 
 
 class RobustDetector:
-    """Panics when a loss is not finite, equals random guessing, spikes, or has drifted away from the best.
+    """Panics when a loss is not finite, equals that of random guessing, spikes, or has drifted away from the best.
 
-    Only healthy losses become history, so that a fault cannot make itself the norm.
+    Only healthy losses become history, so that a lasting fault cannot become the reference.
     """
 
     def __init__(self, config: RobustConfig = RobustConfig()) -> None:
         """Start without a history."""
         self._config = config
-        self._scale = config.random_guess_loss
         self._healthy = SortedWindow(config.window)
         self._recent = SortedWindow(config.drift_window)
-        self._best: float | None = None
-        self._best_deviation = 0.0
-        self._usual: float | None = None
-        self._deviation = 0.0
-        self._spread_age = 0
-        self._panics = 0
-        self._spikes = self._gross_spikes = self._drifts = self._collapses = 0
+        self._memory = _Memory(scale=config.random_guess_loss)
 
     def check(self, loss: float) -> Verdict:
-        """Return what is to be made of the next loss."""
+        """Judge the next loss, any float."""
         if not math.isfinite(loss):
             return self._panic(PanicReason.NAN, True, loss, None, None)
-        config = self._config
+        config, runs = self._config, self._memory.runs
         self._recent.push(loss)
         if len(self._healthy) < config.warm_up:
             return self._check_early(loss)
 
         median = self._healthy.median()
         margin = self._margin(median, config.floor_share)
-        # Logarithmic above a tenth of the median, linear below it: noise around zero is no news.
+        # Logarithmic above a tenth of the median, linear below it, so that noise around zero stays small.
         unit = 0.2 * margin + _TINY
         usual, now = math.asinh(median / unit), math.asinh(loss / unit)
         deviation = self._spread(unit)
@@ -143,90 +170,84 @@ class RobustDetector:
 
         is_unusual = now > usual + config.collapse_deviations * deviation
         if is_unusual and self._has_collapsed(loss, median):
-            self._collapses += 1
-            is_due = self._collapses >= config.collapse_patience
+            runs.collapses += 1
+            is_due = runs.collapses >= config.collapse_patience
             return self._panic(PanicReason.LOBOTOMY, is_due, loss, threshold, statistic)
-        self._collapses = 0
+        runs.collapses = 0
         if loss > threshold:
             is_due = self._count_spike(loss > median + (config.gross_ratio - 1.0) * margin)
             return self._panic(PanicReason.DIVERGENCE, is_due, loss, threshold, statistic)
-        self._spikes = self._gross_spikes = 0
+        runs.spikes = runs.gross_spikes = 0
         if self._is_drifting(deviation):
-            self._drifts += 1
-            is_due = self._drifts >= config.drift_patience
+            runs.drifts += 1
+            is_due = runs.drifts >= config.drift_patience
             return self._panic(PanicReason.DRIFT, is_due, loss, threshold, statistic)
         return self._accept(loss, threshold, statistic)
 
     def expect_shift(self) -> None:
-        """Learn the losses anew; until then only what is gross against the old ones counts."""
+        """Drop the history and learn the new losses; until there are enough, only gross losses are anomalous."""
+        memory = self._memory
         if len(self._healthy):
-            self._usual = self._healthy.median()
+            memory.usual = self._healthy.median()
         self._healthy.clear()
         self._recent.clear()
-        self._best = None
-        self._spread_age = 0
-        self._reset_runs()
+        memory.best = None
+        memory.spread_age = 0
+        memory.runs = _Runs()
 
     def rewind(self, state: Mapping[str, Any] | None) -> None:
-        """Put the statistics back to where the weights are; without `state`, start as after a shift."""
+        """Restore the statistics that belong to the restored weights; if `state` is None, start as after a shift."""
         if state is None:
             self.expect_shift()
         else:
             self.load_state_dict(state)
-            self._reset_runs()
+            self._memory.runs = _Runs()
 
     def state_dict(self) -> dict[str, Any]:
-        """Return both windows, what is remembered of earlier losses, and the runs of anomalies."""
+        """Return both windows, oldest loss first, and everything else that is remembered, in plain types."""
         return {
             "healthy": self._healthy.values(),
             "recent": self._recent.values(),
-            "scale": self._scale,
-            "best": self._best,
-            "best_deviation": self._best_deviation,
-            "usual": self._usual,
-            "deviation": self._deviation,
-            "spread_age": self._spread_age,
-            "runs": [self._panics, self._spikes, self._gross_spikes, self._drifts, self._collapses],
+            **asdict(self._memory),
+            "runs": list(astuple(self._memory.runs)),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over what `state_dict` returned."""
+        """Restore what `state_dict` returned.
+
+        Raises:
+            KeyError: `state` is that of another kind of detector.
+        """
         self._healthy = SortedWindow(self._config.window, state["healthy"])
         self._recent = SortedWindow(self._config.drift_window, state["recent"])
-        self._scale = state["scale"]
-        self._best = state["best"]
-        self._best_deviation = state["best_deviation"]
-        self._usual = state["usual"]
-        self._deviation = state["deviation"]
-        self._spread_age = state["spread_age"]
-        self._panics, self._spikes, self._gross_spikes, self._drifts, self._collapses = state[
-            "runs"
-        ]
+        memory = {each.name: state[each.name] for each in fields(_Memory)}
+        self._memory = _Memory(**{**memory, "runs": _Runs(*state["runs"])})
 
     def _check_early(self, loss: float) -> Verdict:
-        """Judge a loss by the little that is known: the losses before a shift, or random guessing, and those so far.
+        """Judge a loss during the warm-up: by the losses before a shift or random guessing, and by the few so far.
 
-        A planned shift does not make a network forget: one that had learnt and guesses again has collapsed.
+        A planned shift does not untrain a network: one that was trained and guesses again has collapsed.
         """
+        memory = self._memory
         threshold = self._early_threshold()
         if threshold is None:
             return self._accept(loss, None, None)
-        if self._usual is not None and self._has_collapsed(loss, self._usual):
-            self._collapses += 1
-            is_due = self._collapses >= self._config.collapse_patience
+        if memory.usual is not None and self._has_collapsed(loss, memory.usual):
+            memory.runs.collapses += 1
+            is_due = memory.runs.collapses >= self._config.collapse_patience
             return self._panic(PanicReason.LOBOTOMY, is_due, loss, threshold, None)
-        self._collapses = 0
+        memory.runs.collapses = 0
         if loss > threshold:
             is_due = self._count_spike(True)
             return self._panic(PanicReason.DIVERGENCE, is_due, loss, threshold, None)
         return self._accept(loss, threshold, None)
 
     def _early_threshold(self) -> float | None:
-        """Return what a loss must not exceed while there are few; None when nothing at all is known."""
-        config = self._config
-        old = config.random_guess_loss if self._usual is None else self._usual
+        """Return the highest healthy loss during the warm-up; None if there is nothing to compare with."""
+        config, usual = self._config, self._memory.usual
+        old = config.random_guess_loss if usual is None else usual
         if old is not None and len(self._healthy) < _ENOUGH:
-            # Of the first losses behind a shift the level must not be learnt: a fault may have come with it.
+            # The first losses after a shift are not a reference: a fault may have come with the shift.
             level, ratio = old, config.gross_warm_up
         elif len(self._healthy):
             level, ratio = self._healthy.median(), config.early_ratio
@@ -235,15 +256,17 @@ class RobustDetector:
         return _finite(level + (ratio - 1.0) * self._margin(level, config.floor_share))
 
     def _count_spike(self, is_gross: bool) -> bool:
-        """Return whether there have been enough spikes in a row."""
-        self._spikes += 1
-        self._gross_spikes = self._gross_spikes + 1 if is_gross else 0
+        """Count a spike and return whether there have been enough in a row for a rollback."""
+        runs = self._memory.runs
+        runs.spikes += 1
+        runs.gross_spikes = runs.gross_spikes + 1 if is_gross else 0
         return (
-            self._spikes >= self._config.spike_patience
-            or self._gross_spikes >= self._config.gross_patience
+            runs.spikes >= self._config.spike_patience
+            or runs.gross_spikes >= self._config.gross_patience
         )
 
     def _has_collapsed(self, loss: float, median: float) -> bool:
+        """Return whether a network that was trained, its usual loss being `median`, guesses again."""
         guess = self._config.random_guess_loss
         return (
             guess is not None
@@ -252,41 +275,44 @@ class RobustDetector:
         )
 
     def _spread(self, unit: float) -> float:
-        """Return the standard deviation of the log-losses, not older than a few losses."""
-        if self._spread_age == 0:
+        """Return the standard deviation of the log-losses, at most `_SPREAD_AGE` losses old."""
+        memory = self._memory
+        if memory.spread_age == 0:
             log_deviation = self._healthy.median_deviation(lambda x: math.asinh(x / unit))
-            self._deviation = _MAD_TO_SIGMA * log_deviation
-            self._spread_age = _SPREAD_AGE
-        self._spread_age -= 1
-        return self._deviation
+            memory.deviation = _MAD_TO_SIGMA * log_deviation
+            memory.spread_age = _SPREAD_AGE
+        memory.spread_age -= 1
+        return memory.deviation
 
     def _margin(self, level: float, floor_share: float) -> float:
-        """Return the size of `level`, for ratios; not less than what the task's scale calls nothing."""
-        return abs(level) + floor_share * (self._scale or 0.0)
+        """Return the size that ratios of `level` refer to: its absolute value plus a share of the task's scale."""
+        return abs(level) + floor_share * (self._memory.scale or 0.0)
 
     def _is_drifting(self, deviation: float) -> bool:
-        """Return whether the newest losses are worse than the best ones were, beyond their noise."""
-        ratio = self._config.drift_ratio
+        """Return whether the median of the newest losses is above the best one by more than noise explains."""
+        ratio, memory = self._config.drift_ratio, self._memory
         if ratio is None or not self._recent.is_full:
             return False
         median = self._recent.median()
-        if self._best is None or median < self._best:
-            self._best, self._best_deviation = median, deviation
+        if memory.best is None or median < memory.best:
+            memory.best, memory.best_deviation = median, deviation
             return False
-        margin = self._margin(self._best, self._config.drift_floor_share)
-        if median <= self._best + (ratio - 1.0) * margin:
+        margin = self._margin(memory.best, self._config.drift_floor_share)
+        if median <= memory.best + (ratio - 1.0) * margin:
             return False
         unit = 0.2 * margin + _TINY
-        rise = math.asinh(median / unit) - math.asinh(self._best / unit)
-        error = _MEDIAN_ERROR * self._best_deviation / math.sqrt(self._config.drift_window)
+        rise = math.asinh(median / unit) - math.asinh(memory.best / unit)
+        error = _MEDIAN_ERROR * memory.best_deviation / math.sqrt(self._config.drift_window)
         return rise > self._config.drift_deviations * error
 
     def _accept(self, loss: float, threshold: float | None, statistic: float | None) -> Verdict:
+        """Remember a healthy loss and return an OK verdict."""
+        memory = self._memory
         self._healthy.push(loss)
-        if self._scale is None and len(self._healthy) == self._config.warm_up:
-            self._scale = abs(self._healthy.median())
-        if self._panics:
-            self._reset_runs()
+        if memory.scale is None and len(self._healthy) == self._config.warm_up:
+            memory.scale = abs(self._healthy.median())
+        if memory.runs.panics:
+            memory.runs = _Runs()
         return Verdict(
             severity=Severity.OK, loss=loss, loss_threshold=threshold, statistic=statistic
         )
@@ -299,19 +325,17 @@ class RobustDetector:
         threshold: float | None,
         statistic: float | None,
     ) -> Verdict:
-        self._panics += 1
+        """Count an anomaly and return its verdict: a rollback if it `is_due`, otherwise a panic."""
+        runs = self._memory.runs
+        runs.panics += 1
         return Verdict(
             severity=Severity.ROLLBACK if is_due else Severity.PANIC,
             reason=reason,
             loss=loss,
             loss_threshold=threshold,
-            consecutive_panics=self._panics,
+            consecutive_panics=runs.panics,
             statistic=statistic,
         )
-
-    def _reset_runs(self) -> None:
-        self._panics = 0
-        self._spikes = self._gross_spikes = self._drifts = self._collapses = 0
 
 
 def _sinh(x: float) -> float:
@@ -320,5 +344,5 @@ def _sinh(x: float) -> float:
 
 
 def _finite(x: float) -> float:
-    """Return `x`, or the largest number if it is larger."""
+    """Return `x`, or the largest float if `x` is larger."""
     return min(x, sys.float_info.max)

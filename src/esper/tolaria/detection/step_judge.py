@@ -1,10 +1,10 @@
-"""Judges steps before they are taken: the loss, the gradient's norm, and what happened just before."""
+"""Judges a training step before the optimizer takes it: by its loss, its gradient norm and the steps before it."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from esper._generated.enums import PanicReason, Severity, SkipCause
@@ -12,92 +12,111 @@ from esper.tolaria.detection.detector import Detector
 from esper.tolaria.detection.verdict import Verdict
 
 
-class StepJudge:
-    """Turns what is known of a step into a verdict.
+@dataclass(slots=True)
+class _Memory:
+    """All that the judge itself remembers between steps; the field names are keys of its state dict."""
 
-    To what its detector says it adds two things. A gradient that is not finite has damaged nothing yet, so the step is
-    skipped. And when the loss is anomalous though the weights have just been put back, the data is to blame: going
-    back again would change nothing, so that step is skipped as well. Both only so often in a row.
+    skips_in_a_row: int = 0
+    num_refused: int = 0
+    """Steps in a row that were skipped for their gradient or data; planned skips and overflows do not count."""
+    has_just_rolled_back: bool = False
+    """Whether no step has been taken since the last rollback."""
+
+
+class StepJudge:
+    """Turns the loss and the gradient norm of a step into a verdict.
+
+    It adds two rules to those of its detector. A step whose gradient is not finite is skipped: nothing is damaged yet.
+    A step whose loss is anomalous although the weights have just been restored is skipped too: the batch must be bad, and
+    another rollback would change nothing. After `max_skips` such skips in a row the verdict is a rollback.
 
     Attributes:
         detector: judges the losses.
-        grad_norm: norm of the last step's gradient; None when it was not given.
-        cause: why that step is skipped; None if it is not.
-        skips_in_a_row: steps skipped in a row.
+        grad_norm: gradient norm of the last step; None if the loop did not give it.
+        cause: why the last step is skipped; None if it is not skipped.
     """
 
     def __init__(
-        self, detector: Detector, *, max_skips: int, is_overflow: Callable[[], bool]
+        self, detector: Detector, *, max_skips: int, may_have_overflowed: Callable[[], bool]
     ) -> None:
-        """Judge with `detector`; `is_overflow` says whether a scaler explains a gradient that is not finite."""
+        """Judge losses with `detector`.
+
+        Args:
+            detector: judges the losses.
+            max_skips: steps that may be skipped in a row for their gradient or data, at least 0.
+            may_have_overflowed: returns whether the loss scale of a GradScaler explains a gradient that is not finite.
+        """
         self.detector = detector
         self.grad_norm: float | None = None
         self.cause: SkipCause | None = None
-        self.skips_in_a_row = 0
         self._max_skips = max_skips
-        self._is_overflow = is_overflow
-        self._num_refused = 0
-        self._has_just_rolled_back = False
+        self._may_have_overflowed = may_have_overflowed
+        self._memory = _Memory()
 
-    def judge(self, loss: float, grad_norm: float | None, *, is_passed_over: bool) -> Verdict:
-        """Return the verdict on a step; one that `is_passed_over` is skipped unseen."""
+    @property
+    def skips_in_a_row(self) -> int:
+        """Steps skipped in a row, whatever the cause."""
+        return self._memory.skips_in_a_row
+
+    def judge(self, loss: float, grad_norm: float | None, *, is_planned_skip: bool) -> Verdict:
+        """Return the verdict on a step; with `is_planned_skip` it is SKIP, and the detector does not see the loss."""
         self.grad_norm = grad_norm
-        if is_passed_over:
+        if is_planned_skip:
             return self._skip(Verdict(severity=Severity.SKIP, loss=loss), SkipCause.PLANNED)
         verdict = self.detector.check(loss)
-        is_anomalous = verdict.reason is not None
-        if is_anomalous and self._has_just_rolled_back:
+        if verdict.is_anomalous and self._memory.has_just_rolled_back:
             return self._refuse(verdict, SkipCause.DATA)
         has_broken_gradient = grad_norm is not None and not math.isfinite(grad_norm)
-        if has_broken_gradient and not verdict:
-            if not is_anomalous and self._is_overflow():
-                return self._skip(replace(verdict, severity=Severity.SKIP), SkipCause.OVERFLOW)
-            if not is_anomalous:
-                verdict = replace(
-                    verdict,
-                    reason=PanicReason.GRADIENT,
-                    consecutive_panics=self._num_refused + 1,
-                )
-            return self._refuse(verdict, SkipCause.GRADIENT)
+        if has_broken_gradient and not verdict.needs_rollback:
+            return self._judge_broken_gradient(verdict)
         self.cause = None
-        self.skips_in_a_row = self._num_refused = 0
+        self._memory.skips_in_a_row = self._memory.num_refused = 0
         return verdict
 
     def note_step(self) -> None:
-        """Note that the step has been taken."""
-        self._has_just_rolled_back = False
+        """Note that the optimizer has taken the step."""
+        self._memory.has_just_rolled_back = False
 
     def note_rollback(self, state: Mapping[str, Any] | None) -> None:
-        """Note that the weights went back to when the detector's state was `state`."""
+        """Note that the weights were restored; `state` is the detector's state dict of that time, None if unknown."""
         self.detector.rewind(state)
-        self._num_refused = 0
-        self._has_just_rolled_back = True
+        self._memory.num_refused = 0
+        self._memory.has_just_rolled_back = True
 
     def state_dict(self) -> dict[str, Any]:
-        """Return everything remembered, in plain types."""
-        return {
-            "detector": self.detector.state_dict(),
-            "skips_in_a_row": self.skips_in_a_row,
-            "num_refused": self._num_refused,
-            "has_just_rolled_back": self._has_just_rolled_back,
-        }
+        """Return the memory of judge and detector in plain types."""
+        return {"detector": self.detector.state_dict(), **asdict(self._memory)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Remember what `state_dict` returned."""
-        self.detector.load_state_dict(state["detector"])
-        self.skips_in_a_row = state["skips_in_a_row"]
-        self._num_refused = state["num_refused"]
-        self._has_just_rolled_back = state["has_just_rolled_back"]
+        """Restore what `state_dict` returned.
+
+        Raises:
+            KeyError: an entry of the detector's state is missing.
+            TypeError: an entry of the judge's state is missing or unknown.
+        """
+        memory = dict(state)
+        self.detector.load_state_dict(memory.pop("detector"))
+        self._memory = _Memory(**memory)
+
+    def _judge_broken_gradient(self, verdict: Verdict) -> Verdict:
+        """Return the verdict on a step whose gradient is not finite; `verdict` is that on its loss."""
+        if verdict.is_anomalous:
+            return self._refuse(verdict, SkipCause.GRADIENT)
+        if self._may_have_overflowed():
+            return self._skip(replace(verdict, severity=Severity.SKIP), SkipCause.OVERFLOW)
+        panics = self._memory.num_refused + 1
+        verdict = replace(verdict, reason=PanicReason.GRADIENT, consecutive_panics=panics)
+        return self._refuse(verdict, SkipCause.GRADIENT)
 
     def _refuse(self, verdict: Verdict, cause: SkipCause) -> Verdict:
-        """Skip the step, or go back (further) if that has been done too often."""
-        if self._num_refused >= self._max_skips:
+        """Skip the step, or roll back if too many in a row have been refused."""
+        if self._memory.num_refused >= self._max_skips:
             self.cause = None
             return replace(verdict, severity=Severity.ROLLBACK)
-        self._num_refused += 1
+        self._memory.num_refused += 1
         return self._skip(replace(verdict, severity=Severity.SKIP), cause)
 
     def _skip(self, verdict: Verdict, cause: SkipCause) -> Verdict:
         self.cause = cause
-        self.skips_in_a_row += 1
+        self._memory.skips_in_a_row += 1
         return verdict

@@ -1,1 +1,1 @@
-"""What is done about an alarm: rollback, escalation, lower learning rates, the end of a run."""
+"""Acting on verdicts: snapshots, rollbacks, escalation when rollbacks repeat, the end of the run."""

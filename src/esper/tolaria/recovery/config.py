@@ -1,4 +1,4 @@
-"""How the governor remembers and how patient it is."""
+"""The settings of the governor: how often it takes snapshots, which it keeps, and how many steps it may skip."""
 
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -9,30 +9,30 @@ from esper.tolaria.recovery.escalation import EscalationConfig
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GovernorConfig:
-    """The governor's numbers. Unless a source is given they are ours, set on the digits task with injected faults."""
+    """The governor's settings. The defaults were set on the digits task with injected faults, unless a source is given."""
 
     optimizer_state: Literal["clear", "restore"] = "clear"
-    """What becomes of moments and step counts in a rollback. To be restored they are saved too, which triples a
-    snapshot under Adam. After a spike they are best forgotten (SPAM, arXiv 2501.06842)."""
+    """Whether a rollback clears the moments and step counts of optimizers or restores them. Restoring requires saving
+    them, which triples the size of a snapshot under Adam. After a spike, clearing works best (SPAM, arXiv 2501.06842)."""
     random_state: bool = False
-    """Whether random generators go back too, so that the same batches come again in the same order."""
+    """Whether a rollback restores the random generators too, so that the same batches come again in the same order."""
     snapshot_interval: int = 25
     """Steps between the snapshots that `after_step` takes."""
-    probation_steps: int = 15
-    """Healthy steps until a snapshot is trusted: about as many as the detector needs to see a doubled loss."""
-    ring_ages: tuple[int, ...] = (1, 3, 8)
-    """Snapshots after which the second place takes a younger one, the third, and so on; at least one, so that one that
-    has proved itself is always left."""
+    trust_after_steps: int = 15
+    """Healthy steps after which a snapshot is trusted: about as many as the detector needs to detect a doubled loss."""
+    older_snapshot_ages: tuple[int, ...] = (1, 3, 8)
+    """Which snapshots are kept beside the newest: one for each age, counted in snapshots taken since, rising. Add an age
+    to keep more snapshots. There must be at least one, so that a trusted snapshot is always kept."""
     max_skips: int = 25
-    """Steps that are refused in a row before the governor goes back further."""
+    """Steps that may be skipped in a row for their gradient or data before the governor rolls back further."""
     escalation: EscalationConfig = field(default_factory=EscalationConfig)
-    """What accompanies repeated rollbacks."""
+    """The measures that accompany repeated rollbacks."""
 
     def __post_init__(self) -> None:
-        """Check the numbers.
+        """Check the settings.
 
         Raises:
-            ValueError: one of them cannot work.
+            ValueError: a setting is out of its range.
         """
         if self.optimizer_state not in ("clear", "restore"):
             raise ValueError(
@@ -40,15 +40,15 @@ class GovernorConfig:
             )
         for name, number, least in (
             ("snapshot_interval", self.snapshot_interval, 1),
-            ("probation_steps", self.probation_steps, 0),
+            ("trust_after_steps", self.trust_after_steps, 0),
             ("max_skips", self.max_skips, 0),
         ):
             if number < least:
                 raise ValueError(f"{name} must be at least {least}, got {number}")
-        ages = self.ring_ages
+        ages = self.older_snapshot_ages
         is_rising = all(younger < older for younger, older in pairwise((0, *ages)))
         if not ages or not is_rising:
             raise ValueError(
-                f"ring_ages must be rising positive numbers, at least one, got {ages};"
-                " take for example (1, 3, 8)"
+                f"older_snapshot_ages must be rising positive numbers, at least one, got {ages};"
+                " for example (1, 3, 8)"
             )

@@ -1,7 +1,7 @@
-"""What a rollback is accompanied by when rollbacks repeat.
+"""Decides about each rollback: which snapshot it restores, and which measures accompany it when rollbacks repeat.
 
-The attempts are counted here, outside of every snapshot: a governor whose memory went back together with the weights
-would try the same thing for ever.
+The rollbacks are counted here, outside of every snapshot: a governor whose counts were restored together with the
+weights would try the same thing for ever.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
-from esper._generated.enums import EscalationAction
+from esper._generated.enums import EscalationAction, PanicReason
 
 _LEAST: Final = {
     "budget": 1,
@@ -26,52 +26,56 @@ _LEAST: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EscalationConfig:
-    """How patient the governor is. The numbers are ours, set on the fault campaign of `benchmarks/faults.py`."""
+    """The measures that accompany repeated rollbacks, and the number of rollbacks after which the run is stopped.
+
+    The defaults were set on the fault campaign of `benchmarks/faults.py`.
+    """
 
     budget: int = 6
-    """Rollbacks that a window allows: one for each thing that can be tried, and then as many batches passed over
-    (16, 32, 64) as a fault of a few epochs needs to be over. Data that is bad for good ends a run after some 290 steps;
-    with two more it would be 700."""
+    """Rollbacks that a window allows; the next one stops the run. Six are enough to try every action once, and then to skip
+    as many batches (16, 32, 64) as a fault of a few epochs lasts. Permanently bad data stops a run after about 290 steps;
+    with a budget of eight it would be 700."""
     ages: int = 2
-    """Rollbacks that go further and further back; those after them go to the best snapshot again."""
+    """Rollbacks that restore older and older snapshots; those after them restore the best snapshot."""
     window_steps: int = 500
     """Steps in a window, in a loop that reports its steps."""
     window_checks: int = 20
-    """Checks in a window, in a loop that reports none."""
+    """Checks in a window, in a loop that reports no steps."""
     learning_rate_factor: float = 0.5
-    """What learning rates are multiplied by, each time."""
+    """Factor by which learning rates are multiplied at each rollback from the third on, in (0, 1]."""
     warm_back_steps: int = 200
-    """Steps in which they return to full."""
+    """Steps over which learning rates return to their full values."""
     skip_batches: int = 16
-    """Batches passed over the first time, and twice as many each further time."""
+    """Batches skipped after the fourth rollback; each further rollback doubles the number."""
     settle_epochs: int = 2
-    """Checks behind any rollback in which no seed may be planted: planting announces a shift, and what is still wrong would
-    pass for it."""
+    """Checks after any rollback during which no seed may be planted: planting announces a shift, and a fault that is still
+    there would be taken for that shift."""
     hold_epochs: int = 5
-    """The same when that is what is tried."""
+    """Same as `settle_epochs`, for rollbacks that hold germination, from the fifth on."""
 
     def __post_init__(self) -> None:
-        """Refuse what makes no sense.
+        """Check the settings.
 
         Raises:
-            ValueError: a number is out of its range.
+            ValueError: a setting is out of its range.
         """
         for name, least in _LEAST.items():
             value = getattr(self, name)
             if not isinstance(value, int) or value < least:
-                raise ValueError(f"{name} must be a whole number from {least} on, got {value!r}")
+                raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
         if not 0.0 < self.learning_rate_factor <= 1.0:
             raise ValueError(
                 f"learning_rate_factor must be in (0, 1], got {self.learning_rate_factor!r};"
-                " 1 leaves learning rates alone"
+                " 1 leaves learning rates as they are"
             )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measures:
-    """What is done about one alarm; the source of GOVERNOR_ESCALATED."""
+    """The measures taken at one rollback; the source of GOVERNOR_ESCALATED."""
 
     attempt: int
+    """Number of the rollback in its window, from 1."""
     budget: int
     actions: tuple[EscalationAction, ...]
     learning_rate_factor: float
@@ -81,39 +85,48 @@ class Measures:
 
 @dataclass(slots=True)
 class _Attempt:
-    """A rollback."""
+    """One rollback."""
 
     clock: int
+    """The clock of `_Memory` at that time."""
     snapshot_id: int
+    """Number of the restored snapshot."""
     actions: list[int]
-    """Values of what was done."""
+    """Values of the actions that were taken."""
 
 
 @dataclass(slots=True)
 class _Memory:
-    """Everything that changes, in plain types, so that a checkpoint can hold it."""
+    """All that changes; the field names are keys of the state dict."""
 
     clock: int = 0
-    """Steps, or checks where no steps are reported, that have been seen."""
+    """Steps, or checks where the loop reports no steps, that have been seen."""
     attempts: list[_Attempt] = field(default_factory=list)
     """The rollbacks in the window."""
     num_attempts: int = 0
-    """How many there have been since it was last empty."""
+    """Rollbacks since there was last no rollback in the window."""
     factor: float = 1.0
-    """What learning rates were last multiplied by."""
+    """Factor that learning rates were multiplied by when they were last lowered."""
     factor_clock: int = 0
     """The clock at that time."""
     batches_to_skip: int = 0
     epochs_to_hold: int = 0
+    """Checks during which no seed may be planted."""
 
 
 class Escalation:
-    """Counts rollbacks, and decides what is done beside going back."""
+    """Counts rollbacks, and decides which snapshot each restores and which measures accompany it."""
 
     def __init__(
         self, config: EscalationConfig, *, can_slow_down: bool, can_hold_germination: bool
     ) -> None:
-        """Start with nothing tried; whether there are learning rates to lower and slots to hold is told here."""
+        """Start without any rollback.
+
+        Args:
+            config: the settings.
+            can_slow_down: whether there are optimizers whose learning rates can be lowered.
+            can_hold_germination: whether the model has slots.
+        """
         self._config = config
         self._can_slow_down = can_slow_down
         self._can_hold = can_hold_germination
@@ -122,7 +135,7 @@ class Escalation:
 
     @property
     def counts_steps(self) -> bool:
-        """Whether windows are measured in steps."""
+        """Whether windows are measured in steps rather than in checks."""
         return self._counts_steps
 
     @property
@@ -132,39 +145,29 @@ class Escalation:
 
     @property
     def window(self) -> int:
-        """Steps, or checks where no steps are reported, in a window."""
+        """Steps in a window, or checks where the loop reports no steps."""
         config = self._config
         return config.window_steps if self._counts_steps else config.window_checks
 
     @property
     def is_exhausted(self) -> bool:
-        """Whether the next rollback would be one too many."""
+        """Whether the next rollback exceeds the budget and stops the run."""
         return len(self._memory.attempts) >= self._config.budget
 
     @property
-    def is_repeated(self) -> bool:
-        """Whether the next rollback would not be the first in the window."""
-        return bool(self._memory.attempts)
-
-    @property
-    def goes_to_best(self) -> bool:
-        """Whether older snapshots have been tried and did not help: the fault is not in the weights."""
-        return self.is_exhausted or len(self._memory.attempts) >= self._config.ages
-
-    @property
     def snapshot_ids(self) -> tuple[int, ...]:
-        """The snapshots gone back to in the window."""
+        """Numbers of the snapshots that were restored in the window."""
         return tuple(attempt.snapshot_id for attempt in self._memory.attempts)
 
     @property
     def tried(self) -> tuple[EscalationAction, ...]:
-        """Everything that has been tried in the window."""
+        """All actions of the rollbacks in the window, in order."""
         attempts = self._memory.attempts
         return tuple(EscalationAction(value) for one in attempts for value in one.actions)
 
     @property
     def learning_rate_factor(self) -> float:
-        """What learning rates are multiplied by now; it returns to 1 by and by."""
+        """Factor by which learning rates are multiplied now, in (0, 1]; it returns to 1 gradually."""
         memory = self._memory
         if memory.factor == 1.0:
             return 1.0
@@ -181,7 +184,10 @@ class Escalation:
         self._counts_steps = True
 
     def advance(self) -> int:
-        """Let a step, or a check, go by; return how many attempts it took when a whole window has gone without one."""
+        """Advance the clock by a step or a check.
+
+        Return how many rollbacks the run needed to recover, if the last of them has just left the window, otherwise 0.
+        """
         memory = self._memory
         memory.clock += 1
         if not memory.attempts:
@@ -196,23 +202,43 @@ class Escalation:
         return num_attempts
 
     def end_epoch(self) -> None:
-        """Let an epoch go by in which no seed was planted if none might be."""
+        """Count an epoch off those in which no seed may be planted."""
         self._memory.epochs_to_hold = max(0, self._memory.epochs_to_hold - 1)
 
-    def skip_batch(self) -> bool:
-        """Return whether the next batch is passed over."""
+    def consume_skip(self) -> bool:
+        """Return whether the next batch must be skipped, and count it off if so."""
         if not self._memory.batches_to_skip:
             return False
         self._memory.batches_to_skip -= 1
         return True
 
-    def respond(self, *, snapshot_id: int, has_older: bool, to_best: bool) -> Measures:
-        """Count a rollback to a snapshot, and decide what is done beside it; that is in force from now on.
+    def choose_target(self, reason: PanicReason, *, has_older: bool) -> EscalationAction:
+        """Return which snapshot the next rollback restores: NEWEST_SNAPSHOT, OLDER_SNAPSHOT or BEST_SNAPSHOT.
 
-        `has_older` says whether it could go back further than the last time, `to_best` that it goes to the best.
+        Args:
+            reason: why the run is rolled back; ORDERED if the caller has ordered it.
+            has_older: whether there is an older snapshot than the first choice.
+        """
+        num_attempts = len(self._memory.attempts)
+        if reason is PanicReason.ORDERED:
+            return EscalationAction.NEWEST_SNAPSHOT
+        # Once older snapshots did not help, the fault is not in the weights. A drift is in the newest snapshots too.
+        have_older_failed = self.is_exhausted or num_attempts >= self._config.ages
+        if have_older_failed or reason is PanicReason.DRIFT:
+            return EscalationAction.BEST_SNAPSHOT
+        if num_attempts and has_older:
+            return EscalationAction.OLDER_SNAPSHOT
+        return EscalationAction.NEWEST_SNAPSHOT
+
+    def respond(self, target: EscalationAction, *, snapshot_id: int) -> Measures:
+        """Count a rollback to `target`, decide on its measures, and return them; they are in force from now on.
+
+        Args:
+            target: the result of `choose_target`.
+            snapshot_id: number of the restored snapshot.
         """
         memory, config = self._memory, self._config
-        actions = self._actions(has_older=has_older, to_best=to_best)
+        actions = self._actions(target)
         memory.attempts.append(
             _Attempt(
                 clock=memory.clock,
@@ -225,7 +251,7 @@ class Escalation:
             memory.factor = self.learning_rate_factor * config.learning_rate_factor
             memory.factor_clock = memory.clock
         if EscalationAction.SKIP_BATCHES in actions:
-            # As often as the window allows; counted on, a fault that keeps coming back would have ever more passed over.
+            # Counted within the window: otherwise a fault that keeps coming back would skip ever more batches.
             num_doublings = len(memory.attempts) - (3 + self._can_slow_down)
             memory.batches_to_skip = config.skip_batches << num_doublings
         is_held = EscalationAction.HOLD_GERMINATION in actions
@@ -233,16 +259,20 @@ class Escalation:
         memory.epochs_to_hold = max(memory.epochs_to_hold, hold)
         return self._measures(len(memory.attempts), actions)
 
-    def carry_out_order(self) -> Measures:
-        """Return what is done about a rollback that the caller has ordered: nothing more, and it counts for nothing."""
+    def ordered_measures(self) -> Measures:
+        """Return the measures for a rollback that the caller has ordered: nothing is done in addition or counted."""
         return self._measures(1, (EscalationAction.NEWEST_SNAPSHOT,))
 
     def state_dict(self) -> dict[str, Any]:
-        """Return everything remembered, in plain types."""
+        """Return all that changes, in plain types."""
         return {"counts_steps": self._counts_steps, **asdict(self._memory)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Remember what `state_dict` returned."""
+        """Restore what `state_dict` returned.
+
+        Raises:
+            KeyError, TypeError: an entry of `state` is missing or unknown.
+        """
         memory = dict(state)
         self._counts_steps = memory.pop("counts_steps")
         attempts = [_Attempt(**attempt) for attempt in memory.pop("attempts")]
@@ -258,22 +288,16 @@ class Escalation:
             epochs_to_hold=self._memory.epochs_to_hold,
         )
 
-    def _actions(self, *, has_older: bool, to_best: bool) -> tuple[EscalationAction, ...]:
-        """Return what is done at the next attempt: as a rule one thing more than at the one before."""
-        rungs = []
-        if self._counts_steps and self._can_slow_down:
-            rungs.append(EscalationAction.LOWER_LEARNING_RATE)
-        if self._counts_steps:
-            rungs.append(EscalationAction.SKIP_BATCHES)
-        if self._can_hold:
-            rungs.append(EscalationAction.HOLD_GERMINATION)
-        attempt = 1 + len(self._memory.attempts)
-        if to_best:
-            target = EscalationAction.BEST_SNAPSHOT
-        elif has_older and attempt > 1:
-            target = EscalationAction.OLDER_SNAPSHOT
-        else:
-            target = EscalationAction.NEWEST_SNAPSHOT
+    def _actions(self, target: EscalationAction) -> tuple[EscalationAction, ...]:
+        """Return the actions of the next rollback: from the third on, each takes one action more than the one before."""
         if self.is_exhausted:
             return (target, EscalationAction.STOP)
-        return (target, *rungs[: max(0, attempt - 2)])
+        further = []
+        if self._counts_steps and self._can_slow_down:
+            further.append(EscalationAction.LOWER_LEARNING_RATE)
+        if self._counts_steps:
+            further.append(EscalationAction.SKIP_BATCHES)
+        if self._can_hold:
+            further.append(EscalationAction.HOLD_GERMINATION)
+        num_before = len(self._memory.attempts)
+        return (target, *further[: max(0, num_before - 1)])

@@ -1,4 +1,4 @@
-"""Lowers learning rates for the length of a step."""
+"""Lowers learning rates for the duration of an optimizer's step."""
 
 from __future__ import annotations
 
@@ -10,81 +10,81 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 
-class LearningRateBrake:
-    """Multiplies every learning rate when an optimizer's step begins, and puts it back when the step ends.
+class LearningRateScaling:
+    """Multiplies every learning rate when an optimizer's step begins, and restores it when the step ends.
 
-    Hooks of the optimizer do so, because no later moment is early enough: a scheduler that is stepped next computes
-    its rate from the one it finds, or anew, and from the outcome nobody can tell which. So nobody outside the step
-    finds a lowered rate, a checkpoint neither. A step that is replayed from a CUDA graph calls no hooks and is not
-    slowed down.
+    Hooks of the optimizer do this, so that code outside the step, a scheduler or a checkpoint, never sees a lowered
+    rate. Any later would be too late: a scheduler computes its next rate either from the one that it finds or from
+    scratch, and the result does not show which. A step that is replayed from a CUDA graph calls no hooks and is not
+    scaled.
     """
 
     def __init__(self, optimizers: Iterable[Optimizer]) -> None:
-        """Leave the rates of `optimizers` alone until `press`.
+        """Register the hooks; they do nothing until `apply`.
 
         Raises:
-            ValueError: one of them takes no hooks.
+            ValueError: an optimizer takes no hooks.
         """
-        self._is_pressed = False
-        # One that is given twice would be lowered twice.
-        self._pedals = tuple(_Pedal(optimizer) for optimizer in dict.fromkeys(optimizers))
-        # The optimizers hold the pedals only; without the brake those must not act any more.
-        weakref.finalize(self, _remove, self._pedals)
+        self._is_applied = False
+        # An optimizer that is given twice must not be scaled twice.
+        self._hooks = tuple(_StepHooks(optimizer) for optimizer in dict.fromkeys(optimizers))
+        # The optimizers hold the hooks; without this object those must not act any more.
+        weakref.finalize(self, _remove, self._hooks)
 
-    def press(self, factor: float) -> None:
-        """Multiply every learning rate by `factor` in each step until `release`; pressing again replaces the factor."""
-        self._is_pressed = True
-        for pedal in self._pedals:
-            pedal.arm(factor)
+    def apply(self, factor: float) -> None:
+        """Multiply every learning rate by `factor` in each step until `reset`; a second call replaces the factor."""
+        self._is_applied = True
+        for hooks in self._hooks:
+            hooks.set_factor(factor)
 
-    def release(self) -> None:
-        """Leave the rates of further steps alone; where a step has failed, put them back."""
-        if self._is_pressed:
-            self._is_pressed = False
-            for pedal in self._pedals:
-                pedal.arm(None)
+    def reset(self) -> None:
+        """Take further steps with the full rates; restore them if a step has failed in the middle."""
+        if self._is_applied:
+            self._is_applied = False
+            for hooks in self._hooks:
+                hooks.set_factor(None)
 
 
-class _Pedal:
-    """The hooks of one optimizer, which is not held on to."""
+class _StepHooks:
+    """The hooks on one optimizer's step; they hold no reference to the optimizer."""
 
     def __init__(self, optimizer: Optimizer) -> None:
         self._factor: float | None = None
-        self._full: list[tuple[dict[str, Any], Any]] = []
+        self._full_rates: list[tuple[dict[str, Any], Any]] = []
         self._depth = 0
         try:
-            # Before other hooks are there: what they do behind the step should find the full rates.
+            # Registered before those of the user, whose hooks after the step shall see the full rates.
             self._handles = (
-                optimizer.register_step_pre_hook(self._lower),
+                optimizer.register_step_pre_hook(self._begin),
                 optimizer.register_step_post_hook(self._end),
             )
         except AttributeError as error:
             raise ValueError(
                 "an optimizer must take hooks on its step, got"
                 f" {type(optimizer).__name__}, which has not called Optimizer.__init__;"
-                " hand in the optimizer that it wraps"
+                " pass the optimizer that it wraps"
             ) from error
 
-    def arm(self, factor: float | None) -> None:
-        """Multiply by `factor` from the next step on, not at all when None; a step that has failed is over."""
+    def set_factor(self, factor: float | None) -> None:
+        """Scale by `factor` from the next step on, not at all if it is None; a step that failed counts as ended."""
         self._depth = 0
-        self._put_back()
+        self._restore()
         self._factor = factor
 
     def remove(self) -> None:
-        """Take the hooks away."""
-        self.arm(None)
+        """Restore the rates and remove the hooks."""
+        self.set_factor(None)
         for handle in self._handles:
             handle.remove()
 
-    def _lower(self, optimizer: Optimizer, *_: Any) -> None:
+    def _begin(self, optimizer: Optimizer, *_: Any) -> None:
         if self._factor is None:
             return
-        # A step that calls that of its base class calls the hooks again within.
+        # A step that calls the step of its base class calls the hooks again in between.
         self._depth += 1
         if self._depth == 1:
             # A new list: changes to the old one would be lost in a step that `torch.compile` has traced.
-            self._full = [
+            self._full_rates = [
                 (group, _multiply(group, self._factor)) for group in optimizer.param_groups
             ]
 
@@ -93,29 +93,29 @@ class _Pedal:
             return
         self._depth = max(0, self._depth - 1)
         if self._depth == 0:
-            self._put_back()
+            self._restore()
 
-    def _put_back(self) -> None:
-        for group, full in self._full:
-            if isinstance(full, Tensor):
-                group["lr"].copy_(full)
+    def _restore(self) -> None:
+        for group, full_rate in self._full_rates:
+            if isinstance(full_rate, Tensor):
+                group["lr"].copy_(full_rate)
             else:
-                group["lr"] = full
-        self._full = []
+                group["lr"] = full_rate
+        self._full_rates = []
 
 
 def _multiply(group: dict[str, Any], factor: float) -> Any:
-    """Multiply the learning rate of `group` and return the one it had."""
+    """Multiply the learning rate of `group` by `factor` and return the full rate, a number or a tensor."""
     rate = group["lr"]
     if isinstance(rate, Tensor):
-        full = rate.clone()
-        # A rate in a tensor is part of a compiled step: the tensor must stay.
+        full_rate = rate.clone()
+        # A rate in a tensor is part of a compiled step: it must stay the same tensor.
         rate.mul_(factor)
-        return full
+        return full_rate
     group["lr"] = rate * factor
     return rate
 
 
-def _remove(pedals: Iterable[_Pedal]) -> None:
-    for pedal in pedals:
-        pedal.remove()
+def _remove(all_hooks: Iterable[_StepHooks]) -> None:
+    for hooks in all_hooks:
+        hooks.remove()

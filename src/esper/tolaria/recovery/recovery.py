@@ -1,16 +1,17 @@
-"""The acting half of the governor: takes snapshots, goes back to them, escalates, ends the run, and tells of it all."""
+"""The acting half of the governor: takes snapshots, rolls back, escalates, stops the run, and reports all of it."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from torch import nn
 from torch.optim import Optimizer
 
 from esper._generated.channel import Channel
-from esper._generated.enums import LossSeries, PanicReason, SnapshotFault
+from esper._generated.enums import EscalationAction, LossSeries, PanicReason, SnapshotFault
 from esper._generated.governor import (
     emit_governor_escalated,
     emit_governor_panic,
@@ -28,30 +29,31 @@ from esper.leyline.text import shorten
 from esper.tolaria.detection.step_judge import StepJudge
 from esper.tolaria.detection.verdict import Verdict
 from esper.tolaria.recovery.config import GovernorConfig
-from esper.tolaria.recovery.escalation import Escalation
-from esper.tolaria.recovery.rollback import carry_out
+from esper.tolaria.recovery.escalation import Escalation, Measures
+from esper.tolaria.recovery.learning_rate_scaling import LearningRateScaling
+from esper.tolaria.recovery.log_warnings import (
+    action_names,
+    warn_of_rollback,
+    warn_of_skip,
+    warn_of_stop,
+)
+from esper.tolaria.recovery.rollback import RollbackResult, roll_back_network
 from esper.tolaria.snapshots.companions import Companions
 from esper.tolaria.snapshots.finite import NotFiniteError
-from esper.tolaria.snapshots.restore import Restoration
+from esper.tolaria.snapshots.restore import RestorePlan
 from esper.tolaria.snapshots.retention import SnapshotKeeper
-from esper.tolaria.snapshots.store import SnapshotStore
+from esper.tolaria.snapshots.store import Snapshot, SnapshotContext, SnapshotStore
 
 _MAX_MESSAGE = 1024
 """Characters that the telemetry contract allows a message."""
 
-DetectorStates = tuple[Mapping[str, Any], ...]
-
 
 class Recovery:
-    """Does what the governor has decided.
+    """Carries out the governor's decisions, and counts steps.
 
     Attributes:
-        channel: where to tell of it; may be replaced at any time.
-        keeper: the snapshots.
-        escalation: what accompanies repeated rollbacks.
-        optimizers: the optimizers, by name.
-        companions: what else is saved.
-        last_snapshot_step: step of the newest attempt at a snapshot.
+        channel: where telemetry is emitted; may be replaced at any time.
+        step: steps taken, or healthy checks where the loop reports no steps; it never decreases.
     """
 
     def __init__(
@@ -63,230 +65,309 @@ class Recovery:
         config: GovernorConfig,
         channel: Channel,
     ) -> None:
-        """Be ready to remember `model`; nothing is copied yet."""
+        """Prepare to save and restore `model`, `optimizers` and `companions`; nothing is copied yet.
+
+        Raises:
+            ValueError: an optimizer takes no hooks on its step.
+        """
         self.channel = channel
-        self.optimizers = optimizers
-        self.companions = companions
-        self.last_snapshot_step = 0
+        self.step = 0
         self._model = model
+        self._optimizers = optimizers
+        self._companions = companions
         self._restores_optimizers = config.optimizer_state == "restore"
+        self._snapshot_interval = config.snapshot_interval
+        self._last_snapshot_step = 0
         store = SnapshotStore(
             model,
             optimizers=optimizers if self._restores_optimizers else {},
             companions=companions,
-            covers_random_state=config.random_state,
+            saves_random_state=config.random_state,
         )
-        self.keeper = SnapshotKeeper(
-            store, ages=config.ring_ages, probation_steps=config.probation_steps
+        self._keeper = SnapshotKeeper(
+            store,
+            older_ages=config.older_snapshot_ages,
+            trust_after_steps=config.trust_after_steps,
         )
-        self.escalation = Escalation(
+        self._escalation = Escalation(
             config.escalation,
             can_slow_down=bool(optimizers),
             can_hold_germination=bool(find_slots(model)),
         )
+        self._learning_rates = LearningRateScaling(optimizers.values())
 
-    def snapshot(
-        self,
-        step: int,
-        detectors: DetectorStates,
-        *,
-        vouched_loss: float | None = None,
-        is_doubtful: bool = False,
-    ) -> SnapshotInfo:
-        """Take a snapshot, keep it and tell of it; `vouched_loss` is that of a healthy check of these very weights.
+    @property
+    def snapshots(self) -> tuple[Snapshot, ...]:
+        """The snapshots kept, newest first, and the fallback snapshot last if there is one."""
+        return self._keeper.snapshots
 
-        It `is_doubtful` when the last loss was anomalous.
+    @property
+    def has_snapshot(self) -> bool:
+        """Whether a snapshot has been taken."""
+        return self._keeper.newest is not None
+
+    @property
+    def is_snapshot_due(self) -> bool:
+        """Whether the last attempt to take a snapshot is `snapshot_interval` steps ago."""
+        return self.step - self._last_snapshot_step >= self._snapshot_interval
+
+    @property
+    def lacks_fossil(self) -> bool:
+        """Whether the model holds a fossil that is not in the newest snapshot."""
+        return self._keeper.lacks_fossil
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether the next rollback that the caller has not ordered is the last."""
+        return self._escalation.is_exhausted
+
+    @property
+    def may_germinate(self) -> bool:
+        """Whether seeds may be planted."""
+        return self._escalation.may_germinate
+
+    def begin_step(self) -> bool:
+        """Begin a training step, and return whether its batch must be skipped as part of the escalation."""
+        self._escalation.count_steps()
+        is_planned_skip = self._escalation.consume_skip()
+        if not is_planned_skip:
+            # While batches are skipped, nothing shows whether the fault is over, so that time does not count.
+            self._advance_window()
+        return is_planned_skip
+
+    def end_step(self, *, is_healthy: bool) -> None:
+        """Count a step that the optimizer has taken."""
+        self.step += 1
+        self._keeper.note_step(is_healthy=is_healthy)
+
+    def begin_check(self) -> None:
+        """Begin the check of a validation loss, with which an epoch ends."""
+        self._escalation.end_epoch()
+        if not self._escalation.counts_steps:
+            self._advance_window()
+
+    def end_healthy_check(self) -> None:
+        """Count a healthy check as a step if the loop reports no steps."""
+        if not self._escalation.counts_steps:
+            self.step += 1
+
+    def snapshot(self, context: SnapshotContext) -> SnapshotInfo:
+        """Take a snapshot, keep it and report it.
 
         Raises:
-            SnapshotError: it cannot be taken, which has been told of.
+            NotFiniteError: a tensor is not finite; this is reported, and the earlier snapshots are kept.
+            SnapshotError: a tensor cannot be copied; likewise.
         """
-        self.last_snapshot_step = step
+        self._last_snapshot_step = self.step
         try:
-            taken = self.keeper.take(
-                step=step,
-                detectors=detectors,
-                vouched_loss=vouched_loss,
-                is_doubtful=is_doubtful,
-            )
+            taken = self._keeper.take(context)
         except SnapshotError as error:
             is_finite = not isinstance(error, NotFiniteError)
             fault = SnapshotFault.NOT_COPIED if is_finite else SnapshotFault.NOT_FINITE
-            self._tell_of_fault(fault, self.keeper.next_id, step, str(error))
+            self._report_fault(fault, self._keeper.next_id, str(error))
             raise
         emit_governor_snapshot(self.channel, taken.info)
         return taken.info
 
-    def try_snapshot(self, step: int, detectors: DetectorStates) -> bool:
-        """Take a snapshot that nobody has asked for; return False when something is not finite.
+    def try_snapshot(self, context: SnapshotContext) -> bool:
+        """Take a snapshot and return whether all tensors are finite.
 
-        One that cannot be copied has been told of; the next will be tried when it is due.
+        A snapshot that cannot be copied for another reason is reported; the next is taken when it is due.
         """
         try:
-            self.snapshot(step, detectors)
+            self.snapshot(context)
         except NotFiniteError:
             return False
         except SnapshotError:
             return True
         return True
 
-    def roll_back(self, alarm: Verdict | None, step: int) -> tuple[GovernorReport, DetectorStates]:
-        """Go back, and return the report and what the detectors remembered at that time.
+    def roll_back(self, alarm: Verdict | None) -> tuple[GovernorReport, SnapshotContext]:
+        """Restore a snapshot; return the report and the context in which the snapshot was taken.
+
+        Args:
+            alarm: the verdict that led to the rollback; None if the caller has ordered it.
 
         Raises:
-            SnapshotError: there is nothing to go back to, or the host has been rebuilt; nothing has been changed.
+            SnapshotError: there is no intact snapshot, or the host has been rebuilt; nothing has been changed.
         """
         started = time.perf_counter()
+        self._learning_rates.reset()
         reason = alarm.reason if alarm is not None and alarm.reason else PanicReason.ORDERED
-        # What has crept in is in the newest snapshots as well.
-        to_best = alarm is not None and (
-            self.escalation.goes_to_best or reason is PanicReason.DRIFT
+        target = self._escalation.choose_target(reason, has_older=self._keeper.has_older)
+        corrupt: list[int] = []
+
+        def report_corrupt(number: int) -> None:
+            corrupt.append(number)
+            message = f"the bytes of snapshot {number} are no longer what was saved"
+            self._report_fault(SnapshotFault.CORRUPT, number, message)
+
+        plan = self._keeper.plan_restore(
+            target, is_last=self._escalation.is_exhausted, report_corrupt=report_corrupt
         )
-        has_older = self.keeper.has_older
-        way, corrupt = self._find_way(alarm, step, to_best=to_best)
-        self.companions.check(way.snapshot.plain.companions)
-        result = carry_out(
-            way,
+        self._companions.check_state_dict(plan.snapshot.others.companions)
+        result = roll_back_network(
+            plan,
             reason=reason,
-            optimizers=self.optimizers,
+            optimizers=self._optimizers,
             clears_optimizers=not self._restores_optimizers,
         )
-        self.keeper.settle(way.snapshot)
-        snapshot_id = way.snapshot.info.snapshot_id
-        measures = (
-            self.escalation.carry_out_order()
-            if alarm is None
-            else self.escalation.respond(
-                snapshot_id=snapshot_id, has_older=has_older, to_best=to_best
-            )
-        )
-        # Last of all, since it calls what is not ours: if that fails, everything else has been done and counted.
-        way.put_back_rest(self.companions)
-        report = GovernorReport(
-            reason=reason,
-            loss_at_panic=None if alarm is None else alarm.loss,
-            loss_threshold=None if alarm is None else alarm.loss_threshold,
-            consecutive_panics=0 if alarm is None else alarm.consecutive_panics,
-            attempt=measures.attempt,
-            actions=measures.actions,
-            snapshot_id=snapshot_id,
-            from_step=step,
-            to_step=way.snapshot.info.step,
-            num_keys=way.snapshot.info.num_keys,
-            pruned_slots=result.pruned_slots,
-            kept_fossils=result.kept_fossils,
-            removed_fossils=result.removed_fossils,
-            corrupt_snapshots=tuple(corrupt),
-            duration_s=time.perf_counter() - started,
-        )
-        emit_governor_rollback(self.channel, report)
-        if measures.attempt > 1:
-            emit_governor_escalated(self.channel, measures)
-        return report, way.snapshot.detectors
+        self._keeper.note_rollback(plan.snapshot)
+        if alarm is None:
+            measures = self._escalation.ordered_measures()
+        else:
+            snapshot_id = plan.snapshot.info.snapshot_id
+            measures = self._escalation.respond(target, snapshot_id=snapshot_id)
+        # Last, because it calls code of the user: if that raises, all else has been done and counted.
+        plan.restore_companions(self._companions)
+        report = self._rollback_report(reason, alarm, plan, result, measures, corrupt, started)
+        self._report_rollback(report, measures)
+        return report, plan.snapshot.context
 
-    def stop(self, reason: PanicReason, step: int, message: str = "") -> StopReport:
-        """End the run, and return the report of what was tried; `message` says why if the budget does not."""
-        escalation = self.escalation
-        actions = ", ".join(action.name.lower().replace("_", " ") for action in escalation.tried)
+    def stop(self, reason: PanicReason, message: str = "") -> StopReport:
+        """Report the end of the run and return the report; without `message` it says that the budget is used up."""
+        escalation = self._escalation
         report = StopReport(
             reason=reason,
-            step=step,
+            step=self.step,
             budget=escalation.budget,
             window=escalation.window,
             tried=escalation.tried,
             snapshot_ids=escalation.snapshot_ids,
             message=shorten(
                 message
-                or f"{reason.name} at step {step}, after {escalation.budget} rollbacks within"
-                f" {escalation.window}; tried: {actions}",
+                or f"{reason.name} at step {self.step}, after {escalation.budget} rollbacks within"
+                f" {escalation.window}; tried: {action_names(escalation.tried)}",
                 _MAX_MESSAGE,
             ),
         )
+        if not self.channel.listening:
+            warn_of_stop(report)
         emit_governor_stopped(self.channel, report)
         return report
 
+    def skip_step(self, verdict: Verdict, judge: StepJudge) -> None:
+        """Report that `judge` has refused the step, and undo the forward passes since the last snapshot.
+
+        They are undone only if no step was taken since: a batch of NaN makes the running statistics of batch
+        normalisation NaN, whether its step is taken or not.
+        """
+        plan = self._keeper.plan_undo()
+        if plan is not None:
+            plan.restore_tensors(self._optimizers)
+        cause, num_skips = judge.cause, judge.skips_in_a_row
+        assert cause is not None
+        if num_skips == 1 and not self.channel.listening:
+            warn_of_skip(cause, step=self.step, loss=verdict.loss)
+        emit_governor_step_skipped(
+            self.channel,
+            cause=cause,
+            step=self.step,
+            loss=verdict.loss,
+            grad_norm=judge.grad_norm,
+            skips_in_a_row=num_skips,
+        )
+
     def drop_gradients(self) -> None:
-        """Forget the gradients of a step that is not taken, so that they are not added to those of the next."""
+        """Drop the gradients of a refused step, so that they are not added to those of the next."""
         self._model.zero_grad(set_to_none=True)
-        for optimizer in self.optimizers.values():
+        for optimizer in self._optimizers.values():
             optimizer.zero_grad(set_to_none=True)
 
-    def undo_passes(self) -> None:
-        """Undo what the passes of refused steps have done to buffers, if no step has been taken since the last snapshot.
+    def scale_learning_rates(self) -> None:
+        """Take the next step with learning rates as low as the escalation wants them."""
+        factor = self._escalation.learning_rate_factor
+        if factor != 1.0:
+            self._learning_rates.apply(factor)
 
-        A batch of NaN makes the running statistics of batch normalisation NaN, whether its step is taken or not.
-        """
-        way = self.keeper.find_way_to_start()
-        if way is not None:
-            way.put_back_tensors(self.optimizers)
+    def reset_learning_rates(self) -> None:
+        """Take further steps with the full learning rates."""
+        self._learning_rates.reset()
 
-    def tell_of_panic(self, verdict: Verdict, series: LossSeries) -> None:
-        """Tell of an anomalous check."""
+    def report_panic(self, verdict: Verdict, series: LossSeries) -> None:
+        """Report an anomalous check."""
         assert verdict.reason is not None
         emit_governor_panic(self.channel, verdict, series=series, reason=verdict.reason)
 
-    def tell_of_skip(self, verdict: Verdict, judge: StepJudge, step: int) -> None:
-        """Tell of the step that `judge` has just refused."""
-        assert judge.cause is not None
-        emit_governor_step_skipped(
-            self.channel,
-            cause=judge.cause,
-            step=step,
-            loss=verdict.loss,
-            grad_norm=judge.grad_norm,
-            skips_in_a_row=judge.skips_in_a_row,
-        )
-
-    def advance(self, step: int) -> None:
-        """Let a step, or a check, go by."""
-        attempts = self.escalation.advance()
-        if attempts:
-            self.keeper.forget_aside()
-            emit_governor_recovered(self.channel, step=step, attempts=attempts)
-
     def state_dict(self) -> dict[str, Any]:
-        """Return all counters and snapshots in plain types and tensors."""
+        """Return all counters, except `step`, and snapshots in plain types and tensors."""
         return {
-            "keeper": self.keeper.state_dict(),
-            "escalation": self.escalation.state_dict(),
-            "last_snapshot_step": self.last_snapshot_step,
+            "keeper": self._keeper.state_dict(),
+            "escalation": self._escalation.state_dict(),
+            "last_snapshot_step": self._last_snapshot_step,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over what `state_dict` returned.
+        """Restore what `state_dict` returned.
 
         Raises:
-            SnapshotError: the model cannot be saved.
+            SnapshotError: the model cannot be saved, or the snapshots are of another model.
+            KeyError, TypeError: an entry of `state` is missing or unknown.
         """
-        self.keeper.load_state_dict(state["keeper"])
-        self.escalation.load_state_dict(state["escalation"])
-        self.last_snapshot_step = state["last_snapshot_step"]
+        self._keeper.load_state_dict(state["keeper"])
+        self._escalation.load_state_dict(state["escalation"])
+        self._last_snapshot_step = state["last_snapshot_step"]
 
-    def _find_way(
-        self, alarm: Verdict | None, step: int, *, to_best: bool
-    ) -> tuple[Restoration, list[int]]:
-        """Return a validated way back, and the corrupt snapshots that were given up for it, which have been told of."""
-        corrupt: list[int] = []
+    def _advance_window(self) -> None:
+        """Count a step or a check; if that ends a window with rollbacks, report that the run has recovered."""
+        attempts = self._escalation.advance()
+        if attempts:
+            self._keeper.discard_fallback()
+            emit_governor_recovered(self.channel, step=self.step, attempts=attempts)
 
-        def tell(number: int) -> None:
-            corrupt.append(number)
-            message = f"the bytes of snapshot {number} are no longer what was saved"
-            self._tell_of_fault(SnapshotFault.CORRUPT, number, step, message)
-
-        way = self.keeper.find_way_back(
-            goes_further=alarm is not None and self.escalation.is_repeated,
-            to_best=to_best,
-            is_last=self.escalation.is_exhausted,
-            tell_corrupt=tell,
+    def _rollback_report(
+        self,
+        reason: PanicReason,
+        alarm: Verdict | None,
+        plan: RestorePlan,
+        result: RollbackResult,
+        measures: Measures,
+        corrupt: list[int],
+        started: float,
+    ) -> GovernorReport:
+        info = plan.snapshot.info
+        return GovernorReport(
+            reason=reason,
+            loss_at_panic=None if alarm is None else alarm.loss,
+            loss_threshold=None if alarm is None else alarm.loss_threshold,
+            consecutive_panics=0 if alarm is None else alarm.consecutive_panics,
+            attempt=measures.attempt,
+            actions=measures.actions,
+            snapshot_id=info.snapshot_id,
+            from_step=self.step,
+            to_step=info.step,
+            num_keys=info.num_keys,
+            pruned_slots=result.pruned_slots,
+            kept_fossils=result.kept_fossils,
+            removed_fossils=result.removed_fossils,
+            corrupt_snapshots=tuple(corrupt),
+            duration_s=time.perf_counter() - started,
         )
-        return way, corrupt
 
-    def _tell_of_fault(
-        self, fault: SnapshotFault, snapshot_id: int, step: int, message: str
-    ) -> None:
+    def _report_rollback(self, report: GovernorReport, measures: Measures) -> None:
+        if report.reason is not PanicReason.ORDERED and not self.channel.listening:
+            warn_of_rollback(report)
+        emit_governor_rollback(self.channel, report)
+        if measures.attempt > 1:
+            emit_governor_escalated(self.channel, measures)
+
+    def _report_fault(self, fault: SnapshotFault, snapshot_id: int, message: str) -> None:
         emit_governor_snapshot_failed(
             self.channel,
             fault=fault,
             snapshot_id=snapshot_id,
-            step=step,
+            step=self.step,
             message=shorten(message, _MAX_MESSAGE),
         )
+
+
+def stop_report_state_dict(report: StopReport) -> dict[str, Any]:
+    """Return `report` in plain types."""
+    tried = [action.value for action in report.tried]
+    return asdict(report) | {"reason": report.reason.value, "tried": tried}
+
+
+def load_stop_report_state_dict(state: Mapping[str, Any]) -> StopReport:
+    """Return the report that `stop_report_state_dict` was given."""
+    tried = tuple(EscalationAction(value) for value in state["tried"])
+    return StopReport(**{**state, "reason": PanicReason(state["reason"]), "tried": tried})

@@ -1,4 +1,4 @@
-"""Carries a rollback out: weights first, then what goes with them, then the seeds."""
+"""Carries out a restore plan: weights first, then optimizers, then the seeds that do not fit the restored weights."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from torch.optim import Optimizer
 
 from esper._generated.enums import PanicReason
-from esper.tolaria.snapshots import optimizer_state
-from esper.tolaria.snapshots.restore import Restoration
+from esper.tolaria.snapshots.optimizer_state import clear_state
+from esper.tolaria.snapshots.restore import RestorePlan
 
 _INITIATOR = "governor"
 _PRUNE_REASONS = {
@@ -17,39 +17,40 @@ _PRUNE_REASONS = {
     PanicReason.LOBOTOMY: "governor_lobotomy",
     PanicReason.DIVERGENCE: "governor_divergence",
 }
-"""What a slot is told; any other reason is `governor_rollback`."""
+"""Reasons that pruned slots report; for any other panic it is `governor_rollback`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RollbackResult:
-    """What became of the slots, by id."""
+    """The slots that a rollback changed, by slot id."""
 
     pruned_slots: tuple[str, ...]
     kept_fossils: tuple[str, ...]
     removed_fossils: tuple[str, ...]
 
 
-def carry_out(
-    way: Restoration,
+def roll_back_network(
+    plan: RestorePlan,
     *,
     reason: PanicReason,
     optimizers: Mapping[str, Optimizer],
     clears_optimizers: bool,
 ) -> RollbackResult:
-    """Go the validated `way` back, but for what companions remember.
+    """Restore model and optimizers as `plan` says, and prune the live seeds; companions are left to the caller.
 
-    Live seeds are pruned when the weights are back, because they have learnt beside a network that is gone; a slot is
-    never left half-way, and a fossil keeps its stage unless no sound weights of it are left anywhere.
+    Live seeds are pruned after the weights are restored, because they were trained beside a network that no longer
+    exists. No slot is left without a seed in a stage that has one. A fossil stays a fossil unless no snapshot holds finite
+    weights of it.
     """
-    way.put_back_tensors(optimizers)
+    plan.restore_tensors(optimizers)
     if clears_optimizers:
         for optimizer in optimizers.values():
-            optimizer_state.clear(optimizer)
+            clear_state(optimizer)
     prune_reason = _PRUNE_REASONS.get(reason, "governor_rollback")
-    slots = way.slots
+    slots = plan.slots
     removed = [
         slots[path].slot_id
-        for path in way.lost_fossils
+        for path in plan.lost_fossils
         if slots[path].remove_fossil(prune_reason, initiator=_INITIATOR)
     ]
     pruned = [
@@ -59,6 +60,6 @@ def carry_out(
     ]
     return RollbackResult(
         pruned_slots=tuple(pruned),
-        kept_fossils=tuple(slots[path].slot_id for path in way.kept_fossils),
+        kept_fossils=tuple(slots[path].slot_id for path in plan.kept_fossils),
         removed_fossils=tuple(removed),
     )

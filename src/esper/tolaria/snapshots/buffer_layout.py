@@ -1,4 +1,7 @@
-"""Where each tensor of an inventory lies in flat buffers, and how these are cut into blocks; no memory is touched."""
+"""Computes where each tensor of an inventory lies in flat buffers, and how the buffers are cut into blocks.
+
+Nothing is allocated or copied here; `buffers.py` does that.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +16,13 @@ from esper.tolaria.snapshots.finite import can_be_infinite
 from esper.tolaria.snapshots.inventory import Inventory
 
 BLOCK_BYTES: Final = 1 << 20
-"""Most bytes of a block, about half of a core's second cache level on current server processors."""
+"""Largest size of a block, about half of a core's second-level cache on current server processors."""
 ALIGNMENT: Final = 64
-"""Bytes of a cache line; every tensor starts on one, and so at a multiple of its own element."""
+"""Bytes of a cache line; every tensor starts on one, and therefore at a multiple of its element size."""
 
 
 class Group(NamedTuple):
-    """What shares a flat buffer."""
+    """Device and dtype; the tensors that have both in common share a flat buffer."""
 
     device: torch.device
     dtype: torch.dtype
@@ -27,7 +30,7 @@ class Group(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a tensor lies: bytes `start` to `stop` in the buffer of its group, seen with `shape` and `strides`."""
+    """Where a tensor lies: bytes `start` to `stop` in the buffer of its group, viewed with `shape` and `strides`."""
 
     group: Group
     start: int
@@ -47,7 +50,7 @@ class Piece(NamedTuple):
 
 @dataclass(slots=True)
 class Block:
-    """A stretch of one buffer, from the first byte of its first piece."""
+    """A contiguous part of one buffer that is copied, checked and summed at once; it starts with its first piece."""
 
     group: Group
     is_checked: bool
@@ -65,36 +68,37 @@ class Layout:
         places: the place of every entry, by key.
         blocks: the blocks of all buffers, in order; together they cover every byte.
         sizes: bytes of each buffer.
-        num_bytes: bytes of the tensors themselves.
+        num_bytes: bytes of the tensors themselves, without the gaps between them.
     """
 
     def __init__(self, inventory: Inventory, *, unchecked: Collection[str]) -> None:
-        """Place every tensor; the entries named in `unchecked` may be infinite."""
+        """Place every tensor; the entries named in `unchecked` may hold infinities."""
         self.inventory = inventory
         self.places: dict[str, Place] = {}
         self.blocks: list[Block] = []
         self.sizes: dict[Group, int] = {}
         groups: dict[Group, list[str]] = {}
-        for key, memory in inventory.memory.items():
-            groups.setdefault(Group(memory.device, memory.dtype), []).append(key)
+        for key, tensor in inventory.tensors.items():
+            groups.setdefault(Group(tensor.device, tensor.dtype), []).append(key)
         for group, keys in groups.items():
-            # Those that are checked first, so that few blocks end early.
+            # Checked tensors first: a block is either checked or not, and this way few blocks end early.
             keys.sort(key=unchecked.__contains__)
             self._place(group, keys, unchecked)
         self.num_bytes = sum(place.stop - place.start for place in self.places.values())
 
     def _place(self, group: Group, keys: Iterable[str], unchecked: Collection[str]) -> None:
-        """Place the tensors of one group side by side."""
+        """Place the tensors of one group one after the other, and cut their buffer into blocks."""
         start = 0
         block: Block | None = None
         for key in keys:
-            memory = self.inventory.memory[key]
-            num_bytes = memory.numel() * group.dtype.itemsize
-            strides = memory.stride() if is_dense(memory) else contiguous_strides(memory.shape)
+            tensor = self.inventory.tensors[key]
+            num_bytes = tensor.numel() * group.dtype.itemsize
+            strides = tensor.stride() if is_dense(tensor) else contiguous_strides(tensor.shape)
             stop = start + num_bytes
-            self.places[key] = Place(group, start, stop, tuple(memory.shape), strides)
+            self.places[key] = Place(group, start, stop, tuple(tensor.shape), strides)
             is_checked = can_be_infinite(group.dtype) and key not in unchecked
-            step = BLOCK_BYTES if is_dense(memory) else max(1, num_bytes)
+            # A tensor with gaps is copied by PyTorch, and only as a whole.
+            step = BLOCK_BYTES if is_dense(tensor) else max(1, num_bytes)
             for offset in range(0, num_bytes, step):
                 piece = Piece(key, start + offset, min(start + offset + step, stop), offset)
                 end = piece.stop + -piece.stop % ALIGNMENT
@@ -112,7 +116,10 @@ class Layout:
 
 
 def is_dense(tensor: Tensor) -> bool:
-    """Return whether the elements of `tensor` fill a stretch of memory, in whatever order, and mean what they say."""
+    """Return whether the elements of `tensor` fill a contiguous part of memory, in any order, and are stored as they are.
+
+    Conjugated and negated views are not: their memory holds other numbers than they show.
+    """
     if tensor.is_conj() or tensor.is_neg():
         return False
     expected = 1
@@ -127,7 +134,7 @@ def is_dense(tensor: Tensor) -> bool:
 
 
 def contiguous_strides(shape: Iterable[int]) -> tuple[int, ...]:
-    """Return the strides of a tensor of `shape` whose last dimension lies side by side."""
+    """Return the strides, in elements, of a contiguous tensor of `shape`."""
     strides: list[int] = []
     step = 1
     for size in reversed(list(shape)):

@@ -1,15 +1,15 @@
-"""Memory for one snapshot: flat buffers, filled, verified and read back in blocks that fit a processor's cache.
+"""Host memory for one snapshot: flat buffers that are filled, verified and restored in blocks that fit a cache.
 
-Measured on 80 MB in 200 tensors, in units of a raw memory copy: copying all, then checking all, then summing all takes
-1.85; block by block, while each is still in the cache, 1.55. Tensors in host memory are copied as bytes, because
-PyTorch's own copy spends more than a microsecond on each.
+Measured on 80 MB in 200 tensors, in multiples of a raw memory copy: copying all, then checking all, then summing all takes
+1.85; block by block, while each block is still in the cache, takes 1.55. Tensors in host memory are copied as bytes,
+because PyTorch's own copy spends more than a microsecond on each.
 """
 
 from __future__ import annotations
 
 import ctypes
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,102 +19,106 @@ from torch import Tensor
 
 from esper.tolaria.snapshots.buffer_layout import ALIGNMENT, Block, Group, Layout, is_dense
 from esper.tolaria.snapshots.finite import Bytes, NotFiniteError, finite_check
-from esper.tolaria.snapshots.staging import allocate, fetch
 
 _WORD_BITS = 64
 
 
 @dataclass(frozen=True, slots=True)
-class _Stretch:
-    """A block in memory, with all that is ever done to it."""
+class BoundBlock:
+    """A block with its part of the buffer and the tensors that it is copied from.
+
+    In each pair below the buffer comes first and the source, a live tensor, second.
+    """
 
     words: NDArray[np.uint64]
+    """Its part of the buffer, for the checksum."""
     is_finite: Callable[[], bool] | None
-    """None where nothing is to be checked."""
-    bytes: list[tuple[memoryview, memoryview]]
-    """What is copied as it lies: here and at home."""
-    tensors: list[tuple[Tensor, str]]
-    """What is copied element by element: the tensor here and its key."""
+    """Whether its numbers are finite at the time of the call; None if they need not be."""
+    byte_pairs: list[tuple[memoryview, memoryview]]
+    """Dense tensors, copied as bytes."""
+    tensor_pairs: list[tuple[Tensor, str]]
+    """All other tensors, copied element by element; the source is named by its key."""
 
-    def copy_in(self, memory: Mapping[str, Tensor]) -> None:
-        """Copy everything here; `memory` holds the tensors at home."""
-        for here, home in self.bytes:
-            here[:] = home
-        for view, key in self.tensors:
-            view.copy_(memory[key])
+    def copy_in(self, sources: Mapping[str, Tensor]) -> None:
+        """Copy the live tensors, `sources` by key, into the buffer."""
+        for buffer, source in self.byte_pairs:
+            buffer[:] = source
+        for view, key in self.tensor_pairs:
+            view.copy_(sources[key])
 
-    def copy_out(self, memory: Mapping[str, Tensor]) -> None:
-        """Copy everything home."""
-        for here, home in self.bytes:
-            home[:] = here
-        for view, key in self.tensors:
-            memory[key].copy_(view)
+    def copy_out(self, sources: Mapping[str, Tensor]) -> None:
+        """Copy the buffer into the live tensors, `sources` by key."""
+        for buffer, source in self.byte_pairs:
+            source[:] = buffer
+        for view, key in self.tensor_pairs:
+            sources[key].copy_(view)
 
 
-class Vault:
-    """Holds one copy of the tensors of an inventory, and knows whether it is still what was put in.
+class SnapshotBuffers:
+    """Holds one copy of the tensors of an inventory, and detects whether the copy has changed since.
 
     Attributes:
-        layout: whose tensors it has room for, and where; None before `lay_out`.
-        checksum: 16 hex digits for what it holds; None while that is not complete and finite.
+        layout: where each tensor lies; None before `set_layout`.
+        checksum: 16 hex digits, the sum of all bytes; None unless the copy is complete and finite.
+        blocks: the blocks in the order in which they are copied.
     """
 
     def __init__(self) -> None:
-        """Hold nothing and own no memory."""
+        """Start without any memory."""
         self.layout: Layout | None = None
         self.checksum: str | None = None
+        self.blocks: list[BoundBlock] = []
         self._buffers: dict[Group, Bytes] = {}
         self._scratch: Bytes = np.empty(0, np.uint8)
-        self._stretches: list[_Stretch] = []
         self._remote: list[tuple[Tensor, str]] = []
 
-    def lay_out(self, layout: Layout) -> None:
-        """Make room for what `layout` places; nothing is left of what was held.
+    def set_layout(self, layout: Layout) -> None:
+        """Allocate memory for the tensors of `layout`; the copy that was held is lost.
 
-        Memory from before is used again where it is large enough and not much too large.
+        Existing buffers are used again if they are large enough and at most twice as large as needed.
 
         Raises:
-            MemoryError: there is not enough.
+            MemoryError: there is not enough memory.
         """
         self.layout = self.checksum = None
-        self._stretches, self._remote = [], []
-        self._make_room(layout.sizes)
+        self.blocks, self._remote = [], []
+        self._resize(layout.sizes)
         largest = max((block.stop - block.start for block in layout.blocks), default=0)
         self._scratch = np.empty(largest, np.uint8)
         self.layout = layout
-        self._stretches = [self._bind(block, layout) for block in layout.blocks]
+        self.blocks = [self._bind(block, layout) for block in layout.blocks]
 
     def fill(self) -> float:
-        """Copy every tensor in and return the seconds spent on checking and summing.
+        """Copy every live tensor into the buffers, and return the seconds spent on checks and checksum.
 
         Raises:
-            NotFiniteError: something is not finite; the vault holds nothing then.
+            NotFiniteError: a tensor is not finite; the buffers hold no valid copy then.
         """
         assert self.layout is not None
         self.checksum = None
-        memory = self.layout.inventory.memory
-        fetch([(view, memory[key]) for view, key in self._remote])
+        sources = self.layout.inventory.tensors
+        fetch([(view, sources[key]) for view, key in self._remote])
         verify_s = 0.0
         total = 0
-        for stretch in self._stretches:
-            stretch.copy_in(memory)
+        for block in self.blocks:
+            block.copy_in(sources)
             started = time.perf_counter()
-            if stretch.is_finite is not None and not stretch.is_finite():
-                raise NotFiniteError("what a snapshot saves must be finite")
-            total = _mix(total, stretch.words)
+            if block.is_finite is not None and not block.is_finite():
+                raise NotFiniteError("the saved tensors must be finite")
+            total = _mix(total, block.words)
             verify_s += time.perf_counter() - started
         self.checksum = f"{total:016x}"
         return verify_s
 
     def is_intact(self) -> bool:
-        """Return whether every byte is still what it was when the vault was filled."""
+        """Return whether every byte is the same as right after `fill`."""
         total = 0
-        for stretch in self._stretches:
-            total = _mix(total, stretch.words)
+        for block in self.blocks:
+            total = _mix(total, block.words)
         return self.checksum == f"{total:016x}"
 
     def view(self, key: str) -> Tensor:
-        """Return the saved tensor itself, not a copy, in host memory."""
+        """Return the saved tensor `key` itself, in host memory, with the shape of the live tensor; not a copy."""
         assert self.layout is not None
         place = self.layout.places[key]
         if place.start == place.stop:
@@ -123,63 +127,103 @@ class Vault:
         return data.view(place.group.dtype).as_strided(place.shape, place.strides)
 
     def write_back(self) -> None:
-        """Copy every tensor to where it came from; the inventory must be current.
+        """Copy every saved tensor into the live tensor that it was copied from; the inventory must be current.
 
-        As when `.data` is written to, autograd is not told: that would cost a sixth of the copy.
+        Autograd is not notified, as if `.data` had been written to: notifying it would cost a sixth of the copy.
         """
         assert self.layout is not None
-        memory = self.layout.inventory.memory
-        for stretch in self._stretches:
-            stretch.copy_out(memory)
+        sources = self.layout.inventory.tensors
+        for block in self.blocks:
+            block.copy_out(sources)
         for view, key in self._remote:
-            memory[key].copy_(view)
+            sources[key].copy_(view)
 
-    def _make_room(self, sizes: dict[Group, int]) -> None:
+    def _resize(self, sizes: dict[Group, int]) -> None:
         for group in list(self._buffers):
             size = sizes.get(group, 0)
-            # What does not fit goes before its successor is allocated, so that both are never held.
+            # Freed before its replacement is allocated, so that both are never held at once.
             if not size <= self._buffers[group].size <= 2 * size:
                 del self._buffers[group]
         for group, size in sizes.items():
             if group not in self._buffers:
                 self._buffers[group] = allocate(size, group.device)
 
-    def _bind(self, block: Block, layout: Layout) -> _Stretch:
-        """Return `block` with its memory, and with the homes of its tensors."""
+    def _bind(self, block: Block, layout: Layout) -> BoundBlock:
+        """Return `block` together with its memory and the sources of its tensors."""
         buffer = self._buffers[block.group]
         data = buffer[block.start : block.stop]
-        as_bytes, as_tensors = [], []
+        byte_pairs, tensor_pairs = [], []
         for piece in block.pieces:
-            # The gaps between tensors are summed too.
+            # The gaps between tensors are part of the checksum, so they must not change.
             buffer[piece.stop : piece.stop + -piece.stop % ALIGNMENT].fill(0)
-            memory = layout.inventory.memory[piece.key]
-            if memory.device.type != "cpu":
+            tensor = layout.inventory.tensors[piece.key]
+            if tensor.device.type != "cpu":
                 self._remote.append((self.view(piece.key), piece.key))
-            elif is_dense(memory):
-                here = buffer.data[piece.start : piece.stop]
+            elif is_dense(tensor):
                 size = piece.stop - piece.start
-                as_bytes.append((here, _bytes_at(memory.data_ptr() + piece.offset, size)))
+                source = _bytes_at(tensor.data_ptr() + piece.offset, size)
+                byte_pairs.append((buffer.data[piece.start : piece.stop], source))
             else:
-                as_tensors.append((self.view(piece.key), piece.key))
-        return _Stretch(
+                tensor_pairs.append((self.view(piece.key), piece.key))
+        return BoundBlock(
             words=data.view(np.uint64),
             is_finite=(
                 finite_check(data, block.group.dtype, self._scratch) if block.is_checked else None
             ),
-            bytes=as_bytes,
-            tensors=as_tensors,
+            byte_pairs=byte_pairs,
+            tensor_pairs=tensor_pairs,
         )
 
 
+def allocate(size: int, device: torch.device) -> Bytes:
+    """Return `size` bytes of host memory for copies of tensors on `device`.
+
+    Numpy asks the kernel for huge pages, which makes the first access two to three times as fast as with PyTorch's own
+    memory. Memory for CUDA tensors is pinned: otherwise the device cannot copy on its own.
+
+    Raises:
+        MemoryError: there is not enough memory.
+    """
+    if device.type == "cuda":
+        pinned: Bytes = torch.empty(size, dtype=torch.uint8, pin_memory=True).numpy()
+        return pinned
+    return np.empty(size, np.uint8)
+
+
+def fetch(pairs: Sequence[tuple[Tensor, Tensor]]) -> None:
+    """Copy the second tensor of each pair, on any device, into the first, in host memory; return when all are copied.
+
+    CUDA devices copy on streams of their own, all at the same time, after the work that they were given before; work
+    that they are given next waits for the copy.
+    """
+    by_device: dict[torch.device, list[tuple[Tensor, Tensor]]] = {}
+    for view, source in pairs:
+        by_device.setdefault(source.device, []).append((view, source))
+    streams = []
+    for device, copies in by_device.items():
+        views, sources = [view for view, _ in copies], [source for _, source in copies]
+        if device.type == "cuda":
+            stream = torch.cuda.Stream(device)
+            stream.wait_stream(torch.cuda.current_stream(device))
+            with torch.cuda.stream(stream):
+                torch._foreach_copy_(views, sources, non_blocking=True)
+            torch.cuda.current_stream(device).wait_stream(stream)
+            streams.append(stream)
+        else:
+            torch._foreach_copy_(views, sources)
+    for stream in streams:
+        stream.synchronize()
+
+
 def _bytes_at(address: int, size: int) -> memoryview:
-    """Return the bytes of a live tensor; `Tensor.numpy` would make its memory impossible to resize."""
+    """Return the bytes of a live tensor; after `Tensor.numpy` its memory could not be resized any more."""
     return memoryview((ctypes.c_char * size).from_address(address)).cast("B")
 
 
 def _mix(total: int, words: NDArray[np.uint64]) -> int:
-    """Return a 64-bit sum that a flipped bit, a torn copy, or two blocks in each other's place would change.
+    """Add a block to a 64-bit checksum that detects a flipped bit, an incomplete copy and two exchanged blocks.
 
-    A sum, because under exclusive or the many equal words of a fresh bias or norm would cancel out.
+    The words are added up. With exclusive or, the many equal words of a new bias or norm would cancel out.
     """
     mask = (1 << _WORD_BITS) - 1
     rotated = total << 1 | total >> (_WORD_BITS - 1)

@@ -1,4 +1,4 @@
-"""Notices when a model or an optimizer is no longer built as it was, at a fraction of the cost of walking it."""
+"""Detects that a model or an optimizer is no longer structured as it was, at a fraction of the cost of walking it."""
 
 from __future__ import annotations
 
@@ -13,80 +13,84 @@ from torch.optim import Optimizer
 from esper.kasmina.slot import SeedSlot
 
 
-class _Look(NamedTuple):
-    """What would differ if the structure had changed; the first by identity, the others by value."""
+class _Structure(NamedTuple):
+    """All that differs when the structure has changed; objects are compared by identity, the rest by value."""
 
     objects: list[object]
+    """Members of modules, and the state of optimizers."""
     counts: list[int]
-    sides: list[tuple[bool, bool]]
+    """Entries of each dict that is only counted."""
+    occupancies: list[tuple[bool, bool]]
+    """For each slot whether it is empty and whether its seed is live."""
     addresses: list[int]
+    """Memory addresses of the tensors."""
 
 
-class Watch:
-    """Remembers which objects are where.
+class StructureWatch:
+    """Remembers which objects a model and its optimizers consist of, and says whether that has changed.
 
-    Of modules it watches the dicts they keep their members in, of optimizers the cells of their state that hold tensors,
-    of slots the side of the line they are on (empty, live or lasting), of tensors their memory: assigning to
-    `.data` or moving a module swaps it behind the same object.
+    It looks at the dicts in which modules keep their members, at the entries of optimizer states that hold tensors, at
+    the occupancy of slots (empty, live seed, fossil), and at the address of each tensor's memory: assigning to
+    `.data` or moving a module replaces the memory of the same tensor object.
     """
 
     def __init__(self, slots: Iterable[SeedSlot]) -> None:
-        """Watch on which side of the line `slots` are, and nothing else yet."""
+        """Watch the occupancy of `slots`; everything else is added by the methods below."""
         self._members: list[dict[str, Any]] = []
         self._optimizers: list[Optimizer] = []
         self._cells: list[tuple[Mapping[str, Any], str]] = []
         self._counted: list[Mapping[Any, Any]] = []
         self._slots = list(slots)
-        self._tensors: dict[int, tuple[str, Tensor]] = {}
-        self._pointed: list[Tensor] = []
-        self._seen: _Look | None = None
+        self._named_tensors: dict[int, tuple[str, Tensor]] = {}
+        self._tensors: list[Tensor] = []
+        self._expected: _Structure | None = None
 
     def add_module(self, module: nn.Module) -> None:
-        """Watch the members of `module`, but not of its children."""
+        """Watch the members of `module`, but not those of its children."""
         for members in (module._parameters, module._buffers, module._modules):
-            # Most are empty, and counting is cheaper than listing nothing.
+            # Most dicts are empty; comparing their length is cheaper than listing their values.
             if members:
                 self._members.append(members)
             else:
                 self._counted.append(members)
 
     def add_optimizer(self, optimizer: Optimizer) -> None:
-        """Watch which parameters `optimizer` remembers something of."""
+        """Watch for which parameters `optimizer` has a state."""
         self._optimizers.append(optimizer)
         self._counted.append(optimizer.state)
 
     def add_state(self, state: Mapping[str, Any]) -> None:
-        """Watch the tensors in what an optimizer remembers of one parameter."""
+        """Watch the tensors in `state`, an optimizer's state of one parameter."""
         self._counted.append(state)
         self._cells += [(state, key) for key, value in state.items() if isinstance(value, Tensor)]
 
     def add_tensor(self, name: str, tensor: Tensor) -> str:
-        """Watch the memory of `tensor`, and return the name it was first added under."""
-        return self._tensors.setdefault(id(tensor), (name, tensor))[0]
+        """Watch the memory of `tensor`, and return the name under which it was added first."""
+        return self._named_tensors.setdefault(id(tensor), (name, tensor))[0]
 
     def start(self) -> None:
-        """Take what there is now as what should be."""
-        self._pointed = [tensor for _, tensor in self._tensors.values()]
-        self._seen = self._look()
+        """Take the present structure as the expected one."""
+        self._tensors = [tensor for _, tensor in self._named_tensors.values()]
+        self._expected = self._observe()
 
-    def is_quiet(self) -> bool:
-        """Return whether everything is where it was when `start` was called."""
-        now, seen = self._look(), self._seen
+    def is_unchanged(self) -> bool:
+        """Return whether the structure is the same as when `start` was called."""
+        now, expected = self._observe(), self._expected
         return (
-            seen is not None
-            and len(now.objects) == len(seen.objects)
-            and all(map(is_, now.objects, seen.objects))
-            and now[1:] == seen[1:]
+            expected is not None
+            and len(now.objects) == len(expected.objects)
+            and all(map(is_, now.objects, expected.objects))
+            and now[1:] == expected[1:]
         )
 
-    def _look(self) -> _Look:
-        return _Look(
+    def _observe(self) -> _Structure:
+        return _Structure(
             objects=[
                 *chain.from_iterable(map(dict.values, self._members)),
                 *[optimizer.state for optimizer in self._optimizers],
                 *[state.get(key) for state, key in self._cells],
             ],
             counts=list(map(len, self._counted)),
-            sides=[(slot.is_empty, slot.is_unsettled) for slot in self._slots],
-            addresses=list(map(Tensor.data_ptr, self._pointed)),
+            occupancies=[(slot.is_empty, slot.is_unsettled) for slot in self._slots],
+            addresses=list(map(Tensor.data_ptr, self._tensors)),
         )

@@ -1,7 +1,7 @@
-"""What goes into a snapshot beside model and optimizers: schedulers, a GradScaler, a loader, an average of the weights.
+"""State that is saved beside model and optimizers: of schedulers, a GradScaler, a data loader, averaged weights.
 
-Whatever has `state_dict` and `load_state_dict` will do. Modules are saved tensor by tensor like the model itself; the
-others by a deep copy of their state, because some return the very objects they go on to change.
+Anything with `state_dict` and `load_state_dict` can be a companion. Modules are saved tensor by tensor like the model
+itself, all others by a deep copy of their state dict, because some return the very objects that they go on to change.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ from esper.leyline.errors import SnapshotError
 
 @runtime_checkable
 class Stateful(Protocol):
-    """Anything that can say what it remembers, and be told to remember it."""
+    """Anything whose state can be saved and restored."""
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what is remembered."""
+        """Return the state."""
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> Any:
-        """Remember what `state_dict` returned."""
+        """Restore what `state_dict` returned."""
 
 
 class Companions:
-    """The companions of a model, by the names they are saved under.
+    """The companions of a model, by the names under which they are saved.
 
     Attributes:
-        modules: those that are modules; their tensors are saved with the model's.
+        modules: the companions that are modules; their tensors are saved together with the model's.
     """
 
     def __init__(self, companions: Mapping[str, Stateful | nn.Module]) -> None:
-        """Take them in.
+        """Sort `companions` into modules and others.
 
         Raises:
-            ValueError: one has no state to save.
+            ValueError: a companion lacks `state_dict` or `load_state_dict`.
         """
         self.modules: dict[str, nn.Module] = {}
         self._others: dict[str, Stateful] = {}
@@ -57,63 +57,66 @@ class Companions:
             if isinstance(companion, GradScaler):
                 self._scaler = companion
 
-    def has_overflowed(self) -> bool:
-        """Return whether a GradScaler explains a gradient that is not finite: it scales, and can still scale less."""
+    def may_have_overflowed(self) -> bool:
+        """Return whether a GradScaler may explain a gradient that is not finite: it is enabled and scales by 1 or more."""
         scaler = self._scaler
         return scaler is not None and scaler.is_enabled() and scaler.get_scale() >= 1.0
 
-    def remember(self) -> dict[str, Any]:
-        """Return what those that are no modules remember, as copies."""
+    def state_dict(self) -> dict[str, Any]:
+        """Return copies of the states of all companions other than modules, by name.
+
+        Each is a pair: the companion's state dict, and for a scheduler the settings of its optimizer's groups.
+        """
         return {
-            name: (copy.deepcopy(companion.state_dict()), copy.deepcopy(_rates(companion)))
+            name: (copy.deepcopy(companion.state_dict()), copy.deepcopy(_group_settings(companion)))
             for name, companion in self._others.items()
         }
 
-    def check(self, remembered: Mapping[str, Any]) -> None:
-        """Check that what was remembered is of companions that are here.
+    def check_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Check that `state` holds only companions that exist here, before anything is restored.
 
         Raises:
-            SnapshotError: one of them is not.
+            SnapshotError: `state` holds a companion that does not exist here.
         """
-        unknown = sorted(remembered.keys() - self._others.keys())
+        unknown = sorted(state.keys() - self._others.keys())
         if unknown:
             raise SnapshotError(
-                f"a snapshot must be of companions that the governor has, got {', '.join(unknown)}; build it"
-                " with the same ones"
+                f"the companions of a snapshot must be companions of the governor, got {', '.join(unknown)};"
+                " build the governor with the same ones"
             )
 
-    def put_back(self, remembered: Mapping[str, Any]) -> None:
-        """Make them remember that again; `remembered` stays as it is."""
-        for name, (state, rates) in copy.deepcopy(dict(remembered)).items():
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore what `state_dict` returned; `state` is copied, so that it can be restored again."""
+        for name, (own_state, settings) in copy.deepcopy(dict(state)).items():
             companion = self._others[name]
-            companion.load_state_dict(state)
+            companion.load_state_dict(own_state)
             for group_name, group in _groups(companion):
-                _set_rates(group, rates.get(group_name, {}))
+                _set(group, settings.get(group_name, {}))
 
 
 def _groups(companion: Stateful) -> Iterator[tuple[str | int, dict[str, Any]]]:
-    """Yield the groups of the optimizer that `companion` schedules, by name if they have one, else by place."""
+    """Yield the groups of the optimizer that `companion` schedules, by name if they have one, else by index."""
     if isinstance(companion, LRScheduler):
         for index, group in enumerate(companion.optimizer.param_groups):
             yield group.get("name", index), group
 
 
-def _set_rates(group: dict[str, Any], rates: Mapping[str, Any]) -> None:
-    """Set what a scheduler sets; a tensor stays the object that a compiled step holds."""
-    for key, value in rates.items():
-        present = group.get(key)
-        if isinstance(present, Tensor):
-            present.fill_(value)
-        else:
-            group[key] = value
+def _group_settings(companion: Stateful) -> dict[str | int, dict[str, Any]]:
+    """Return the learning rate of each group, and all other settings that `companion` may schedule.
 
-
-def _rates(companion: Stateful) -> dict[str | int, dict[str, Any]]:
-    """Return the learning rates, and whatever else `companion` may schedule, of each group.
-
-    A scheduler goes on from the values it finds there, so they belong to its state.
+    A scheduler computes its next values from those in the groups, so they are part of its state.
     """
     return {
         name: {key: value for key, value in group.items() if key != "params"}
         for name, group in _groups(companion)
     }
+
+
+def _set(group: dict[str, Any], settings: Mapping[str, Any]) -> None:
+    """Write `settings` into `group`; a tensor stays the same object, because a compiled step holds it."""
+    for key, value in settings.items():
+        present = group.get(key)
+        if isinstance(present, Tensor):
+            present.fill_(value)
+        else:
+            group[key] = value

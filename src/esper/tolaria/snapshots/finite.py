@@ -1,4 +1,7 @@
-"""Whether numbers are all finite: exact, at the speed of reading them, and with names when they are not."""
+"""Checks that saved numbers are finite, names the tensors that are not, and decides which buffers may hold infinities.
+
+The check is exact and as fast as reading the numbers once.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from torch import Tensor
 
 from esper.leyline.errors import SnapshotError
 from esper.leyline.text import join_names
+from esper.tolaria.snapshots.inventory import Inventory
 
 Bytes = NDArray[np.uint8]
 
@@ -23,48 +27,93 @@ _NUMPY_FLOATS: Final[dict[torch.dtype, Any]] = {
     torch.complex128: np.float64,
 }
 _EXPONENTS: Final = {torch.float16: 0x7C00, torch.bfloat16: 0x7F80}
-"""Bits of the exponent; all set, the number is infinite or NaN."""
+"""Bits of the exponent; if all are set, the number is infinite or NaN."""
 _MAX_NAMES = 3
-"""Tensors that a message names; the rest is counted."""
+"""Tensors that a message names; the others are counted."""
 
 
 class NotFiniteError(SnapshotError):
     """Says which tensors are not finite."""
 
 
+class AllowedInfinities:
+    """Decides which buffers may hold infinities, as attention masks do.
+
+    A buffer may be infinite, but not NaN, if it was so in the first snapshot that held it. A buffer that was finite
+    once must stay finite, and parameters and optimizer states must always be.
+
+    Attributes:
+        keys: the buffers that may be infinite; grows as masks are found.
+    """
+
+    def __init__(self) -> None:
+        """Allow no infinities yet."""
+        self.keys: set[str] = set()
+        self._seen_finite: set[str] = set()
+
+    def note_finite(self, inventory: Inventory) -> None:
+        """Note that every tensor of `inventory` has been found finite, except those in `keys`."""
+        self._seen_finite |= inventory.entries.keys() - self.keys
+
+    def allow_masks(self, inventory: Inventory) -> None:
+        """Add the infinite buffers of `inventory` that may be so to `keys`.
+
+        Raises:
+            NotFiniteError: another tensor is not finite; `keys` has not changed.
+        """
+        entries = [entry for key, entry in inventory.entries.items() if key not in self.keys]
+        faults = count_not_finite((entry.key, inventory.tensors[entry.key]) for entry in entries)
+        masks = {
+            entry.key
+            for entry in entries
+            if entry.is_buffer
+            and entry.key not in self._seen_finite
+            and faults.get(entry.key, (1, 0))[0] == 0
+        }
+        if not faults.keys() <= masks:
+            raise NotFiniteError(
+                f"the saved tensors must be finite, got {describe(faults)}; the earlier"
+                " snapshots are kept, roll back to one"
+            )
+        self.keys |= masks & faults.keys()
+
+
 def can_be_infinite(dtype: torch.dtype) -> bool:
-    """Return whether numbers of `dtype` need a check."""
+    """Return whether `dtype` has infinities or NaN, so that its numbers need a check."""
     return dtype.is_floating_point or dtype.is_complex
 
 
 def finite_check(data: Bytes, dtype: torch.dtype, scratch: Bytes) -> Callable[[], bool]:
-    """Return a function that says whether `data` holds finite numbers only, at the time of the call.
+    """Return a function that says whether `data` holds only finite numbers at the time of the call.
 
-    `scratch` is at least as long as `data` and gets overwritten: a fresh array for every answer would cost more in page
-    faults than the answer itself.
+    Args:
+        data: flat bytes of numbers of `dtype`, a multiple of its size.
+        dtype: a floating-point or complex dtype.
+        scratch: at least as long as `data`; it is overwritten by each call. Allocating a new array for each call would
+            cost more in page faults than the check itself.
     """
     if dtype in _NUMPY_FLOATS:
         numbers = data.view(_NUMPY_FLOATS[dtype])
         tensor = torch.from_numpy(numbers)
         flags = scratch[: numbers.size].view(np.bool_)
-        # A finite sum has finite terms; that it may overflow though all terms are finite, costs a second look.
+        # A finite sum has finite terms. The sum of finite terms may overflow, so an infinite sum needs a second pass.
         return lambda: math.isfinite(tensor.sum()) or bool(np.isfinite(numbers, out=flags).all())
     if dtype in _EXPONENTS:
         words = data.view(np.uint16)
         masked = scratch[: data.size].view(np.uint16)
         exponent = _EXPONENTS[dtype]
         return lambda: bool(np.bitwise_and(words, exponent, out=masked).max() < exponent)
-    # The eight-bit formats, which numpy does not know.
+    # The eight-bit formats, which numpy does not have.
     narrow = torch.from_numpy(data).view(dtype)
     return lambda: bool(narrow.float().isfinite().all())
 
 
-def not_finite(tensors: Iterable[tuple[str, Tensor]]) -> dict[str, tuple[int, int]]:
-    """Return the numbers of NaNs and infinities in each tensor that has any, by name."""
+def count_not_finite(tensors: Iterable[tuple[str, Tensor]]) -> dict[str, tuple[int, int]]:
+    """Return the number of NaNs and of infinities in each named tensor that has any, by name."""
     found = {}
     for name, tensor in tensors:
         if can_be_infinite(tensor.dtype):
-            # Eight-bit formats have no operations of their own.
+            # Eight-bit formats support no `isnan` of their own.
             wide = tensor.float() if tensor.dtype.itemsize == 1 else tensor
             counts = int(wide.isnan().sum()), int(wide.isinf().sum())
             if any(counts):
@@ -73,7 +122,7 @@ def not_finite(tensors: Iterable[tuple[str, Tensor]]) -> dict[str, tuple[int, in
 
 
 def describe(faults: dict[str, tuple[int, int]]) -> str:
-    """Return `faults`, as `not_finite` returns them, as words."""
+    """Describe the result of `count_not_finite` in words, for a message."""
     described = [
         f"{nans} NaN and {infs} infinite in {name}" for name, (nans, infs) in faults.items()
     ]

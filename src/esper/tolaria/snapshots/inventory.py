@@ -1,7 +1,7 @@
-"""What of a training run goes into a snapshot, by name, and whether that is still what it was.
+"""Lists the tensors that a snapshot of a training run saves, and says whether that list is still current.
 
-Walking a model costs as much as copying it, so an inventory is made once and a `Watch` says whether it still holds.
-What a live seed owns is left out: its weights, its gate and its state.
+Walking a model costs as much as copying it, so an inventory is made once and a `StructureWatch` says whether it still
+holds. Everything that a live seed owns is left out: its weights, its gate and its state.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from torch.optim import Optimizer
 from esper.kasmina.graft import find_slots
 from esper.kasmina.slot import SeedSlot
 from esper.leyline.errors import SnapshotError
-from esper.tolaria.snapshots.change_detection import Watch
+from esper.tolaria.snapshots.change_detection import StructureWatch
 from esper.tolaria.snapshots.optimizer_state import named_parameters
 
 EXTRA_STATE = "_extra_state"
-"""Name under which PyTorch keeps what a module adds to its state dict."""
+"""Last part of the state-dict key under which PyTorch saves `get_extra_state` of a module."""
 
 Part = Literal["parameter", "buffer", "companion", "optimizer"]
-"""Where a tensor comes from; the first two are the model's."""
+"""Where a tensor comes from; parameters and buffers are the model's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """A tensor as it is saved."""
+    """Describes one saved tensor."""
 
     key: str
     """Unique; of tied tensors the first name."""
@@ -40,11 +40,11 @@ class Entry:
     is_buffer: bool
     """Whether it is the buffer of a module, of the model or of a companion."""
     slot: str | None
-    """Path of the slot that it belongs to; None for everything else."""
+    """Path of the slot that it belongs to; None if it is outside all slots."""
 
     @property
     def form(self) -> str:
-        """What a tensor must share with it to be replaced by it."""
+        """Dtype and shape; only a tensor of the same form can be restored from it."""
         return f"{self.dtype} {self.shape}"
 
 
@@ -53,22 +53,22 @@ class Inventory:
 
     Attributes:
         entries: every tensor once, by key.
-        memory: the live tensors, by key, without gradient and without the dimensions along which they repeat themselves.
-        first_key: the key in `entries` for every key, tied ones included.
+        tensors: the live tensors, by key, detached, and narrowed to one element along expanded dimensions.
+        first_key: the key in `entries` for every name, names of tied tensors included.
         keys: the model's state-dict keys that are saved.
-        num_excluded: its state-dict keys that are not, because a live seed owns them.
+        num_excluded: number of the model's state-dict keys that are not saved, because a live seed owns them.
         slots: the slots of the model, by path.
-        fossils: the paths of those that hold a fossil.
-        extras: the saved modules that add to their state dict, by key.
+        fossils: the paths of the slots that hold a fossil.
+        extras: the saved modules with an extra state, by its state-dict key.
         parameters: the parameters that an optimizer holds and no live seed owns, by optimizer and name.
-        moments: the keys of what the optimizer remembers of each of them, by its own name for it.
-        fingerprint: 16 hex digits for the names, shapes and dtypes of all entries.
+        moments: for each of these parameters the keys of the optimizer's tensors, by the optimizer's name for them.
+        fingerprint: 16 hex digits, a hash of the names, shapes and dtypes of all entries.
     """
 
     def __init__(self, slots: Mapping[str, SeedSlot]) -> None:
-        """Hold nothing yet, of a model with `slots`."""
+        """Start an empty inventory of a model with `slots`; `take` fills it."""
         self.entries: dict[str, Entry] = {}
-        self.memory: dict[str, Tensor] = {}
+        self.tensors: dict[str, Tensor] = {}
         self.first_key: dict[str, str] = {}
         self.keys: tuple[str, ...] = ()
         self.num_excluded = 0
@@ -79,7 +79,7 @@ class Inventory:
         self.fossils: tuple[str, ...] = ()
         self.fingerprint = ""
         self._live: frozenset[str] = frozenset()
-        self._watch: Watch | None = None
+        self._watch: StructureWatch | None = None
 
     @classmethod
     def take(
@@ -89,10 +89,10 @@ class Inventory:
         modules: Mapping[str, nn.Module],
         optimizers: Mapping[str, Optimizer],
     ) -> Self:
-        """Walk `model`, the further `modules` (an average of its weights, say) and the state of `optimizers`.
+        """Walk `model`, the companion `modules` and the state of `optimizers`.
 
         Raises:
-            SnapshotError: a tensor cannot be saved.
+            SnapshotError: a tensor cannot be saved: it is lazy, sparse, quantized or a meta tensor.
         """
         inventory = cls(find_slots(model))
         inventory._live = frozenset(
@@ -103,7 +103,7 @@ class Inventory:
             for path, slot in inventory.slots.items()
             if not slot.is_empty and path not in inventory._live
         )
-        watch = inventory._watch = Watch(inventory.slots.values())
+        watch = inventory._watch = StructureWatch(inventory.slots.values())
         inventory._walk(model, "", watch)
         inventory.keys = (*inventory.first_key, *inventory.extras)
         for name, module in modules.items():
@@ -115,32 +115,32 @@ class Inventory:
         return inventory
 
     @classmethod
-    def recall(
-        cls, record: Mapping[str, Any], memory: Mapping[str, Tensor], slots: Mapping[str, SeedSlot]
+    def from_state_dict(
+        cls, state: Mapping[str, Any], tensors: Mapping[str, Tensor], slots: Mapping[str, SeedSlot]
     ) -> Self:
-        """Return one that `to_record` wrote down, with the tensors in `memory` for those that it was of."""
+        """Return the inventory that `state_dict` was called on, with the saved `tensors` in place of the live ones."""
         inventory = cls(slots)
-        inventory.memory = dict(memory)
+        inventory.tensors = dict(tensors)
         inventory.entries = {
             key: Entry(
                 key=key,
                 shape=tuple(shape),
-                dtype=memory[key].dtype,
+                dtype=tensors[key].dtype,
                 part=part,
                 is_buffer=is_buffer,
                 slot=slot,
             )
-            for key, (shape, part, is_buffer, slot) in record["entries"].items()
+            for key, (shape, part, is_buffer, slot) in state["entries"].items()
         }
-        inventory.first_key = dict(record["first_key"])
-        inventory.keys = tuple(record["keys"])
-        inventory.moments = {tuple(names): dict(own) for names, own in record["moments"]}
-        inventory.fossils = tuple(record["fossils"])
+        inventory.first_key = dict(state["first_key"])
+        inventory.keys = tuple(state["keys"])
+        inventory.moments = {tuple(names): dict(own) for names, own in state["moments"]}
+        inventory.fossils = tuple(state["fossils"])
         inventory.fingerprint = _fingerprint(inventory.entries.values())
         return inventory
 
-    def to_record(self) -> dict[str, Any]:
-        """Return the names in plain types, without the tensors."""
+    def state_dict(self) -> dict[str, Any]:
+        """Return names, shapes and places in plain types, without the tensors."""
         return {
             "entries": {
                 entry.key: (entry.shape, entry.part, entry.is_buffer, entry.slot)
@@ -153,16 +153,16 @@ class Inventory:
         }
 
     def is_current(self) -> bool:
-        """Return whether walking again would find the same."""
-        return self._watch is not None and self._watch.is_quiet()
+        """Return whether walking the model again would give the same inventory."""
+        return self._watch is not None and self._watch.is_unchanged()
 
-    def let_go(self) -> None:
-        """Keep the names only: what is no longer current must not keep old tensors alive."""
+    def release_tensors(self) -> None:
+        """Keep the names only, so that an inventory that is no longer current does not keep old tensors alive."""
         self._watch = None
-        self.memory, self.extras, self.parameters = {}, {}, {}
+        self.tensors, self.extras, self.parameters = {}, {}, {}
 
     def form(self, key: str) -> str | None:
-        """Return the form of the tensor called `key`, tied names included; None if there is none."""
+        """Return the form of the tensor called `key`, names of tied tensors included; None if it is not saved."""
         first = self.first_key.get(key)
         return None if first is None else self.entries[first].form
 
@@ -176,11 +176,11 @@ class Inventory:
         }
 
     def slot_of(self, key: str) -> str | None:
-        """Return the path of the slot in whose namespace `key` lies; None if it lies in no slot."""
+        """Return the path of the slot that owns the name `key`; None if it is outside all slots."""
         return next((path for path in self.slots if key.startswith(f"{path}.")), None)
 
-    def _walk(self, root: nn.Module, prefix: str, watch: Watch) -> None:
-        """Take in what the state dict of `root` holds, but for what live seeds own."""
+    def _walk(self, root: nn.Module, prefix: str, watch: StructureWatch) -> None:
+        """Add the tensors in the state dict of `root`, except those that live seeds own."""
         part: Part | None = "companion" if prefix else None
         for path, module in root.named_modules(remove_duplicate=False):
             watch.add_module(module)
@@ -198,9 +198,9 @@ class Inventory:
                 self.extras[start + EXTRA_STATE] = module
 
     def _walk_optimizer(
-        self, optimizer: Optimizer, name: str, model: nn.Module, watch: Watch
+        self, optimizer: Optimizer, name: str, model: nn.Module, watch: StructureWatch
     ) -> None:
-        """Take in the tensors that `optimizer` remembers of parameters that no live seed owns."""
+        """Add the tensors in the state of `optimizer`, except those of parameters that live seeds own."""
         watch.add_optimizer(optimizer)
         for parameter_name, parameter in named_parameters(model, optimizer):
             slot = self.slot_of(parameter_name)
@@ -221,14 +221,14 @@ class Inventory:
         tensor: Tensor,
         part: Part,
         slot: str | None,
-        watch: Watch,
+        watch: StructureWatch,
         *,
         is_buffer: bool = False,
     ) -> None:
-        """Take in one tensor, or another name of one that is there."""
+        """Add a tensor, or another name of a tensor that has been added already."""
         first = self.first_key[key] = watch.add_tensor(key, tensor)
         if first == key:
-            self.memory[key] = _writable(key, tensor)
+            self.tensors[key] = _writable(key, tensor)
             self.entries[key] = Entry(
                 key=key,
                 shape=tuple(tensor.shape),
@@ -240,7 +240,7 @@ class Inventory:
 
 
 def _members(module: nn.Module) -> Iterator[tuple[str, Tensor, Part]]:
-    """Yield the tensors that the state dict holds of `module` itself."""
+    """Yield the tensors of `module` itself, without its children, that its state dict would hold."""
     for name, parameter in module._parameters.items():
         if parameter is not None:
             yield name, parameter, "parameter"
@@ -250,24 +250,26 @@ def _members(module: nn.Module) -> Iterator[tuple[str, Tensor, Part]]:
 
 
 def _writable(key: str, tensor: Tensor) -> Tensor:
-    """Return the memory of `tensor` as a tensor that can be copied from and to.
+    """Return `tensor` detached, with every element once, so that it can be copied from and into.
 
     Raises:
-        SnapshotError: there is none.
+        SnapshotError: the tensor is lazy, sparse, quantized or a meta tensor.
     """
     if nn.parameter.is_lazy(tensor):
         raise SnapshotError(f"{key} must have been initialised, got a lazy one; run a batch first")
     if tensor.layout is not torch.strided or tensor.is_quantized or tensor.is_meta:
         kind = "a meta tensor" if tensor.is_meta else f"{tensor.dtype} in {tensor.layout}"
         raise SnapshotError(f"{key} must be a dense tensor in memory, got {kind}; make it one")
-    memory = tensor.detach()
-    for dimension, stride in enumerate(memory.stride()):
-        if stride == 0 and memory.shape[dimension] > 1:
-            memory = memory.narrow(dimension, 0, 1)
-    return memory
+    once = tensor.detach()
+    for dimension, stride in enumerate(once.stride()):
+        # Expanded dimensions repeat the same element, and such a tensor cannot be written to.
+        if stride == 0 and once.shape[dimension] > 1:
+            once = once.narrow(dimension, 0, 1)
+    return once
 
 
 def _fingerprint(entries: Iterable[Entry]) -> str:
+    """Return 16 hex digits, a hash of the names, shapes and dtypes of `entries`."""
     digest = hashlib.blake2b(digest_size=8)
     for entry in entries:
         digest.update(f"{entry.key} {entry.shape} {entry.dtype};".encode())

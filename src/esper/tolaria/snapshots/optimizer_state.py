@@ -1,7 +1,7 @@
-"""What an optimizer remembers of each parameter, by name: read, put back and cleared.
+"""Reads, restores and clears the state that an optimizer holds for each parameter, by name.
 
-`Optimizer.load_state_dict` is of no use here: it takes over the tensors it is given, so that the next step would
-write into the snapshot, and it knows parameters by position, which a growing network shifts.
+`Optimizer.load_state_dict` is not used: it keeps the very tensors it is given, so that the next step would write into the
+snapshot, and it identifies parameters by position, which shifts when a network grows.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from torch.optim import Adagrad, Optimizer
 def optimizers_by_name(
     optimizers: Iterable[Optimizer] | Mapping[str, Optimizer],
 ) -> dict[str, Optimizer]:
-    """Return `optimizers` by name; those without one are called `optimizer0` and so on.
+    """Return `optimizers` by name; those without a name are called `optimizer0`, `optimizer1` and so on.
 
     Raises:
-        ValueError: there is something else among them.
+        ValueError: `optimizers` is a single optimizer, or holds something that is not a `torch.optim.Optimizer`.
     """
     if not isinstance(optimizers, Iterable):
         raise ValueError(
@@ -35,41 +35,44 @@ def optimizers_by_name(
         if not isinstance(optimizer, Optimizer):
             raise ValueError(
                 f"optimizers must be torch.optim.Optimizer, got {type(optimizer).__name__} as {name};"
-                " hand in what has a state to save as a companion"
+                " pass anything else that has a state as a companion"
             )
     return named
 
 
 def named_parameters(model: nn.Module, optimizer: Optimizer) -> Iterator[tuple[str, nn.Parameter]]:
-    """Yield the parameters of `optimizer` with their names in `model`, or their places if they are not in it."""
+    """Yield the parameters of `optimizer` with their names in `model`.
+
+    A parameter that is not in `model` is named after its position, for example `group0.3`.
+    """
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     for group_index, group in enumerate(optimizer.param_groups):
         for index, parameter in enumerate(group["params"]):
             yield names.get(id(parameter), f"group{group_index}.{index}"), parameter
 
 
-def plain_state(state: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a copy of what an optimizer remembers of one parameter, but for its tensors."""
+def non_tensor_state(state: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of an optimizer's state of one parameter, without its tensors."""
     return {
         key: copy.deepcopy(value) for key, value in state.items() if not isinstance(value, Tensor)
     }
 
 
-def put_back(
+def load_parameter_state(
     optimizer: Optimizer,
     parameter: nn.Parameter,
     tensors: Mapping[str, Tensor],
-    plain: Mapping[str, Any],
+    others: Mapping[str, Any],
 ) -> None:
-    """Make `optimizer` remember exactly `tensors` and `plain` of `parameter`; both are copied.
+    """Make copies of `tensors` and `others` the complete state of `parameter` in `optimizer`.
 
-    A tensor that is there already is written into, so that a compiled step still finds it.
+    A tensor of the same shape and dtype that the state holds already is written into, so that a compiled step finds it.
     """
-    if not tensors and not plain:
+    if not tensors and not others:
         optimizer.state.pop(parameter, None)
         return
     state = optimizer.state[parameter]
-    for key in set(state) - set(tensors) - set(plain):
+    for key in set(state) - set(tensors) - set(others):
         del state[key]
     for key, saved in tensors.items():
         present = state.get(key)
@@ -79,17 +82,17 @@ def put_back(
         ):
             present.copy_(saved)
         else:
-            # Counters stay in host memory, where PyTorch makes them; the rest lives with the parameter.
+            # Step counts stay in host memory, where PyTorch creates them; all else is on the parameter's device.
             device = saved.device if saved.ndim == 0 else parameter.device
             state[key] = saved.to(device, copy=True)
-    state.update(copy.deepcopy(dict(plain)))
+    state.update(copy.deepcopy(dict(others)))
 
 
-def clear(optimizer: Optimizer) -> None:
-    """Make `optimizer` forget every parameter of every group, as if it had just been built."""
+def clear_state(optimizer: Optimizer) -> None:
+    """Drop the state of every parameter, as if `optimizer` had just been built."""
     optimizer.state.clear()
     if isinstance(optimizer, Adagrad):
-        # The only one of PyTorch's that builds its state up front and fails without it.
+        # The only optimizer of PyTorch that builds its state in advance and fails without it.
         groups = [dict(group) for group in optimizer.param_groups]
         initial = optimizer.defaults["initial_accumulator_value"]
         optimizer.state.update(Adagrad(groups, initial_accumulator_value=initial).state)

@@ -1,7 +1,7 @@
-"""The way back to a snapshot: everything is validated first, then copied in place.
+"""Restores a snapshot: a restore plan validates everything first, then it copies in place.
 
-Weights are written into the tensors that are there, so that optimizers, compiled code and wrappers still hold them, and
-what is stored is never handed out.
+Weights are written into the existing tensors, so that optimizers, compiled code and wrappers still hold them, and
+the saved tensors themselves are never handed out.
 """
 
 from __future__ import annotations
@@ -13,45 +13,50 @@ from torch.optim import Optimizer
 
 from esper.leyline.errors import SnapshotError
 from esper.leyline.text import join_names
-from esper.tolaria.snapshots import optimizer_state
 from esper.tolaria.snapshots.companions import Companions
-from esper.tolaria.snapshots.finite import not_finite
+from esper.tolaria.snapshots.finite import count_not_finite
 from esper.tolaria.snapshots.inventory import Entry, Inventory
-from esper.tolaria.snapshots.random_state import put_back_random_state
+from esper.tolaria.snapshots.optimizer_state import load_parameter_state
+from esper.tolaria.snapshots.random_state import load_random_state_dict
 from esper.tolaria.snapshots.store import Snapshot
 
 _MAX_NAMES = 3
-"""Tensors that a message names; the rest is counted."""
+"""Tensors that a message names; the others are counted."""
 
 
 class CorruptSnapshotError(SnapshotError):
-    """Says that a snapshot is no longer what was saved."""
+    """Says that the bytes of a snapshot have changed since it was taken."""
 
 
-class Restoration:
-    """A validated way from what there is now back to one snapshot.
+class RestorePlan:
+    """A validated plan to restore one snapshot into the present model.
 
     Attributes:
+        snapshot: the snapshot.
         slots: the slots of the model, by path.
-        kept_fossils: paths of the fossils that the snapshot does not know and that stay.
-        lost_fossils: paths of those that have no sound weights anywhere.
+        kept_fossils: paths of the fossils that are younger than the snapshot and stay.
+        lost_fossils: paths of those among them that have no finite weights anywhere, so that they must be removed.
     """
 
     def __init__(
         self, snapshot: Snapshot, inventory: Inventory, *, others: Iterable[Snapshot] = ()
     ) -> None:
-        """Validate the way from `inventory`, which is current, to `snapshot`; nothing is changed.
+        """Validate that `snapshot` can be restored; the model is not changed.
 
-        A fossil that `snapshot` does not know gets its weights from the first of `others` that does.
+        Args:
+            snapshot: the snapshot to restore.
+            inventory: the current inventory of the model.
+            others: further snapshots, newest first; a fossil that `snapshot` lacks gets its weights from the first
+                of them that holds it.
 
         Raises:
             CorruptSnapshotError: the bytes of the snapshot have changed.
-            SnapshotError: the model outside its slots is no longer the one that was saved.
+            SnapshotError: the model outside its slots is built differently than when the snapshot was taken.
         """
-        if not snapshot.vault.is_intact():
+        if not snapshot.buffers.is_intact():
             raise CorruptSnapshotError(
-                f"a snapshot must be what was saved, got other bytes in number"
-                f" {snapshot.info.snapshot_id}; go back to another one"
+                f"the bytes of snapshot {snapshot.info.snapshot_id} must be those that were saved,"
+                " got others; restore another snapshot"
             )
         self.snapshot = snapshot
         self._now = inventory
@@ -65,25 +70,29 @@ class Restoration:
         self._check_host()
         self._find_donors([snapshot, *(other for other in others if other is not snapshot)])
 
-    def put_back_tensors(self, optimizers: Mapping[str, Optimizer]) -> None:
-        """Copy everything that the snapshot covers but for the plain state of companions."""
+    def restore_tensors(self, optimizers: Mapping[str, Optimizer]) -> None:
+        """Restore the model, companions that are modules, and the saved states of `optimizers`, given by name."""
         if self._is_same:
-            self.snapshot.vault.write_back()
+            self.snapshot.buffers.write_back()
         else:
             self._copy_by_name()
-        self._put_back_optimizers(optimizers)
+        self._restore_optimizers(optimizers)
+        extras = self.snapshot.others.extras
         for key, module in self._now.extras.items():
-            if key in self.snapshot.plain.extras:
-                module.set_extra_state(copy.deepcopy(self.snapshot.plain.extras[key]))
+            if key in extras:
+                module.set_extra_state(copy.deepcopy(extras[key]))
 
-    def put_back_rest(self, companions: Companions) -> None:
-        """Let schedulers, loaders and the like remember what they did, and random generators repeat themselves."""
-        companions.put_back(self.snapshot.plain.companions)
-        if self.snapshot.plain.random is not None:
-            put_back_random_state(self.snapshot.plain.random)
+    def restore_companions(self, companions: Companions) -> None:
+        """Restore the companions that are not modules, and the random generators if they were saved.
+
+        This calls code of the user, which may raise; call it after everything else.
+        """
+        companions.load_state_dict(self.snapshot.others.companions)
+        if self.snapshot.others.random is not None:
+            load_random_state_dict(self.snapshot.others.random)
 
     def _check_host(self) -> None:
-        """Refuse a model that differs outside its slots."""
+        """Refuse a model that is built differently outside its slots."""
         saved, now = self.snapshot.inventory.slot_forms(None), self._now.slot_forms(None)
         differences = [
             *(f"{key} missing" for key in saved.keys() - now.keys()),
@@ -103,29 +112,29 @@ class Restoration:
             )
 
     def _find_donors(self, snapshots: list[Snapshot]) -> None:
-        """Find for every fossil the snapshot that its weights will come from."""
+        """Find for every fossil of the model the snapshot that its weights will come from."""
         for path in self._now.fossils:
             wanted = self._now.slot_forms(path)
             for donor in snapshots:
-                knows = (
+                holds_it = (
                     path in donor.inventory.fossils and donor.inventory.slot_forms(path) == wanted
                 )
-                if knows and (donor is self.snapshot or donor.vault.is_intact()):
+                if holds_it and (donor is self.snapshot or donor.buffers.is_intact()):
                     self._donors[path] = donor
                     break
             if self._donors.get(path) is self.snapshot:
                 continue
-            weights = ((key, self._now.memory[key]) for key in wanted if key in self._now.memory)
-            is_sound = path in self._donors or not not_finite(weights)
+            weights = ((key, self._now.tensors[key]) for key in wanted if key in self._now.tensors)
+            is_sound = path in self._donors or not count_not_finite(weights)
             (self.kept_fossils if is_sound else self.lost_fossils).append(path)
 
     def _source(self, entry: Entry) -> Snapshot | None:
-        """Return the snapshot that `entry` is read from; None if it stays as it is."""
+        """Return the snapshot from which `entry` is restored; None if it stays as it is."""
         if entry.slot is not None:
             return self._donors.get(entry.slot)
-        # Of the host this has been checked. A companion may have grown with it; what it has gained stays.
-        is_known = self.snapshot.inventory.form(entry.key) == entry.form
-        return self.snapshot if is_known else None
+        # The host was checked for differences. A companion may have grown with it; its new tensors stay.
+        is_saved = self.snapshot.inventory.form(entry.key) == entry.form
+        return self.snapshot if is_saved else None
 
     def _copy_by_name(self) -> None:
         for entry in self._now.entries.values():
@@ -134,23 +143,23 @@ class Restoration:
             source = self._source(entry)
             if source is not None:
                 key = source.inventory.first_key[entry.key]
-                self._now.memory[entry.key].copy_(source.vault.view(key))
+                self._now.tensors[entry.key].copy_(source.buffers.view(key))
 
-    def _put_back_optimizers(self, optimizers: Mapping[str, Optimizer]) -> None:
+    def _restore_optimizers(self, optimizers: Mapping[str, Optimizer]) -> None:
         for names, parameter in self._now.parameters.items():
             slot = self._now.slot_of(names[1])
             source = self.snapshot if slot is None else self._donors.get(slot)
             if source is None:
                 continue
-            plain = source.plain.optimizers.get(names, {})
+            others = source.others.optimizers.get(names, {})
             optimizer = optimizers[names[0]]
             if self._is_same:
-                # The tensors have been written already, and there are no others.
-                if plain:
-                    optimizer.state[parameter].update(copy.deepcopy(plain))
+                # `write_back` has restored the tensors of the state already.
+                if others:
+                    optimizer.state[parameter].update(copy.deepcopy(others))
                 continue
             moments = {
-                own_key: source.vault.view(source.inventory.first_key[key])
+                own_key: source.buffers.view(source.inventory.first_key[key])
                 for own_key, key in source.inventory.moments.get(names, {}).items()
             }
-            optimizer_state.put_back(optimizer, parameter, moments, plain)
+            load_parameter_state(optimizer, parameter, moments, others)

@@ -1,13 +1,14 @@
-"""The snapshots that are kept, and which of them to go back to.
+"""Decides which snapshots are kept and which one a rollback restores.
 
-A snapshot is on probation until enough healthy steps have followed it: damage shows only some steps after it is done.
-One that was taken right behind a healthy check of the same weights needs none, nor does any in a loop that reports no
-steps, because nothing could be waited for.
+A snapshot is trusted once enough healthy steps have followed it, because damage shows only some steps after it is done.
+It is trusted at once if a healthy validation of the same weights came right before it. In a loop that reports no steps
+every snapshot is, unless the last loss was anomalous.
 
-Whoever goes back gives up what was taken later. But of what had proved itself the best is set aside until the trouble is
-over: if going further back does not help, the snapshot was not to blame. The best is the one with the least loss, or where
-nothing was checked, the most trained. A loss from before seeds were pruned flatters; once a snapshot has been gone back to
-and checked again, its loss is known. So the one to end with is chosen from those, as long as there are any.
+A rollback discards the snapshots that are newer than the restored one. The best trusted snapshot among them stays as the
+*fallback snapshot* until the run has recovered: if restoring older snapshots does not help, the newer ones were not the
+cause. The best snapshot is the one with the lowest validated loss or, where nothing was validated, with the most steps.
+A loss that was measured with seeds, which a rollback prunes, looks too good; once a snapshot has been restored and
+validated again, its own loss is known. So the snapshot to end a run with is chosen among those, if there are any.
 """
 
 from __future__ import annotations
@@ -15,258 +16,350 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
-from esper._generated.enums import SeedStage
+from esper._generated.enums import EscalationAction, SeedStage
 from esper.leyline.errors import SnapshotError
-from esper.tolaria.snapshots.restore import CorruptSnapshotError, Restoration
-from esper.tolaria.snapshots.ring import Ring
-from esper.tolaria.snapshots.serialization import from_record, to_record
-from esper.tolaria.snapshots.store import Snapshot, SnapshotStore
+from esper.tolaria.snapshots.restore import CorruptSnapshotError, RestorePlan
+from esper.tolaria.snapshots.serialization import (
+    load_snapshot_state_dict,
+    snapshot_state_dict,
+    with_present_keys,
+)
+from esper.tolaria.snapshots.store import Snapshot, SnapshotContext, SnapshotStore
+
+
+class SnapshotsByAge:
+    """Keeps the newest snapshot and some older ones.
+
+    Every new snapshot takes the first place. The snapshot that was there moves on to the next place if the one there is
+    trusted and old enough to move on as well; otherwise it is discarded. So once a snapshot is trusted, a trusted one
+    is always kept.
+    """
+
+    def __init__(self, older_ages: Sequence[int]) -> None:
+        """Keep the newest snapshot and one more for each of `older_ages`.
+
+        Args:
+            older_ages: rising ages, in snapshots taken since; a place whose snapshot is older takes a younger one.
+        """
+        self._older_ages = tuple(older_ages)
+        self._places: list[Snapshot] = []
+
+    def __len__(self) -> int:
+        """Return the number of snapshots kept."""
+        return len(self._places)
+
+    @property
+    def newest_first(self) -> tuple[Snapshot, ...]:
+        """The snapshots kept, newest first."""
+        return tuple(self._places)
+
+    def add(self, snapshot: Snapshot, *, is_trusted: Callable[[Snapshot], bool]) -> None:
+        """Add the newest snapshot and discard those that have no place any more."""
+        moving = snapshot
+        for place, limit in enumerate((0, *self._older_ages)):
+            if place == len(self._places):
+                self._places.append(moving)
+                return
+            present = self._places[place]
+            age = snapshot.info.snapshot_id - present.info.snapshot_id
+            if place and not is_trusted(present):
+                if is_trusted(moving):
+                    self._places[place] = moving
+                return
+            if place and age <= limit:
+                return
+            if place == len(self._older_ages) > 0 and not is_trusted(moving):
+                # The trusted snapshot in the last place would be discarded for one that is not trusted.
+                return
+            self._places[place], moving = moving, present
+
+    def replace_all(self, newest_first: Sequence[Snapshot]) -> None:
+        """Keep exactly `newest_first`."""
+        self._places = list(newest_first)
+
+    def discard(self, snapshot: Snapshot) -> None:
+        """Discard one snapshot."""
+        self._places = [kept for kept in self._places if kept is not snapshot]
+
+    def discard_newer(self, snapshot: Snapshot) -> None:
+        """Discard the snapshots that were taken after `snapshot`."""
+        limit = snapshot.info.snapshot_id
+        self._places = [kept for kept in self._places if kept.info.snapshot_id <= limit]
+
+    def insert(self, snapshot: Snapshot) -> None:
+        """Insert a snapshot where its age belongs, even if there are more snapshots than places then."""
+        self._places.append(snapshot)
+        self._places.sort(key=lambda kept: kept.info.snapshot_id, reverse=True)
+
+    def trim(self, merit: Callable[[Snapshot], Any]) -> None:
+        """Discard the snapshots of least `merit`, but never the newest, until each has a place."""
+        while len(self._places) > 1 + len(self._older_ages):
+            self.discard(min(self._places[1:], key=merit))
+
+
+@dataclass(slots=True)
+class _Memory:
+    """All that the keeper remembers beside the snapshots; the field names are keys of its state dict."""
+
+    next_id: int = 0
+    num_healthy_steps: int = 0
+    progress: int = 0
+    """Steps that are in the present weights."""
+    is_stepping: bool = False
+    """Whether the loop reports its steps."""
+    has_moved: bool = True
+    """Whether a step was taken since the last snapshot or rollback."""
+    is_back: bool = False
+    """Whether no step was taken since the last rollback."""
 
 
 class SnapshotKeeper:
-    """Takes, keeps and finds snapshots.
+    """Takes snapshots, keeps some of them, and plans rollbacks to them."""
 
-    Attributes:
-        next_id: number of the next snapshot.
-    """
+    def __init__(
+        self, store: SnapshotStore, *, older_ages: Sequence[int], trust_after_steps: int
+    ) -> None:
+        """Keep the snapshots that `store` takes.
 
-    def __init__(self, store: SnapshotStore, *, ages: Sequence[int], probation_steps: int) -> None:
-        """Keep what `store` takes in a ring of `ages`."""
-        self.next_id = 0
+        Args:
+            store: takes the snapshots.
+            older_ages: which older snapshots to keep, see `SnapshotsByAge`.
+            trust_after_steps: healthy steps after which a snapshot is trusted.
+        """
         self._store = store
-        self._ring = Ring(ages)
-        self._aside: Snapshot | None = None
-        self._probation_steps = probation_steps
-        self._num_healthy_steps = 0
-        self._progress = 0
-        self._is_stepping = False
-        self._has_moved = True
-        self._is_back = False
+        self._by_age = SnapshotsByAge(older_ages)
+        self._fallback: Snapshot | None = None
+        self._trust_after_steps = trust_after_steps
+        self._memory = _Memory()
+
+    @property
+    def snapshots(self) -> tuple[Snapshot, ...]:
+        """The snapshots kept, newest first, and the fallback snapshot last if there is one."""
+        fallback = () if self._fallback is None else (self._fallback,)
+        return (*self._by_age.newest_first, *fallback)
 
     @property
     def newest(self) -> Snapshot | None:
-        """The newest snapshot; None before the first."""
-        return self._ring.newest
+        """The newest snapshot, other than the fallback snapshot; None before the first."""
+        kept = self._by_age.newest_first
+        return kept[0] if kept else None
+
+    @property
+    def next_id(self) -> int:
+        """Number of the next snapshot."""
+        return self._memory.next_id
 
     @property
     def lacks_fossil(self) -> bool:
-        """Whether a seed has fossilised that the newest snapshot does not know."""
-        newest = self._ring.newest
+        """Whether the model holds a fossil that is not in the newest snapshot."""
+        newest = self.newest
         if newest is None:
             return False
         inventory = newest.inventory
-        fossil, known = SeedStage.FOSSILIZED, inventory.fossils
-        # A plain loop, because this is asked before every step.
+        fossil, saved = SeedStage.FOSSILIZED, inventory.fossils
+        # A plain loop, because this runs before every step.
         for path, slot in inventory.slots.items():
-            if slot.stage is fossil and path not in known:
+            if slot.stage is fossil and path not in saved:
                 return True
         return False
 
     @property
     def has_older(self) -> bool:
-        """Whether it is possible to go further back than to the first choice."""
-        return self._start(True) > self._start(False)
+        """Whether there is a snapshot to restore that is older than the first choice."""
+        return self._choose_trusted(is_older=True) > self._choose_trusted(is_older=False)
 
     def note_step(self, *, is_healthy: bool) -> None:
-        """Note that a step was taken, and whether anything was wrong with it."""
-        self._is_stepping = self._has_moved = True
-        self._is_back = False
-        self._num_healthy_steps += is_healthy
-        self._progress += 1
+        """Note that the optimizer took a step, and whether its loss and gradient were healthy."""
+        memory = self._memory
+        memory.is_stepping = memory.has_moved = True
+        memory.is_back = False
+        memory.num_healthy_steps += is_healthy
+        memory.progress += 1
 
-    def has_proved(self, snapshot: Snapshot) -> bool:
-        """Return whether `snapshot` is off probation."""
-        if snapshot.vouched_loss is not None:
+    def is_trusted(self, snapshot: Snapshot) -> bool:
+        """Return whether `snapshot` is taken to be free of damage."""
+        context = snapshot.context
+        if context.validated_loss is not None:
             return True
-        if not self._is_stepping:
-            return not snapshot.is_doubtful
-        return self._num_healthy_steps - snapshot.num_healthy_steps >= self._probation_steps
+        if not self._memory.is_stepping:
+            return not context.is_doubtful
+        num_since = self._memory.num_healthy_steps - context.num_healthy_steps
+        return num_since >= self._trust_after_steps
 
-    def take(
-        self,
-        *,
-        step: int,
-        detectors: tuple[Mapping[str, Any], ...],
-        vouched_loss: float | None,
-        is_doubtful: bool = False,
-    ) -> Snapshot:
-        """Take a snapshot and keep it; `vouched_loss` is that of a healthy check of these very weights.
+    def take(self, context: SnapshotContext) -> Snapshot:
+        """Take a snapshot and keep it.
 
-        It `is_doubtful` when the last loss was anomalous.
+        Args:
+            context: as the governor knows it; the counters of steps are filled in here.
 
         Raises:
-            NotFiniteError: something is not finite.
-            SnapshotError: it cannot be copied. Either way the ones that are kept stay.
+            NotFiniteError: a tensor is not finite; the earlier snapshots are kept.
+            SnapshotError: a tensor cannot be copied; the earlier snapshots are kept.
         """
-        # A loop that reports no steps is taken to have gone one further.
-        progress = self._progress if self._is_stepping else self._progress + 1
-        snapshot = self._store.take(
-            snapshot_id=self.next_id,
-            step=step,
-            num_healthy_steps=self._num_healthy_steps,
-            progress=progress,
-            detectors=detectors,
-            vouched_loss=vouched_loss,
-            is_doubtful=is_doubtful,
-        )
-        self.next_id += 1
-        self._progress = progress
-        before = self._ring.newest_first
-        newest = self.newest
-        if self._is_stepping and newest is not None and not self._has_moved:
-            # While steps are skipped the network stays what it is; copies of it must not drive out all older ones.
-            self._ring.drop(newest)
-            snapshot = replace(snapshot, num_healthy_steps=newest.num_healthy_steps)
-            if vouched_loss is None:
-                snapshot = replace(
-                    snapshot,
-                    vouched_loss=newest.vouched_loss,
-                    was_restored=newest.was_restored,
-                )
-            else:
-                snapshot = replace(snapshot, was_restored=self._is_back)
-        self._has_moved = False
-        self._ring.add(snapshot, has_proved=self.has_proved)
-        self._release(before)
+        memory = self._memory
+        # In a loop that reports no steps, each snapshot counts as one.
+        progress = memory.progress if memory.is_stepping else memory.progress + 1
+        context = replace(context, num_healthy_steps=memory.num_healthy_steps, progress=progress)
+        snapshot = self._store.take(snapshot_id=memory.next_id, context=context)
+        memory.next_id += 1
+        memory.progress = progress
+        before, newest = self._by_age.newest_first, self.newest
+        if memory.is_stepping and newest is not None and not memory.has_moved:
+            # While steps are skipped the weights do not change; copies of them must not drive out all older ones.
+            self._by_age.discard(newest)
+            snapshot = replace(snapshot, context=self._continued(newest.context, context))
+        memory.has_moved = False
+        self._by_age.add(snapshot, is_trusted=self.is_trusted)
+        self._release_discarded(before)
         return snapshot
 
-    def find_way_back(
+    def plan_restore(
         self,
+        target: EscalationAction,
         *,
-        goes_further: bool,
-        to_best: bool = False,
         is_last: bool = False,
-        tell_corrupt: Callable[[int], None] = lambda number: None,
-    ) -> Restoration:
-        """Return a validated way back; the numbers of corrupt snapshots that are given up on the way go to `tell_corrupt`.
+        report_corrupt: Callable[[int], None] = lambda number: None,
+    ) -> RestorePlan:
+        """Return a validated plan for a rollback; a corrupt snapshot is discarded and another one taken instead.
 
-        It leads to the newest snapshot that has proved itself, or if it `goes_further`, to the next older one, or `to_best`
-        that ever had; if it `is_last`, there will be no other try. A corrupt one is given up for the next older, and if
-        there is none, for the next newer.
+        Args:
+            target: NEWEST_SNAPSHOT, the newest trusted snapshot; OLDER_SNAPSHOT, the next older one; or BEST_SNAPSHOT,
+                the best trusted snapshot, the fallback included.
+            is_last: whether the run ends with this rollback.
+            report_corrupt: called with the number of each corrupt snapshot.
 
         Raises:
-            SnapshotError: there is no sound snapshot, or the host has been rebuilt; the model is untouched.
+            SnapshotError: there is no intact snapshot, or the host has been rebuilt; the model is not changed.
         """
         num_corrupt = 0
+        to_best = target is EscalationAction.BEST_SNAPSHOT
         if to_best:
-            self._bring_back()
-        while self._ring.newest_first or self._bring_back():
-            kept = self._ring.newest_first
-            snapshot = kept[self._best(is_last) if to_best else self._start(goes_further)]
+            self._reinsert_fallback()
+        while self._by_age.newest_first or self._reinsert_fallback():
+            kept = self._by_age.newest_first
+            if to_best:
+                place = self._choose_best(is_last=is_last)
+            else:
+                place = self._choose_trusted(is_older=target is EscalationAction.OLDER_SNAPSHOT)
+            snapshot = kept[place]
             try:
-                return Restoration(snapshot, self._store.inventory(), others=kept)
+                return RestorePlan(snapshot, self._store.inventory(), others=kept)
             except CorruptSnapshotError:
                 num_corrupt += 1
-                tell_corrupt(snapshot.info.snapshot_id)
-                self._ring.drop(snapshot)
+                report_corrupt(snapshot.info.snapshot_id)
+                self._by_age.discard(snapshot)
                 self._store.release(snapshot)
         raise SnapshotError(
-            f"there must be a sound snapshot to go back to, got {num_corrupt} corrupt and no other;"
-            " take one while the network is healthy"
+            f"a rollback needs an intact snapshot, got {num_corrupt} corrupt and no other; take one"
+            " while the network is healthy"
         )
 
-    def find_way_to_start(self) -> Restoration | None:
-        """Return the way back to the newest snapshot if no step has been taken since; None if one has, or it is corrupt."""
+    def plan_undo(self) -> RestorePlan | None:
+        """Return a plan to restore the newest snapshot, if no step was taken since; None otherwise or if it is corrupt."""
         newest = self.newest
-        if newest is None or self._has_moved:
+        if newest is None or self._memory.has_moved:
             return None
         with suppress(SnapshotError):
-            return Restoration(newest, self._store.inventory(), others=self._ring.newest_first)
+            return RestorePlan(newest, self._store.inventory(), others=self._by_age.newest_first)
         return None
 
-    def settle(self, snapshot: Snapshot) -> None:
-        """Note that the run has gone back to `snapshot`; those taken after it are given up or set aside."""
-        before = (*self._ring.newest_first, *([self._aside] if self._aside else []))
-        self._ring.drop_newer(snapshot)
-        self._ring.trim(_merit_so_far)
-        self._has_moved = False
-        self._is_back = True
-        self._progress = snapshot.progress
-        kept = self._ring.newest_first
-        given_up = [one for one in before if one not in kept and self.has_proved(one)]
-        self._aside = max(given_up, key=_merit_so_far, default=None)
-        self._release(before)
+    def note_rollback(self, snapshot: Snapshot) -> None:
+        """Note that `snapshot` was restored; newer ones are discarded, but the best trusted one becomes the fallback."""
+        before = self.snapshots
+        self._by_age.discard_newer(snapshot)
+        self._by_age.trim(_merit_so_far)
+        memory = self._memory
+        memory.has_moved = False
+        memory.is_back = True
+        memory.progress = snapshot.context.progress
+        kept = self._by_age.newest_first
+        discarded = [one for one in before if one not in kept and self.is_trusted(one)]
+        self._fallback = max(discarded, key=_merit_so_far, default=None)
+        self._release_discarded(before)
 
-    def forget_aside(self) -> None:
-        """Note that the trouble is over, so that what was set aside is not needed any more."""
-        if self._aside is not None:
-            self._store.release(self._aside)
-            self._aside = None
+    def discard_fallback(self) -> None:
+        """Discard the fallback snapshot, because the run has recovered."""
+        if self._fallback is not None:
+            self._store.release(self._fallback)
+            self._fallback = None
 
     def state_dict(self) -> dict[str, Any]:
-        """Return everything that is kept, in tensors and plain types; the tensors are the snapshots' own."""
-        aside = self._aside
+        """Return the snapshots and all counters; the tensors are those of the snapshots themselves, not copies."""
+        fallback = self._fallback
         return {
-            "snapshots": [to_record(kept) for kept in self._ring.newest_first],
-            "aside": None if aside is None else to_record(aside),
-            "next_id": self.next_id,
-            "num_healthy_steps": self._num_healthy_steps,
-            "progress": self._progress,
-            "is_stepping": self._is_stepping,
-            "has_moved": self._has_moved,
-            "is_back": self._is_back,
+            "snapshots": [snapshot_state_dict(kept) for kept in self._by_age.newest_first],
+            "fallback": None if fallback is None else snapshot_state_dict(fallback),
+            **asdict(self._memory),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Keep what `state_dict` returned, in memory of its own, and nothing else.
+        """Replace all snapshots and counters by those that `state_dict` returned; the tensors are copied.
 
         Raises:
-            SnapshotError: the snapshots are not of this model; nothing has been changed.
+            SnapshotError: the snapshots are of another model; nothing has been changed.
+            KeyError: an entry of `state` is missing; nothing has been changed.
         """
+        state = with_present_keys(state)
         now = self._store.inventory()
-        slots = now.slots
-        recalled = [from_record(kept, slots) for kept in state["snapshots"]]
-        for snapshot in recalled[:1]:
-            Restoration(snapshot, now)
-        aside = None if state["aside"] is None else from_record(state["aside"], slots)
-        self._ring.restore(recalled)
-        self._aside = aside
-        self.next_id = state["next_id"]
-        self._num_healthy_steps = state["num_healthy_steps"]
-        self._progress = state["progress"]
-        self._is_stepping = state["is_stepping"]
-        self._has_moved = state["has_moved"]
-        self._is_back = state["is_back"]
+        loaded = [load_snapshot_state_dict(kept, now.slots) for kept in state["snapshots"]]
+        for snapshot in loaded[:1]:
+            # Validates that the snapshots are of this model.
+            RestorePlan(snapshot, now)
+        fallback = state["fallback"]
+        if fallback is not None:
+            fallback = load_snapshot_state_dict(fallback, now.slots)
+        memory = _Memory(**{each.name: state[each.name] for each in fields(_Memory)})
+        self._by_age.replace_all(loaded)
+        self._fallback, self._memory = fallback, memory
 
-    def _bring_back(self) -> bool:
-        """Take what was set aside back among the others; return whether there was anything."""
-        if self._aside is None:
+    def _continued(self, before: SnapshotContext, now: SnapshotContext) -> SnapshotContext:
+        """Return the context of another copy of the weights that were saved with context `before`."""
+        now = replace(now, num_healthy_steps=before.num_healthy_steps)
+        if now.validated_loss is None:
+            return replace(
+                now, validated_loss=before.validated_loss, was_restored=before.was_restored
+            )
+        return replace(now, was_restored=self._memory.is_back)
+
+    def _reinsert_fallback(self) -> bool:
+        """Put the fallback snapshot back among the others; return whether there was one."""
+        if self._fallback is None:
             return False
-        self._ring.bring_back(self._aside)
-        self._aside = None
+        self._by_age.insert(self._fallback)
+        self._fallback = None
         return True
 
-    def _start(self, goes_further: bool) -> int:
-        """Return the place of the snapshot to go back to, counted from the newest."""
-        places = [
-            place for place, kept in enumerate(self._ring.newest_first) if self.has_proved(kept)
-        ]
-        # When none has proved itself, the oldest is the least likely to be damaged.
-        last = len(self._ring) - 1
-        return min(places[0] + goes_further, last) if places else last
+    def _choose_trusted(self, *, is_older: bool) -> int:
+        """Return the place, 0 being the newest, of the newest trusted snapshot, or of the next older one."""
+        kept = self._by_age.newest_first
+        trusted = [place for place, snapshot in enumerate(kept) if self.is_trusted(snapshot)]
+        # Without a trusted snapshot the oldest is the least likely to be damaged.
+        last = len(kept) - 1
+        return min(trusted[0] + is_older, last) if trusted else last
 
-    def _best(self, is_last: bool) -> int:
-        """Return the place of the best of the snapshots that have proved themselves, or of all if none has."""
-        kept = self._ring.newest_first
+    def _choose_best(self, *, is_last: bool) -> int:
+        """Return the place of the best trusted snapshot, or of the best of all if there is no trusted one."""
+        kept = self._by_age.newest_first
         return max(
             range(len(kept)),
-            key=lambda place: (self.has_proved(kept[place]), _merit(kept[place], is_last=is_last)),
+            key=lambda place: (self.is_trusted(kept[place]), _merit(kept[place], is_last=is_last)),
         )
 
-    def _release(self, before: Sequence[Snapshot]) -> None:
-        """Give back the memory of the snapshots that were kept `before`, each named once, and no longer are."""
+    def _release_discarded(self, before: Sequence[Snapshot]) -> None:
+        """Release the memory of those snapshots among `before`, all different, that are not kept any more."""
         for snapshot in before:
-            if all(kept is not snapshot for kept in (*self._ring.newest_first, self._aside)):
+            if all(kept is not snapshot for kept in self.snapshots):
                 self._store.release(snapshot)
 
 
 def _merit(snapshot: Snapshot, *, is_last: bool) -> tuple[bool, float, int]:
-    """Return what makes a snapshot better than another to go on with, or if it `is_last`, to end with."""
-    loss = math.inf if snapshot.vouched_loss is None else snapshot.vouched_loss
-    return is_last and snapshot.was_restored, -loss, snapshot.progress
+    """Return a sort key: the better a snapshot is to continue from, or to end the run with, the larger."""
+    context = snapshot.context
+    loss = math.inf if context.validated_loss is None else context.validated_loss
+    return is_last and context.was_restored, -loss, context.progress
 
 
 def _merit_so_far(snapshot: Snapshot) -> tuple[bool, float, int]:

@@ -1,63 +1,74 @@
-"""Snapshots as tensors and plain values, the way a checkpoint holds them."""
+"""Converts snapshots to tensors and plain values, as a checkpoint holds them, and back."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
-from typing import Any
+from dataclasses import asdict, fields
+from typing import Any, Final
 
 from esper._generated.records import SnapshotInfo
 from esper.kasmina.slot import SeedSlot
-from esper.tolaria.snapshots import random_state
 from esper.tolaria.snapshots.buffer_layout import Layout
-from esper.tolaria.snapshots.buffers import Vault
+from esper.tolaria.snapshots.buffers import SnapshotBuffers
 from esper.tolaria.snapshots.inventory import Inventory
-from esper.tolaria.snapshots.store import PlainState, Snapshot
+from esper.tolaria.snapshots.store import NonTensorState, Snapshot, SnapshotContext
+
+_RENAMED: Final = {"vouched_loss": "validated_loss", "aside": "fallback"}
+"""Present names of keys that older checkpoints hold under another name."""
 
 
-def to_record(snapshot: Snapshot) -> dict[str, Any]:
-    """Return everything that `snapshot` holds; its tensors are its own, not copies."""
-    plain = snapshot.plain
+def with_present_keys(state: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `state`, which may come from an older checkpoint, under the present names of its keys."""
+    return {_RENAMED.get(key, key): value for key, value in state.items()}
+
+
+def snapshot_state_dict(snapshot: Snapshot) -> dict[str, Any]:
+    """Return all that `snapshot` holds; the tensors are those of the snapshot itself, not copies."""
+    others, context = snapshot.others, asdict(snapshot.context)
+    # The step is part of the info already.
+    del context["step"]
     return {
         "info": asdict(snapshot.info),
-        "inventory": snapshot.inventory.to_record(),
-        "tensors": {key: snapshot.vault.view(key) for key in snapshot.inventory.entries},
-        "extras": plain.extras,
-        "optimizers": list(plain.optimizers.items()),
-        "companions": plain.companions,
-        "random": None if plain.random is None else random_state.to_plain(plain.random),
-        "detectors": snapshot.detectors,
-        "num_healthy_steps": snapshot.num_healthy_steps,
-        "progress": snapshot.progress,
-        "vouched_loss": snapshot.vouched_loss,
-        "is_doubtful": snapshot.is_doubtful,
-        "was_restored": snapshot.was_restored,
+        "inventory": snapshot.inventory.state_dict(),
+        "tensors": {key: snapshot.buffers.view(key) for key in snapshot.inventory.entries},
+        "extras": others.extras,
+        "optimizers": list(others.optimizers.items()),
+        "companions": others.companions,
+        "random": others.random,
+        **context,
     }
 
 
-def from_record(record: Mapping[str, Any], slots: Mapping[str, SeedSlot]) -> Snapshot:
-    """Return the snapshot that `to_record` wrote down, in memory of its own; `slots` are those of the model now."""
-    inventory = Inventory.recall(record["inventory"], record["tensors"], slots)
-    vault = Vault()
-    # It was verified when it was taken, and masks may be infinite.
-    vault.lay_out(Layout(inventory, unchecked=inventory.entries))
-    vault.fill()
-    inventory.let_go()
-    random = record["random"]
+def load_snapshot_state_dict(state: Mapping[str, Any], slots: Mapping[str, SeedSlot]) -> Snapshot:
+    """Return the snapshot that `snapshot_state_dict` was given, in memory of its own.
+
+    Args:
+        state: what `snapshot_state_dict` returned.
+        slots: the slots of the present model, by path.
+
+    Raises:
+        KeyError: an entry of `state` is missing.
+    """
+    state = with_present_keys(state)
+    inventory = Inventory.from_state_dict(state["inventory"], state["tensors"], slots)
+    buffers = SnapshotBuffers()
+    # All tensors were checked when the snapshot was taken, and masks may be infinite.
+    buffers.set_layout(Layout(inventory, unchecked=inventory.entries))
+    buffers.fill()
+    inventory.release_tensors()
+    info = SnapshotInfo(**state["info"])
+    context = {each.name: state[each.name] for each in fields(SnapshotContext)[1:]}
     return Snapshot(
-        info=SnapshotInfo(**record["info"]),
+        info=info,
         inventory=inventory,
-        vault=vault,
-        plain=PlainState(
-            extras=dict(record["extras"]),
-            optimizers={tuple(names): state for names, state in record["optimizers"]},
-            companions=dict(record["companions"]),
-            random=None if random is None else random_state.from_plain(random),
+        buffers=buffers,
+        others=NonTensorState(
+            extras=dict(state["extras"]),
+            optimizers={tuple(names): own for names, own in state["optimizers"]},
+            companions=dict(state["companions"]),
+            random=state["random"],
         ),
-        detectors=tuple(record["detectors"]),
-        num_healthy_steps=record["num_healthy_steps"],
-        progress=record["progress"],
-        vouched_loss=record["vouched_loss"],
-        is_doubtful=record["is_doubtful"],
-        was_restored=record["was_restored"],
+        context=SnapshotContext(
+            step=info.step, **{**context, "detectors": tuple(context["detectors"])}
+        ),
     )

@@ -24,12 +24,7 @@ from esper.tolaria.detection.detector import Detector, SigmaDetector
 from esper.tolaria.detection.robust import EPOCH_LIMITS, RobustConfig, RobustDetector
 from esper.tolaria.detection.verdict import Verdict
 from esper.tolaria.governor import TolariaGovernor
-from esper.tolaria.snapshots.random_state import (
-    from_plain,
-    put_back_random_state,
-    remember_random_state,
-    to_plain,
-)
+from esper.tolaria.snapshots.random_state import load_random_state_dict, random_state_dict
 from esper.tolaria.tasks.task import Samples, Task
 from esper.tolaria.training.faults import damaged, parse_fault
 from esper.tolaria.training.growing_optimizer import GrowingOptimizer, cosine_factor
@@ -146,7 +141,7 @@ class Trainer:
             "optimizer": self._optimizer.state_dict(),
             "governor": self._governor.state_dict(),
             "policy": None if self._policy is None else dict(self._policy.state_dict()),
-            "random": to_plain(remember_random_state()),
+            "random": random_state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -169,7 +164,7 @@ class Trainer:
         if self._policy is not None:
             self._policy.load_state_dict(state["policy"])
         self.epochs_completed = state["epochs_completed"]
-        put_back_random_state(from_plain(state["random"]))
+        load_random_state_dict(state["random"])
 
     def fit(self, after_epoch: Callable[[], None] = lambda: None) -> RunOutcome:
         """Train the remaining epochs; return whether they were completed, interrupted, or stopped by the governor.

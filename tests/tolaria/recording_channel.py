@@ -1,4 +1,4 @@
-"""A channel that remembers what it is told."""
+"""A channel for tests that keeps every payload."""
 
 from typing import TypeVar
 
@@ -7,8 +7,8 @@ from esper._generated.channel import Context, Payload
 PayloadT = TypeVar("PayloadT", bound=Payload)
 
 
-class Ear:
-    """Keeps every payload; what fails its check is raised."""
+class RecordingChannel:
+    """Keeps every payload, and raises if a payload is invalid."""
 
     def __init__(self) -> None:
         self.listening = True

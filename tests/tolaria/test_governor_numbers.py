@@ -1,11 +1,11 @@
-"""Losses and norms come as numbers or as tensors of any shape with one element."""
+"""Tests that losses and gradient norms may be numbers or tensors of any shape with one element."""
 
 import re
 
 import pytest
 import torch
 
-from esper.tolaria.detection.scalars import to_floats
+from esper.tolaria.governor import to_floats
 
 DEVICES = [
     "cpu",
@@ -17,14 +17,14 @@ DEVICES = [
 
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize(("loss_shape", "norm_shape"), [((), ()), ((1,), ()), ((), (1, 1))])
-def test_one_element_is_a_number_whatever_the_shape(device, loss_shape, norm_shape):
+def test_a_tensor_with_one_element_is_a_number(device, loss_shape, norm_shape):
     loss = torch.full(loss_shape, 0.5, device=device, requires_grad=True)
     norm = torch.full(norm_shape, 2.0, device=device)
 
     assert to_floats(loss, norm) == (0.5, 2.0)
 
 
-def test_numbers_stay_what_they_are_and_no_norm_stays_none():
+def test_numbers_are_unchanged_and_a_missing_norm_stays_none():
     assert to_floats(0.5, None) == (0.5, None)
     assert to_floats(torch.tensor(1), 2) == (1.0, 2.0)
 
@@ -40,7 +40,7 @@ def test_numbers_stay_what_they_are_and_no_norm_stays_none():
         (torch.tensor(1j), "a tensor of torch.complex64"),
     ],
 )
-def test_what_is_not_one_number_is_refused(value, got):
+def test_anything_but_one_number_is_refused(value, got):
     message = f"{{}} must be one number, got {got}; reduce a tensor, e.g. with .mean()"
     with pytest.raises(ValueError, match=re.escape(message.format("a loss"))):
         to_floats(value, torch.tensor(1.0))

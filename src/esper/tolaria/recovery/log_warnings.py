@@ -1,0 +1,65 @@
+"""Warnings of a governor whose channel has no listener, on the standard library's logger `esper`.
+
+Without any configuration of `logging` they are printed to standard error, one line each.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+from esper._generated.enums import EscalationAction, SkipCause
+from esper._generated.records import GovernorReport, StopReport
+
+_LOGGER = logging.getLogger("esper")
+_CAUSES: Final = {
+    SkipCause.GRADIENT: "the gradient is not finite",
+    SkipCause.DATA: "the loss is anomalous although the weights have just been restored",
+    SkipCause.PLANNED: "batches are skipped after repeated rollbacks",
+}
+"""An overflow under loss scaling is missing: a GradScaler skips such steps silently too, as part of its normal work."""
+
+
+def warn_of_skip(cause: SkipCause, *, step: int, loss: float) -> None:
+    """Warn that a step was skipped; call it for the first of several in a row, because a lasting fault skips many."""
+    if cause in _CAUSES:
+        _LOGGER.warning(
+            "step %d: skipped, because %s (loss %g); gradients were dropped, weights are unchanged;"
+            " further skips in a row are not reported",
+            step,
+            _CAUSES[cause],
+            loss,
+        )
+
+
+def warn_of_rollback(report: GovernorReport) -> None:
+    """Warn that the weights were restored without an order of the caller."""
+    pruned = (
+        f"; pruned the seeds of {', '.join(report.pruned_slots)}" if report.pruned_slots else ""
+    )
+    _LOGGER.warning(
+        "step %d: rolled back to the snapshot of step %d, because of %s (loss %g);"
+        " rollback %d of the window (%s)%s",
+        report.from_step,
+        report.to_step,
+        report.reason.name,
+        report.loss_at_panic,
+        report.attempt,
+        action_names(report.actions),
+        pruned,
+    )
+
+
+def warn_of_stop(report: StopReport) -> None:
+    """Warn that the training loop must end."""
+    _LOGGER.warning(
+        "step %d: training must stop: %s; every further step is refused,"
+        " end the loop when `verdict.must_stop` is true",
+        report.step,
+        report.message,
+    )
+
+
+def action_names(actions: tuple[EscalationAction, ...]) -> str:
+    """Return the names of `actions` in words, for a message."""
+    return ", ".join(action.name.lower().replace("_", " ") for action in actions)
