@@ -35,6 +35,11 @@ class Verdict:
         return self.severity in _STEPPING
 
     @property
+    def must_stop(self) -> bool:
+        """Whether the run is over and the training loop must end."""
+        return self.severity is Severity.STOP
+
+    @property
     def is_anomalous(self) -> bool:
         """Whether something was seen, whatever is to be done about it."""
         return self.reason is not None
