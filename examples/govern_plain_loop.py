@@ -51,7 +51,9 @@ def main() -> None:
 
     report = governor.last_rollback
     if report is not None:
-        print(f"{report.reason.name} in step {BROKEN_STEP}: back to the weights of step {report.to_step}")
+        print(
+            f"{report.reason.name} in step {BROKEN_STEP}: back to the weights of step {report.to_step}"
+        )
     with torch.no_grad():
         accuracy = 100 * (model(val_x).argmax(dim=1) == val_y).float().mean().item()
     print(f"validation accuracy after {step} steps: {accuracy:.1f} %")

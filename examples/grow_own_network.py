@@ -1,10 +1,10 @@
 """Grow a network of your own in a loop of your own, and compare it with the same network that does not grow.
 
-python examples/grow_own_network.py          seed 0
-python examples/grow_own_network.py 0 1 2    these seeds, and the mean gain with its 95 % interval
+python examples/grow_own_network.py [SEED ...]    more than one: prints the mean gain with its 95 % interval
 """
 
 import sys
+from statistics import fmean
 
 import torch
 from scipy.stats import ttest_rel
@@ -15,7 +15,6 @@ from torch.nn.functional import cross_entropy
 from esper import SeedSlot, TolariaGovernor, capture_gradient_health
 
 EPOCHS, PLANTING_EPOCH, LEARNING_RATE = 30, 4, 0.05
-
 pixels, labels = load_digits(return_X_y=True)
 images, targets = torch.tensor(pixels).float().reshape(-1, 1, 8, 8) / 16, torch.tensor(labels)
 train_x, val_x, train_y, val_y = images[:1437], images[1437:], targets[:1437], targets[1437:]
@@ -24,18 +23,18 @@ train_x, val_x, train_y, val_y = images[:1437], images[1437:], targets[:1437], t
 @torch.no_grad()
 def measure_accuracy(model: nn.Module) -> float:
     """Return the validation accuracy in percentage points."""
-    model.eval()
-    accuracy = 100 * (model(val_x).argmax(dim=1) == val_y).float().mean().item()
+    right = model.eval()(val_x).argmax(dim=1) == val_y
     model.train()
-    return accuracy
+    return 100 * right.float().mean().item()
 
 
 def train(seed: int, *, grows: bool) -> float:
     """Train a network of 218 parameters, let it grow or not, and return its accuracy."""
     torch.manual_seed(seed)
     slot = SeedSlot("after-stem", channels=4)
-    stem = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2))
-    model = nn.Sequential(stem, slot, nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(16, 10))
+    stem = [nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2)]
+    head = [nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(16, 10)]
+    model = nn.Sequential(*stem, slot, *head)
     host_parameters = list(model.parameters())
     optimizer = torch.optim.SGD(host_parameters, lr=LEARNING_RATE, momentum=0.9)
     governor = TolariaGovernor(model, optimizers=[optimizer])
@@ -52,7 +51,7 @@ def train(seed: int, *, grows: bool) -> float:
                 optimizer.step()
             if governor.after_step().must_stop:
                 raise SystemExit(f"stopped: {governor.stop_report}")
-        # Score the epoch: the accuracy, and how much of it is lost when the seed is switched off.
+        # Score the epoch: accuracy, and what is lost of it when the seed is switched off.
         accuracy = measure_accuracy(model)
         slot.record_accuracy(accuracy)
         if slot.alpha > 0:
@@ -62,9 +61,8 @@ def train(seed: int, *, grows: bool) -> float:
             slot.germinate("conv_heavy", blend_tempo_epochs=3)
             optimizer.add_param_group({"params": list(slot.seed_parameters())})
             governor.expect_shift()
-        stage = slot.stage
         gate = slot.advance_stage()  # the seed enters its next stage if every check passes
-        if slot.stage is not stage:
+        if gate.passed:
             print(f"  epoch {epoch:2}: {accuracy:.1f} %  {slot.stage.name:<11} {gate.message}")
         slot.step_epoch()  # once an epoch: moves the amplitude
     return measure_accuracy(model)
@@ -78,5 +76,7 @@ if __name__ == "__main__":
         print(f"seed {number}: host alone {alone[-1]:.1f} %, grown {grown[-1]:.1f} %")
     if len(grown) > 1:
         low, high = ttest_rel(grown, alone).confidence_interval()
-        means = (sum(part) / len(part) for part in (alone, grown))
-        print("mean: host alone {:.1f} %, grown {:.1f} %, gain {:.1f} to {:.1f} pp".format(*means, low, high))
+        print(f"mean: host alone {fmean(alone):.1f} %, grown {fmean(grown):.1f} %")
+        print(
+            f"gain: {fmean(grown) - fmean(alone):+.1f} pp, 95 % interval {low:+.1f} to {high:+.1f}"
+        )
