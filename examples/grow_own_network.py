@@ -77,6 +77,4 @@ if __name__ == "__main__":
     if len(grown) > 1:
         low, high = ttest_rel(grown, alone).confidence_interval()
         print(f"mean: host alone {fmean(alone):.1f} %, grown {fmean(grown):.1f} %")
-        print(
-            f"gain: {fmean(grown) - fmean(alone):+.1f} pp, 95 % interval {low:+.1f} to {high:+.1f}"
-        )
+        print(f"95 % interval of the mean gain: {low:+.1f} to {high:+.1f} pp")
