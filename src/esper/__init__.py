@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from esper.tolaria.governor import TolariaGovernor
     from esper.tolaria.recovery.config import GovernorConfig
     from esper.tolaria.recovery.escalation import EscalationConfig
+    from esper.tolaria.snapshots.finite import NotFiniteError
     from esper.tolaria.tasks.task import Samples, Task
     from esper.tolaria.training.trainer import Trainer
 
@@ -67,6 +68,7 @@ __all__ = [
     "LogError",
     "MemorySink",
     "MissingExtraError",
+    "NotFiniteError",
     "PanicReason",
     "Prune",
     "QualityGates",
@@ -123,6 +125,7 @@ _HOMES = {
     "LogError": "esper.leyline.errors",
     "MemorySink": "esper.nissa.sinks.memory",
     "MissingExtraError": "esper.leyline.errors",
+    "NotFiniteError": "esper.tolaria.snapshots.finite",
     "PanicReason": "esper._generated.enums",
     "Prune": "esper.leyline.actions",
     "QualityGates": "esper.kasmina.gates",
