@@ -52,6 +52,7 @@ _PUBLIC = {
     },
 }
 _SPECIAL = re.compile(r"([*|\\]|_(?=\W|$))")
+_NOT_PYTHON = re.compile(r"<[^<>]*>")
 _COLON = "\ue000"
 _FIELDS = ("attribute", "data", "property")
 
@@ -76,7 +77,7 @@ def restore_colons(
     lines[:] = [line.replace(_COLON, ":") for line in lines]
 
 
-def show_factories(
+def shorten_defaults(
     _app: Sphinx,
     _kind: str,
     _name: str,
@@ -85,8 +86,8 @@ def show_factories(
     signature: str | None,
     returns: str | None,
 ) -> tuple[str, str | None] | None:
-    """Write `...` for a default that is made for each object; `<factory>` is not Python and breaks the parser."""
-    return signature and (signature.replace("<factory>", "..."), returns)
+    """Write `...` for a default such as `<factory>`, which is not Python and would break Sphinx's parser."""
+    return signature and (_NOT_PYTHON.sub("...", signature), returns)
 
 
 def resolve_public_name(
@@ -100,10 +101,18 @@ def resolve_public_name(
     return domain.resolve_xref(env, node["refdoc"], app.builder, "obj", public, node, content)
 
 
+def unlink_addresses(_app: Sphinx, document: nodes.document) -> None:
+    """Make text again of what docutils takes for an e-mail address, such as `nan@EPOCH` in the help of a command."""
+    for link in list(document.findall(nodes.reference)):
+        if link.get("refuri", "").startswith("mailto:"):
+            link.replace_self(nodes.Text(link.astext()))
+
+
 def setup(app: Sphinx) -> None:
     """Connect the functions above."""
     # Before napoleon, which writes markup of its own.
     app.connect("autodoc-process-docstring", escape_docstring, priority=400)
     app.connect("autodoc-process-docstring", restore_colons, priority=600)
-    app.connect("autodoc-process-signature", show_factories)
+    app.connect("autodoc-process-signature", shorten_defaults)
+    app.connect("doctree-read", unlink_addresses)
     app.connect("missing-reference", resolve_public_name)
