@@ -57,14 +57,26 @@ _COLON = "\ue000"
 _FIELDS = ("attribute", "data", "property")
 
 
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())
+
+
 def escape_docstring(
     _app: Sphinx, kind: str, _name: str, _obj: object, _options: object, lines: list[str]
 ) -> None:
-    """Keep reStructuredText from reading markup into plain text; code in backticks is left alone."""
+    """Keep reStructuredText from reading markup into plain text; code, in backticks or indented, is left alone."""
+    code_indent: int | None = None
     for index, line in enumerate(lines):
+        if code_indent is not None and (not line or _indent(line) >= code_indent):
+            continue
+        code_indent = None
         parts = line.split("`")
         parts[::2] = [_SPECIAL.sub(r"\\\1", part) for part in parts[::2]]
         lines[index] = "`".join(parts)
+        blank, code = (*lines[index + 1 : index + 3], "", "")[:2]
+        if line.endswith(":") and not blank and _indent(code) >= _indent(line) + 4:
+            code_indent = _indent(code)
+            lines[index] += ":"
     if kind in _FIELDS and lines:
         # Napoleon would take what stands before the first colon for a type.
         lines[0] = lines[0].replace(":", _COLON)
