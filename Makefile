@@ -3,11 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+DOCS_STAMP := $(VENV)/.installed-docs
+SITE := build/site
 COVERAGE_RUNS := build/coverage-run
-SOURCES := src codegen tests benchmarks
+SOURCES := src codegen tests benchmarks examples docs/conf.py docs/architecture.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test check codegen codegen-check format bench lock clean
+.PHONY: help setup train test check docs codegen codegen-check format bench lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +41,15 @@ check: $(STAMP) ## format, lint, types; drift, compatibility and coverage of the
 	$(BIN)/python -m codegen compat
 	$(BIN)/python -m codegen coverage
 
+$(DOCS_STAMP): $(STAMP)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	@touch $(DOCS_STAMP)
+
+docs: $(DOCS_STAMP) ## build the documentation in build/site; a broken link or reference is an error
+	$(BIN)/python docs/architecture.py docs/architecture.svg
+	$(BIN)/python -m sphinx --quiet --fresh-env --nitpicky --fail-on-warning --keep-going -b html docs $(SITE)
+	@echo "wrote $(SITE)/index.html"
+
 codegen: $(STAMP) ## write src/esper/_generated from specs/telemetry.yaml
 	$(BIN)/python -m codegen
 	$(BIN)/python -m codegen coverage --record
@@ -55,7 +66,7 @@ bench: $(STAMP) ## run the benchmarks that end within minutes
 	@for name in emission hub snapshot accuracy; do echo "== $$name"; $(BIN)/python benchmarks/$$name.py || exit 1; done
 	@echo "== faults"; $(BIN)/python benchmarks/faults.py --quick
 
-lock: $(STAMP) ## pin in constraints.txt what is installed now
+lock: $(STAMP) $(DOCS_STAMP) ## pin in constraints.txt what is installed now
 	$(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' > constraints.txt
 
 clean: ## remove the environment and caches; runs are kept

@@ -1,4 +1,4 @@
-"""The front door: what `esper` and `esper.telemetry` offer, and that nothing else is needed."""
+"""The public modules, `esper` and `esper.telemetry`: every name is documented, and nothing else is needed."""
 
 import ast
 import inspect

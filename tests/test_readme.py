@@ -7,30 +7,91 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+from sklearn.datasets import load_digits
+from torch import nn
+from torch.nn.functional import cross_entropy
 
+from esper import SeedStage, TolariaGovernor
 from esper.cli import main
-from esper.nissa.reader import read_run
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+GOVERNOR, SLOT = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 COMMANDS = re.findall(r"^    \.venv/bin/esper (.*?)(?:\s+#.*)?$", README, re.MULTILINE)
 
 
-def test_the_example_runs_as_written(tmp_path):
-    (example,) = EXAMPLES
-
-    subprocess.run([sys.executable, "-W", "error", "-c", example], cwd=tmp_path, check=True)
-
-    told = [payload.EVENT for _, payload in read_run(tmp_path / "runs" / "my-run")]
-    assert "SEED_GERMINATED" in told
-    assert "GOVERNOR_SNAPSHOT" in told
+def num_lines(code: str) -> int:
+    return sum(bool(line.strip()) for line in code.splitlines())
 
 
-def test_the_example_is_short():
-    (example,) = EXAMPLES
+def batches():
+    """The digits as batches of images (64, 1, 8, 8) and their labels."""
+    pixels, labels = load_digits(return_X_y=True)
+    images = torch.tensor(pixels).float().reshape(-1, 1, 8, 8) / 16
+    return list(zip(images.split(64), torch.tensor(labels).split(64), strict=True))
 
-    assert sum(bool(line.strip()) for line in example.splitlines()) <= 33
+
+def test_the_governor_takes_twelve_lines_and_restores_a_broken_run():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+    losses = iter(range(10_000))
+
+    def loss_function(logits, targets):
+        loss = cross_entropy(logits, targets)
+        return loss * float("nan") if next(losses) == 20 else loss
+
+    names = {
+        "model": model,
+        "optimizer": torch.optim.SGD(model.parameters(), lr=0.1),
+        "loader": batches() * 2,
+        "loss_function": loss_function,
+    }
+    exec(compile(GOVERNOR, "README.md", "exec"), names)
+
+    assert num_lines(GOVERNOR) <= 12
+    assert names["governor"].last_rollback.reason.name == "NAN"
+    assert names["governor"].step == len(names["loader"]) - 1
+
+
+def test_the_governor_ends_the_loop_of_a_run_that_cannot_be_saved():
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+    names = {
+        "model": model,
+        "optimizer": torch.optim.SGD(model.parameters(), lr=0.1),
+        "loader": batches() * 100,
+        "loss_function": lambda logits, targets: cross_entropy(logits, targets) * float("nan"),
+    }
+    exec(compile(GOVERNOR, "README.md", "exec"), names)
+
+    assert names["governor"].stop_report is not None
+
+
+def test_the_slot_takes_twenty_lines_and_keeps_its_seed():
+    torch.manual_seed(0)
+    data = batches()
+
+    def train_epoch(model, optimizer):
+        governor = TolariaGovernor(model, optimizers=[optimizer])
+        for inputs, targets in data:
+            loss = cross_entropy(model(inputs), targets)
+            optimizer.zero_grad()
+            loss.backward()
+            if governor.before_step(loss).may_step:
+                optimizer.step()
+            verdict = governor.after_step()
+        return verdict
+
+    @torch.no_grad()
+    def accuracy(model):
+        right = sum((model(x).argmax(dim=1) == y).sum().item() for x, y in data)
+        return 100 * right / sum(len(y) for _, y in data)
+
+    names = {"train_epoch": train_epoch, "accuracy": accuracy}
+    exec(compile(SLOT, "README.md", "exec"), names)
+
+    assert num_lines(SLOT) <= 20
+    assert names["slot"].stage is SeedStage.FOSSILIZED
 
 
 @pytest.fixture
@@ -44,8 +105,3 @@ def test_the_commands_that_read_a_run_are_real(a_run, command):
     program = [sys.executable, "-m", "esper", *shlex.split(command)]
 
     assert subprocess.run(program, capture_output=True, check=False).returncode == 0
-
-
-@pytest.mark.parametrize("path", re.findall(r"\]\(([^)#:]+)\)", README))
-def test_links_lead_somewhere(path):
-    assert (ROOT / path).exists()

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from esper.nissa.hub import Hub, HubConfig
     from esper.nissa.log import RunLog, RunLogConfig
     from esper.nissa.reader import read_run
-    from esper.nissa.sink import Sink
+    from esper.nissa.sink import Sink, SynchronousSink
     from esper.nissa.sinks.console import ConsoleSink
     from esper.nissa.sinks.memory import MemorySink
     from esper.running import resume_run, run_task
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from esper.tolaria.governor import TolariaGovernor
     from esper.tolaria.recovery.config import GovernorConfig
     from esper.tolaria.recovery.escalation import EscalationConfig
+    from esper.tolaria.snapshots.finite import NotFiniteError
     from esper.tolaria.tasks.registry import get_task, register_task
     from esper.tolaria.tasks.task import Samples, Task
     from esper.tolaria.training.settings import RunSettings
@@ -71,6 +72,7 @@ __all__ = [
     "LogError",
     "MemorySink",
     "MissingExtraError",
+    "NotFiniteError",
     "PanicReason",
     "Prune",
     "QualityGates",
@@ -91,6 +93,7 @@ __all__ = [
     "SlotSignals",
     "SlotSpec",
     "SnapshotError",
+    "SynchronousSink",
     "Task",
     "TolariaGovernor",
     "Trainer",
@@ -133,6 +136,7 @@ _HOMES = {
     "LogError": "esper.leyline.errors",
     "MemorySink": "esper.nissa.sinks.memory",
     "MissingExtraError": "esper.leyline.errors",
+    "NotFiniteError": "esper.tolaria.snapshots.finite",
     "PanicReason": "esper._generated.enums",
     "Prune": "esper.leyline.actions",
     "QualityGates": "esper.kasmina.gates",
@@ -153,6 +157,7 @@ _HOMES = {
     "SlotSignals": "esper.leyline.signals",
     "SlotSpec": "esper.kasmina.graft",
     "SnapshotError": "esper.leyline.errors",
+    "SynchronousSink": "esper.nissa.sink",
     "Task": "esper.tolaria.tasks.task",
     "TolariaGovernor": "esper.tolaria.governor",
     "Trainer": "esper.tolaria.training.trainer",

@@ -1,0 +1,78 @@
+"""Train and grow a network on data of your own: the 178 wines that scikit-learn ships, 13 measurements each.
+
+python examples/own_task.py
+"""
+
+import torch
+from sklearn.datasets import load_wine
+from torch import Tensor, nn
+
+from esper import (
+    HeuristicConfig,
+    HeuristicPolicy,
+    RunSettings,
+    Samples,
+    SeedSlot,
+    Task,
+    load,
+    register_task,
+    run_task,
+)
+
+NUM_VALIDATION = 60
+
+
+def load_samples() -> tuple[Samples, Samples]:
+    """Return training and validation samples; the split is the same for every seed of a run."""
+    table, labels = load_wine(return_X_y=True)
+    inputs, targets = torch.tensor(table).float(), torch.tensor(labels)
+    order = torch.randperm(len(targets), generator=torch.Generator().manual_seed(0))
+    train, val = order[NUM_VALIDATION:], order[:NUM_VALIDATION]
+    inputs = (inputs - inputs[train].mean(dim=0)) / inputs[train].std(dim=0)
+    return (
+        Samples(inputs=inputs[train], targets=targets[train]),
+        Samples(inputs=inputs[val], targets=targets[val]),
+    )
+
+
+class Host(nn.Module):
+    """A small network with one slot. Rows of a table are sequences of length 1: (B, 1, C)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Linear(13, 4)
+        self.slot = SeedSlot("after-stem", channels=4, topology="transformer")
+        self.head = nn.Linear(4, 3)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Return logits (B, 3) of rows (B, 13)."""
+        features = torch.relu(self.stem(rows)).unsqueeze(1)
+        return self.head(self.slot(features).squeeze(1))
+
+
+# Registered, so that `load`, `resume_run` and `esper train` find the task by its name.
+WINE = register_task(
+    Task(
+        name="wine",
+        load_samples=load_samples,
+        build_host=Host,
+        num_classes=3,
+        epochs=30,
+        batch_size=16,
+        num_threads=1,
+    )
+)
+
+
+def main() -> None:
+    """Train the task and load the grown network."""
+    policy = HeuristicPolicy(HeuristicConfig(blueprint_ids=("mlp_small", "lora", "norm")))
+    story = run_task(WINE, RunSettings(seed=1), policy=policy)
+    print(f"host alone {story.host_accuracy:.1f} %, grown {story.grown_accuracy:.1f} %")
+    print(f"{sum(len(slot.seeds) for slot in story.slots)} seeds planted; see {story.folder}")
+    model = load(story.folder)
+    print(f"the loaded network has {sum(p.numel() for p in model.parameters())} parameters")
+
+
+if __name__ == "__main__":
+    main()
