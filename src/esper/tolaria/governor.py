@@ -40,9 +40,9 @@ from esper.tolaria.snapshots.store import Snapshot, SnapshotContext
 class TolariaGovernor:
     """Keeps a training run alive: takes verified snapshots and rolls back when training breaks.
 
-    The model may have slots or not. The training loop stays the caller's. Either it puts `before_step` and `after_step`
-    around the optimizer's step, where the governor rolls back by itself, or it calls `check_vital_signs` and acts on the
-    verdict with `snapshot` and `execute_rollback`:
+    The model may have slots or not. The training loop stays the caller's. Either it calls `check_vital_signs` and acts on
+    the verdict with `snapshot` and `execute_rollback`, or it puts two calls around the optimizer's step, and the governor
+    rolls back by itself:
 
         if governor.before_step(loss).may_step:
             optimizer.step()
@@ -102,7 +102,7 @@ class TolariaGovernor:
         self._alarm: Verdict | None = None
         self._step_verdict: Verdict | None = None
         self._validated_loss: float | None = None
-        self._is_calm = True
+        self._is_calm = True  # whether the last training loss did not panic
 
     @property
     def step(self) -> int:

@@ -107,3 +107,32 @@ class _Process:
         self.optimizer.step()
         self.schedule.step()
         self.average.update_parameters(self.model)
+
+
+def with_older_keys(state):
+    """Return a copy of `state` under the key names of checkpoints before they were renamed."""
+    older = {"validated_loss": "vouched_loss", "fallback": "aside"}
+    if isinstance(state, dict):
+        return {older.get(key, key): with_older_keys(value) for key, value in state.items()}
+    return [with_older_keys(one) for one in state] if isinstance(state, list) else state
+
+
+def test_checkpoints_with_older_key_names_can_be_loaded():
+    model = torch.nn.Linear(2, 2)
+    governor = TolariaGovernor(model)
+    for _ in range(2):
+        governor.check_vital_signs(1.0)
+        governor.snapshot()
+    for _ in range(2):
+        governor.check_vital_signs(torch.nan)
+        governor.execute_rollback()
+    governor.check_vital_signs(1.0)
+    *_, fallback = governor.snapshots
+    older = with_older_keys(governor.state_dict())
+    loaded = TolariaGovernor(model)
+
+    loaded.load_state_dict(through_disk(older))
+
+    assert loaded.snapshots[-1].info == fallback.info
+    assert loaded.snapshots[-1].context.validated_loss == 1.0
+    assert str(loaded.state_dict()) == str(governor.state_dict())
