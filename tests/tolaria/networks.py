@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from esper.kasmina.gates import QualityGates
 from esper.kasmina.slot import SeedSlot
+from esper.tolaria.governor import TolariaGovernor
 from esper.tolaria.snapshots.companions import Companions
 from esper.tolaria.snapshots.inventory import Inventory
 from esper.tolaria.snapshots.store import Snapshot, SnapshotContext, SnapshotStore
@@ -18,6 +19,11 @@ SHAPES = st.lists(st.integers(0, 4), max_size=3).map(tuple)
 def dense_net() -> nn.Sequential:
     """Return a network with parameters, float buffers and an integer buffer; inputs have shape (batch, 3)."""
     return nn.Sequential(nn.Linear(3, 5), nn.BatchNorm1d(5), nn.ReLU(), nn.Linear(5, 2))
+
+
+def stored_snapshots(governor: TolariaGovernor) -> tuple[Snapshot, ...]:
+    """Return the snapshots themselves, so that a test can damage them; a governor hands out their descriptions only."""
+    return governor._recovery.snapshots
 
 
 class SlottedNet(nn.Module):

@@ -22,7 +22,7 @@ from esper.tolaria.recovery.escalation import EscalationConfig
 from esper.tolaria.snapshots import buffers
 from esper.tolaria.snapshots.finite import NotFiniteError
 from tests.tolaria.disk import through_disk
-from tests.tolaria.networks import dense_net, same, scramble, state_of
+from tests.tolaria.networks import dense_net, same, scramble, state_of, stored_snapshots
 from tests.tolaria.recording_channel import RecordingChannel
 
 HEALTHY = [1.0, 1.1] * 5
@@ -195,7 +195,7 @@ def test_a_corrupt_snapshot_is_reported_and_the_next_older_one_restored():
     before = state_of(model)
     scramble(model)
     newest = governor.snapshot()
-    governor.snapshots[0].buffers.view("0.weight")[0, 0] += 1
+    stored_snapshots(governor)[0].buffers.view("0.weight")[0, 0] += 1
     governor.check_vital_signs(math.nan)
 
     report = governor.execute_rollback()

@@ -14,7 +14,7 @@ from esper.tolaria.governor import TolariaGovernor
 from esper.tolaria.recovery.config import GovernorConfig
 from esper.tolaria.recovery.escalation import EscalationConfig
 from tests.tolaria.curves import healthy_losses
-from tests.tolaria.networks import SlottedNet, fossilise, same, scramble, state_of
+from tests.tolaria.networks import SlottedNet, fossilise, same, scramble, state_of, stored_snapshots
 from tests.tolaria.recording_channel import RecordingChannel
 
 
@@ -92,7 +92,7 @@ def test_a_fossil_younger_than_the_snapshot_keeps_its_stage_and_its_weights():
     governor.snapshot()
     fossil = state_of(model.late)
     scramble(model)
-    governor.snapshots[0].buffers.view("stem.weight")[0] += 1
+    stored_snapshots(governor)[0].buffers.view("stem.weight")[0] += 1
     governor.check_vital_signs(math.nan)
     with_corrupt_newest = governor.execute_rollback()
 

@@ -26,7 +26,7 @@ from esper.tolaria.recovery.escalation import EscalationConfig
 from esper.tolaria.snapshots import buffers
 from tests.tolaria.curves import healthy_losses
 from tests.tolaria.disk import through_disk
-from tests.tolaria.networks import dense_net, same, scramble, state_of
+from tests.tolaria.networks import dense_net, same, scramble, state_of, stored_snapshots
 from tests.tolaria.recording_channel import RecordingChannel
 
 BUDGET = 5
@@ -409,7 +409,7 @@ def test_recovers_from_two_faults_in_a_row():
 
 def test_if_no_snapshot_can_be_restored_the_run_stops_with_a_reason():
     loop = ready(5)
-    loop.governor.snapshots[0].buffers.view("weight")[0, 0] += 1
+    stored_snapshots(loop.governor)[0].buffers.view("weight")[0, 0] += 1
 
     verdict = loop.step(math.nan)
 

@@ -34,7 +34,7 @@ from esper.tolaria.recovery.recovery import (
 from esper.tolaria.snapshots.companions import Companions, Stateful
 from esper.tolaria.snapshots.optimizer_state import optimizers_by_name
 from esper.tolaria.snapshots.serialization import with_present_keys
-from esper.tolaria.snapshots.store import Snapshot, SnapshotContext
+from esper.tolaria.snapshots.store import SnapshotContext
 
 
 class TolariaGovernor:
@@ -119,9 +119,9 @@ class TolariaGovernor:
         self._recovery.channel = channel
 
     @property
-    def snapshots(self) -> tuple[Snapshot, ...]:
+    def snapshots(self) -> tuple[SnapshotInfo, ...]:
         """The snapshots that are kept, newest first, and the fallback snapshot last if there is one."""
-        return self._recovery.snapshots
+        return tuple(snapshot.info for snapshot in self._recovery.snapshots)
 
     @property
     def may_germinate(self) -> bool:

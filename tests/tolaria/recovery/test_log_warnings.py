@@ -12,7 +12,7 @@ from esper.tolaria.governor import TolariaGovernor
 from esper.tolaria.recovery.config import GovernorConfig
 from esper.tolaria.recovery.escalation import EscalationConfig
 from tests.tolaria.curves import healthy_losses
-from tests.tolaria.networks import SlottedNet
+from tests.tolaria.networks import SlottedNet, stored_snapshots
 from tests.tolaria.recording_channel import RecordingChannel
 
 CONFIG = GovernorConfig(snapshot_interval=10, escalation=EscalationConfig(budget=1))
@@ -103,7 +103,7 @@ def test_a_governor_with_a_listener_does_not_warn(caplog):
 def test_a_run_that_cannot_be_restored_warns_of_its_end(caplog):
     governor = TolariaGovernor(nn.Linear(2, 2))
     governor.before_step(0.5)
-    governor.snapshots[0].buffers.view("weight")[0, 0] += 1
+    stored_snapshots(governor)[0].buffers.view("weight")[0, 0] += 1
 
     assert governor.before_step(math.nan).must_stop
     (message,) = caplog.messages

@@ -20,6 +20,7 @@ from tests.tolaria.networks import (
     scramble,
     state_of,
     store_for,
+    stored_snapshots,
     take,
 )
 
@@ -127,12 +128,12 @@ def test_checkpoints_with_older_key_names_can_be_loaded():
         governor.check_vital_signs(torch.nan)
         governor.execute_rollback()
     governor.check_vital_signs(1.0)
-    *_, fallback = governor.snapshots
+    *_, fallback = stored_snapshots(governor)
     older = with_older_keys(governor.state_dict())
     loaded = TolariaGovernor(model)
 
     loaded.load_state_dict(through_disk(older))
 
-    assert loaded.snapshots[-1].info == fallback.info
-    assert loaded.snapshots[-1].context.validated_loss == 1.0
+    assert stored_snapshots(loaded)[-1].info == fallback.info
+    assert stored_snapshots(loaded)[-1].context.validated_loss == 1.0
     assert str(loaded.state_dict()) == str(governor.state_dict())
