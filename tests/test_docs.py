@@ -193,3 +193,25 @@ def test_the_site_has_an_anchor_for_every_public_name(site):
     page = read(site / "reference" / "api.html")
 
     assert [name for name in esper.__all__ if f'id="esper.{name}"' not in page] == []
+
+
+def test_the_changelog_knows_where_every_moved_module_is_now():
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    esper_table, codegen_table = text.partition("- The same for the contract compiler")[::2]
+
+    for table, package, folder in (
+        (esper_table, "esper", "src/esper"),
+        (codegen_table, "codegen", "codegen"),
+    ):
+        targets = []
+        for old, new in re.findall(
+            r"^\| (`.*`) \| (.*`)(?: \(removed\))? \|$", table, re.MULTILINE
+        ):
+            names = re.findall(r"`([\w.]+)`", old)
+            place = new.strip("`").removeprefix("the same in `")
+            targets += [f"{place}.{name}" for name in names] if "the same in" in new else [place]
+        assert len(targets) > 40
+        for target in targets:
+            assert (
+                ROOT / folder / (target.replace(".", "/") + ".py")
+            ).is_file(), f"{package}.{target}"
