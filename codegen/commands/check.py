@@ -3,9 +3,9 @@
 from argparse import Namespace
 
 from ..output.drift import find_drift
-from ..output.layout import Layout, near
+from ..output.layout import Layout, display_path
 from ..output.render import render
-from ..output.write import find_extras, find_strangers
+from ..output.write import find_extras, find_foreign_modules
 from .command import CLEAN, DRIFT, INVALID, Command, read_contract
 from .options import add_render_options, read_settings
 
@@ -17,12 +17,12 @@ def run(options: Namespace, layout: Layout) -> int:
         return INVALID
     settings = read_settings(options)
     files = render(contract, layout, settings)
-    extras = [*find_extras(files, layout, settings), *find_strangers(files, layout)]
+    extras = [*find_extras(files, layout, settings), *find_foreign_modules(files, layout)]
     drifts = list(find_drift(files, extras))
     for drift in drifts:
         print(drift.diff, end="")
     for drift in drifts:
-        print(f"{near(drift.path)}: {'; '.join(drift.reasons)}")
+        print(f"{display_path(drift.path)}: {'; '.join(drift.reasons)}")
     if drifts:
         subject = (
             "1 generated file differs"

@@ -1,4 +1,4 @@
-"""compat: report what a change of the contract breaks, and how it can be made legally."""
+"""The command compat: reports who is broken by a change of the contract, and the remedies."""
 
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from ..compat.catalogue import compare_contracts, describe_rules
 from ..compat.classification import Classification, apply_rules
 from ..compat.exemptions import apply_exemptions
-from ..compat.report import Report, print_report
+from ..compat.report import Report, format_report
 from ..compat.rules.archive import EDITED_RULE
 from ..compat.rules.archive import RULES as ARCHIVE_RULES
 from ..compile import compile_contract
@@ -72,13 +72,13 @@ def run(options: Namespace, layout: Layout) -> int:
     sys.stderr.write(report(findings, "text"))
     if result is None:
         return INVALID
-    sys.stdout.write(print_report(result, options.format))
+    sys.stdout.write(format_report(result, options.format))
     return FINDINGS if result.has_errors else CLEAN
 
 
 COMMAND = Command(
     "compat",
-    "report what a change of the contract breaks, and how it can be made legally",
+    "report who is broken by a change of the contract, and the remedies",
     run,
     add_options,
 )

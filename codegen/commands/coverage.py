@@ -1,4 +1,4 @@
-"""coverage: measure how much of the contract the code or a log uses; record which modules use it."""
+"""The command coverage: measures how much of the contract the code or a log uses, and records which modules use it."""
 
 import sys
 from argparse import ArgumentParser, Namespace
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..atomic import write_atomically
 from ..contract.model import Contract
-from ..contract.users import Users, print_users, users_path
+from ..contract.users import Users, format_users, users_path
 from ..coverage.floors import check_floors
 from ..coverage.log_coverage import measure_log
 from ..coverage.points import Point
@@ -17,7 +17,7 @@ from ..coverage.users import compare_users, find_users
 from ..diagnostics.errors import UsageError
 from ..diagnostics.findings import Findings
 from ..diagnostics.report import FORMATS, report
-from ..output.layout import Layout, near
+from ..output.layout import Layout, display_path
 from .command import CLEAN, FINDINGS, INVALID, Command, read_contract
 
 _SETTINGS = "coverage.yaml"
@@ -51,8 +51,9 @@ def run(options: Namespace, layout: Layout) -> int:
     """Measure the coverage by the code or by a log, check it against the floors, and print it.
 
     Raises:
-        UsageError: --record is combined with --log, or the code cannot be found or scanned.
-        CodegenError: the code or the log cannot be read.
+        UsageError: --record is combined with --log, the root of the code is not known, or mypy is not installed.
+        ScanError: the code cannot be scanned.
+        LogError: the log cannot be used.
     """
     contract = read_contract(layout, with_users=not options.record)
     settings = _read_settings(layout)
@@ -64,14 +65,14 @@ def run(options: Namespace, layout: Layout) -> int:
             raise UsageError("--record is about the code and --log is not; give one of them")
         points = measure_log(contract, layout.package, options.log)
     else:
-        root = near(options.source or _import_root(layout))
+        root = display_path(options.source or _import_root(layout))
         points = _measure_code(contract, layout, root, findings)
         users = find_users(points, root)
         if options.record:
             return _write_users(users, layout)
         # Recorded users appear only in the reference, which not every layout has.
         if "docs" in layout.roots:
-            path = near(users_path(layout.spec)).as_posix()
+            path = display_path(users_path(layout.spec)).as_posix()
             compare_users(contract.users, users, path, f"run: {layout.command}", findings)
     today = datetime.now(UTC).date()
     shares = check_floors(points, settings, today, findings)
@@ -131,8 +132,8 @@ def _import_root(layout: Layout) -> Path:
 
 def _write_users(users: Users, layout: Layout) -> int:
     path = users_path(layout.spec)
-    text = print_users(users)
+    text = format_users(users)
     if not path.exists() or path.read_text(encoding="utf-8") != text:
         write_atomically(path, text.encode())
-        print("wrote", near(path))
+        print("wrote", display_path(path))
     return CLEAN

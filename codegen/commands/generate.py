@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..output.drift import find_drift
-from ..output.layout import Layout, near
+from ..output.layout import Layout, display_path
 from ..output.render import render
 from ..output.write import find_extras, write_all
 from .command import CLEAN, INVALID, Command, read_contract
@@ -43,14 +43,14 @@ def _generate(options: Namespace, layout: Layout) -> int:
     if options.diff or options.dry_run:
         for drift in find_drift(files, extras):
             sys.stdout.write(
-                drift.diff if options.diff else f"would {drift.verb} {near(drift.path)}\n"
+                drift.diff if options.diff else f"would {drift.verb} {display_path(drift.path)}\n"
             )
         return CLEAN
     for path in write_all(files):
-        print("wrote", near(path))
+        print("wrote", display_path(path))
     for path in extras:
         path.unlink()
-        print("removed", near(path))
+        print("removed", display_path(path))
     return CLEAN
 
 

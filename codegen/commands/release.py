@@ -1,4 +1,4 @@
-"""release: freeze a compatible contract, with golden records of every event."""
+"""The command release: stores a compatible contract unchanged, with golden records of every event."""
 
 import sys
 from argparse import ArgumentParser, Namespace
@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..compat.classification import apply_rules
-from ..compat.report import Report, print_report
+from ..compat.report import Report, format_report
 from ..compat.rules.archive import GOLDEN_RULE, GoldenFile
 from ..contract.model import Contract
 from ..diagnostics.findings import Findings
@@ -53,7 +53,7 @@ def run(options: Namespace, layout: Layout) -> int:
     golden = write_golden(result.contract)
     if not result.has_errors:
         result = _check_golden_records(result, layout, releases, golden)
-    sys.stdout.write(print_report(result, "text"))
+    sys.stdout.write(format_report(result, "text"))
     if result.has_errors:
         return FINDINGS
     for path in _write_release(result.contract, layout, releases, golden):
@@ -64,7 +64,7 @@ def run(options: Namespace, layout: Layout) -> int:
 
 
 COMMAND = Command(
-    "release", "freeze a baseline and golden records of the contract", run, add_options
+    "release", "store the contract as a release, with golden records", run, add_options
 )
 
 

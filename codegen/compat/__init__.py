@@ -1,1 +1,1 @@
-"""Compat: which old readers, records and callers a change of the contract breaks, and how it may be made legally."""
+"""Compat: who is broken by a change of the contract (readers, records, callers), and how that can be resolved."""

@@ -1,4 +1,4 @@
-"""The catalogue of all compatibility rules, by the subject that each looks at, and the comparison that applies them."""
+"""The catalogue of all compatibility rules, grouped by the kind of subject that they check, and the comparison that applies them."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -46,7 +46,7 @@ class Comparison:
 
     @property
     def needed_bump(self) -> Bump:
-        """The least new version that all changes need, resolved or not."""
+        """The smallest step between versions that covers all changes, resolved or not."""
         if _without_release_data(self.diff.old) == _without_release_data(self.diff.new):
             return "none"
         bumps = [_bump_for(one.rule, one.change) for one in self.changes]
@@ -54,7 +54,7 @@ class Comparison:
 
     @property
     def needed_version(self) -> Version:
-        """The least version that the new contract may have."""
+        """The lowest version that the new contract may have."""
         return parse_version(self.diff.old.version).after(self.needed_bump)
 
     @property

@@ -41,7 +41,7 @@ class CompatibilityMode:
         return CompatibilityMode(protected, source, part.is_transitive, stability)
 
     def __or__(self, other: "CompatibilityMode") -> "CompatibilityMode":
-        """Return the mode of what two users share: the stricter one in every respect."""
+        """Return the mode of a part that two users share: the stricter of their modes in every respect."""
         return CompatibilityMode(
             self.protected | other.protected,
             max(self.source, other.source, key=_SOURCE_MODES.index),

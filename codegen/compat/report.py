@@ -33,7 +33,7 @@ class Report:
         return any(one.severity == "error" for one in self.findings)
 
 
-def print_report(report: Report, form: str) -> str:
+def format_report(report: Report, form: str) -> str:
     """Return a report in a form: text, json, github or sarif."""
     findings = sorted(report.findings, key=lambda one: (one.change.span, one.key, one.rule.name))
     if form == "text":

@@ -14,7 +14,7 @@ Subject = TypeVar("Subject")
 
 @dataclass(frozen=True, slots=True)
 class RequiredUpcast:
-    """The step of an upcast that lets old records of an event be read, as YAML, and whether the contract has it."""
+    """A step of an upcast, as YAML, without which old records of an event cannot be read; and whether the contract has it."""
 
     event: str
     step: str
@@ -68,7 +68,7 @@ class Rule(Generic[Subject]):
     """The part of the impact that a new minor version resolves."""
     resolved_by_major: Impact = NO_IMPACT
     bump: Bump = "none"
-    """The least new version that the change needs where nobody is broken."""
+    """The smallest step between versions that the change needs even if nobody is broken."""
     is_unconditional: bool = False
     """Whether the rule applies at every stability."""
     has_element_form: bool = False

@@ -9,7 +9,7 @@ from ..contract.versions import parse_version
 
 @dataclass(frozen=True, slots=True)
 class PayloadPath:
-    """A path in the payload of an event, which has its old name here; the empty path is the payload itself."""
+    """A path in the payload of an event, given by its old name; the empty path is the payload itself."""
 
     event: str
     path: str

@@ -144,7 +144,7 @@ def _explain(error: yaml.YAMLError) -> str:
 
 
 class _RefusedError(Exception):
-    """Reading stops: the rest of the file cannot be read."""
+    """Stops the reader after a finding that makes the rest of the file unreadable."""
 
 
 class _Reader:
@@ -179,7 +179,7 @@ class _Reader:
             self._refuse(event, "YAML002", f"a contract has at most {MAX_NODES} values")
         if depth > MAX_DEPTH:
             self._refuse(event, "YAML002", f"a contract is nested at most {MAX_DEPTH} levels deep")
-        self._check_plainness(event)
+        self._refuse_unsupported(event)
         if isinstance(event, yaml.MappingStartEvent):
             return self._read_mapping(event, events, depth)
         if isinstance(event, yaml.SequenceStartEvent):
@@ -187,7 +187,7 @@ class _Reader:
         assert isinstance(event, yaml.ScalarEvent)
         return self._read_scalar(event)
 
-    def _check_plainness(self, event: yaml.Event) -> None:
+    def _refuse_unsupported(self, event: yaml.Event) -> None:
         if isinstance(event, yaml.AliasEvent):
             self._refuse(
                 event, "YAML007", "aliases (*) are refused", "write the value out, or use a group"
@@ -226,7 +226,7 @@ class _Reader:
             self._read_value(event, events, depth + 1)
             self._findings.add(span, "YAML010", "a key must be a name")
             return None
-        self._check_plainness(event)
+        self._refuse_unsupported(event)
         if event.value == "<<":
             self._findings.add(span, "YAML007", "merge keys (<<) are refused", "use a group")
             return None

@@ -282,7 +282,7 @@ class Contract:
 
     @property
     def values(self) -> Iterator[Value]:
-        """Every value of envelope, context, records and events; one that occurs in several of them is yielded for each."""
+        """Every value of envelope, context, records and events; a value in several of them is yielded once for each."""
         yield from self.envelope.fields
         yield from self.context
         for owner in self.owners:

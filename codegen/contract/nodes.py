@@ -25,6 +25,19 @@ class Bounds:
     low: Number | None
     high: Number | None
 
+    def within(self, outer: "Bounds") -> "Bounds":
+        """Return these bounds, with those of `outer` on the sides that are open."""
+        return Bounds(
+            outer.low if self.low is None else self.low,
+            outer.high if self.high is None else self.high,
+        )
+
+
+OPEN = Bounds(None, None)
+INT64 = Bounds(-(2**63), 2**63 - 1)
+BARE_COUNT = "1"
+"""The unit of a number that only counts."""
+
 
 @dataclass(frozen=True, slots=True)
 class Key:

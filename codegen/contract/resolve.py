@@ -33,9 +33,9 @@ _EVERY_LINE = (
 
 
 def resolve(spec: ContractSpec, broken: set[str], findings: Findings) -> model.Contract:
-    """Return the model of `spec`; a name that is not known is a finding and left out.
+    """Return the model of `spec`; an unknown name is a finding, and the reference is left out.
 
-    Names in `broken` have a finding already.
+    `broken` holds the names whose declarations the binder could not read and has reported.
     """
     return _Resolver(spec, Scope(spec, broken, findings), findings).resolve()
 
@@ -84,7 +84,7 @@ class _Resolver:
                 found[one.name] = model.Value(**_parts(replace(one, default=None)))
         found |= {one.name: one for one in self._scope.resolve_values(_EVERY_LINE, "stable")}
         for name, span in _each(spec, "order", spec.order):
-            self._scope.find("field of the envelope", name, found, span, found)
+            self._scope.check_known("field of the envelope", name, found, span)
         order = [name for name in spec.order if name in found]
         rest = [name for name in found if name not in order]
         return model.Envelope(
@@ -95,7 +95,7 @@ class _Resolver:
         events: dict[str, list[model.Event]] = {family.name: [] for family in self._spec.families}
         for spec in self._spec.events:
             event = self._resolve_event(spec)
-            if self._scope.find("family", spec.family, events, spec.at("family"), events):
+            if self._scope.check_known("family", spec.family, events, spec.at("family")):
                 events[spec.family].append(event)
         return tuple(
             model.Family(
@@ -133,12 +133,12 @@ class _Resolver:
         yield from self._carried_fields(spec)
         yield from self._resolve_fields(spec.fields, spec, None)
         for name, span in _each(spec, "include", spec.include):
-            if self._scope.find("group", name, self._groups, span, self._groups):
+            if self._scope.check_known("group", name, self._groups, span):
                 group = self._groups[name]
                 yield from self._resolve_fields(group.fields, spec, group)
         for name, span in _each(spec, "context", spec.context):
-            if self._scope.find("context field", name, self._context, span, self._context):
-                # The channel always has a value, so a default would only hide that it was not taken from there.
+            if self._scope.check_known("context field", name, self._context, span):
+                # The channel always has a value; a default would hide that somebody constructed the payload without it.
                 parts = _parts(replace(self._context[name], default=None))
                 yield model.Field(**parts, capture=model.FromContext())
 
@@ -153,7 +153,7 @@ class _Resolver:
             return
         names = [one.name for one in record.fields]
         for name, span in _each(spec, "omit", spec.omit):
-            self._scope.find(f"field of {record.name}", name, names, span, names)
+            self._scope.check_known(f"field of {record.name}", name, names, span)
         for one in record.fields:
             if one.name not in spec.omit:
                 yield model.Field(**_parts(one), capture=model.FromSource(one.name))

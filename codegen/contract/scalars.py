@@ -8,7 +8,7 @@ import re
 
 from ..diagnostics.findings import Findings, Span
 
-MAX_INT = 2**63
+_MAX_INT = 2**63
 
 _INT = re.compile(r"-?(0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"-?(0|[1-9][0-9]*)\.[0-9]+(e[+-][0-9]+)?")
@@ -46,7 +46,7 @@ def read_plain(text: str, span: Span, findings: Findings) -> str | int | float |
 
 def _read_int(text: str, span: Span, findings: Findings) -> int:
     # The length comes first: int() itself refuses thousands of digits, with no place.
-    if len(text) > 20 or not -MAX_INT <= int(text) < MAX_INT:
+    if len(text) > 20 or not -_MAX_INT <= int(text) < _MAX_INT:
         findings.add(span, "YAML012", f"an integer must fit 64 bits, got {text[:40]}")
         return 0
     if text == "-0":

@@ -40,7 +40,7 @@ def _node_schema(cls: type[Node], definitions: dict[str, Schema]) -> Schema:
 def _refer(cls: type[Node], definitions: dict[str, Schema]) -> Schema:
     name = cls.__name__.removesuffix("Spec")
     if name not in definitions:
-        # A definition may refer to itself, so its name exists before it does.
+        # The class may contain itself, so the definition is entered before it is built.
         definitions[name] = {}
         definitions[name] = _node_schema(cls, definitions)
     return {"$ref": f"#/$defs/{name}"}

@@ -1,6 +1,6 @@
 """The names in a contract: looks up types and records, and resolves a record when it is first used."""
 
-from collections.abc import Container, Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import fields
 from typing import Any, get_args
 
@@ -29,29 +29,29 @@ class Scope:
         self._findings = findings
         self._owner = spec.owner
         self._record_specs = {record.name: record for record in spec.records}
-        self._under_way: list[str] = []
+        self._resolving: list[str] = []
         self.enums = tuple(_to_enum(enum) for enum in spec.enums)
         self.records: dict[str, model.Record] = {}
         self._types = _PRIMITIVES | {enum.name: model.EnumType(enum) for enum in self.enums}
 
-    def find(
-        self, kind: str, name: str, known: Container[str], span: Span, all_known: Iterable[str]
-    ) -> bool:
-        """Return whether `name` is known; add a finding if it is not, unless it already has one."""
+    def check_known(self, kind: str, name: str, known: Collection[str], span: Span) -> bool:
+        """Return whether `name` is among the `known` names; add a finding if not.
+
+        A name whose declaration is broken has a finding already and does not get another one.
+        """
         if name in known:
             return True
         if name not in self._broken:
-            candidates = list(all_known)
-            known_names = f"the contract has: {', '.join(candidates)}"
-            hint = suggest(name, candidates) or (
-                known_names if candidates else f"the contract does not have any {kind}"
+            known_names = f"the contract has: {', '.join(known)}"
+            hint = suggest(name, known) or (
+                known_names if known else f"the contract does not have any {kind}"
             )
             self._findings.add(span, "REF001", f'unknown {kind} "{name}"', hint)
         return False
 
     def find_record(self, name: str, span: Span) -> model.Record | None:
         """Return the record `name`; None, with a finding, if there is no such record."""
-        if not self.find("record", name, self._record_specs, span, self._record_specs):
+        if not self.check_known("record", name, self._record_specs, span):
             return None
         return self._resolve_record(name, span)
 
@@ -92,26 +92,25 @@ class Scope:
         if name in self._record_specs:
             record = self._resolve_record(name, span)
             return model.RecordType(record) if record else None
-        known = self._types
-        all_known = (*self._types, *self._record_specs)
-        return known[name] if self.find("type", name, known, span, all_known) else None
+        known = (*self._types, *self._record_specs)
+        return self._types[name] if self.check_known("type", name, known, span) else None
 
     def _resolve_record(self, name: str, span: Span) -> model.Record | None:
         if name in self.records:
             return self.records[name]
-        path = " -> ".join([*self._under_way, name])
-        if name in self._under_way:
+        path = " -> ".join([*self._resolving, name])
+        if name in self._resolving:
             self._findings.add(
                 span, "REF003", f"a record cannot contain itself: {path}", "store an id instead"
             )
             return None
-        if len(self._under_way) == MAX_RECORD_DEPTH:
+        if len(self._resolving) == MAX_RECORD_DEPTH:
             message = f"records are nested at most {MAX_RECORD_DEPTH} levels deep: {path}"
             self._findings.add(span, "REF004", message, "store an id instead")
             return None
-        self._under_way.append(name)
+        self._resolving.append(name)
         record = self._build_record(self._record_specs[name])
-        self._under_way.pop()
+        self._resolving.pop()
         # Records are added when they are complete, so each comes after the records that it contains.
         self.records[name] = record
         return record

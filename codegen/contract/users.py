@@ -16,7 +16,7 @@ Modules = Mapping[str, tuple[str, ...]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Users:
-    """Modules by the event (by name) that they emit and the field (by `OWNER.name`) that they read."""
+    """The modules that emit each event, by its name, and those that read each field, by `OWNER.name`."""
 
     emitters: Modules = field(default_factory=dict)
     readers: Modules = field(default_factory=dict)
@@ -27,7 +27,7 @@ def users_path(spec: Path) -> Path:
     return spec.with_suffix(".users.json")
 
 
-def print_users(users: Users) -> str:
+def format_users(users: Users) -> str:
     """Return the text of the file that lists `users`."""
     return json.dumps(asdict(users), indent=2, sort_keys=True) + "\n"
 
@@ -36,7 +36,7 @@ def read_users(path: Path) -> Users:
     """Read the file that lists the users; without a file, no users are known.
 
     Raises:
-        UsageError: the file does not have the form that `print_users` writes.
+        UsageError: the file does not have the form that `format_users` writes.
     """
     if not path.exists():
         return Users()

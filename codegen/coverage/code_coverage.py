@@ -154,5 +154,5 @@ def _varied_point(owner: str, value: Value, given: set[str | None]) -> Point:
         name=f"{owner}.{value.name}",
         span=value.span,
         is_covered=not is_constant,
-        instead=" ".join(text for text in given if text),
+        only_value=" ".join(text for text in given if text),
     )

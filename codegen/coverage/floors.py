@@ -28,9 +28,11 @@ GAP_TEXTS: Mapping[Measure, GapText] = {
     "emitted": GapText("COV001", "no code emits {name}", "emit it, or retire it"),
     "noticed": GapText("COV002", "no code reads any field of {name}", "read one, or retire it"),
     "read": GapText("COV003", "no code reads {name}", "read it, or retire it"),
-    "varied": GapText("COV004", "{name} is always {instead}", "capture it, or retire it"),
+    "varied": GapText("COV004", "{name} is always {only_value}", "capture it, or retire it"),
     "seen": GapText("COV005", "{name} does not occur in the log", "have the run emit it"),
-    "moved": GapText("COV006", "{name} is always {instead} in the log", "have the run change it"),
+    "moved": GapText(
+        "COV006", "{name} is always {only_value} in the log", "have the run change it"
+    ),
 }
 _MEASURE_OF = {gap.rule: measure for measure, gap in GAP_TEXTS.items()}
 
@@ -99,7 +101,7 @@ def _compute_shares(
 def _report_gaps(share: Share, floors: FloorsSpec, findings: Findings) -> None:
     text = GAP_TEXTS[share.measure]
     for point in share.gaps:
-        message = text.message.format(name=point.name, instead=point.instead)
+        message = text.message.format(name=point.name, only_value=point.only_value)
         findings.add(point.span, text.rule, message, text.hint)
     # At a floor of 100 % the gaps themselves are enough.
     if share.floor < 100:

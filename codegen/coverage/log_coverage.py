@@ -1,4 +1,4 @@
-"""Coverage of a contract by a log: which events occur, and which fields have other values than at rest."""
+"""Coverage of a contract by a log: which events occur, and which fields have informative values."""
 
 import importlib
 from collections import Counter
@@ -76,7 +76,7 @@ def _decode(decode: _Decode, line: bytes, place: str) -> Any:
 
 
 class _Observer:
-    """Counts the events and records that occur, and collects the fields that have other values than at rest."""
+    """Counts the events and records that occur, and collects the fields that have informative values."""
 
     def __init__(self, contract: Contract) -> None:
         self.counts: Counter[str] = Counter()
@@ -100,7 +100,7 @@ class _Observer:
         for field in owner.fields:
             name = f"{owner.name}.{field.name}"
             held = getattr(value, field.name)
-            if name not in self.moved and _to_plain(held) not in resting_values(
+            if name not in self.moved and _to_plain(held) not in uninformative_values(
                 self._declaration_of(field)
             ):
                 self.moved.add(name)
@@ -112,7 +112,7 @@ class _Observer:
         return self._context[value.name] if is_from_context else value
 
 
-def resting_values(value: Value) -> list[object]:
+def uninformative_values(value: Value) -> list[object]:
     """Return the values that carry no information: the default, null, or an empty collection.
 
     The list is empty for a field that always carries information.
@@ -162,19 +162,19 @@ def _moved(contract: Contract, observer: _Observer) -> Iterator[Point]:
     owners: list[Event | Record] = [*live_events(contract), *nested_records(contract)]
     for owner in owners:
         for value in own_fields(owner):
-            if observer.counts[owner.name] and resting_values(value):
+            if observer.counts[owner.name] and uninformative_values(value):
                 name = f"{owner.name}.{value.name}"
                 yield _moved_point(name, value, name in observer.moved)
     for value in contract.context:
-        if value.place == "payload" and resting_values(value) and not value.deprecated:
+        if value.place == "payload" and uninformative_values(value) and not value.deprecated:
             names = {f"{event.name}.{value.name}" for event in contract.events}
             yield _moved_point(f"context.{value.name}", value, bool(names & observer.moved))
 
 
 def _moved_point(name: str, value: Value, is_moved: bool) -> Point:
-    described = " or ".join(_describe(one) for one in resting_values(value))
+    described = " or ".join(_describe(one) for one in uninformative_values(value))
     return Point(
-        measure="moved", name=name, span=value.span, is_covered=is_moved, instead=described
+        measure="moved", name=name, span=value.span, is_covered=is_moved, only_value=described
     )
 
 

@@ -12,7 +12,7 @@ Measure = Literal["emitted", "noticed", "read", "varied", "seen", "moved"]
 """The ways to measure coverage.
 
 In the code: an event is emitted; any field of it is read; a field is read; a field is given more than one constant.
-In a log: an event occurs; a field has a value other than its resting values.
+In a log: an event occurs; a field has another value than its default, null or an empty collection.
 """
 
 
@@ -26,7 +26,7 @@ class Point:
     is_covered: bool
     places: tuple[Span, ...] = ()
     """The places in the code that cover it."""
-    instead: str = ""
+    only_value: str = ""
     """The only value that a field has, where it is not covered for that reason."""
 
     @property

@@ -7,7 +7,7 @@ from ..contract.users import Modules, Users
 from ..diagnostics.findings import Findings, Span
 from .points import Point
 
-STALE = "COV016"
+STALE = "COV018"
 
 
 def find_users(points: Iterable[Point], root: Path) -> Users:

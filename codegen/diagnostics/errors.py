@@ -6,7 +6,7 @@ class CodegenError(Exception):
 
 
 class UsageError(CodegenError):
-    """The command line is not valid."""
+    """The command line is not valid, or a file or package that it refers to cannot be used."""
 
 
 class FormatterError(CodegenError):

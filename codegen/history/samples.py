@@ -5,10 +5,9 @@ from functools import cache
 from typing import Any
 
 from ..contract.model import EnumType, ListType, MapType, Primitive, RecordType, Type, Value
-from ..contract.nodes import Bounds
+from ..contract.nodes import INT64, OPEN, Bounds
 from ..diagnostics.errors import CodegenError
 
-_INT64 = Bounds(-(2**63), 2**63 - 1)
 _FLOATS = Bounds(-1.5e300, 1.5e300)
 _LONG = 100
 _UNKNOWN_MEMBER = "HEARD_OF_LATER"
@@ -24,7 +23,7 @@ def sample(value: Value) -> list[Any]:
     Raises:
         SampleError: no text matches the pattern of the value, or hypothesis is not installed to find one.
     """
-    found = list(_sample_type(value, value.type, value.length or Bounds(None, None)))
+    found = list(_sample_type(value, value.type, value.length or OPEN))
     if value.nullable:
         found.append(None)
     return found
@@ -47,9 +46,9 @@ def sample_objects(values: Iterable[Value]) -> list[dict[str, Any]]:
 def _sample_type(value: Value, of: Type, length: Bounds) -> Iterator[Any]:
     match of:
         case Primitive("int"):
-            yield from _sample_bounds(value.range, _INT64, 3)
+            yield from _sample_bounds(value.range or OPEN, INT64, 3)
         case Primitive("float"):
-            yield from _sample_bounds(value.range, _FLOATS, 0.25)
+            yield from _sample_bounds(value.range or OPEN, _FLOATS, 0.25)
             yield from ("NaN", "Infinity", "-Infinity") if value.nonfinite == "string" else ()
         case Primitive("bool"):
             yield from (True, False)
@@ -68,12 +67,12 @@ def _sample_type(value: Value, of: Type, length: Bounds) -> Iterator[Any]:
                 yield {f"key {index}": items[index % len(items)] for index in range(size)}
 
 
-def _sample_bounds(given: Bounds | None, widest: Bounds, typical: float) -> Iterator[float]:
-    assert widest.low is not None
-    assert widest.high is not None
+def _sample_bounds(given: Bounds, widest: Bounds, typical: float) -> Iterator[float]:
+    bounds = given.within(widest)
+    low, high = bounds.low, bounds.high
+    assert low is not None
+    assert high is not None
     cast = type(typical)
-    low = widest.low if given is None or given.low is None else given.low
-    high = widest.high if given is None or given.high is None else given.high
     yield from dict.fromkeys(cast(one) for one in (min(max(typical, low), high), low, high))
 
 
@@ -119,7 +118,7 @@ def _match(pattern: str, low: int, high: int) -> str:
 
 def _sample_items(value: Value, item: Type, length: Bounds) -> Iterator[tuple[int, list[Any]]]:
     """Yield allowed sizes of a list or map, each with the items to fill it from."""
-    items = list(_sample_type(value, item, Bounds(None, None)))
+    items = list(_sample_type(value, item, OPEN))
     low = int(length.low or 0)
     high = len(items) if length.high is None else int(length.high)
     for size in dict.fromkeys((max(low, min(high, len(items))), low)):

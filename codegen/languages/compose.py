@@ -17,10 +17,10 @@ def is_one_line(text: str) -> bool:
 
 
 def fill(language: type[_PrintableType], template: str, **parts: Printable) -> _PrintableType:
-    """Replace each $name in `template`, a piece of source written by us, with a printable part.
+    """Replace each $name in `template`, which must not contain texts of a contract, with a printable part.
 
     Raises:
-        TypeError: a part is not of this language.
+        TypeError: a part is not an instance of `language`.
     """
 
     def find(match: re.Match[str]) -> str:
@@ -32,10 +32,10 @@ def fill(language: type[_PrintableType], template: str, **parts: Printable) -> _
 def join(
     language: type[_PrintableType], separator: str, parts: Iterable[Printable]
 ) -> _PrintableType:
-    """Join printable parts with a separator written by us.
+    """Join printable parts with a separator, which must not contain texts of a contract.
 
     Raises:
-        TypeError: a part is not of this language.
+        TypeError: a part is not an instance of `language`.
     """
     return language(separator.join(_require(language, part) for part in parts))
 

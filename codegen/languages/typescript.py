@@ -59,10 +59,18 @@ def doc(text: str) -> TypeScript:
 
 
 def code(template: str, **parts: TypeScript) -> TypeScript:
-    """Replace each $name in `template`, a piece of TypeScript written by us."""
+    """Replace each $name in `template`, which must not contain texts of a contract.
+
+    Raises:
+        TypeError: a part is not an instance of TypeScript.
+    """
     return compose.fill(TypeScript, template, **parts)
 
 
 def join(separator: str, parts: Iterable[TypeScript]) -> TypeScript:
-    """Join parts with a separator written by us."""
+    """Join parts with a separator, which must not contain texts of a contract.
+
+    Raises:
+        TypeError: a part is not an instance of TypeScript.
+    """
     return compose.join(TypeScript, separator, parts)

@@ -3,13 +3,12 @@
 from collections.abc import Iterable, Iterator
 
 from ..contract.model import Envelope, Value
-
-_BARE_COUNT = "1"
+from ..contract.nodes import BARE_COUNT
 
 
 def name_unit(value: Value) -> str:
     """Return the unit of a value; empty if it has no unit or is a bare count."""
-    return "" if value.unit in (None, _BARE_COUNT) else str(value.unit)
+    return "" if value.unit in (None, BARE_COUNT) else str(value.unit)
 
 
 def describe(value: Value) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from .header import Header, hash_text, split_file
-from .layout import near, read_found
+from .layout import display_path, read_exactly
 from .render import Rendered
 
 
@@ -23,18 +23,19 @@ class Drift:
 
 def find_drift(files: Iterable[Rendered], extras: Iterable[Path]) -> Iterator[Drift]:
     """Yield the files that differ from the text on disk, and `extras`, which should not exist."""
-    for path, text in ((file.path, file.text) for file in files):
+    for file in files:
+        path, text = file.path, file.text
         if not path.exists():
             yield Drift(
                 path, ("missing: it was never generated, or was removed",), _diff(path, "", text)
             )
             continue
-        found = read_found(path)
+        found = read_exactly(path)
         reasons = tuple(_find_reasons(path, found, text))
         if reasons:
             yield Drift(path, reasons, _diff(path, found, text))
     for path in extras:
-        found = read_found(path)
+        found = read_exactly(path)
         reason = "extra: it is not a file of the contract any more"
         if split_file(path, found) is None:
             reason = "extra: it was not written by codegen and is in its folder; move it"
@@ -59,7 +60,7 @@ def _find_reasons(path: Path, found: str, expected: str) -> Iterator[str]:
     if old.spec != new.spec:
         yield f"contract: changed since ({_name_changes(old, new)})"
     if old.parts != new.parts and old.spec == new.spec:
-        yield "generator: it has changed since, or another part of the contract that this file mentions has"
+        yield "generator: changed since; or the contract changed in a part that this header does not cover"
 
 
 def _name_changes(old: Header, new: Header) -> str:
@@ -72,7 +73,7 @@ def _diff(path: Path, found: str, expected: str) -> str:
     lines = unified_diff(
         found.splitlines(keepends=True),
         expected.splitlines(keepends=True),
-        f"{near(path)} (on disk)",
-        f"{near(path)} (from the contract)",
+        f"{display_path(path)} (on disk)",
+        f"{display_path(path)} (from the contract)",
     )
     return "".join(lines)

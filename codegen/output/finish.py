@@ -12,10 +12,10 @@ from .header import (
     Part,
     hash_part,
     hash_text,
-    print_file,
+    join_file,
     split_file,
 )
-from .layout import Layout, Settings, read_found
+from .layout import Layout, Settings, read_exactly
 
 UNFORMATTED = "none"
 """The formatter in the header of a file that black does not format."""
@@ -49,11 +49,11 @@ class Finisher:
             text=hash_text(body),
             parts=tuple(parts),
         )
-        return print_file(path, self._origin, header, body)
+        return join_file(path, self._origin, header, body)
 
     def _find_formatted(self, path: Path) -> dict[str, str]:
         """Return the certified parts of the file on disk, by the hashes of the texts they were rendered from."""
-        found = split_file(path, read_found(path)) if path.is_file() else None
+        found = split_file(path, read_exactly(path)) if path.is_file() else None
         if found is None or not self._reuses_parts:
             return {}
         header, body = found

@@ -1,7 +1,7 @@
-"""The header of a generated file: which contract and which formatter it was made with, and hashes of its text.
+"""The header of a generated file: the contract and formatter that it was made with, and hashes of its text.
 
 The header certifies the text below it. If the text no longer has the hash in the header, somebody edited the file.
-If it has, and a part still has the hash of what was rendered, that part is known to be formatted already.
+Otherwise, a part that renders to the same hash again need not be formatted: its formatted text is in the file.
 """
 
 import hashlib
@@ -80,7 +80,7 @@ class ContractHashes:
         return hash_text("".join(hashes)) if hashes else _ABSENT
 
 
-def print_file(path: PurePath, origin: str, header: Header, body: str) -> str:
+def join_file(path: PurePath, origin: str, header: Header, body: str) -> str:
     """Return the text of a file: a header, then `body`; `origin` tells people which file to edit and what to run."""
     parts = " ".join(f"{part.key or _HEAD}:{part.hash}:{part.num_lines}" for part in header.parts)
     facts = f"spec {header.spec} black {header.formatter} text {header.text}"

@@ -85,12 +85,12 @@ def resolve_below(root: Path, path: str) -> Path:
     return place
 
 
-def read_found(path: Path) -> str:
-    """Return the text of a file exactly as it is, line ends included; bytes that are not UTF-8 become U+FFFD."""
+def read_exactly(path: Path) -> str:
+    """Return the text of a file with its line ends unchanged; bytes that are not UTF-8 become U+FFFD."""
     return path.read_bytes().decode(encoding="utf-8", errors="replace")
 
 
-def near(path: Path) -> Path:
+def display_path(path: Path) -> Path:
     """Return a path relative to the current folder if it is inside it, and unchanged otherwise."""
     here = Path.cwd()
     return path.relative_to(here) if path.is_relative_to(here) else path

@@ -37,7 +37,7 @@ def find_extras(files: Iterable[Rendered], layout: Layout, settings: Settings) -
     return [path for path in found if path not in expected and has_header(path)]
 
 
-def find_strangers(files: Iterable[Rendered], layout: Layout) -> list[Path]:
+def find_foreign_modules(files: Iterable[Rendered], layout: Layout) -> list[Path]:
     """Return the modules in folders of generated code that codegen did not write; it never removes them."""
     expected = {file.path for file in files}
     roots = [root for name, root in layout.roots.items() if name in ("package", "tests")]

@@ -1,4 +1,4 @@
-"""Rules about enums: they have members, and a member keeps its number for ever."""
+"""Rules about enums: they have members, and a member keeps its number forever."""
 
 from collections.abc import Iterator
 

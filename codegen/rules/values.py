@@ -4,12 +4,12 @@ import re
 from collections.abc import Iterator
 
 from ..contract.model import Contract, EnumType, ListType, MapType, Primitive, RecordType, Type
+from ..contract.nodes import BARE_COUNT
 from ..contract.spec import ContractSpec
 from ..diagnostics.similar import suggest
 from .rule import Breach
 
 MAX_DEPTH = 2
-BARE_COUNT = "1"
 
 _NUMBERS = (Primitive("int"), Primitive("float"))
 _TEXT = Primitive("str")

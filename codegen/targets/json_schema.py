@@ -15,7 +15,7 @@ from ..contract.model import (
     Type,
     Value,
 )
-from ..contract.nodes import Bounds
+from ..contract.nodes import INT64, OPEN, Bounds
 from ..diagnostics.errors import QuotingError
 from ..languages.wording import describe
 from .target import Chunk, Output, Target
@@ -26,8 +26,6 @@ _PATH = "telemetry.schema.json"
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _NONFINITE: Schema = {"enum": ["NaN", "Infinity", "-Infinity"]}
 _UNKNOWN_MEMBER: Schema = {"type": "string", "pattern": "^[A-Z][A-Z0-9_]{0,63}$"}
-_OPEN = Bounds(None, None)
-_INT64 = Bounds(-(2**63), 2**63 - 1)
 _WIDTH = 100
 
 
@@ -96,7 +94,7 @@ def _one_key(value: Value) -> Schema:
 
 
 def _value(value: Value) -> Schema:
-    schema = _type(value, value.type, value.length or _OPEN)
+    schema = _type(value, value.type, value.length or OPEN)
     if value.nullable:
         schema = _or_null(schema)
     schema = {"description": describe(value), **schema}
@@ -116,10 +114,10 @@ def _or_null(schema: Schema) -> Schema:
 def _type(value: Value, of: Type, length: Bounds) -> Schema:
     match of:
         case Primitive("int"):
-            bounds = _within_int64(value.range or _OPEN)
+            bounds = (value.range or OPEN).within(INT64)
             return {"type": "integer", **_limit(bounds, "minimum", "maximum")}
         case Primitive("float"):
-            bounds = value.range or _OPEN
+            bounds = value.range or OPEN
             number = {"type": "number", **_limit(bounds, "minimum", "maximum")}
             return {"anyOf": [number, _NONFINITE]} if value.nonfinite == "string" else number
         case Primitive("bool"):
@@ -131,10 +129,10 @@ def _type(value: Value, of: Type, length: Bounds) -> Schema:
         case EnumType(enum) | RecordType(enum):
             return _refer(enum.name)
         case ListType(item):
-            items = _type(value, item, _OPEN)
+            items = _type(value, item, OPEN)
             return {"type": "array", "items": items, **_limit(length, "minItems", "maxItems")}
         case MapType(item):
-            items = _type(value, item, _OPEN)
+            items = _type(value, item, OPEN)
             limits = _limit(length, "minProperties", "maxProperties")
             return {"type": "object", "additionalProperties": items, **limits}
 
@@ -142,11 +140,6 @@ def _type(value: Value, of: Type, length: Bounds) -> Schema:
 def _limit(bounds: Bounds, least: str, greatest: str) -> Schema:
     limits = {least: bounds.low, greatest: bounds.high}
     return {keyword: limit for keyword, limit in limits.items() if limit is not None}
-
-
-def _within_int64(bounds: Bounds) -> Bounds:
-    low = _INT64.low if bounds.low is None else bounds.low
-    return Bounds(low, _INT64.high if bounds.high is None else bounds.high)
 
 
 def _enum(enum: Enum) -> Schema:

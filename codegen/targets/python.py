@@ -61,7 +61,7 @@ def render(contract: Contract, package: str) -> Iterator[Output]:
 
 
 def outputs(contract: Contract) -> Iterator[str]:
-    """List the modules of the package."""
+    """Yield the paths of the modules of the package."""
     yield "__init__.py"
     for name in STATIC:
         yield f"{name}.py"
@@ -74,7 +74,7 @@ TARGET = Target(name="python", root="package", outputs=outputs, render=render)
 
 
 def _modules(contract: Contract) -> Iterator[tuple[str, str, Chunks]]:
-    """List the modules: name, docstring, and a function that makes the chunks."""
+    """Yield the modules: name, docstring, and a function that renders the chunks."""
     makers: dict[str, Callable[[Contract], Iterable[Chunk]]] = {
         "enums": _enums,
         "channel": _channel,

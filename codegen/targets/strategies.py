@@ -14,7 +14,7 @@ from ..contract.model import (
     Type,
     Value,
 )
-from ..contract.nodes import Bounds
+from ..contract.nodes import OPEN, Bounds
 from ..languages.printable import environment
 from ..languages.python.imports import import_block, names_used
 from ..languages.python.modules import fields_name, find_homes
@@ -34,7 +34,6 @@ _HOMES = dict.fromkeys(_HYPOTHESIS, "hypothesis.strategies") | {
     "inf": "math",
     "nan": "math",
 }
-_OPEN = Bounds(None, None)
 
 
 def render(contract: Contract, package: str) -> Iterator[Output]:
@@ -87,12 +86,12 @@ def _draw_envelope(contract: Contract) -> list[tuple[Python, Python]]:
 
 def _draw(value: Value) -> Python:
     """Return the strategy of a field."""
-    strategy = _draw_type(value, value.type, value.length or _OPEN)
+    strategy = _draw_type(value, value.type, value.length or OPEN)
     return code("none() | {strategy}", strategy=strategy) if value.nullable else strategy
 
 
 def _draw_type(value: Value, of: Type, length: Bounds) -> Python:
-    bounds = value.range or _OPEN
+    bounds = value.range or OPEN
     match of:
         case Primitive("int"):
             return _call("whole_numbers", _bounds(bounds, "low", "high", int))
@@ -115,11 +114,11 @@ def _draw_type(value: Value, of: Type, length: Bounds) -> Python:
         case RecordType(record):
             return ident(fields_name(record))
         case ListType(item):
-            items = _draw_type(value, item, _OPEN)
+            items = _draw_type(value, item, OPEN)
             drawn = _call("lists", [items, *_bounds(length, "min_size", "max_size", int)])
             return code("{drawn}.map(tuple)", drawn=drawn)
         case MapType(item):
-            entries = [Python("texts()"), _draw_type(value, item, _OPEN)]
+            entries = [Python("texts()"), _draw_type(value, item, OPEN)]
             return _call("dictionaries", [*entries, *_bounds(length, "min_size", "max_size", int)])
 
 

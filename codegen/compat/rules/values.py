@@ -4,12 +4,10 @@ import json
 from collections.abc import Iterator
 
 from ...contract.model import Field, FromCaller, FromContext, FromSource
-from ...contract.nodes import Bounds, Given
+from ...contract.nodes import OPEN, Bounds, Given
 from ..impact import NO_IMPACT, Impact
 from ..pairs import FieldPair
 from ..rule import Change, Rule
-
-_OPEN = Bounds(None, None)
 
 
 def _find_default(pair: FieldPair) -> Iterator[Change]:
@@ -93,8 +91,8 @@ def _is_comparable(pair: FieldPair) -> bool:
 
 
 def _bounds_of(pair: FieldPair) -> Iterator[tuple[str, Bounds, Bounds]]:
-    yield "range", pair.old.range or _OPEN, pair.new.range or _OPEN
-    yield "length", pair.old.length or _OPEN, pair.new.length or _OPEN
+    yield "range", pair.old.range or OPEN, pair.new.range or OPEN
+    yield "length", pair.old.length or OPEN, pair.new.length or OPEN
 
 
 def _is_within(inner: Bounds, outer: Bounds) -> bool:

@@ -56,10 +56,18 @@ def link(plain: str, anchor: str) -> Markdown:
 
 
 def code(template: str, **parts: Markdown) -> Markdown:
-    """Replace each $name in `template`, Markdown written by us."""
+    """Replace each $name in `template`, which must not contain texts of a contract.
+
+    Raises:
+        TypeError: a part is not an instance of Markdown.
+    """
     return compose.fill(Markdown, template, **parts)
 
 
 def join(separator: str, parts: Iterable[Markdown]) -> Markdown:
-    """Join parts with a separator written by us."""
+    """Join parts with a separator, which must not contain texts of a contract.
+
+    Raises:
+        TypeError: a part is not an instance of Markdown.
+    """
     return compose.join(Markdown, separator, parts)

@@ -15,12 +15,11 @@ from ...contract.model import (
     Type,
     Value,
 )
-from ...contract.nodes import Bounds
+from ...contract.nodes import INT64, OPEN, Bounds
 from .modules import draft_name, table_name, wire_names
 from .quoting import Python, code, doc, ident, join, lit
 from .values import missing_of
 
-_OPEN = Bounds(None, None)
 # The pattern of a member's name, the same as in check_open_enum.
 _MEMBER = "[A-Z][A-Z0-9_]{0,63}"
 
@@ -132,7 +131,7 @@ def _annotate(value: Value, of: Type, is_outer: bool) -> Python:
     length = value.length if is_outer else None
     match of:
         case Primitive("int"):
-            return _constrain(Python("int"), _to_int64(value.range or _OPEN), "ge", "le")
+            return _constrain(Python("int"), (value.range or OPEN).within(INT64), "ge", "le")
         case Primitive("float"):
             number = _constrain(Python("float"), _to_floats(value.range), "ge", "le")
             return (
@@ -144,20 +143,20 @@ def _annotate(value: Value, of: Type, is_outer: bool) -> Python:
             return Python("bool")
         case Primitive():
             return _constrain(
-                Python("str"), length or _OPEN, "min_length", "max_length", value.pattern
+                Python("str"), length or OPEN, "min_length", "max_length", value.pattern
             )
         case EnumType(enum):
             # The reader looks the name up; the strict reader reports one that does not exist.
             pattern = _MEMBER if enum.open else None
-            return _constrain(Python("str"), _OPEN, "min_length", "max_length", pattern)
+            return _constrain(Python("str"), OPEN, "min_length", "max_length", pattern)
         case RecordType(record):
             return ident(wire_names(record)[0])
         case ListType(item):
             inner = code("tuple[{item}, ...]", item=_annotate(value, item, is_outer=False))
-            return _constrain(inner, length or _OPEN, "min_length", "max_length")
+            return _constrain(inner, length or OPEN, "min_length", "max_length")
         case MapType(item):
             inner = code("Mapping[str, {item}]", item=_annotate(value, item, is_outer=False))
-            return _constrain(inner, length or _OPEN, "min_length", "max_length")
+            return _constrain(inner, length or OPEN, "min_length", "max_length")
 
 
 def _constrain(
@@ -175,14 +174,9 @@ def _constrain(
     return code("Annotated[{base}, Meta({limits})]", base=base, limits=join(", ", limits))
 
 
-def _to_int64(bounds: Bounds) -> Bounds:
-    low = -(2**63) if bounds.low is None else bounds.low
-    return Bounds(low, 2**63 - 1 if bounds.high is None else bounds.high)
-
-
 def _to_floats(bounds: Bounds | None) -> Bounds:
     if bounds is None:
-        return _OPEN
+        return OPEN
     return Bounds(*(None if one is None else float(one) for one in (bounds.low, bounds.high)))
 
 

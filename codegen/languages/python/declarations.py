@@ -15,6 +15,7 @@ from ...contract.model import (
     Value,
 )
 from ...contract.nodes import Bounds
+from ..wording import name_unit
 from .modules import draft_name, helper_name
 from .quoting import NO_BREAK, Python, code, comment, doc, ident, join, lit
 from .values import annotate, check_lines, default_of, missing_of, quick_check_lines
@@ -49,16 +50,16 @@ def view_field(value: Value) -> FieldView:
         default = Python("dataclasses.field(default_factory=dict)")
     if default is not None:
         declaration = code("{declaration} = {default}", declaration=declaration, default=default)
-    return FieldView(declaration, doc(describe(value), indent=4))
+    return FieldView(declaration, doc(document(value), indent=4))
 
 
 def _annotated(value: Value) -> Python:
     return code("{name}: {annotation}", name=ident(value.name), annotation=annotate(value))
 
 
-def describe(value: Value) -> str:
-    """Return the doc text of a value with its unit and range."""
-    notes = [value.unit] if value.unit and value.unit != "1" else []
+def document(value: Value) -> str:
+    """Return the text of a value's docstring: its description with unit, range and deprecation."""
+    notes = [name_unit(value)]
     if value.range:
         notes.append(_describe_bounds(value.range))
     # A note that is broken over two lines is hard to read.
@@ -135,7 +136,7 @@ def _attribute(name: str, annotation: Python, text: str) -> dict[str, Python]:
 
 
 def _describe_capture(one: Field) -> str:
-    text = describe(one)
+    text = document(one)
     if one.phase:
         text += f" Captured {one.phase}."
     return f"{text} Reduced: {one.reduce}." if one.reduce else text

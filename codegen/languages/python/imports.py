@@ -12,7 +12,7 @@ _THIRD_PARTY = frozenset(["hypothesis", "msgspec", "pyarrow"])
 
 
 def names_used(source: str) -> set[str]:
-    """List the names that a piece of source reads.
+    """Return the names that a piece of source reads.
 
     Raises:
         SyntaxError: the source is not Python.

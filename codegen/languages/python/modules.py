@@ -11,9 +11,7 @@ STANDARD = {
     "Annotated": "typing",
     "Any": "typing",
     "Callable": "collections.abc",
-    "Iterator": "collections.abc",
     "ClassVar": "typing",
-    "Collection": "collections.abc",
     "DecodeError": "msgspec",
     "IntEnum": "enum",
     "KW_ONLY": "dataclasses",
@@ -108,7 +106,7 @@ class Defined:
 
 
 def names_of(contract: Contract) -> Iterator[Defined]:
-    """List the public names that the modules define for this contract."""
+    """Yield the public names that the modules define for this contract."""
     for enum in contract.enums:
         yield Defined(enum.name, "enums", enum.span)
         yield Defined(table_name(enum.name), "records_wire", enum.span)

@@ -1,6 +1,6 @@
-"""Quoting for Python: the only functions that turn names, values and texts into source, and that join source.
+"""Quoting for Python: the only functions that turn texts of a contract into source, and that combine source.
 
-Each verifies its result: a literal must evaluate to its value, a docstring to its text.
+Each checks its result: a literal must evaluate to its value, a docstring to its text.
 """
 
 import ast
@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from functools import cache
 
 from ...diagnostics.errors import QuotingError
+from .. import compose
 from ..printable import Printable
 
 LINE_LENGTH = 100
@@ -28,7 +29,7 @@ class Python(Printable):
 
 @cache
 def ident(name: str) -> Python:
-    """Print a name, which may be dotted.
+    """Return a name, which may be dotted.
 
     Raises:
         QuotingError: it is not a name, or a keyword.
@@ -39,7 +40,7 @@ def ident(name: str) -> Python:
 
 
 def lit(value: object) -> Python:
-    """Print a literal: None, a bool, a number, a text, or a tuple, list or dict of those.
+    """Return the literal of None, a bool, a number, a text, or a tuple, list or dict of those.
 
     Raises:
         QuotingError: the literal would not evaluate to the value.
@@ -72,7 +73,7 @@ def _verify(text: str, value: object) -> None:
 
 @cache
 def doc(text: str, indent: int = 0) -> Python:
-    """Print a docstring, wrapped to fit into lines that are indented by `indent` columns.
+    """Return a docstring, wrapped to fit into lines that are indented by `indent` columns.
 
     Raises:
         QuotingError: the docstring would not evaluate to the text.
@@ -90,7 +91,7 @@ def doc(text: str, indent: int = 0) -> Python:
 
 
 def comment(text: str) -> Python:
-    """Print a comment of one line.
+    """Return a comment of one line.
 
     Raises:
         QuotingError: the text has a line break or another character that cannot be printed.
@@ -101,10 +102,10 @@ def comment(text: str) -> Python:
 
 
 def code(template: str, **parts: Python) -> Python:
-    """Insert printed parts into a template, which must be written in the generator and not come from a contract.
+    """Replace each {name} in `template`, which must not contain texts of a contract.
 
     Raises:
-        TypeError: a part was not printed by this module.
+        TypeError: a part is not an instance of Python.
     """
     for part in parts.values():
         if type(part) is not Python:
@@ -113,15 +114,12 @@ def code(template: str, **parts: Python) -> Python:
 
 
 def join(separator: str, parts: Iterable[Python]) -> Python:
-    """Join printed parts; the separator must not come from a contract.
+    """Join parts with a separator, which must not contain texts of a contract.
 
     Raises:
-        TypeError: a part was not printed by this module.
+        TypeError: a part is not an instance of Python.
     """
-    texts = list(parts)
-    for odd in {type(text) for text in texts} - {Python}:
-        raise TypeError(f"joined parts must be Python, got {odd.__name__}")
-    return Python(separator.join(texts))
+    return compose.join(Python, separator, parts)
 
 
 def _wrap(text: str, width: int) -> list[str]:

@@ -4,10 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from ...contract.model import EnumType, ListType, MapType, Primitive, RecordType, Type, Value
-from ...contract.nodes import Bounds
+from ...contract.nodes import OPEN, Bounds
 from .quoting import Python, code, ident, join, lit
-
-_OPEN = Bounds(None, None)
 
 
 def annotate(value: Value) -> Python:
@@ -88,20 +86,20 @@ def check_lines(values: Iterable[Value]) -> Iterator[Python]:
 def quick_check_lines(
     values: Iterable[Value], known: Mapping[str, Python] | None = None
 ) -> Iterator[Python]:
-    """Write the same checks, but call a check only where a quick condition does not show the value to be valid.
+    """Write the same checks, each after a quick condition that skips the call for nearly every valid value.
 
-    Nearly every value is valid, and the calls would take longer than all the rest of an emission. `known` gives
-    the condition of fields for which there is no quick one, by the field's name.
+    Nearly every value is valid, and the calls would take longer than all the rest of an emission. `known` holds
+    conditions, by the field's name, for fields whose type has no quick one.
     """
     for value in values:
         subject = code("self.{name}", name=ident(value.name))
-        doubt = (known or {}).get(value.name) or _doubt(value, subject)
-        if doubt is None:
+        suspect = (known or {}).get(value.name) or _may_be_invalid(value, subject)
+        if suspect is None:
             yield from check_lines([value])
             continue
         if value.nullable:
-            doubt = code("{subject} is not None and {doubt}", subject=subject, doubt=doubt)
-        yield code("if {doubt}:", doubt=doubt)
+            suspect = code("{subject} is not None and {suspect}", subject=subject, suspect=suspect)
+        yield code("if {suspect}:", suspect=suspect)
         yield code("    {check}", check=_check(value, subject))
 
 
@@ -158,14 +156,14 @@ def _call(value: Value, of: Type) -> _Call:
 
 def _call_for_each(value: Value, function: str, item: Type, is_outer: bool) -> _Call:
     inner = _call(value, item)
-    bounds = value.length if is_outer and value.length else _OPEN
+    bounds = value.length if is_outer and value.length else OPEN
     low, high = lit(bounds.low or 0), lit(bounds.high)
     return _Call(function, (low, high, ident(inner.function), *inner.arguments), converts=True)
 
 
 def _bounds(bounds: Bounds | None, lowest: Python) -> tuple[Python, ...]:
     """Return the bounds as positional arguments, because check_list and check_map pass theirs on by position."""
-    if bounds is None or bounds == _OPEN:
+    if bounds is None or bounds == OPEN:
         return ()
     low = lowest if bounds.low is None else lit(bounds.low)
     return (low,) if bounds.high is None else (low, lit(bounds.high))
@@ -178,8 +176,11 @@ def _float_bounds(bounds: Bounds | None) -> tuple[Python, ...]:
     return _bounds(Bounds(low, high), Python("-inf"))
 
 
-def _doubt(value: Value, name: Python) -> Python | None:
-    """Return a quick condition that is false only if `name` is valid; None if there is no quick one."""
+def _may_be_invalid(value: Value, name: Python) -> Python | None:
+    """Return a quick condition that is true for every invalid value of `name`, and for some valid ones.
+
+    None if there is no quick condition for the type.
+    """
     match value.type:
         case Primitive("bool"):
             return code("type({name}) is not bool", name=name)
@@ -204,15 +205,15 @@ def _doubt(value: Value, name: Python) -> Python | None:
 
 
 def _in_int(value: Value, name: Python) -> Python:
-    bounds = value.range or _OPEN
+    bounds = value.range or OPEN
     low = ident("INT64_MIN") if bounds.low is None else lit(bounds.low)
     high = ident("INT64_MAX") if bounds.high is None else lit(bounds.high)
     return code("{low} <= {name} <= {high}", low=low, name=name, high=high)
 
 
 def _in_float(value: Value, name: Python) -> Python:
-    bounds = value.range or _OPEN
-    if bounds == _OPEN:
+    bounds = value.range or OPEN
+    if bounds == OPEN:
         return code("isfinite({name})", name=name)
     low = Python("-inf <") if bounds.low is None else code("{low} <=", low=lit(float(bounds.low)))
     high = (
@@ -222,7 +223,7 @@ def _in_float(value: Value, name: Python) -> Python:
 
 
 def _in_length(value: Value, name: Python) -> Iterator[Python]:
-    bounds = value.length or _OPEN
+    bounds = value.length or OPEN
     if bounds.low and bounds.high is not None:
         low, high = lit(bounds.low), lit(bounds.high)
         yield code("{low} <= len({name}) <= {high}", low=low, name=name, high=high)

@@ -54,12 +54,20 @@ def comment(text: str) -> Sql:
 
 
 def code(template: str, **parts: Sql) -> Sql:
-    """Replace each $name in `template`, a piece of SQL written by us."""
+    """Replace each $name in `template`, which must not contain texts of a contract.
+
+    Raises:
+        TypeError: a part is not an instance of Sql.
+    """
     return compose.fill(Sql, template, **parts)
 
 
 def join(separator: str, parts: Iterable[Sql]) -> Sql:
-    """Join parts with a separator written by us."""
+    """Join parts with a separator, which must not contain texts of a contract.
+
+    Raises:
+        TypeError: a part is not an instance of Sql.
+    """
     return compose.join(Sql, separator, parts)
 
 

@@ -58,5 +58,5 @@ def holds_loose(of: Type) -> bool:
 
 
 def call(function: str, arguments: Iterable[Sql]) -> Sql:
-    """Return a call of a function whose name is written by us."""
+    """Return a call of an SQL function; its name must not be a text of a contract."""
     return code("$function($arguments)", function=Sql(function), arguments=join(", ", arguments))

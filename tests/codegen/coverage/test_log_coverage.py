@@ -55,7 +55,7 @@ def test_events_are_seen_when_they_occur(cover):
     }
 
 
-def test_fields_at_rest_have_their_default_null_or_an_empty_collection(cover):
+def test_a_default_null_or_an_empty_collection_does_not_cover_a_field(cover):
     assert covered(cover(line("ORDER_PLACED", ORDER)), "moved") == {
         "ORDER_PLACED.discount": False,
         "ORDER_PLACED.items": True,

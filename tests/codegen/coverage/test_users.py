@@ -86,9 +86,9 @@ def test_differences_between_record_and_code_are_findings():
     compare_users(recorded, found, "specs/telemetry.users.json", "run: make codegen", findings)
 
     assert [(one.rule, one.message, one.hint) for one in findings] == [
-        ("COV016", "A.x is read in two, recorded in one, two", "run: make codegen"),
-        ("COV016", "A.y is read nowhere, recorded in one", "run: make codegen"),
-        ("COV016", "A.z is read in one, recorded nowhere", "run: make codegen"),
+        ("COV018", "A.x is read in two, recorded in one, two", "run: make codegen"),
+        ("COV018", "A.y is read nowhere, recorded in one", "run: make codegen"),
+        ("COV018", "A.z is read in one, recorded nowhere", "run: make codegen"),
     ]
 
 

@@ -77,7 +77,7 @@ def test_only_printable_pieces_can_be_combined():
     assert code("{a} + {b}", a=ident("x"), b=lit(1)) == "x + 1"
     with pytest.raises(TypeError, match="a part of Python source must be Python, got str"):
         code("{a}", a="x")
-    with pytest.raises(TypeError, match="joined parts must be Python, got str"):
+    with pytest.raises(TypeError, match="a part of Python must be Python, got str"):
         join(", ", [ident("x"), "y"])
 
 

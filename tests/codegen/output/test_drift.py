@@ -77,7 +77,7 @@ def test_a_changed_generator_is_reported(generated, monkeypatch):
     monkeypatch.setattr(render, "load_targets", lambda wanted: [altered, *others])
     monkeypatch.setattr(render.Gate, "check", lambda *_: None)
     assert reasons(generated.codegen("check")) == {
-        "checks.py": "generator: it has changed since, or another part of the contract that this file mentions has"
+        "checks.py": "generator: changed since; or the contract changed in a part that this header does not cover"
     }
 
 
