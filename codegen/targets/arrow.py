@@ -65,7 +65,7 @@ def _chunk(key: str, template: str, **values: object) -> Chunk:
 def _declare(columns: Iterable[tuple[str, Value]]) -> list[Python]:
     declared = []
     for column, value in columns:
-        parts = [lit(column), _spell(value.type)]
+        parts = [lit(column), _arrow_type(value.type)]
         if not value.nullable:
             parts.append(Python("nullable=False"))
         unit = name_unit(value)
@@ -75,7 +75,7 @@ def _declare(columns: Iterable[tuple[str, Value]]) -> list[Python]:
     return declared
 
 
-def _spell(of: Type) -> Python:
+def _arrow_type(of: Type) -> Python:
     match of:
         case Primitive(primitive):
             return Python(_PRIMITIVES[primitive])
@@ -86,6 +86,8 @@ def _spell(of: Type) -> Python:
             return ident(fields_name(record))
         case ListType(item):
             # The items of a list are never null.
-            return code('list_(field("item", {item}, nullable=False))', item=_spell(item))
+            return code('list_(field("item", {item}, nullable=False))', item=_arrow_type(item))
         case MapType(item):
-            return code('map_(string(), field("value", {item}, nullable=False))', item=_spell(item))
+            return code(
+                'map_(string(), field("value", {item}, nullable=False))', item=_arrow_type(item)
+            )

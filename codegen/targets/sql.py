@@ -10,7 +10,7 @@ from ..contract.model import Contract, Envelope, Event, Type, Value
 from ..languages.printable import environment
 from ..languages.sql.quoting import Sql, code, comment, join, lit, name
 from ..languages.sql.reading import literal, look_up
-from ..languages.sql.types import call, declare, is_loose, keys, spell
+from ..languages.sql.types import call, declare, is_loose, keys, sql_type
 from ..languages.wording import describe, name_columns
 from .target import Chunk, Output, Target
 
@@ -88,4 +88,4 @@ def _read_column(value: Value) -> Sql:
 
 
 def _declare_key(key: str, of: Type) -> Sql:
-    return code("$key: $type", key=name(key), type=lit(spell(of)))
+    return code("$key: $type", key=name(key), type=lit(sql_type(of)))

@@ -79,7 +79,7 @@ def _interface(of: str, text: str, fields: Iterable[Value]) -> Chunk:
 def _properties(fields: Iterable[Value]) -> Iterator[dict[str, TypeScript]]:
     """Yield the properties for values: one for each key, optional if the key may be missing."""
     for value in fields:
-        of = _spell(value, value.type)
+        of = _ts_type(value, value.type)
         is_certain = value.missing is None and not value.aliases
         for one in (value.wire, *value.aliases):
             yield {
@@ -94,7 +94,7 @@ def _comment(value: Value) -> str:
     return f"{text} @deprecated {value.deprecated}" if value.deprecated else text
 
 
-def _spell(value: Value, of: Type) -> TypeScript:
+def _ts_type(value: Value, of: Type) -> TypeScript:
     match of:
         case Primitive("float") if value.nonfinite == "string":
             return TypeScript("number | NonFinite")
@@ -103,7 +103,7 @@ def _spell(value: Value, of: Type) -> TypeScript:
         case EnumType(named) | RecordType(named):
             return name(named.name)
         case ListType(item):
-            inner = _spell(value, item)
+            inner = _ts_type(value, item)
             return code("readonly ($item)[]" if " " in inner else "readonly $item[]", item=inner)
         case MapType(item):
-            return code("{ readonly [key: string]: $item }", item=_spell(value, item))
+            return code("{ readonly [key: string]: $item }", item=_ts_type(value, item))

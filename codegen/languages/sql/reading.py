@@ -2,7 +2,7 @@
 
 from ...contract.model import ListType, MapType, RecordType, Type, Value
 from .quoting import Sql, code, join, lit, name
-from .types import call, holds_loose, keys, spell
+from .types import call, holds_loose, keys, sql_type
 
 
 def look_up(value: Value, owner: Sql, depth: int = 0) -> Sql:
@@ -29,7 +29,7 @@ def _convert(of: Type, json: Sql, depth: int) -> Sql:
     """Return the expression that converts JSON to the SQL type."""
     item = name(f"item_{depth}")
     match of:
-        case _ if spell(of) == "VARCHAR":
+        case _ if sql_type(of) == "VARCHAR":
             # A cast would keep the quotes of the JSON.
             return code("$json ->> '$'", json=json)
         case RecordType(record) if holds_loose(of):
@@ -58,7 +58,7 @@ def _convert(of: Type, json: Sql, depth: int) -> Sql:
                 value=_convert(inner, code("$item.value", item=item), depth + 1),
             )
         case _:
-            return code("CAST($json AS $type)", json=json, type=spell(of))
+            return code("CAST($json AS $type)", json=json, type=sql_type(of))
 
 
 def literal(value: Value) -> Sql:
@@ -71,4 +71,4 @@ def literal(value: Value) -> Sql:
         text = code("[$items]", items=join(", ", [lit(one) for one in plain]))
     else:
         text = lit(plain)
-    return code("CAST($plain AS $type)", plain=text, type=spell(value.type))
+    return code("CAST($plain AS $type)", plain=text, type=sql_type(value.type))

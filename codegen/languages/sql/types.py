@@ -16,11 +16,11 @@ def keys(value: Value) -> tuple[str, ...]:
 def declare(fields: Iterable[Value]) -> Iterator[Sql]:
     """Yield the declarations of the fields of a struct, by name; JSON with other keys cannot be cast to it."""
     for value in fields:
-        yield code("$name $type", name=name(value.name), type=spell(value.type))
+        yield code("$name $type", name=name(value.name), type=sql_type(value.type))
 
 
-def spell(of: Type) -> Sql:
-    """Return an SQL type. Enums are written out, because a named one could collide with a type of DuckDB."""
+def sql_type(of: Type) -> Sql:
+    """Return the SQL type of a type. Enums are written out, because a named one could collide with a type of DuckDB."""
     match of:
         case Primitive(primitive):
             return Sql(_PRIMITIVES[primitive])
@@ -34,9 +34,9 @@ def spell(of: Type) -> Sql:
             # DuckDB has no struct without fields.
             return call("STRUCT", declare(record.fields)) if record.fields else Sql("JSON")
         case ListType(item):
-            return code("$item[]", item=spell(item))
+            return code("$item[]", item=sql_type(item))
         case MapType(item):
-            return code("MAP(VARCHAR, $item)", item=spell(item))
+            return code("MAP(VARCHAR, $item)", item=sql_type(item))
 
 
 def is_loose(value: Value) -> bool:
