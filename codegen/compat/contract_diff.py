@@ -191,4 +191,4 @@ class ContractDiff:
 
 def _contains(fields: Iterable[Value], enum: Enum) -> bool:
     inner = [value.innermost for _, value in walk_leaves(fields)]
-    return any(isinstance(of, EnumType) and of.enum.name == enum.name for of in inner)
+    return any(isinstance(type_, EnumType) and type_.enum.name == enum.name for type_ in inner)

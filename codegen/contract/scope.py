@@ -59,11 +59,11 @@ class Scope:
         self, spec: ValueSpec, stability: Stability, owner: str | None = None
     ) -> dict[str, Any] | None:
         """Return the arguments of the model.Value for `spec`; None, with a finding, if its type is unknown."""
-        of = self._resolve_type(spec)
-        if of is None:
+        type_ = self._resolve_type(spec)
+        if type_ is None:
             return None
         return {name: getattr(spec, name) for name in _COPIED} | {
-            "type": of,
+            "type": type_,
             "wire": spec.wire or spec.name,
             "stability": spec.stability or stability,
             "owner": spec.owner or owner or self._owner,
@@ -80,13 +80,13 @@ class Scope:
 
     def _resolve_type(self, spec: ValueSpec) -> model.Type | None:
         name = spec.type.rstrip("[]{}")
-        of = self._look_up(name, spec.at("type"))
+        type_ = self._look_up(name, spec.at("type"))
         # The suffixes read from the inside out: int[]{} is a map of lists.
         suffixes = spec.type[len(name) :]
         for suffix in suffixes[::2]:
-            if of is not None:
-                of = model.ListType(of) if suffix == "[" else model.MapType(of)
-        return of
+            if type_ is not None:
+                type_ = model.ListType(type_) if suffix == "[" else model.MapType(type_)
+        return type_
 
     def _look_up(self, name: str, span: Span) -> model.Type | None:
         if name in self._record_specs:

@@ -10,12 +10,12 @@ def join_path(prefix: str, key: str) -> str:
     return f"{prefix}.{key}" if prefix else key
 
 
-def brackets(of: Type) -> str:
+def brackets(type_: Type) -> str:
     """Return [] for each list and {} for each map around the innermost type, the outermost first."""
     text = ""
-    while isinstance(of, ListType | MapType):
-        text += "[]" if isinstance(of, ListType) else "{}"
-        of = of.item
+    while isinstance(type_, ListType | MapType):
+        text += "[]" if isinstance(type_, ListType) else "{}"
+        type_ = type_.item
     return text
 
 

@@ -89,7 +89,7 @@ def scan(root: Path, package: str, *, helpers: Collection[str], fields: Collecti
 def _find_sources(root: Path) -> Iterator[BuildSource]:
     for path in sorted(root.rglob("*.py")):
         parts = path.relative_to(root).with_suffix("").parts
-        # A virtual environment such as .venv may be beside the code.
+        # A virtual environment such as .venv may lie in the same folder as the code.
         if not any(part.startswith(".") for part in parts):
             yield BuildSource(str(path), ".".join(parts).removesuffix(".__init__"))
 

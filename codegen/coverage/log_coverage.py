@@ -137,10 +137,10 @@ def _to_plain(held: Any) -> object:
     return held
 
 
-def _records_in(of: Type, held: Any) -> Iterator[tuple[Record, Any]]:
+def _records_in(type_: Type, held: Any) -> Iterator[tuple[Record, Any]]:
     if held is None:
         return
-    match of:
+    match type_:
         case RecordType(record):
             yield record, held
         case ListType(item):

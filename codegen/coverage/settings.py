@@ -1,4 +1,4 @@
-"""The settings of coverage, in a file beside the contract: floors, and suppressions of single gaps.
+"""The settings of coverage, in a file next to the contract: floors, and suppressions of single gaps.
 
 They are not part of the contract, because that describes the telemetry and not how much of it one code base uses: a
 suppression must not change the hash of the contract, its version, or the generated code.

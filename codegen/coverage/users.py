@@ -1,4 +1,4 @@
-"""The modules that use each event and field, compared with those recorded beside the contract."""
+"""The modules that use each event and field, compared with those recorded next to the contract."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePath

@@ -1,4 +1,4 @@
-"""The archive of releases, a folder beside the contract with a baseline and golden records for each version."""
+"""The archive of releases: a folder next to the contract with a baseline and golden records for each version."""
 
 import re
 from dataclasses import dataclass

@@ -176,7 +176,7 @@ class _Reader:
         name = plain.rstrip("[]{}") if isinstance(plain, str) else ""
         if name not in self._types:
             raise NormalFormError(f"{where} must be a type, got {str(plain)[:40]}")
-        of = self._types[name]
+        type_ = self._types[name]
         for wrapper in plain[len(name) :: 2]:
-            of = model.ListType(of) if wrapper == "[" else model.MapType(of)
-        return of
+            type_ = model.ListType(type_) if wrapper == "[" else model.MapType(type_)
+        return type_

@@ -43,8 +43,8 @@ def sample_objects(values: Iterable[Value]) -> list[dict[str, Any]]:
     ]
 
 
-def _sample_type(value: Value, of: Type, length: Bounds) -> Iterator[Any]:
-    match of:
+def _sample_type(value: Value, type_: Type, length: Bounds) -> Iterator[Any]:
+    match type_:
         case Primitive("int"):
             yield from _sample_bounds(value.range or OPEN, INT64, 3)
         case Primitive("float"):

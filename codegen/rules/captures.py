@@ -61,11 +61,11 @@ def _check_attribute(
     asked: list[tuple[str, Type | None]] = [(one.capture.attribute, one.type)]
     if one.capture.guard:
         asked.append((one.capture.guard, None))
-    for attribute, of in asked:
-        known, first = types.setdefault(attribute, (of, event))
-        if known != of:
+    for attribute, type_ in asked:
+        known, first = types.setdefault(attribute, (type_, event))
+        if known != type_:
             # A guard may have any type that has a truth value; a capture would restrict it to its own.
-            uses = f"{known or 'a guard'} in {first} and {of or 'a guard'} in {event}"
+            uses = f"{known or 'a guard'} in {first} and {type_ or 'a guard'} in {event}"
             yield Breach(
                 one.span, f"{source}.{attribute} is {uses}", "capture them from two attributes"
             )

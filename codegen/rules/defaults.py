@@ -40,8 +40,8 @@ def _find_misfit(value: Value, plain: object) -> str | None:
     return _check_type(value, value.type, plain)
 
 
-def _check_type(value: Value, of: Type, plain: object) -> str | None:
-    match of:
+def _check_type(value: Value, type_: Type, plain: object) -> str | None:
+    match type_:
         case Primitive("bool"):
             return None if isinstance(plain, bool) else f"must be true or false, got {plain}"
         case Primitive("int" | "float" as name):

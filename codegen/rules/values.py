@@ -118,8 +118,8 @@ def _find_flaw(pattern: str) -> str:
     return ""
 
 
-def _depth(of: Type) -> int:
-    match of:
+def _depth(type_: Type) -> int:
+    match type_:
         case ListType(item) | MapType(item):
             return 1 + _depth(item)
         case Primitive() | EnumType() | RecordType():

@@ -75,8 +75,8 @@ def _declare(columns: Iterable[tuple[str, Value]]) -> list[Python]:
     return declared
 
 
-def _arrow_type(of: Type) -> Python:
-    match of:
+def _arrow_type(type_: Type) -> Python:
+    match type_:
         case Primitive(primitive):
             return Python(_PRIMITIVES[primitive])
         case EnumType():

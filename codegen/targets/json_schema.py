@@ -111,8 +111,8 @@ def _or_null(schema: Schema) -> Schema:
     return {"anyOf": [schema, {"type": "null"}]}
 
 
-def _type(value: Value, of: Type, length: Bounds) -> Schema:
-    match of:
+def _type(value: Value, type_: Type, length: Bounds) -> Schema:
+    match type_:
         case Primitive("int"):
             bounds = (value.range or OPEN).within(INT64)
             return {"type": "integer", **_limit(bounds, "minimum", "maximum")}

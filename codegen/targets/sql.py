@@ -87,5 +87,5 @@ def _read_column(value: Value) -> Sql:
     return choices[0] if len(choices) == 1 else call("coalesce", choices)
 
 
-def _declare_key(key: str, of: Type) -> Sql:
-    return code("$key: $type", key=name(key), type=lit(sql_type(of)))
+def _declare_key(key: str, type_: Type) -> Sql:
+    return code("$key: $type", key=name(key), type=lit(sql_type(type_)))

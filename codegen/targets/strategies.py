@@ -90,9 +90,9 @@ def _draw(value: Value) -> Python:
     return code("none() | {strategy}", strategy=strategy) if value.nullable else strategy
 
 
-def _draw_type(value: Value, of: Type, length: Bounds) -> Python:
+def _draw_type(value: Value, type_: Type, length: Bounds) -> Python:
     bounds = value.range or OPEN
-    match of:
+    match type_:
         case Primitive("int"):
             return _call("whole_numbers", _bounds(bounds, "low", "high", int))
         case Primitive("float"):

@@ -66,26 +66,26 @@ def _chunks(contract: Contract) -> Iterator[Chunk]:
     )
 
 
-def _chunk(of: str, template: str, **values: object) -> Chunk:
+def _chunk(part: str, template: str, **values: object) -> Chunk:
     text = _TEMPLATES.get_template(template).render(**values).strip("\n")
-    return Chunk(of, f"\n{text}\n")
+    return Chunk(part, f"\n{text}\n")
 
 
-def _interface(of: str, text: str, fields: Iterable[Value]) -> Chunk:
+def _interface(part: str, text: str, fields: Iterable[Value]) -> Chunk:
     properties = list(_properties(fields))
-    return _chunk(of, "interface.ts.j2", name=name(of), doc=doc(text), fields=properties)
+    return _chunk(part, "interface.ts.j2", name=name(part), doc=doc(text), fields=properties)
 
 
 def _properties(fields: Iterable[Value]) -> Iterator[dict[str, TypeScript]]:
     """Yield the properties for values: one for each key, optional if the key may be missing."""
     for value in fields:
-        of = _ts_type(value, value.type)
+        type_ = _ts_type(value, value.type)
         is_certain = value.missing is None and not value.aliases
         for one in (value.wire, *value.aliases):
             yield {
                 "doc": doc(_comment(value)),
                 "key": key(one) if is_certain else code("$key?", key=key(one)),
-                "type": code("$of | null", of=of) if value.nullable else of,
+                "type": code("$type | null", type=type_) if value.nullable else type_,
             }
 
 
@@ -94,8 +94,8 @@ def _comment(value: Value) -> str:
     return f"{text} @deprecated {value.deprecated}" if value.deprecated else text
 
 
-def _ts_type(value: Value, of: Type) -> TypeScript:
-    match of:
+def _ts_type(value: Value, type_: Type) -> TypeScript:
+    match type_:
         case Primitive("float") if value.nonfinite == "string":
             return TypeScript("number | NonFinite")
         case Primitive(primitive):

@@ -1,4 +1,4 @@
-"""Hypothesis strategies for contracts: valid ones that use every feature, and ones with errors put in."""
+"""Hypothesis strategies for contracts: valid ones that use every feature, and broken ones."""
 
 import json
 from copy import deepcopy
@@ -39,49 +39,49 @@ texts = st.sampled_from(TEXTS)
 @st.composite
 def values(draw, name, allow_records=True):
     """Draw the keys of a value of some type; its defaults are valid."""
-    of = draw(st.sampled_from(TYPES if allow_records else TYPES[:6]))
+    type_ = draw(st.sampled_from(TYPES if allow_records else TYPES[:6]))
     suffix = draw(st.sampled_from(["", "", "", "[]", "{}", "[][]", "[]{}"]))
-    said = {"type": of + suffix, "doc": draw(texts)}
-    if of in ("int", "float"):
-        said["unit"] = draw(st.sampled_from(["1", "ms", "%"]))
-        said["range"] = draw(st.sampled_from([None, [None, None], [-5, None], [None, 900], [0, 0]]))
-    if of == "float":
-        said["nonfinite"] = draw(st.sampled_from(["error", "string", "null"]))
-    if of == "str":
-        said["pattern"] = draw(st.none() | st.sampled_from(PATTERNS))
-    if suffix or of == "str":
-        said["length"] = draw(st.sampled_from([None, [0, 5], [None, 9], [0, None]]))
-    said["nullable"] = draw(st.booleans())
-    if said.get("nonfinite") == "null":
-        said["nullable"] = True
-        said["nonfinite"] = "string" if suffix else "null"
+    keys = {"type": type_ + suffix, "doc": draw(texts)}
+    if type_ in ("int", "float"):
+        keys["unit"] = draw(st.sampled_from(["1", "ms", "%"]))
+        keys["range"] = draw(st.sampled_from([None, [None, None], [-5, None], [None, 900], [0, 0]]))
+    if type_ == "float":
+        keys["nonfinite"] = draw(st.sampled_from(["error", "string", "null"]))
+    if type_ == "str":
+        keys["pattern"] = draw(st.none() | st.sampled_from(PATTERNS))
+    if suffix or type_ == "str":
+        keys["length"] = draw(st.sampled_from([None, [0, 5], [None, 9], [0, None]]))
+    keys["nullable"] = draw(st.booleans())
+    if keys.get("nonfinite") == "null":
+        keys["nullable"] = True
+        keys["nonfinite"] = "string" if suffix else "null"
     for key in ("default", "missing"):
         if draw(st.booleans()):
-            put_in(draw, said, key, of, suffix)
+            put_in(draw, keys, key, type_, suffix)
     if draw(st.booleans()):
-        said["wire"] = f"{draw(st.sampled_from(['key of', '@', 'K']))} {name}"
+        keys["wire"] = f"{draw(st.sampled_from(['key of', '@', 'K']))} {name}"
     if draw(st.integers(0, 4)) == 0:
-        said["aliases"] = [f"old_{name}"]
-    said["deprecated"] = draw(st.none() | texts)
-    return {key: value for key, value in said.items() if value is not None}
+        keys["aliases"] = [f"old_{name}"]
+    keys["deprecated"] = draw(st.none() | texts)
+    return {key: value for key, value in keys.items() if value is not None}
 
 
-def put_in(draw, said, key, of, suffix):
+def put_in(draw, keys, key, type_, suffix):
     """Add a valid `default` or `missing`, or nothing if there is no simple one for the type."""
-    if said["nullable"]:
-        said[key] = None
+    if keys["nullable"]:
+        keys[key] = None
     elif suffix.endswith("{}"):
-        said[key] = {}
+        keys[key] = {}
     elif suffix:
-        said[key] = []
-    elif of == "bool":
-        said[key] = draw(st.booleans())
-    elif of in ("Color", "Shade"):
-        said[key] = "RED"
-    elif of in ("int", "float"):
-        said[key] = 0
-    elif of == "str" and "pattern" not in said:
-        said[key] = draw(st.sampled_from(["", "abc", "a'\"\\"]))
+        keys[key] = []
+    elif type_ == "bool":
+        keys[key] = draw(st.booleans())
+    elif type_ in ("Color", "Shade"):
+        keys[key] = "RED"
+    elif type_ in ("int", "float"):
+        keys[key] = 0
+    elif type_ == "str" and "pattern" not in keys:
+        keys[key] = draw(st.sampled_from(["", "abc", "a'\"\\"]))
 
 
 @st.composite
@@ -89,10 +89,10 @@ def fields(draw, *, is_captured):
     """Draw some fields; those of an event are captured, those of a record are not."""
     named = {}
     for name in draw(st.lists(st.sampled_from(NAMES), unique=True, max_size=5)):
-        said = draw(values(name))
+        keys = draw(values(name))
         if is_captured:
-            said |= draw(st.sampled_from([{"arg": True}, {"from": f"their_{name}"}]))
-        named[name] = said
+            keys |= draw(st.sampled_from([{"arg": True}, {"from": f"their_{name}"}]))
+        named[name] = keys
     return named
 
 
@@ -235,5 +235,5 @@ def broken_contracts(draw):
 
 
 def to_yaml(contract):
-    """Return a contract as JSON, which is YAML without anything ambiguous."""
+    """Return a contract as JSON, which is unambiguous YAML."""
     return json.dumps(contract, ensure_ascii=False, indent=1)

@@ -119,10 +119,10 @@ def test_a_watcher_generates_again_after_a_change(project):
         [*command, *layout], cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as watcher:
         try:
-            said = iter(watcher.stdout.readline, "")
-            assert any("watching" in line for line in said)
+            lines = iter(watcher.stdout.readline, "")
+            assert any("watching" in line for line in lines)
             project.edit("A note.", "A word.")
-            assert any(line.endswith("main.py\n") for line in said)
+            assert any(line.endswith("main.py\n") for line in lines)
             project.edit("type: str", "type: strr")
             assert "REF001" in watcher.stderr.readline()
         finally:

@@ -153,9 +153,9 @@ def value_of(value, package):
     return st.none() | drawn_value if value.nullable else drawn_value
 
 
-def part_of(value, of, package, length=None):
+def part_of(value, type_, package, length=None):
     low, high = (length.low or 0, length.high) if length else (0, None)
-    match of:
+    match type_:
         case Primitive("int"):
             low, high = limits_of(value, -(2**63), 2**63 - 1)
             return st.integers(low, high)

@@ -127,9 +127,9 @@ def wire_annotation(value: Value) -> Python:
     return code("{annotation} | None", annotation=annotation) if value.nullable else annotation
 
 
-def _annotate(value: Value, of: Type, is_outer: bool) -> Python:
+def _annotate(value: Value, type_: Type, is_outer: bool) -> Python:
     length = value.length if is_outer else None
-    match of:
+    match type_:
         case Primitive("int"):
             return _constrain(Python("int"), (value.range or OPEN).within(INT64), "ge", "le")
         case Primitive("float"):
@@ -180,8 +180,8 @@ def _to_floats(bounds: Bounds | None) -> Bounds:
     return Bounds(*(None if one is None else float(one) for one in (bounds.low, bounds.high)))
 
 
-def _write(value: Value, of: Type, subject: Python) -> Python:
-    match of:
+def _write(value: Value, type_: Type, subject: Python) -> Python:
+    match type_:
         case Primitive("float") if value.nonfinite == "string":
             return code(
                 "{subject} if -inf < {subject} < inf else write_nonfinite({subject})",
@@ -204,8 +204,8 @@ def _write(value: Value, of: Type, subject: Python) -> Python:
             return subject
 
 
-def _read(value: Value, of: Type, subject: Python) -> Python:
-    match of:
+def _read(value: Value, type_: Type, subject: Python) -> Python:
+    match type_:
         case Primitive("float") if value.nonfinite == "string":
             return code(
                 "{subject} if type({subject}) is float else float({subject})", subject=subject

@@ -14,9 +14,9 @@ def annotate(value: Value) -> Python:
     return code("{item} | None", item=annotation) if value.nullable else annotation
 
 
-def annotate_type(of: Type) -> Python:
+def annotate_type(type_: Type) -> Python:
     """Return the annotation of a type; a list becomes a tuple, because a payload must not change."""
-    match of:
+    match type_:
         case Primitive(name):
             return ident(name)
         case EnumType(enum):
@@ -37,9 +37,9 @@ def default_of(value: Value) -> Python | None:
     return literal_of(value.type, value.default.value)
 
 
-def literal_of(of: Type, plain: object) -> Python:
-    """Return the expression for a value of type `of` that the contract gives as plain YAML."""
-    match of:
+def literal_of(type_: Type, plain: object) -> Python:
+    """Return the expression for a value of type `type_` that the contract gives as plain YAML."""
+    match type_:
         case _ if plain is None:
             return lit(None)
         case EnumType(enum):
@@ -64,10 +64,10 @@ def missing_of(value: Value) -> Python | None:
     return lit(_freeze(value.type, value.missing.value))
 
 
-def _freeze(of: Type, plain: object) -> object:
-    if isinstance(of, ListType) and isinstance(plain, list):
-        return tuple(_freeze(of.item, item) for item in plain)
-    if of == Primitive("float") and isinstance(plain, int):
+def _freeze(type_: Type, plain: object) -> object:
+    if isinstance(type_, ListType) and isinstance(plain, list):
+        return tuple(_freeze(type_.item, item) for item in plain)
+    if type_ == Primitive("float") and isinstance(plain, int):
         return float(plain)
     return plain
 
@@ -125,9 +125,9 @@ def _check(value: Value, subject: Python) -> Python:
     return code("set_field(self, {name}, {check})", name=lit(value.name), check=check)
 
 
-def _call(value: Value, of: Type) -> _Call:
-    """Choose the function that checks a value, or the part of it that has the type `of`."""
-    match of:
+def _call(value: Value, type_: Type) -> _Call:
+    """Choose the function that checks a value, or the part of it that has the type `type_`."""
+    match type_:
         case Primitive("int"):
             return _Call("check_int", _bounds(value.range, ident("INT64_MIN")))
         case Primitive("float"):
@@ -149,9 +149,9 @@ def _call(value: Value, of: Type) -> _Call:
         case RecordType(record):
             return _Call("check_record", (ident(record.name),))
         case ListType(item):
-            return _call_for_each(value, "check_list", item, is_outer=of is value.type)
+            return _call_for_each(value, "check_list", item, is_outer=type_ is value.type)
         case MapType(item):
-            return _call_for_each(value, "check_map", item, is_outer=of is value.type)
+            return _call_for_each(value, "check_map", item, is_outer=type_ is value.type)
 
 
 def _call_for_each(value: Value, function: str, item: Type, is_outer: bool) -> _Call:

@@ -25,14 +25,14 @@ def look_up(value: Value, owner: Sql, depth: int = 0) -> Sql:
     return rest
 
 
-def _convert(of: Type, json: Sql, depth: int) -> Sql:
+def _convert(type_: Type, json: Sql, depth: int) -> Sql:
     """Return the expression that converts JSON to the SQL type."""
     item = name(f"item_{depth}")
-    match of:
-        case _ if sql_type(of) == "VARCHAR":
+    match type_:
+        case _ if sql_type(type_) == "VARCHAR":
             # A cast would keep the quotes of the JSON.
             return code("$json ->> '$'", json=json)
-        case RecordType(record) if holds_loose(of):
+        case RecordType(record) if holds_loose(type_):
             fields = [
                 code("$name := $value", name=name(one.name), value=look_up(one, json, depth))
                 for one in record.fields
@@ -42,14 +42,14 @@ def _convert(of: Type, json: Sql, depth: int) -> Sql:
                 json=json,
                 struct=call("struct_pack", fields),
             )
-        case ListType(inner) if holds_loose(of):
+        case ListType(inner) if holds_loose(type_):
             return code(
                 "list_transform(CAST($json AS JSON[]), lambda $item: $value)",
                 json=json,
                 item=item,
                 value=_convert(inner, item, depth + 1),
             )
-        case MapType(inner) if holds_loose(of):
+        case MapType(inner) if holds_loose(type_):
             return code(
                 "map_from_entries(list_transform(map_entries(CAST($json AS MAP(VARCHAR, JSON))),"
                 " lambda $item: struct_pack(key := $item.key, value := $value)))",
@@ -58,7 +58,7 @@ def _convert(of: Type, json: Sql, depth: int) -> Sql:
                 value=_convert(inner, code("$item.value", item=item), depth + 1),
             )
         case _:
-            return code("CAST($json AS $type)", json=json, type=sql_type(of))
+            return code("CAST($json AS $type)", json=json, type=sql_type(type_))
 
 
 def literal(value: Value) -> Sql:

@@ -19,9 +19,9 @@ def declare(fields: Iterable[Value]) -> Iterator[Sql]:
         yield code("$name $type", name=name(value.name), type=sql_type(value.type))
 
 
-def sql_type(of: Type) -> Sql:
+def sql_type(type_: Type) -> Sql:
     """Return the SQL type of a type. Enums are written out, because a named one could collide with a type of DuckDB."""
-    match of:
+    match type_:
         case Primitive(primitive):
             return Sql(_PRIMITIVES[primitive])
         case EnumType(enum):
@@ -46,9 +46,9 @@ def is_loose(value: Value) -> bool:
     return holds_loose(value.type)
 
 
-def holds_loose(of: Type) -> bool:
+def holds_loose(type_: Type) -> bool:
     """Return whether there are loose values inside a type."""
-    match of:
+    match type_:
         case RecordType(record):
             return any(is_loose(value) for value in record.fields)
         case ListType(item) | MapType(item):

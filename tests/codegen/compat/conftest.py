@@ -18,6 +18,6 @@ def released(tmp_path_factory):
 
 @pytest.fixture
 def zoo(released, tmp_path):
-    """Return a copy of such a folder, which the test may change."""
+    """Return a copy of the folder `released`, which the test may change."""
     shutil.copytree(released, tmp_path, dirs_exist_ok=True)
     return tmp_path

@@ -35,17 +35,17 @@ SETTINGS = settings(
 @st.composite
 def declarations(draw, is_optional=False):
     """Draw the attributes of a field, as YAML."""
-    of = draw(st.sampled_from([one for one in TYPES if not is_optional or one in MISSING]))
-    limits = draw(st.sampled_from(TYPES[of]))
-    unit = ', unit: "1"' if of in ("int", "float") else ""
+    type_ = draw(st.sampled_from([one for one in TYPES if not is_optional or one in MISSING]))
+    limits = draw(st.sampled_from(TYPES[type_]))
+    unit = ', unit: "1"' if type_ in ("int", "float") else ""
     wrapper = draw(st.sampled_from(["", "[]", "{}", "[]{}"]))
     origin = draw(st.sampled_from(["arg: true", "from: NAME"]))
     if wrapper and ("length" in limits or "null" in limits):
         wrapper = ""
-    parts = f'type: "{of}{wrapper}"{unit}{limits}, {origin}, doc: D.'
+    parts = f'type: "{type_}{wrapper}"{unit}{limits}, {origin}, doc: D.'
     if not is_optional:
         return parts
-    value = {"": MISSING[of], "[]": "[]"}.get(wrapper, "{}")
+    value = {"": MISSING[type_], "[]": "[]"}.get(wrapper, "{}")
     return f"{parts}, missing: {value}, default: {value}"
 
 

@@ -1,4 +1,4 @@
-"""A contract is read without guessing, or refused with a place and a hint; no input makes the reader crash."""
+"""An ambiguous contract is refused with a place and a hint; no input makes the reader crash."""
 
 import pytest
 

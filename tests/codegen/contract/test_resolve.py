@@ -10,8 +10,8 @@ from tests.codegen.tiny import complaints_of, tiny
 COLOR = "enums:\n  Color: {doc: A color., members: {RED: {value: 1, doc: Red.}}}"
 
 
-def record(name, of):
-    return f"  {name}: {{doc: A record., fields: {{part: {{type: '{of}', doc: A part.}}}}}}\n"
+def record(name, type_):
+    return f"  {name}: {{doc: A record., fields: {{part: {{type: '{type_}', doc: A part.}}}}}}\n"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The modules that use a contract are recorded beside it, for the reference."""
+"""The modules that use a contract are recorded in a file next to it, for the reference."""
 
 import json
 import shutil

@@ -1,11 +1,11 @@
-"""Every field has one origin, and all that is read from a source fits one protocol."""
+"""Every field has one origin, and an attribute of a source has one type in all events."""
 
 import pytest
 
 from tests.codegen.tiny import complaints_of, tiny
 
 GROUP = (
-    "groups:\n  extra: {{doc: A., when: {when}, fields: {{more: {{type: str, {said} doc: A.}}}}}}"
+    "groups:\n  extra: {{doc: A., when: {when}, fields: {{more: {{type: str, {keys} doc: A.}}}}}}"
 )
 SOURCE = "source: Pinger"
 
@@ -33,9 +33,9 @@ def test_a_field_comes_from_one_place(fields, event, complaint):
 
 def test_a_groups_field_has_a_default_and_a_source():
     event = f"{SOURCE}\ninclude: [extra]"
-    without = tiny(event=event, more=GROUP.format(when="is_new", said="from: more,"))
+    without = tiny(event=event, more=GROUP.format(when="is_new", keys="from: more,"))
     assert '"more" has no default for when is_new is false; add default:' in complaints_of(without)
-    argued = tiny(event=event, more=GROUP.format(when="is_new", said="arg: true, default: '',"))
+    argued = tiny(event=event, more=GROUP.format(when="is_new", keys="arg: true, default: '',"))
     assert 'CAP003 "more" of a group cannot come from the caller' in complaints_of(argued)
 
 
@@ -50,19 +50,19 @@ def test_an_attribute_has_one_type():
 
 def test_a_guard_cannot_be_captured_as_well():
     event = f"{SOURCE}\ninclude: [extra]"
-    more = GROUP.format(when="thing", said="from: more, default: '',")
+    more = GROUP.format(when="thing", keys="from: more, default: '',")
     text = tiny("a: {type: str, from: thing, doc: A.}", event=event, more=more)
     assert "CAP004 Pinger.thing is str in PING and a guard in PING" in complaints_of(text)
 
 
 def test_the_context_has_defaults_and_is_stamped_where_it_is_placed():
-    context = "context:\n  env: {{type: int, unit: '1', {said} doc: A.}}"
-    bare = tiny(more=context.format(said="place: payload,"))
+    context = "context:\n  env: {{type: int, unit: '1', {keys} doc: A.}}"
+    bare = tiny(more=context.format(keys="place: payload,"))
     assert '"env" has no default for when no value is bound; add default:' in complaints_of(bare)
-    twice = tiny(event="context: [env]", more=context.format(said="place: envelope, default: 0,"))
+    twice = tiny(event="context: [env]", more=context.format(keys="place: envelope, default: 0,"))
     assert '"env" is on the envelope of every event; remove it here' in complaints_of(twice)
     given = tiny(
         "env: {type: int, unit: '1', arg: true, doc: A.}",
-        more=context.format(said="place: payload, default: 0,"),
+        more=context.format(keys="place: payload, default: 0,"),
     )
     assert '"env" is bound by the training loop, not given by the caller' in complaints_of(given)

@@ -12,12 +12,12 @@ COLOR = (
 )
 
 
-def complaints(said, more=COLOR):
-    return complaints_of(tiny(f"value: {{arg: true, doc: A value., {said}}}", more=more))
+def complaints(keys, more=COLOR):
+    return complaints_of(tiny(f"value: {{arg: true, doc: A value., {keys}}}", more=more))
 
 
 @pytest.mark.parametrize(
-    ("said", "complaint"),
+    ("keys", "complaint"),
     [
         ("type: str, range: [0, 1]", "VAL001 range does not apply to str"),
         ("type: bool, unit: ms", "VAL001 unit does not apply to bool"),
@@ -40,12 +40,12 @@ def complaints(said, more=COLOR):
         ("type: 'str[]{}[]'", "VAL007 lists and maps are nested at most 2 deep, got str[]{}[]"),
     ],
 )  # fmt: skip
-def test_a_constraint_that_makes_no_sense_is_refused(said, complaint):
-    assert complaint in complaints(said)
+def test_a_constraint_that_makes_no_sense_is_refused(keys, complaint):
+    assert complaint in complaints(keys)
 
 
 @pytest.mark.parametrize(
-    "said",
+    "keys",
     [
         "type: int, unit: ms, range: [-5, 5], default: 5",
         "type: float, unit: '1', range: [0, null], default: 0",
@@ -61,13 +61,13 @@ def test_a_constraint_that_makes_no_sense_is_refused(said, complaint):
         "type: Point, nullable: true, default: null",
     ],
 )
-def test_a_default_that_fits_is_accepted(said):
-    assert complaints(said) == ""
+def test_a_default_that_fits_is_accepted(keys):
+    assert complaints(keys) == ""
 
 
 @pytest.mark.parametrize("key", ["default", "missing"])
 @pytest.mark.parametrize(
-    ("said", "plain", "complaint"),
+    ("keys", "plain", "complaint"),
     [
         ("type: int, unit: ms", "abc", "must be int, got abc"),
         ("type: int, unit: ms", "1.0", "must be int, got 1.0"),
@@ -88,8 +88,8 @@ def test_a_default_that_fits_is_accepted(said):
         ("type: Point", "{x: a}", "cannot be written here, got {'x': 'a'}"),
     ],
 )
-def test_a_default_that_does_not_fit_is_refused(said, key, plain, complaint):
-    assert f"VAL005 {key} of value {complaint}" in complaints(f"{said}, {key}: {plain}")
+def test_a_default_that_does_not_fit_is_refused(keys, key, plain, complaint):
+    assert f"VAL005 {key} of value {complaint}" in complaints(f"{keys}, {key}: {plain}")
 
 
 @pytest.mark.parametrize(

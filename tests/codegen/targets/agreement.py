@@ -59,7 +59,7 @@ def check_columns(generated: Generated, views: duckdb.DuckDBPyConnection) -> Non
     """Check that the SQL views and the Arrow schemas have the same columns."""
     for event in generated.contract.events:
         viewed = views.sql(f'FROM "{event.name.lower()}"').to_arrow_table().schema
-        assert name_columns(viewed) == name_columns(generated.schema_of(event.name))
+        assert describe_columns(viewed) == describe_columns(generated.schema_of(event.name))
 
 
 def to_row(envelope: Any, payload: Any) -> Row:
@@ -80,18 +80,18 @@ def to_plain(value: Any) -> Any:
     return {key: to_plain(value[key]) for key in value} if isinstance(value, dict) else value
 
 
-def name_columns(columns: Any) -> list[tuple[str, str]]:
-    return [(column.name, name_type(column.type)) for column in columns]
+def describe_columns(columns: Any) -> list[tuple[str, str]]:
+    return [(column.name, describe_type(column.type)) for column in columns]
 
 
-def name_type(of: Any) -> str:
+def describe_type(type_: Any) -> str:
     """Return a type in a form common to SQL and Arrow: DuckDB returns enums as dictionaries, and no nullability."""
-    if pyarrow.types.is_dictionary(of):
-        return name_type(of.value_type)
-    if pyarrow.types.is_struct(of):
-        return str(name_columns(of))
-    if pyarrow.types.is_list(of):
-        return f"{name_type(of.value_type)}[]"
-    if pyarrow.types.is_map(of):
-        return f"{name_type(of.key_type)}: {name_type(of.item_type)}"
-    return str(of)
+    if pyarrow.types.is_dictionary(type_):
+        return describe_type(type_.value_type)
+    if pyarrow.types.is_struct(type_):
+        return str(describe_columns(type_))
+    if pyarrow.types.is_list(type_):
+        return f"{describe_type(of.value_type)}[]"
+    if pyarrow.types.is_map(type_):
+        return f"{describe_type(of.key_type)}: {describe_type(of.item_type)}"
+    return str(type_)

@@ -5,7 +5,7 @@ import pytest
 
 
 @pytest.mark.parametrize(
-    ("column", "of", "is_nullable"),
+    ("column", "type_", "is_nullable"),
     [
         ("num", pyarrow.int64(), False),
         ("event", pyarrow.string(), False),
@@ -17,9 +17,9 @@ import pytest
         ("where", pyarrow.string(), True),
     ],
 )
-def test_a_column_has_its_type(everything, column, of, is_nullable):
+def test_a_column_has_its_type(everything, column, type_, is_nullable):
     field = everything.schema_of("ALL_SAID").field(column)
-    assert (field.type, field.nullable) == (of, is_nullable)
+    assert (field.type, field.nullable) == (type_, is_nullable)
 
 
 def test_items_of_lists_and_maps_are_never_null(everything):

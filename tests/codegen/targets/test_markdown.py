@@ -80,7 +80,7 @@ def test_every_link_has_its_heading(generated):
 
 
 @pytest.mark.parametrize(
-    ("field", "column", "said"),
+    ("field", "column", "expected"),
     [
         ("odd", "key", "odd key *"),
         ("old", "key", "formerly older, o~l/d"),
@@ -101,8 +101,8 @@ def test_every_link_has_its_heading(generated):
         ("width", "meaning", "<b>Width</b> & more."),
     ],
 )
-def test_a_cell_has_the_text_of_the_contract(everything, field, column, said):
-    assert read_rows(read_tables(everything.reference)["ALL_SAID"][0])[field][column] == said
+def test_a_cell_has_the_text_of_the_contract(everything, field, column, expected):
+    assert read_rows(read_tables(everything.reference)["ALL_SAID"][0])[field][column] == expected
 
 
 def test_retired_names_are_listed(everything):
@@ -115,7 +115,7 @@ def test_retired_names_are_listed(everything):
 
 def test_the_facts_of_an_event_are_listed(everything):
     text = everything.reference
-    for said in (
+    for expected in (
         "- Helper: `emit_nothing_said(channel)`\n",
         "- Emitted by: no known module\n",
         "from a `ThingSource`\n",
@@ -126,7 +126,7 @@ def test_the_facts_of_an_event_are_listed(everything):
         "- Changed meaning: Numbers doubled.\n",
         "- `width`: How big; 1. not a list, \\$x\\$ no formula.\n",
     ):
-        assert said in text
+        assert expected in text
 
 
 def test_emitters_and_readers_are_listed(everything):

@@ -15,8 +15,8 @@ def read_interfaces(text):
     """Return the properties of every interface: types by keys, with a question mark after optional keys."""
     return {
         name: {
-            (bare or quoted) + mark: of
-            for bare, quoted, mark, of in _PROPERTY.findall(re.sub(r"/\*\*.*?\*/", "", body))
+            (bare or quoted) + mark: type_
+            for bare, quoted, mark, type_ in _PROPERTY.findall(re.sub(r"/\*\*.*?\*/", "", body))
         }
         for name, body in _INTERFACE.findall(text)
     }
@@ -54,7 +54,7 @@ def test_every_member_is_a_name(generated):
 
 
 @pytest.mark.parametrize(
-    ("key", "of"),
+    ("key", "type_"),
     [
         ("event", "string"),
         ("odd key *", "number"),
@@ -68,8 +68,8 @@ def test_every_member_is_a_name(generated):
         ("where", "string | null"),
     ],
 )
-def test_a_property_has_the_type_of_its_value(everything, key, of):
-    assert read_interfaces(everything.read("telemetry.ts"))["AllSaidPayload"][key] == of
+def test_a_property_has_the_type_of_its_value(everything, key, type_):
+    assert read_interfaces(everything.read("telemetry.ts"))["AllSaidPayload"][key] == type_
 
 
 def test_numbers_in_lists_and_maps_may_be_not_finite(everything):

@@ -1,1 +1,1 @@
-"""Shop."""
+"""The code of a shop, which emits and reads the events of shop.yaml."""
