@@ -8,7 +8,7 @@ from .contract.model import Contract
 from .contract.resolve import resolve
 from .contract.spec import ContractSpec
 from .diagnostics.findings import Findings
-from .rules.table import judge
+from .rules.table import check_contract
 
 
 def compile_contract(path: Path, name: str, findings: Findings) -> Contract | None:
@@ -25,5 +25,5 @@ def compile_contract(path: Path, name: str, findings: Findings) -> Contract | No
     if spec is None:
         return None
     contract = resolve(spec, binder.broken, findings)
-    judge(contract, spec, findings)
+    check_contract(contract, spec, findings)
     return contract

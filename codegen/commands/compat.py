@@ -39,13 +39,13 @@ def add_options(parser: ArgumentParser) -> None:
 
 
 def add_today_option(parser: ArgumentParser) -> None:
-    """Add the option --today, the day on which exemptions are judged."""
+    """Add the option --today, the day for which it is decided whether exemptions have expired."""
     parser.add_argument(
         "--today",
         type=_parse_day,
         default=datetime.now(UTC).date(),
         metavar="DATE",
-        help="the day on which exemptions are judged; default: today",
+        help="the day on which exemptions must still hold; default: today",
     )
 
 

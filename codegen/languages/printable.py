@@ -38,7 +38,7 @@ class BytecodeCache(FileSystemBytecodeCache):
 def environment(target: str, printable: type[Printable]) -> Environment:
     """Return the environment for the templates of a target, which prints only instances of `printable`.
 
-    A template that prints any other value raises UnprintableError when it is rendered.
+    Rendering a template that prints any other value raises UnprintableError.
     """
 
     def finalize(value: object) -> object:

@@ -38,7 +38,7 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-def judge(contract: Contract, spec: ContractSpec, findings: Findings) -> None:
+def check_contract(contract: Contract, spec: ContractSpec, findings: Findings) -> None:
     """Check a contract with every rule, and add a finding for each breach."""
     for rule in RULES:
         for breach in rule.check(contract, spec):

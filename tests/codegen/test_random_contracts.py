@@ -21,7 +21,7 @@ from codegen.contract.resolve import resolve
 from codegen.contract.spec import ContractSpec
 from codegen.diagnostics.findings import Findings
 from codegen.output.gate import Gate
-from codegen.rules.table import judge
+from codegen.rules.table import check_contract
 from codegen.targets.python import render
 from tests.codegen.random_contracts import broken_contracts, contracts, to_yaml
 
@@ -46,7 +46,7 @@ def compile_text(text):
         assert findings.has_errors
         return None, findings
     contract = resolve(spec, binder.broken, findings)
-    judge(contract, spec, findings)
+    check_contract(contract, spec, findings)
     return contract, findings
 
 

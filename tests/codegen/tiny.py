@@ -7,7 +7,7 @@ from codegen.contract.load import parse
 from codegen.contract.resolve import resolve
 from codegen.contract.spec import ContractSpec
 from codegen.diagnostics.findings import Findings
-from codegen.rules.table import judge
+from codegen.rules.table import check_contract
 
 _TOP = """\
 version: 1.2.0
@@ -33,7 +33,7 @@ def findings_of(text: str) -> Findings:
     binder = Binder(findings)
     spec = binder.bind(ContractSpec, document)
     if spec is not None:
-        judge(resolve(spec, binder.broken, findings), spec, findings)
+        check_contract(resolve(spec, binder.broken, findings), spec, findings)
     return findings
 
 

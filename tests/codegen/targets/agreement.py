@@ -91,7 +91,7 @@ def describe_type(type_: Any) -> str:
     if pyarrow.types.is_struct(type_):
         return str(describe_columns(type_))
     if pyarrow.types.is_list(type_):
-        return f"{describe_type(of.value_type)}[]"
+        return f"{describe_type(type_.value_type)}[]"
     if pyarrow.types.is_map(type_):
-        return f"{describe_type(of.key_type)}: {describe_type(of.item_type)}"
+        return f"{describe_type(type_.key_type)}: {describe_type(type_.item_type)}"
     return str(type_)
