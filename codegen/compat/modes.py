@@ -63,7 +63,7 @@ MODES: dict[Stability, CompatibilityMode] = {
 
 
 def mode_of(event: Event, contract: Contract, stability: Stability) -> CompatibilityMode:
-    """Return the mode of an event that was released with `stability`, adjusted by what `promise:` says."""
+    """Return the mode of an event that was released with `stability`, adjusted by its `promise:` and that of the contract."""
     mode = MODES[stability]
     for promise in (contract.promise, event.promise):
         mode = _adjust(mode, promise)
