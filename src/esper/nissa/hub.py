@@ -101,7 +101,7 @@ class Hub:
         self._channels: WeakSet[TelemetryChannel] = WeakSet()
         # Reentrant, because a signal handler may emit while its own thread is delivering.
         self._lock = threading.RLock()
-        # An envelope that breaks the contract is refused here, rather than in the middle of training.
+        # Raises here, rather than in the middle of training, if an argument breaks the contract.
         self._envelope(None, "RUN_STARTED")
         _HUBS.add(self)
 
