@@ -51,7 +51,7 @@ class SeedState:
     prune_reason: str = ""
     """Reason of a scheduled prune; empty without one."""
     prune_initiator: str = ""
-    """Who asked for the ramp under way, which telemetry reports if the ramp ends in a prune."""
+    """Who set the latest target of the amplitude, or empty; telemetry reports it if the amplitude falls to 0."""
 
     initial_accuracy: float | None = None
     """Accuracy in the first epoch recorded."""

@@ -13,14 +13,14 @@ PolicyState = Mapping[str, Any]
 class GrowthPolicy(Protocol):
     """Decides when to plant, advance and prune seeds.
 
-    Your own policy is any class with these three methods; pass an object of it to `run_task`.
+    Your own policy is any class with these three methods; pass an instance to `run_task`.
     """
 
     def decide(self, signals: TrainingSignals) -> Sequence[Action]:
         """Return at most one action for each slot; called at the end of each epoch that the governor found healthy."""
 
     def state_dict(self) -> PolicyState:
-        """Return what `decide` remembers between calls; empty for a policy without memory."""
+        """Return the values that `decide` remembers between calls; empty for a policy without memory."""
 
     def load_state_dict(self, state: PolicyState) -> None:
-        """Restore what `state_dict` returned; called when a run is resumed."""
+        """Restore the values that `state_dict` returned; called when a run is resumed."""

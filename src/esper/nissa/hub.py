@@ -27,7 +27,7 @@ _SinkT = TypeVar("_SinkT", bound=Sink)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HubConfig:
-    """Limits on what a slow or failing sink may cost."""
+    """Limits on the memory, failures and time that a slow or failing sink may cost."""
 
     queue_size: int = 4096
     """Events that may wait in a sink's queue; further ones are dropped for that sink. One step of a vectorised

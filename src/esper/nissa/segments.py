@@ -124,7 +124,7 @@ def find_end_seqs(
         read_seq: returns the number of the event on a whole line, None if it cannot be read.
 
     Raises:
-        LogError: a file cannot be read; or what `read_seq` raises.
+        LogError: a file cannot be read. Errors of `read_seq` are passed on.
     """
     first_seqs = [_first_seq(segment, read_seq) for segment in segments]
     return [min(first_seqs[index + 1 :], default=inf) for index in range(len(segments))]
