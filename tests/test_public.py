@@ -38,6 +38,12 @@ def test_dir_lists_every_public_name_before_it_is_imported():
     assert set(esper.__all__) <= set(listed.stdout.split())
 
 
+def test_the_telemetry_module_needs_no_import_of_its_own():
+    code = "import sys, esper; esper.telemetry.SCHEMA_PATH; sys.exit('torch' in sys.modules)"
+
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_an_unknown_name_is_answered_with_the_known_ones():
     with pytest.raises(AttributeError, match=r'esper has no "Governor"; it has: .*TolariaGovernor'):
         esper.Governor  # noqa: B018 - the look-up is what is tested
@@ -48,6 +54,7 @@ def test_type_checkers_see_the_same_names_as_the_interpreter():
     (block,) = (node for node in tree.body if isinstance(node, ast.If))
     typed = {alias.name: node.module for node in block.body for alias in node.names}
 
+    assert typed.pop("telemetry") == "esper"
     assert typed == esper._HOMES
     assert set(typed) == set(NAMES)
 

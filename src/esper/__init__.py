@@ -1,7 +1,7 @@
 """Keep a PyTorch training run alive, and let the network grow while it trains.
 
-Every name below is imported on first use, so that reading telemetry never imports torch. `esper.telemetry` holds the
-payloads, records, enums and emission helpers of the telemetry contract.
+Every name below is imported on first use, so that reading telemetry never imports torch. The module `esper.telemetry`
+holds the payloads, records, enums and emission helpers of the telemetry contract.
 """
 
 import importlib
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from esper import version
 
 if TYPE_CHECKING:
+    from esper import telemetry as telemetry
     from esper._generated.enums import PanicReason, SeedStage, Severity
     from esper._generated.envelope import Envelope
     from esper.karn.run import read_story
@@ -180,11 +181,13 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
-    """Import a public name from the module that defines it."""
+    """Import a public name from the module that defines it, or the module `telemetry`."""
+    if name == "telemetry":
+        return importlib.import_module("esper.telemetry")
     if name not in _HOMES:
         raise AttributeError(f'esper has no "{name}"; it has: {", ".join(__all__)}')
     value: object = getattr(importlib.import_module(_HOMES[name]), name)
-    # The next look-up finds it here and does not come through this function.
+    # Python calls this function only for names that the module lacks, so the next look-up does not need it.
     globals()[name] = value
     return value
 

@@ -1,7 +1,7 @@
 """The public home of the telemetry contract: payloads, records, enums, emission helpers and codec.
 
-`SCHEMA_PATH`, `VIEWS_PATH` and `TYPESCRIPT_PATH` are the same contract for other readers: JSON Schema, DuckDB views and
-TypeScript types, as files.
+`SCHEMA_PATH`, `VIEWS_PATH` and `TYPESCRIPT_PATH` are files with the same contract as JSON Schema, DuckDB views and
+TypeScript types.
 """
 
 from pathlib import Path
@@ -18,6 +18,6 @@ _FOLDER = Path(_generated.__file__).parent
 SCHEMA_PATH: Final = _FOLDER / "telemetry.schema.json"
 """JSON Schema (draft 2020-12) of one line of a run log."""
 VIEWS_PATH: Final = _FOLDER / "views.sql"
-"""DuckDB views, one an event, over the files of a run log."""
+"""DuckDB views, one for each event, over the files of a run log."""
 TYPESCRIPT_PATH: Final = _FOLDER / "telemetry.ts"
 """TypeScript types of the lines of a run log."""

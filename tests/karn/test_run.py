@@ -90,7 +90,7 @@ def test_slots_of_different_environments_are_kept_apart(tmp_path):
     assert [(slot.env_id, len(slot.seeds)) for slot in slots] == [(0, 1), (1, 1)]
 
 
-def test_a_run_without_an_end_has_the_figures_of_its_newest_epoch(tmp_path):
+def test_an_unfinished_run_has_the_figures_of_its_latest_epoch(tmp_path):
     def emit(channel):
         emit_start(channel)
         for epoch, accuracy in ((1, 80.0), (2, 85.0)):

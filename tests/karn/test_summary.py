@@ -44,7 +44,7 @@ run-1  completed
 trained     digits, seed 3, on cpu: 8 of 8 epochs in 12.5 s
 accuracy    grown 95.50 %, host alone 92.00 % (+3.50 pp)
 parameters  grown 1,148, host alone 1,000 (+148, +14.8 %)
-seeds       2 germinated, 1 fossilised, 1 pruned
+seeds       2 germinated, 1 fossilized, 1 pruned
 governor    1 snapshot, 1 panic, 1 rollback
 telemetry   24 events
 
@@ -53,12 +53,12 @@ accuracy  ▁▂▃▄▅▆▇█
 governor       R
 r0c0      gTTBBHHF
 r0c1      ..gTTx--
-. empty  g germinated  T training  B blending  H holding  F fossilised  x pruned
+. empty  g germinated  T training  B blending  H holding  F fossilized  x pruned
 - cooling down  R rollback
 
 Slots
 r0c0  conv_small (148 parameters): germinated 1, training 2, blending 4, holding
-      6, fossilised 8; +1.50 pp since germination, contributes +0.75 pp
+      6, fossilized 8; +1.50 pp since germination, contributes +0.75 pp
 r0c1  conv_small (148 parameters): germinated 3, training 4, pruned 6 (rollback,
       by governor); +1.50 pp since germination, contributes +0.75 pp
 
@@ -70,12 +70,12 @@ FOLDER
 """
 
 
-def test_a_terminal_gets_the_same_text_in_colour(tmp_path):
+def test_a_terminal_gets_the_same_text_in_color(tmp_path):
     story = story_of(tmp_path, emit_whole_run)
-    coloured = shown(story, force_terminal=True, color_system="standard")
+    colored = shown(story, force_terminal=True, color_system="standard")
 
-    assert "\x1b[1;32mcompleted" in coloured
-    assert "\x1b[30;42mF\x1b[0m" in coloured
+    assert "\x1b[1;32mcompleted" in colored
+    assert "\x1b[30;42mF\x1b[0m" in colored
 
 
 def test_a_console_without_unicode_gets_digits_for_bars(tmp_path):

@@ -1,4 +1,4 @@
-"""How features pass a slot, and how its seed is saved and loaded."""
+"""A slot passes features by the stage of its seed, and a loaded slot computes the same as the saved one."""
 
 import copy
 import io
@@ -221,7 +221,7 @@ class TestFossil:
         assert [id(p) for p in fossil.parameters()] == [id(p) for p in slot.parameters()]
 
     def test_a_seed_that_is_not_a_fossil_cannot_leave_its_slot(self):
-        with pytest.raises(SlotError, match=r"only a fossilised seed can leave .*, got HOLDING"):
+        with pytest.raises(SlotError, match=r"only a fossil can leave .*, got HOLDING"):
             slot_in(SeedStage.HOLDING).to_fossil()
 
 
@@ -259,7 +259,7 @@ class TestCheckpoint:
         assert histories[0] == histories[1]
         assert histories[0][1]["payload"]["reason"] == "low_contribution"
 
-    def test_it_is_loaded_into_a_slot_whose_tensors_were_not_initialised(self):
+    def test_it_is_loaded_into_a_slot_whose_tensors_were_not_initialized(self):
         saved, h = slot_in(SeedStage.BLENDING, blueprint_id="conv_light"), features()
         with torch.device("meta"):
             bare = slot_in(SeedStage.BLENDING, blueprint_id="conv_light")

@@ -3,7 +3,9 @@
 import pytest
 
 from esper._generated.enums import AlphaAlgorithm, SeedStage
-from esper.kasmina.slot import SeedSlot
+from esper._generated.fields import EVENT_FIELDS
+from esper.kasmina.blueprints.registry import MAX_NAME_LENGTH
+from esper.kasmina.slot import MAX_SLOT_ID_LENGTH, SeedSlot
 from esper.leyline.errors import SlotError
 from tests.kasmina.lives import UNDECIDED, slot_in
 from tests.kasmina.replay import Recorder
@@ -55,6 +57,13 @@ def test_only_an_empty_slot_can_germinate(stage):
 def test_a_seed_is_named_after_slot_and_blueprint_by_default():
     assert slot_in(SeedStage.GERMINATED).seed_id == "r0c0-norm"
     assert slot_in(SeedStage.GERMINATED, seed_id="mine").seed_id == "mine"
+
+
+def test_ids_may_be_as_long_as_the_contract_allows():
+    lengths = {field.name: field.max_length for field in EVENT_FIELDS["SEED_GERMINATED"]}
+
+    assert lengths["slot_id"] == MAX_SLOT_ID_LENGTH
+    assert lengths["blueprint_id"] == MAX_NAME_LENGTH
 
 
 def test_all_parameters_exist_from_germination_on():

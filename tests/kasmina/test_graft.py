@@ -148,8 +148,11 @@ def test_a_copy_of_a_grafted_network_computes_the_same(copied):
     [
         ("9", r"must be in the model, got '9'; the closest paths are: '\d\S*', "),
         ("1.1", "must be in one place only, got '1.1', which is shared; give it a copy"),
-        ("4", "must have a forward of its class, got '4', a ModuleList; graft a module in it"),
-        ("5", "must have a forward of its class, got '5', a Identity"),
+        (
+            "4",
+            "must have a class that defines its forward, got '4', a ModuleList; graft a module in it",
+        ),
+        ("5", "must have a class that defines its forward, got '5', a Identity"),
         ("0", "must have no slot yet, got '0'; leave it out"),
         ("0.seed_slot", "must have no slot yet, got '0.seed_slot'; leave it out"),
     ],

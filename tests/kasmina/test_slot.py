@@ -1,4 +1,4 @@
-"""The stages of a seed's life; and no operation leaves a slot between two states."""
+"""A slot leads a seed through its stages, and no operation leaves it between two states."""
 
 import pytest
 from hypothesis import given, settings

@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 
 from esper._generated.channel import Channel, Context
 from esper._generated.checks import ContractError
+from esper._generated.fields import EVENT_FIELDS
 from esper._generated.lifecycle import SeedGerminatedPayload, emit_seed_germinated
 from esper._generated.telemetry import TelemetryRejectedPayload
+from esper.leyline import channel as channel_module
 from esper.leyline.channel import SILENT, TelemetryChannel
 from tests.nissa.sample_events import Seed
 
@@ -117,6 +119,14 @@ def test_any_rejection_can_be_reported(event, field, rule, got):
 
     assert channel.num_rejected == 1
     assert len(listener.rejected()) == 1
+
+
+def test_texts_are_cut_to_the_lengths_of_the_contract():
+    lengths = {field.name: field.max_length for field in EVENT_FIELDS["TELEMETRY_REJECTED"]}
+
+    assert lengths["event"] == channel_module._MAX_EVENT
+    assert lengths["field"] == channel_module._MAX_FIELD
+    assert lengths["rule"] == lengths["got"] == channel_module._MAX_TEXT
 
 
 def test_an_error_that_cannot_be_printed_is_reported_too(listener, channel):

@@ -12,7 +12,6 @@ from esper.leyline.lifecycle import (
     has_seed,
     is_active,
     is_failure,
-    is_terminal,
     is_undecided,
     may_follow,
     next_stage,
@@ -58,7 +57,6 @@ def test_a_pruned_seeds_slot_cools_down_until_it_is_empty():
         (is_undecided, {"GERMINATED", "TRAINING", "BLENDING", "HOLDING"}),
         (is_active, {"TRAINING", "BLENDING", "HOLDING", "FOSSILIZED"}),
         (is_failure, {"PRUNED", "EMBARGOED", "RESETTING"}),
-        (is_terminal, {"FOSSILIZED"}),
     ],
 )
 def test_predicates_hold_for_these_stages(predicate, stages):
@@ -66,7 +64,7 @@ def test_predicates_hold_for_these_stages(predicate, stages):
 
 
 @pytest.mark.parametrize("stage", [stage for stage in SeedStage if is_undecided(stage)])
-def test_every_live_seed_can_be_pruned(stage):
+def test_every_undecided_seed_can_be_pruned(stage):
     assert may_follow(stage, SeedStage.PRUNED)
 
 

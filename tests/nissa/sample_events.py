@@ -168,7 +168,7 @@ def emit_rollback(channel, *, pruned_slots=("r0c1",)):
 
 
 def emit_whole_run(channel):
-    """Emit a run of eight epochs, in which one seed is fossilised and one pruned by a rollback."""
+    """Emit a run of eight epochs, in which one seed is fossilized and one pruned by a rollback."""
     emit_start(channel)
     emit_snapshot(channel)
     for epoch in range(1, 9):

@@ -1,4 +1,4 @@
-"""The run log writes whole lines, one process a file, before an emission helper returns."""
+"""The run log writes whole lines, one process per file, before an emission helper returns."""
 
 import json
 import re

@@ -289,13 +289,13 @@ def test_a_path_that_is_not_a_file_is_refused_without_waiting(tmp_path, make):
     (tmp_path / "log").mkdir()
     make(tmp_path / "log" / "0-ab-0000.jsonl")
 
-    with pytest.raises(LogError, match="must be a regular file; remove what is there"):
+    with pytest.raises(LogError, match="must be a regular file, not a folder or a pipe; move it"):
         seqs(read_run(tmp_path))
 
 
 def test_a_file_that_the_disk_cannot_read_is_refused(tmp_path):
     (tmp_path / "log").mkdir()
-    # A regular file whose first bytes are never mapped, so that reading them fails as a bad disk does.
+    # A regular file whose first bytes cannot be read, as on a failing disk: the address 0 of a process is never mapped.
     (tmp_path / "log" / "0-ab-0000.jsonl").symlink_to("/proc/self/mem")
 
     with pytest.raises(

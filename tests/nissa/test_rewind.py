@@ -1,4 +1,4 @@
-"""A log is truncated at the position of a checkpoint, and the events after it are kept aside."""
+"""A log is truncated at the position of a checkpoint, and the events after it are moved to another folder."""
 
 import pytest
 
@@ -38,7 +38,7 @@ def superseded(folder) -> bytes:
     return b"".join(p.read_bytes() for p in sorted((folder / "log" / "superseded").iterdir()))
 
 
-@pytest.mark.parametrize("segment_bytes", [2**20, 1], ids=["one file", "a file an event"])
+@pytest.mark.parametrize("segment_bytes", [2**20, 1], ids=["one file", "a file per event"])
 def test_no_event_is_read_twice_and_none_is_lost(tmp_path, segment_bytes):
     position = write(tmp_path, "abc", "de", segment_bytes=segment_bytes)
 

@@ -1,4 +1,4 @@
-"""Lists runs with the outcome of each."""
+"""Prints a table of runs with the outcome of each."""
 
 from collections.abc import Iterable
 from pathlib import Path

@@ -79,7 +79,7 @@ class _StoryBuilder:
         self._last_epoch = max(self._last_epoch, envelope.epoch or 0)
         self._counts[type(payload)] += 1
         if isinstance(payload, RunStartedPayload | RunResumedPayload | EpochCompletedPayload):
-            # A run that had ended has been resumed.
+            # The run goes on, so an earlier end was not its last: the run has been resumed.
             self._kept[RunFinishedPayload].clear()
         if type(payload) in _KEPT:
             self._kept[type(payload)].append(Event(epoch=envelope.epoch, payload=payload))

@@ -1,4 +1,4 @@
-"""The story of a run: the values from which summaries are made."""
+"""The story of a run: the values that summaries show, read from its log."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class SeedStory:
 
     @property
     def stage(self) -> SeedStage:
-        """The newest stage; UNKNOWN if the log does not contain one."""
+        """The latest stage; UNKNOWN if the log does not contain one."""
         return self.steps[-1].stage if self.steps else SeedStage.UNKNOWN
 
     def has_been(self, stage: SeedStage) -> bool:
@@ -100,7 +100,7 @@ class RunStory:
     """None if the run is still running or was killed."""
     epochs: tuple[Event[EpochCompletedPayload], ...]
     last_epoch: int
-    """The newest epoch of any event; 0 if the training loop has not set one."""
+    """The latest epoch of any event; 0 if the training loop has not set one."""
     slots: tuple[SlotStory, ...]
     panics: tuple[Event[GovernorPanicPayload], ...]
     rollbacks: tuple[Event[GovernorRollbackPayload], ...]
@@ -123,7 +123,7 @@ class RunStory:
 
     @property
     def epochs_planned(self) -> int | None:
-        """Number of epochs planned, as last requested."""
+        """Number of epochs planned, as requested when the run was started or last resumed."""
         if self.resumptions:
             return self.resumptions[-1].payload.epochs
         return None if self.started is None else self.started.epochs
@@ -135,7 +135,7 @@ class RunStory:
 
     @property
     def grown_accuracy(self) -> float | None:
-        """Validation accuracy of the grown network, in percent; of the newest epoch if the run has no end."""
+        """Validation accuracy of the grown network, in percent; of the latest epoch if the run has not finished."""
         if self.finished is not None:
             return self.finished.val_accuracy
         return self.epochs[-1].payload.val_accuracy if self.epochs else None
@@ -148,7 +148,7 @@ class RunStory:
 
     @property
     def num_params(self) -> int | None:
-        """Parameters of the grown network; of the newest epoch if the run has no end."""
+        """Parameters of the grown network; of the latest epoch if the run has not finished."""
         if self.finished is not None:
             return self.finished.num_params
         return self.epochs[-1].payload.num_params if self.epochs else None

@@ -35,7 +35,7 @@ _STAGES = {
     SeedStage.TRAINING: "training",
     SeedStage.BLENDING: "blending",
     SeedStage.HOLDING: "holding",
-    SeedStage.FOSSILIZED: "fossilised",
+    SeedStage.FOSSILIZED: "fossilized",
     SeedStage.PRUNED: "pruned",
     SeedStage.EMBARGOED: "cooling down",
     SeedStage.RESETTING: "resetting",
@@ -200,6 +200,7 @@ def _describe_rollback(event: Event[GovernorRollbackPayload]) -> str:
 
 
 def _headed(title: str, lines: list[Text]) -> list[Text]:
+    """Return a title and the lines below it; an empty list if there are no lines."""
     return [Text(title, "bold"), *lines] if lines else []
 
 

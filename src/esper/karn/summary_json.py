@@ -12,7 +12,7 @@ from esper.karn.story import Event, RunStory
 
 
 def as_dict(story: RunStory) -> dict[str, Any]:
-    """Return the summary as a dict of values that JSON has.
+    """Return the summary as a dict of values that JSON can represent.
 
     Keys stay the same from version to version. A value is None if the log does not contain it; enums are given by
     name, NaN and infinities as `"NaN"`, `"Infinity"` and `"-Infinity"`, as in the run log.

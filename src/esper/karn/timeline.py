@@ -34,7 +34,7 @@ _STAGES = {
     SeedStage.TRAINING: _Sign("T", "training", "white on blue"),
     SeedStage.BLENDING: _Sign("B", "blending", "black on yellow"),
     SeedStage.HOLDING: _Sign("H", "holding", "black on cyan"),
-    SeedStage.FOSSILIZED: _Sign("F", "fossilised", "black on green"),
+    SeedStage.FOSSILIZED: _Sign("F", "fossilized", "black on green"),
     SeedStage.PRUNED: _Sign("x", "pruned", "white on red"),
     SeedStage.EMBARGOED: _COOLING,
     SeedStage.RESETTING: _COOLING,

@@ -1,1 +1,1 @@
-"""Kasmina: grows it; slots, the seeds in them, blueprints to build seeds from, and host networks."""
+"""Kasmina: grows networks: slots, the seeds in them, the blueprints of seeds, and host networks."""

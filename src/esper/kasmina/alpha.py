@@ -12,7 +12,7 @@ from esper._generated.enums import AlphaCurve
 from esper.leyline.errors import SlotError
 
 BlendAlgorithm = Literal["linear", "sigmoid", "gated"]
-"""How a seed is blended in, as users choose it; `gated` is used with the GATE algorithm, and only with it."""
+"""How a seed is blended in, as users choose it. `gated` goes with `AlphaAlgorithm.GATE`, and only with it."""
 
 BLEND_CURVES: Final[Mapping[BlendAlgorithm, AlphaCurve]] = MappingProxyType(
     {
@@ -21,11 +21,11 @@ BLEND_CURVES: Final[Mapping[BlendAlgorithm, AlphaCurve]] = MappingProxyType(
         "gated": AlphaCurve.LINEAR,
     }
 )
-"""The curve of the amplitude for each of them."""
+"""The curve that the amplitude follows for each of them."""
 
 Amplitude = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
-"""Ranges that are checked when a checkpoint is read."""
+"""Types whose ranges msgspec checks when a checkpoint is read."""
 
 TOLERANCE: Final = 1e-6
 """Largest distance from its target at which an amplitude counts as having reached it."""
@@ -55,8 +55,8 @@ def ease(curve: AlphaCurve, time: float) -> float:
         case AlphaCurve.COSINE:
             return (1.0 - math.cos(math.pi * time)) / 2.0
         case AlphaCurve.SIGMOID:
-            low, here, high = (_logistic(t) for t in (0.0, time, 1.0))
-            return (here - low) / (high - low)
+            low, value, high = (_logistic(t) for t in (0.0, time, 1.0))
+            return (value - low) / (high - low)
 
 
 def _logistic(time: float) -> float:
@@ -66,7 +66,7 @@ def _logistic(time: float) -> float:
 @final
 @dataclass(slots=True)
 class AlphaSchedule:
-    """A ramp of the amplitude; it rests when all its steps are done, and only then takes another target."""
+    """A ramp of the amplitude to a target. It rests when all its steps are done; only then can it get another target."""
 
     alpha: Amplitude = 0.0
     """Present value."""
@@ -92,9 +92,9 @@ class AlphaSchedule:
         return self.is_resting and abs(self.alpha - self.target) <= TOLERANCE
 
     def retarget(self, target: float, *, steps: int, curve: AlphaCurve | None = None) -> None:
-        """Start a ramp to `target` in `steps` steps; without steps, or at `target` already, be there at once.
+        """Start a ramp to `target`, clamped to [0, 1], in `steps` steps.
 
-        Without a curve the previous one is used again. `target` is clamped to [0, 1].
+        If `steps` is not positive, `alpha` is set to `target` at once. Without a curve the previous one is used again.
 
         Raises:
             SlotError: a ramp is under way.
@@ -122,7 +122,7 @@ class AlphaSchedule:
             return True
         progress = ease(self.curve, self.steps_done / self.num_steps)
         alpha = self.start + (self.target - self.start) * progress
-        # Rounding must not carry it past either end.
+        # Rounding must not put it outside the ramp.
         low, high = sorted((self.start, self.target))
         self.alpha = min(max(alpha, low), high)
         return False

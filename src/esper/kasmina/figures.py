@@ -13,11 +13,10 @@ from esper.leyline.lifecycle import has_seed
 
 
 class SeedFigures(ABC):
-    """Reads and records figures of the seed in a slot. Accuracies are in percentage points.
+    """The part of `SeedSlot` that reads and records figures of its seed. Accuracies are in percentage points.
 
-    It is the side of a slot that the telemetry contract sees: the properties are those that the contract's `SeedSource`
-    requires, and a few that policies need. In an empty slot they are zeros and empty strings; those of a pruned seed
-    stay until the cool-down ends.
+    The properties are those that the contract's `SeedSource` requires of an emitting slot, and a few that policies need.
+    In an empty slot they are zeros and empty strings; those of a pruned seed stay until the cool-down ends.
 
     Attributes:
         slot_id: name of the slot in telemetry.
@@ -87,7 +86,7 @@ class SeedFigures(ABC):
 
     @property
     def total_improvement(self) -> float:
-        """Gain in accuracy since germination."""
+        """Gain in accuracy since the first epoch recorded after germination."""
         return self._state.total_improvement
 
     @property
@@ -102,7 +101,7 @@ class SeedFigures(ABC):
 
     @property
     def has_gradient_health(self) -> bool:
-        """Whether there is a gradient capture that counts; one before the first epoch does not."""
+        """Whether there is a gradient capture, except one of epoch 0, before training."""
         return self._state.gradients is not None and self._state.gradients.epoch > 0
 
     @property
@@ -139,6 +138,6 @@ class SeedFigures(ABC):
             self._state.record_contribution(contribution)
 
     def record_gradients(self, health: GradientHealth | None) -> None:
-        """Record a gradient capture; ignored when it measured nothing (None) or the slot holds no seed."""
+        """Record the result of `capture_gradient_health`; ignored when it is None or the slot holds no seed."""
         if has_seed(self._state.stage) and health is not None:
             self._state.gradients = health

@@ -1,4 +1,4 @@
-"""The forward part of a slot: how features pass a seed, by its stage and amplitude; and a seed without its slot."""
+"""The forward pass of a slot, by the stage and amplitude of its seed; and of a fossil whose slot has been removed."""
 
 from enum import Enum
 from typing import final
@@ -15,23 +15,26 @@ from esper.leyline.lifecycle import is_active
 
 
 class Route(Enum):
-    """The way of the features through a slot."""
+    """How a slot treats the features."""
 
     PASS = "pass"
-    """They pass unchanged; the seed is not called."""
+    """Returns them unchanged and does not call the seed."""
     LEARN = "learn"
-    """They pass unchanged; the seed is called and learns from their gradient."""
+    """Returns them unchanged and calls the seed, which learns from their gradient."""
     BLEND = "blend"
-    """They are blended with the seed's output."""
+    """Returns them blended with the seed's output."""
 
 
 @final
 class SeedForward:
-    """Computes a slot's forward pass, from the seed's state as `prepare` last saw it.
+    """Computes a slot's forward pass for the seed's state that `prepare` was last called with.
 
     It holds neither modules nor tensors: `seed` and `gate` stay direct children of the slot, which gives them their
     `state_dict` keys, and a module's `to` moves them together with the slot's 0-dim amplitude tensor. Apart from that
     tensor, `run` reads only values that change with the stage, so `torch.compile` traces a ramp of the amplitude once.
+
+    Attributes:
+        forced_alpha: amplitude that replaces that of the state in the next `prepare`; None while it is not forced.
     """
 
     __slots__ = (
@@ -52,11 +55,10 @@ class SeedForward:
         self._algorithm = AlphaAlgorithm.ADD
         self._written_alpha: float | None = None
 
-    def prepare(self, state: SeedState) -> float | None:
+    def prepare(self, state: SeedState, alpha_tensor: Tensor) -> None:
         """Choose the route for `state`; call this after each change of stage, amplitude or algorithm.
 
-        Returns the value to write to the slot's amplitude tensor, or None when the tensor has it already or will not
-        be read. Writing costs as much as the rest of a transition.
+        If features will be blended, the amplitude is written to `alpha_tensor`, the 0-dim tensor that `run` gets.
         """
         stage = state.stage
         alpha = state.alpha if self.forced_alpha is None else self.forced_alpha
@@ -66,15 +68,15 @@ class SeedForward:
             self._route = Route.LEARN
         elif alpha > 0.0 and is_active(stage):
             self._route = Route.BLEND
+            # Writing to the tensor costs as much as the rest of a transition.
             if alpha != self._written_alpha:
                 self._written_alpha = alpha
-                return alpha
+                alpha_tensor.fill_(alpha)
         else:
             self._route = Route.PASS
-        return None
 
     def forget_written_alpha(self) -> None:
-        """Have the next amplitude written in any case: the tensor may have been replaced or never initialised."""
+        """Make the next `prepare` write the amplitude: the tensor may have been replaced or never initialized."""
         self._written_alpha = None
 
     def run(
@@ -104,7 +106,7 @@ class SeedForward:
 
 @final
 class Fossil(nn.Module):
-    """Runs a seed at full amplitude without a slot; it computes what the slot did, and has no stage and no telemetry."""
+    """Runs a seed at full amplitude without a slot: it computes the same as the slot, without stages and telemetry."""
 
     def __init__(self, seed: nn.Module, gate: SampleGate | None, algorithm: AlphaAlgorithm) -> None:
         """Take over the modules of a slot; `gate` is None unless `algorithm` is GATE."""

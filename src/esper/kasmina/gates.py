@@ -25,7 +25,6 @@ GATES: Final[Mapping[SeedStage, Gate]] = MappingProxyType(
 )
 """The gate to each stage; all other stages have G0."""
 
-
 FULL_SCORE_IMPROVEMENT: Final = 5.0
 FULL_SCORE_CONTRIBUTION: Final = 10.0
 """Percentage points of improvement at G2, and of contribution at G5, that give a score of 1."""
@@ -34,7 +33,7 @@ FULL_SCORE_CONTRIBUTION: Final = 10.0
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QualityGates:
-    """Thresholds of the gates. The defaults are those of the code base that Esper's recorded seed lives come from."""
+    """Thresholds of the gates. The defaults are those with which the seed lives in `tests/golden` were recorded."""
 
     min_training_improvement: float = 0.5
     """G2: percentage points of accuracy gained in TRAINING."""
@@ -55,13 +54,13 @@ class GateResult(msgspec.Struct, frozen=True, kw_only=True):
 
     gate: Gate
     passed: bool
-    """Whether the seed has advanced: all checks passed and the stage may follow."""
+    """Whether the seed has advanced: all checks passed, and the target may follow the stage it was in."""
     score: float = 0.0
     """How well the seed did, from 0 to 1."""
     checks_passed: tuple[GateCheck, ...] = ()
     checks_failed: tuple[GateCheck, ...] = ()
     message: str
-    """The checks with their numbers, for people."""
+    """The checks with their numbers, as text for people."""
 
 
 _Check = tuple[GateCheck, bool, str]
@@ -69,7 +68,7 @@ _Check = tuple[GateCheck, bool, str]
 
 
 def evaluate(gate: Gate, state: SeedState, gates: QualityGates) -> GateResult:
-    """Return whether all checks of `gate` hold for a seed in `state`."""
+    """Run the checks of `gate` on a seed in `state`; the gate passes if all of them hold."""
     checks, score = _EVALUATIONS[gate](state, gates)
     failed = tuple([check for check, passed, _ in checks if not passed])
     return GateResult(

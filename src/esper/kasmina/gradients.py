@@ -25,7 +25,7 @@ EXPLODING_NORM: Final = 100.0
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GradientHealth:
-    """The result of one capture.
+    """How a seed's gradient compares with its host's after one backward pass.
 
     Raises:
         ValueError: the ratio is negative or not finite.
@@ -47,6 +47,8 @@ class GradientHealth:
 
 
 class _HasSeed(Protocol):
+    """A slot, as far as a capture needs it."""
+
     def seed_parameters(self) -> Iterable[nn.Parameter]: ...
 
 
@@ -55,9 +57,9 @@ def capture_gradient_health(
 ) -> GradientHealth | None:
     """Compare the gradients that the last backward pass left for a slot's seed and for the host.
 
-    The ratio is (|g_seed| / |g_host|) sqrt(P_host / P_seed), capped, over the parameters that have a gradient. Call
-    it after `backward` and before gradients are clipped. Returns None when no seed parameter has a gradient. Synchronizes
-    with the device once.
+    The ratio is (|g_seed| / |g_host|) sqrt(P_host / P_seed), at most `MAX_RATIO`; P counts the elements of the parameters
+    that have a gradient. Call it after `backward` and before gradients are clipped. Returns None when no seed parameter
+    has a gradient. Synchronizes with the device once.
     """
     seed_gradients, num_seed = _gradients(slot.seed_parameters())
     host_gradients, num_host = _gradients(host_parameters)

@@ -1,4 +1,4 @@
-"""Slots for networks that were written without them.
+"""Adds slots to networks that were written without them, and removes them again.
 
 Grafting a module changes its class to a subclass whose forward passes the output through a slot. So its parameters keep
 their names, `isinstance` checks still hold, and `torch.compile` sees the change, which it would not with a forward hook.
@@ -36,9 +36,9 @@ class SlotSpec:
     topology: Topology = "cnn"
     """Kind of the module's output: images (B, C, H, W) or sequences (B, T, C)."""
     slot_id: str | None = None
-    """Name in telemetry; None stands for the path of the module."""
+    """Name in telemetry; the path of the module when None."""
     gates: QualityGates | None = None
-    """Thresholds that seeds must reach; None stands for the strict defaults."""
+    """Thresholds that seeds must reach; the strict defaults when None."""
 
 
 def find_slots(model: nn.Module) -> dict[str, SeedSlot]:
@@ -55,7 +55,7 @@ def graft(
     module must return one tensor of the shape that its spec describes.
 
     Raises:
-        SlotError: a path cannot be grafted; nothing has been changed.
+        SlotError: no slot can be added at a path; nothing has been changed.
         ValueError: a spec cannot be used; nothing has been changed.
     """
     modules = {path: _graftable(model, path) for path in specs}
@@ -131,7 +131,7 @@ def _graftable(model: nn.Module, path: str) -> nn.Module:
         )
     if isinstance(module, nn.ModuleList | nn.ModuleDict) or "forward" in vars(module):
         raise SlotError(
-            f"a module to graft must have a forward of its class, got {path!r}, a"
+            f"a module to graft must have a class that defines its forward, got {path!r}, a"
             f" {type(module).__name__}; graft a module in it or around it"
         )
     return module

@@ -1,4 +1,4 @@
-"""Who learns from whom: seeds that do not influence their host's gradients, and seeds that do not learn.
+"""Isolation and freezing: which gradients of a seed reach its host, and whether the seed itself learns.
 
 *Isolation* means that a seed gets the host's features detached from the autograd graph, so that no gradient of the
 seed reaches the layers before the slot. *Freezing* means that the parameters of a seed do not learn.
@@ -55,10 +55,10 @@ def straight_through(features: Tensor, seed_output: Tensor) -> Tensor:
 
 
 def freeze(module: nn.Module) -> list[str]:
-    """Stop all parameters of `module` that learn from learning, and return their names.
+    """Turn off `requires_grad` of the parameters of `module` that have it, and return their names.
 
-    Gradients still flow through the module to the layers before it. Gradients collected so far are dropped, because an
-    optimizer would apply them in its next step.
+    Gradients still flow through the module to the layers before it. The `grad` of the frozen parameters is dropped,
+    because an optimizer would apply it in its next step.
     """
     names = []
     for name, parameter in module.named_parameters():
@@ -70,7 +70,7 @@ def freeze(module: nn.Module) -> list[str]:
 
 
 def thaw(module: nn.Module, names: Collection[str]) -> None:
-    """Let the parameters called `names` learn again, and no others; names that `module` no longer has are skipped."""
+    """Undo `freeze` for the parameters called `names`; names that `module` no longer has are skipped."""
     # Listing the parameters of a seed costs more than the rest of a stage transition.
     if not names:
         return

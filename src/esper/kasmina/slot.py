@@ -1,8 +1,8 @@
 """A slot: the place in a host network where a seed is planted, learns, blends in, and is kept or removed.
 
 The README in this folder describes the life of a seed. Two rules hold throughout. All changes of stage go through
-`_transition`, which is the only place that emits them. And an exception of the channel finds the slot either in the
-state before the change or in the state after it.
+`_transition`, which is the only place that emits them. And if the channel raises, the slot is in the state before the
+change or in the state after it, never between them.
 """
 
 from collections.abc import Iterator, Mapping
@@ -30,25 +30,21 @@ from esper.kasmina.forward import Fossil, SeedForward
 from esper.kasmina.gates import GATES, GateResult, QualityGates, evaluate
 from esper.kasmina.isolation import freeze, thaw
 from esper.kasmina.state import SeedState
-from esper.kasmina.topology import TOPOLOGIES, Topology
+from esper.kasmina.topology import Topology, check_topology
 from esper.leyline.channel import SILENT
 from esper.leyline.errors import SlotError
 from esper.leyline.lifecycle import (
+    AUTO_PRUNE_REASONS,
     FOLLOWING_STAGES,
     has_seed,
     is_failure,
-    is_terminal,
+    is_undecided,
     may_follow,
     next_stage,
 )
 
 MAX_SLOT_ID_LENGTH: Final = 64
 """Longest `slot_id` that the telemetry contract allows."""
-
-AUTO_PRUNE_REASONS: Final = frozenset(
-    {"governor_nan", "governor_lobotomy", "governor_divergence", "governor_rollback"}
-)
-"""Reasons of prunes that a safety rule, not a policy, decided on."""
 
 
 @final
@@ -91,8 +87,7 @@ class SeedSlot(SeedFigures, nn.Module):
             )
         if channels < 1:
             raise ValueError(f"channels must be positive, got {channels}")
-        if topology not in TOPOLOGIES:
-            raise ValueError(f"topology must be one of {', '.join(TOPOLOGIES)}, got {topology!r}")
+        check_topology(topology)
         super().__init__()
         self.slot_id = slot_id
         self.channels = channels
@@ -116,9 +111,12 @@ class SeedSlot(SeedFigures, nn.Module):
         alpha_algorithm: AlphaAlgorithm = AlphaAlgorithm.ADD,
         alpha_target: float | None = None,
     ) -> None:
-        """Plant a seed of `blueprint_id`; from now on all its parameters exist, those of its gate included.
+        """Plant a seed of `blueprint_id` with the name `seed_id`, by default `<slot_id>-<blueprint_id>`.
 
-        It will blend in over `blend_tempo_epochs` up to `alpha_target`, in (0, 1]; 1 when None.
+        From now on all its parameters exist, those of a learned gate included: add them to the optimizer. In BLENDING its
+        amplitude will rise to `alpha_target`, in (0, 1], or to 1 when None, in `blend_tempo_epochs` steps of
+        `step_epoch` along the curve `blend_algorithm_id`; `alpha_algorithm` is the formula that combines it with the
+        features. `gated` and GATE must be used together.
 
         Raises:
             SlotError: the slot is not empty, or an argument cannot be used; the slot is unchanged.
@@ -140,7 +138,7 @@ class SeedSlot(SeedFigures, nn.Module):
         emit_seed_germinated(self.channel, self)
 
     def advance_stage(self, target_stage: SeedStage | None = None) -> GateResult:
-        """Evaluate the gate to `target_stage`, by default the next stage, and enter that stage if it passes.
+        """Evaluate the gate to `target_stage`, by default the next stage, and enter that stage if the gate passes.
 
         Without a seed, or with a fossil, the result is a failed G0 for any target.
 
@@ -181,7 +179,7 @@ class SeedSlot(SeedFigures, nn.Module):
         return result
 
     def step_epoch(self) -> None:
-        """Move the amplitude, end a scheduled prune, or cool down; call it once an epoch."""
+        """Move the amplitude one step, end a scheduled prune, or continue the cool-down; call it once an epoch."""
         state = self._state
         self._sync_freeze()
         if state.stage is SeedStage.BLENDING:
@@ -189,13 +187,13 @@ class SeedSlot(SeedFigures, nn.Module):
                 reason = state.prune_reason or "scheduled_prune"
                 self.prune(reason, initiator=state.prune_initiator or "policy")
             else:
-                self._prepare_forward()
+                self._forward.prepare(self._state, self._alpha)
         elif is_failure(state.stage) and state.step_cool_down():
             self._transition(FOLLOWING_STAGES[state.stage][0])
 
     def prune(self, reason: str = "", *, initiator: str = "policy") -> bool:
         """Remove the seed and begin the cool-down; return False when there is no seed, or it is a fossil."""
-        if not has_seed(self.stage) or is_terminal(self.stage):
+        if not is_undecided(self.stage):
             return False
         return self._remove(reason, initiator)
 
@@ -217,15 +215,14 @@ class SeedSlot(SeedFigures, nn.Module):
         at once. Returns False when there is no seed, it is a fossil, or another ramp is under way.
         """
         state = self._state
-        if not has_seed(state.stage) or is_terminal(state.stage):
+        if not is_undecided(state.stage):
             return False
         if steps <= 0 or state.alpha <= 0.0:
             return self.prune(reason, initiator=initiator)
         if not state.schedule.is_resting:
             return False
-        state.schedule.retarget(0.0, steps=steps, curve=curve)
         state.prune_reason, state.prune_initiator = reason, initiator
-        self._follow_schedule()
+        self._start_ramp(0.0, steps=steps, curve=curve)
         return True
 
     def set_alpha_target(
@@ -241,9 +238,9 @@ class SeedSlot(SeedFigures, nn.Module):
 
         With a target below 1, a seed in HOLDING returns to BLENDING. While the amplitude falls, parameters do not learn.
         Without steps, the target is reached in the next `step_epoch`. `alpha_algorithm` changes how the seed is blended;
-        a gate that this creates has parameters that no optimizer knows yet. `initiator` is reported as the one who asked
-        for the prune if the amplitude falls to 0. Returns False in other stages, while a ramp is under way, or
-        when the target is not positive.
+        if that creates a learned gate, its parameters are in no optimizer yet. If the amplitude falls to 0, telemetry
+        reports that `initiator` asked for the prune. Returns False in other stages, while a ramp is under way, or when
+        the target is not positive.
         """
         state = self._state
         has_amplitude = state.stage in (SeedStage.BLENDING, SeedStage.HOLDING)
@@ -252,11 +249,9 @@ class SeedSlot(SeedFigures, nn.Module):
         if alpha_algorithm is not None:
             state.algorithm = alpha_algorithm
             self._fit_gate()
-            self._prepare_forward()
-        target = 1.0 if is_full(alpha_target) else alpha_target
-        state.schedule.retarget(target, steps=steps, curve=curve)
+            self._forward.prepare(state, self._alpha)
         state.prune_initiator = initiator
-        self._follow_schedule()
+        self._start_ramp(1.0 if is_full(alpha_target) else alpha_target, steps=steps, curve=curve)
         return True
 
     def seed_parameters(self) -> Iterator[nn.Parameter]:
@@ -285,12 +280,12 @@ class SeedSlot(SeedFigures, nn.Module):
             raise SlotError(f"a forced alpha must be in [0, 1], got {value}")
         before = self._forward.forced_alpha
         self._forward.forced_alpha = value
-        self._prepare_forward()
+        self._forward.prepare(self._state, self._alpha)
         try:
             yield
         finally:
             self._forward.forced_alpha = before
-            self._prepare_forward()
+            self._forward.prepare(self._state, self._alpha)
 
     def to_fossil(self) -> Fossil:
         """Return the seed as a module that needs no slot; its parameters stay the same objects.
@@ -299,7 +294,7 @@ class SeedSlot(SeedFigures, nn.Module):
             SlotError: the seed is not a fossil.
         """
         if self.seed is None or self.stage is not SeedStage.FOSSILIZED:
-            raise SlotError(f"only a fossilised seed can leave its slot, got {self.stage.name}")
+            raise SlotError(f"only a fossil can leave its slot, got {self.stage.name}")
         return Fossil(self.seed, self.gate, self._state.algorithm)
 
     def get_extra_state(self) -> dict[str, Any]:
@@ -307,9 +302,9 @@ class SeedSlot(SeedFigures, nn.Module):
         return self._state.state_dict()
 
     def set_extra_state(self, state: Mapping[str, Any]) -> None:
-        """Adopt a state and plant its seed; PyTorch then loads the weights into it.
+        """Restore the state and plant its seed; PyTorch then loads the weights into it.
 
-        A seed that is already planted keeps its parameters, so that optimizers still know them.
+        If the slot holds this seed already, its parameters stay the same objects, so that optimizers still know them.
 
         Raises:
             CheckpointError: `state` is not that of a seed.
@@ -325,28 +320,25 @@ class SeedSlot(SeedFigures, nn.Module):
         return {**self.__dict__, "channel": SILENT}
 
     def _remove(self, reason: str, initiator: str) -> bool:
-        """Remove the seed and begin the cool-down."""
+        """Remove the seed, begin the cool-down, and return True."""
         self._transition(SeedStage.PRUNED)
+        is_auto = reason in AUTO_PRUNE_REASONS
         emit_seed_pruned(
-            self.channel,
-            self,
-            reason=reason,
-            initiator=initiator,
-            auto_pruned=reason in AUTO_PRUNE_REASONS,
+            self.channel, self, reason=reason, initiator=initiator, auto_pruned=is_auto
         )
         return True
 
     def _transition(self, stage: SeedStage) -> None:
         """Enter `stage`, with all its consequences for the slot, and emit the change.
 
-        The event carries the amplitude on entry and the figures of the stage left. Afterwards, even if the channel
-        raises, a pruned seed is removed and the state of a slot that has cooled down is cleared.
+        The event carries the amplitude at the start of `stage` and the figures of the stage before. Afterwards, even if
+        the channel raises, a pruned seed is removed and the state of a slot that has cooled down is cleared.
         """
         state = self._state
         left, epochs_in_stage = state.stage, state.epochs_in_stage
         accuracy_delta = 0.0 if is_failure(left) else state.total_improvement
         state.enter(stage)
-        self._prepare_forward()
+        self._forward.prepare(state, self._alpha)
         try:
             emit_seed_stage_changed(
                 self.channel,
@@ -364,7 +356,7 @@ class SeedSlot(SeedFigures, nn.Module):
                 self._state = SeedState()
 
     def _adopt(self, state: SeedState) -> None:
-        """Make `state` the slot's state, and bring seed, gate, frozen parameters and forward pass in line with it."""
+        """Make `state` the slot's state, and make seed, gate, frozen parameters and forward pass agree with it."""
         is_same = (state.seed_id, state.blueprint_id) == (self.seed_id, self.blueprint_id)
         seed = self.seed if is_same and has_seed(state.stage) else None
         if seed is None and has_seed(state.stage):
@@ -375,10 +367,10 @@ class SeedSlot(SeedFigures, nn.Module):
         self._fit_gate()
         state.frozen = freeze(self) if state.frozen else []
         self._forward.forget_written_alpha()
-        self._prepare_forward()
+        self._forward.prepare(state, self._alpha)
 
     def _like_host(self, module: nn.Module) -> nn.Module:
-        """Return a new module in the mode, dtype and device of the host."""
+        """Return `module` after moving it to the mode, dtype and device of the host."""
         return module.train(self.training).to(device=self._alpha.device, dtype=self._alpha.dtype)
 
     def _fit_gate(self) -> None:
@@ -392,20 +384,15 @@ class SeedSlot(SeedFigures, nn.Module):
     def _sync_freeze(self) -> None:
         """Freeze seed and gate while the amplitude falls; let them learn again when it does not."""
         state = self._state
-        if state.schedule.is_falling and not state.frozen:
-            state.frozen = freeze(self)
-        elif state.frozen and not state.schedule.is_falling:
+        if not state.schedule.is_falling:
             thaw(self, state.frozen)
             state.frozen = []
+        elif not state.frozen:
+            state.frozen = freeze(self)
 
-    def _prepare_forward(self) -> None:
-        """Bring the forward pass in line with the state."""
-        alpha = self._forward.prepare(self._state)
-        if alpha is not None:
-            self._alpha.fill_(alpha)
-
-    def _follow_schedule(self) -> None:
-        """Start the schedule's new ramp; leave HOLDING if it ends below full amplitude."""
+    def _start_ramp(self, target: float, *, steps: int, curve: AlphaCurve | None) -> None:
+        """Start a ramp of the amplitude to `target`; return from HOLDING to BLENDING if `target` is below 1."""
+        self._state.schedule.retarget(target, steps=steps, curve=curve)
         self._sync_freeze()
-        if self.stage is SeedStage.HOLDING and not is_full(self._state.schedule.target):
+        if self.stage is SeedStage.HOLDING and not is_full(target):
             self._transition(SeedStage.BLENDING)

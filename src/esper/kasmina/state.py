@@ -21,7 +21,7 @@ from esper.leyline.errors import CheckpointError, SlotError
 from esper.leyline.lifecycle import COOL_DOWN_TICKS
 
 FORMAT: Final = 1
-"""Version of the saved form; raised when an older one can no longer be read."""
+"""Version of the saved form; a state saved with another one is refused."""
 
 
 @final
@@ -29,7 +29,7 @@ FORMAT: Final = 1
 class SeedState:
     """A seed's history so far; without arguments, the state of an empty slot. Accuracies are in percentage points.
 
-    It knows nothing of modules and telemetry: the slot changes it, and then acts and emits accordingly.
+    It holds no modules and emits nothing: the slot changes it, then adapts its modules to it and emits the change.
     """
 
     seed_id: str = ""
@@ -41,16 +41,17 @@ class SeedState:
     blend_tempo_epochs: Count = 1
     """Epochs that blending in takes."""
     blend_target: Amplitude = 1.0
-    """Amplitude that blending in leads to."""
+    """Amplitude at which blending in ends."""
 
     alpha: Amplitude = 0.0
     """The amplitude; it follows the schedule in `step_epoch`."""
     schedule: AlphaSchedule = field(default_factory=AlphaSchedule)
     frozen: list[str] = field(default_factory=list)
-    """Names of the parameters that do not learn while the seed is blended out."""
+    """Names of the parameters that do not learn because the amplitude falls."""
     prune_reason: str = ""
+    """Reason of a scheduled prune; empty without one."""
     prune_initiator: str = ""
-    """Reason of a scheduled prune and who asked for it; both empty without a scheduled prune."""
+    """Who set the latest target of the amplitude, or empty; telemetry reports it if the amplitude falls to 0."""
 
     initial_accuracy: float | None = None
     """Accuracy in the first epoch recorded."""
@@ -61,7 +62,7 @@ class SeedState:
     epochs_total: Count = 0
     """Epochs recorded since germination."""
     epochs_in_stage: Count = 0
-    """Epochs recorded since the stage began, or ticks of the cool-down."""
+    """Epochs recorded since the stage began; in the cool-down, the calls of `step_epoch` that count."""
     contribution: float | None = None
     """Accuracy lost when the seed is switched off; None when not measured."""
     gradients: GradientHealth | None = None
@@ -123,7 +124,7 @@ class SeedState:
         return _gain(self.stage_accuracy, self.accuracy)
 
     def enter(self, stage: SeedStage) -> None:
-        """Begin `stage`; start the ramp when blending in begins, and hold full amplitude in HOLDING."""
+        """Begin `stage`. From TRAINING to BLENDING, start the ramp; in HOLDING, hold the amplitude at 1."""
         begins_blending = stage is SeedStage.BLENDING and self.stage is SeedStage.TRAINING
         self.stage = stage
         self.stage_accuracy = self.accuracy
@@ -145,7 +146,7 @@ class SeedState:
         return has_arrived and is_zero(self.schedule.target)
 
     def step_cool_down(self) -> bool:
-        """Count a tick of the cool-down; return whether its stage ends with it."""
+        """Count one call of `step_epoch` in a stage of the cool-down; return whether the stage ends."""
         ticks = COOL_DOWN_TICKS[self.stage]
         self.epochs_in_stage = min(self.epochs_in_stage + 1, ticks)
         return self.epochs_in_stage == ticks
@@ -157,7 +158,7 @@ class SeedState:
         self.prune_reason = self.prune_initiator = ""
 
     def record_accuracy(self, accuracy: float) -> None:
-        """Count an epoch at whose end the network had `accuracy`.
+        """Count an epoch and keep the network's accuracy at its end.
 
         Raises:
             ValueError: `accuracy` is not finite.
@@ -183,10 +184,10 @@ class SeedState:
 
     @staticmethod
     def from_state_dict(state_dict: Mapping[str, Any]) -> "SeedState":
-        """Return the state that `state_dict` was taken from.
+        """Return the state whose `state_dict` this is.
 
         Raises:
-            CheckpointError: `state_dict` is not that of a seed's state, or another version wrote it.
+            CheckpointError: a field is missing, unknown or invalid, or another version wrote `state_dict`.
         """
         if (got := state_dict.get("format")) != FORMAT:
             raise CheckpointError(
@@ -211,7 +212,11 @@ def _gain(before: float | None, now: float | None) -> float:
 
 
 def _finite(name: str, value: float) -> float:
-    """Return `value` as a plain number."""
+    """Return `value` as a Python float.
+
+    Raises:
+        ValueError: `value` is not finite.
+    """
     if not math.isfinite(value):
         raise ValueError(f"{name} must be finite, got {value}; leave it out when not measured")
     return float(value)

@@ -7,27 +7,27 @@ from dataclasses import dataclass
 class Germinate:
     """Plant a seed of `blueprint_id` in an empty slot.
 
-    The loop raises a SlotError if the slot is not empty, so look for stage DORMANT; `may_germinate` of the signals says
-    whether the governor allows it.
+    The training loop raises a SlotError if the slot is not empty, so look for stage DORMANT. Whether the governor allows
+    new seeds at present is in `TrainingSignals.may_germinate`.
     """
 
     slot_id: str
     blueprint_id: str
-    """A registered blueprint for the slot's kind of features, such as `conv_light` for `cnn`."""
+    """A blueprint that is registered for the slot's topology, such as `conv_light` for `cnn`."""
     blend_tempo_epochs: int
     """Epochs over which the seed is blended in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Advance:
-    """Lead the seed to its next stage, if it passes the gate; otherwise it stays where it is."""
+    """Advance the seed to its next stage if it passes the gate; otherwise nothing changes."""
 
     slot_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prune:
-    """Remove the seed."""
+    """Remove the seed at once; a fossil is not removed."""
 
     slot_id: str
     reason: str

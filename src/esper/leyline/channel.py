@@ -2,8 +2,8 @@
 
 A channel holds the context (env, rank, epoch) that every payload is stamped with, and the flag `listening`. The
 training loop sets the context: `bind` makes a channel for one part of the run, such as an environment, and `advance`
-moves the epoch on. Slots, governor and loop pass their channel to the generated emission helpers, which send through it.
-The channel does not know where payloads go. Its transport does: as a rule a `Hub`, which also sets `listening`.
+sets the next epoch. Slots, governor and loop pass their channel to the generated emission helpers, which send through it.
+The transport, usually a `Hub`, decides where payloads go, and sets `listening`.
 """
 
 from __future__ import annotations
@@ -104,7 +104,10 @@ class TelemetryChannel:
 
 
 def _explain(error: Exception) -> tuple[str | None, str, str]:
-    """Return the field, the rule and the rejected value; any error but a ContractError was raised by the source."""
+    """Return the field, the rule and the rejected value.
+
+    An error that is not a ContractError was raised by the source, when the helper read its attributes.
+    """
     if isinstance(error, ContractError):
         return error.field, error.rule, error.got
     # `str(error)` would fail here if the exception's own `__str__` raises; `traceback` handles that.
@@ -129,4 +132,4 @@ class _NullTransport:
 
 
 SILENT = TelemetryChannel(_NullTransport(), Context())
-"""A channel without a listener; slots and governors hold it until they are given another."""
+"""A channel without a listener; slots and governors use it until they are given another."""

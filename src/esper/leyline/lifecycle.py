@@ -42,7 +42,13 @@ FOLLOWING_STAGES: Final[Mapping[SeedStage, tuple[SeedStage, ...]]] = MappingProx
 COOL_DOWN_TICKS: Final[Mapping[SeedStage, int]] = MappingProxyType(
     {SeedStage.PRUNED: 0, SeedStage.EMBARGOED: 5, SeedStage.RESETTING: 1}
 )
-"""Ticks (calls of `step_epoch`) to count in each stage of the cool-down; the last one enters the next stage."""
+"""The count at which a stage of the cool-down ends. Each call of `step_epoch` adds 1 up to it, so PRUNED, with 0, ends in
+the first call."""
+
+AUTO_PRUNE_REASONS: Final = frozenset(
+    {"governor_nan", "governor_lobotomy", "governor_divergence", "governor_rollback"}
+)
+"""Reasons of prunes that the governor decided on, not a policy; telemetry marks such prunes as automatic."""
 
 
 def may_follow(stage: SeedStage, following: SeedStage) -> bool:
@@ -74,8 +80,3 @@ def is_undecided(stage: SeedStage) -> bool:
 def is_failure(stage: SeedStage) -> bool:
     """Return whether the seed has been removed and the slot cools down: PRUNED, EMBARGOED or RESETTING."""
     return stage in FAILURE_STAGES
-
-
-def is_terminal(stage: SeedStage) -> bool:
-    """Return whether no stage may follow: a fossil stays one."""
-    return not FOLLOWING_STAGES[stage]

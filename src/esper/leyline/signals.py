@@ -1,4 +1,4 @@
-"""The facts that a growth policy decides by: plain numbers, no tensors and no modules."""
+"""The values from which a growth policy decides: plain numbers, no tensors and no modules."""
 
 from dataclasses import dataclass
 
@@ -7,11 +7,11 @@ from esper._generated.enums import SeedStage
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlotSignals:
-    """One slot at the end of an epoch. Without a seed the numbers are 0."""
+    """The values of one slot at the end of an epoch. Without a seed the numbers are 0."""
 
     slot_id: str
     topology: str
-    """Kind of features that pass through the slot, as blueprints are registered for it: `cnn` or `transformer`."""
+    """Kind of features that pass through the slot, for which its blueprints are registered: `cnn` or `transformer`."""
     stage: SeedStage
     """DORMANT when the slot is empty."""
     blueprint_id: str | None
@@ -31,16 +31,16 @@ class SlotSignals:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingSignals:
-    """A run at the end of a healthy epoch."""
+    """The values of a run and its slots at the end of an epoch that the governor found healthy."""
 
     epoch: int
-    """The epoch that has just been trained, from 1."""
+    """Number of the epoch that has just been trained, from 1."""
     epochs: int
-    """Epochs planned."""
+    """Number of epochs planned."""
     val_loss: float
-    """In nats."""
+    """Mean loss on the validation data, in nats."""
     val_accuracy: float
-    """In percent."""
+    """Accuracy on the validation data, in percent."""
     may_germinate: bool
     """False for some epochs after a rollback, in which no seed should be planted."""
     slots: tuple[SlotSignals, ...]

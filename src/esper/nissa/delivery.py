@@ -43,7 +43,7 @@ class GuardedSink:
     """Calls a sink, catches and counts its exceptions, and closes it after too many in a row."""
 
     def __init__(self, sink: Sink, *, max_failures: int | None) -> None:
-        """Guard `sink`; `max_failures` exceptions in a row close it, with None it stays open."""
+        """Guard `sink`; close it after `max_failures` exceptions in a row, or never when None."""
         self.sink = sink
         self.name = type(sink).__name__
         self.is_open = True
@@ -84,7 +84,7 @@ class GuardedSink:
             self._attempt(self.sink.close)
 
     def _attempt(self, action: Callable[..., None], *arguments: object) -> Exception | None:
-        """Return the exception that `action` raised, None if it succeeded."""
+        """Call `action` and return the exception that it raised; None if it succeeded."""
         try:
             action(*arguments)
         except Exception as error:
@@ -118,7 +118,7 @@ class DirectDelivery:
     def __init__(self, sink: GuardedSink) -> None:
         """Deliver to `sink`."""
         self.sink = sink
-        # The guard's own method, because one more call for every event would be measurable.
+        # Bound to the guard's own method, because one more call for every event would be measurable.
         self.write = sink.write
 
     @property

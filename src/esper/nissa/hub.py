@@ -27,7 +27,7 @@ _SinkT = TypeVar("_SinkT", bound=Sink)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HubConfig:
-    """Limits on what a slow or failing sink may cost."""
+    """Limits on the memory, failures and time that a slow or failing sink may cost."""
 
     queue_size: int = 4096
     """Events that may wait in a sink's queue; further ones are dropped for that sink. One step of a vectorised
@@ -101,7 +101,7 @@ class Hub:
         self._channels: WeakSet[TelemetryChannel] = WeakSet()
         # Reentrant, because a signal handler may emit while its own thread is delivering.
         self._lock = threading.RLock()
-        # An envelope that breaks the contract is refused here, rather than in the middle of training.
+        # Raises here, rather than in the middle of training, if an argument breaks the contract.
         self._envelope(None, "RUN_STARTED")
         _HUBS.add(self)
 

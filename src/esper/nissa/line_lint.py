@@ -72,7 +72,7 @@ class Violation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
-    """The keys of a line that give its place in the log."""
+    """The keys of a line that say which log it belongs to and its place in it."""
 
     seq: int
     run: str
@@ -211,24 +211,31 @@ class _FieldLinter:
         yield from _lint_deprecation(qualified_name, path)
         yield from self._lint_value(field, field.type, path, plain)
 
-    def _lint_value(self, field: FieldInfo, of: str, path: str, plain: Any) -> Iterator[Violation]:
-        if of.endswith("[]"):
-            yield from _check((list,), check_list, path, plain, *_length(field, of), _skip_item)
+    def _lint_value(
+        self, field: FieldInfo, type_name: str, path: str, plain: Any
+    ) -> Iterator[Violation]:
+        """Yield the violations of a value of type `type_name`: the field's type, or that of an item in a list or map."""
+        if type_name.endswith("[]"):
+            yield from _check(
+                (list,), check_list, path, plain, *_length(field, type_name), _skip_item
+            )
             for index, item in enumerate(plain) if isinstance(plain, list) else ():
-                yield from self._lint_value(field, of[:-2], f"{path}[{index}]", item)
-        elif of.endswith("{}"):
-            yield from _check((dict,), check_map, path, plain, *_length(field, of), _skip_item)
+                yield from self._lint_value(field, type_name[:-2], f"{path}[{index}]", item)
+        elif type_name.endswith("{}"):
+            yield from _check(
+                (dict,), check_map, path, plain, *_length(field, type_name), _skip_item
+            )
             for key, item in plain.items() if isinstance(plain, dict) else ():
-                yield from self._lint_value(field, of[:-2], f"{path}[{key!r}]", item)
-        elif of in RECORD_FIELDS:
+                yield from self._lint_value(field, type_name[:-2], f"{path}[{key!r}]", item)
+        elif type_name in RECORD_FIELDS:
             if isinstance(plain, dict):
-                yield from self.lint(of, RECORD_FIELDS[of], plain, f"{path}.")
+                yield from self.lint(type_name, RECORD_FIELDS[type_name], plain, f"{path}.")
             else:
                 yield _violation("mistyped", path, "must be an object", show(plain))
-        elif of in ENUMS:
-            yield from _lint_member(of, path, plain)
+        elif type_name in ENUMS:
+            yield from _lint_member(type_name, path, plain)
         else:
-            yield from _lint_primitive(field, of, path, plain)
+            yield from _lint_primitive(field, type_name, path, plain)
 
 
 def _violation(kind: ViolationKind, field: str | None, rule: str, got: str) -> Violation:
@@ -261,10 +268,10 @@ def _lint_member(enum: str, path: str, plain: Any) -> Iterator[Violation]:
         yield _unknown_name(path, f"must be one of {', '.join(members)}", plain, f"{enum}.{plain}")
 
 
-def _lint_primitive(field: FieldInfo, of: str, path: str, plain: Any) -> Iterator[Violation]:
+def _lint_primitive(field: FieldInfo, type_name: str, path: str, plain: Any) -> Iterator[Violation]:
     bounds = {"low": field.low, "high": field.high}
     given = {name: bound for name, bound in bounds.items() if bound is not None}
-    match of:
+    match type_name:
         case "int":
             yield from _check((int,), check_int, path, plain, **given)
         case "float" if field.nonfinite == "string":
@@ -275,15 +282,15 @@ def _lint_primitive(field: FieldInfo, of: str, path: str, plain: Any) -> Iterato
         case "bool":
             yield from _check((bool,), check_bool, path, plain)
         case _ if field.pattern is not None:
-            length = _length(field, of)
+            length = _length(field, type_name)
             yield from _check((str,), check_pattern, path, plain, field.pattern, *length)
         case _:
-            yield from _check((str,), check_str, path, plain, *_length(field, of))
+            yield from _check((str,), check_str, path, plain, *_length(field, type_name))
 
 
-def _length(field: FieldInfo, of: str) -> tuple[int, int | None]:
+def _length(field: FieldInfo, type_name: str) -> tuple[int, int | None]:
     """Return the bounds of a length, which apply to the outermost list, map or text."""
-    return (field.min_length, field.max_length) if of == field.type else (0, None)
+    return (field.min_length, field.max_length) if type_name == field.type else (0, None)
 
 
 def _check(

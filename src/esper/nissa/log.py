@@ -49,9 +49,11 @@ class LogPosition:
 
 
 class _State(Enum):
-    WRITING = "the disk takes every line"
-    WAITING = "lines wait in memory for the disk"
-    LOSING = "memory for waiting lines is used up too"
+    """Where a line goes."""
+
+    WRITING = "to the disk"
+    WAITING = "to memory, because the disk cannot be written"
+    LOSING = "nowhere, because the memory for waiting lines is full too"
 
 
 @final
@@ -175,7 +177,7 @@ class RunLog(SynchronousSink):
             self._writer.close()
 
     def _try(self, action: Callable[[], None]) -> bool:
-        """Return whether `action` succeeded; False means that the disk refused."""
+        """Call `action` and return whether it succeeded; warn when the disk stops or starts taking lines."""
         try:
             action()
         except OSError as error:

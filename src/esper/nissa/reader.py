@@ -21,6 +21,7 @@ from esper.leyline.text import printable
 from esper.nissa.segments import NAME_RULE, Line, Segment, find_end_seqs, find_segments, read_lines
 
 LoggedEvent = tuple[Envelope, Payload]
+"""An event, as a line of a log holds it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +60,12 @@ class RunEvents:
     """
 
     def __init__(self, folder: Path) -> None:
-        """Find the files of the run in `folder`; see `read_run`."""
+        """Find the files of the run in `folder`.
+
+        Raises:
+            RunNotFoundError: `folder` does not hold a run log.
+            LogError: the log's folder cannot be read, or holds a `*.jsonl` file that Esper did not write.
+        """
         self.folder = folder
         self.torn: list[TornLine] = []
         self.gaps: list[Gap] = []

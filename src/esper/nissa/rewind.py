@@ -1,4 +1,4 @@
-"""Truncates a run log at the position of a checkpoint and keeps the events after it aside.
+"""Truncates a run log at the position of a checkpoint and moves the events after it to another folder.
 
 A resumed run trains the epochs after its checkpoint again and emits their events again. The events of the process that
 died must leave the log, or every reader would count them twice. They move to `log/superseded/`, which no reader reads.
@@ -17,7 +17,7 @@ SUPERSEDED_FOLDER = "superseded"
 
 
 def rewind(run_folder: Path, position: LogPosition | None, *, rank: int = 0) -> int:
-    """Truncate the log of `rank` at `position`, at its beginning if None; return how many events were moved away.
+    """Truncate the log of `rank` at `position`, or empty it when None; return how many events were moved away.
 
     If the process dies in the middle, the log is unchanged or partly truncated; calling this again completes it.
 

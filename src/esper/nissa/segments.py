@@ -47,7 +47,7 @@ class Segment:
 
     @classmethod
     def parse(cls, path: Path) -> Segment | None:
-        """Return the segment that a path belongs to, None if its name is not that of a segment."""
+        """Return the segment at `path`; None if its name is not that of a segment."""
         match = _NAME.fullmatch(path.name)
         if match is None:
             return None
@@ -114,7 +114,7 @@ def next_segment(folder: Path, *, rank: int, boot: str) -> Segment:
 def find_end_seqs(
     segments: Sequence[Segment], read_seq: Callable[[Line], int | None]
 ) -> list[float]:
-    """Return for each segment of one rank the event number from which on later segments replace its events.
+    """Return for each segment of one rank the first event number that a later segment replaces.
 
     A resumed process continues from a checkpoint, so its first event may have a number that an earlier process used
     as well. Infinity means that no later segment replaces anything.
@@ -124,7 +124,7 @@ def find_end_seqs(
         read_seq: returns the number of the event on a whole line, None if it cannot be read.
 
     Raises:
-        LogError: a file cannot be read; or what `read_seq` raises.
+        LogError: a file cannot be read. Errors of `read_seq` are passed on.
     """
     first_seqs = [_first_seq(segment, read_seq) for segment in segments]
     return [min(first_seqs[index + 1 :], default=inf) for index in range(len(segments))]
@@ -137,8 +137,10 @@ def read_lines(path: Path) -> Iterator[Line]:
         LogError: the file cannot be read, or a line is longer than `MAX_LINE_BYTES`.
     """
     if not path.is_file():
-        # Opening a pipe without a writer would block for ever.
-        raise LogError(f"{path}: a log file must be a regular file; remove what is there")
+        # Opening a pipe that nobody writes to would block forever.
+        raise LogError(
+            f"{path}: a log file must be a regular file, not a folder or a pipe; move it elsewhere"
+        )
     try:
         with path.open("rb") as file:
             number = 0

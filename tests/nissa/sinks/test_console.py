@@ -29,10 +29,10 @@ def shown(emit, **console):
     return file.getvalue().splitlines()
 
 
-def test_fossilising_prints_two_lines():
+def test_fossilizing_prints_two_lines():
     assert shown(emit_fossil) == [
         "epoch 12   r0c0       HOLDING -> FOSSILIZED, alpha 0.50, +0.50 pp",
-        "epoch 12   r0c0       fossilised conv_small, 148 parameters, +1.50 pp",
+        "epoch 12   r0c0       fossilized conv_small, 148 parameters, +1.50 pp",
     ]
 
 

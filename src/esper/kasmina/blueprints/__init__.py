@@ -1,1 +1,1 @@
-"""Blueprints: what seeds are built from."""
+"""Blueprints: functions that build seeds, and the registry that finds them by topology and name."""

@@ -25,7 +25,7 @@ OPEN_BIAS: Final = 3.0
 def group_norm(channels: int, *, gain: float = 1.0) -> nn.GroupNorm:
     """Return a group norm with up to 32 groups of at least 16 channels each.
 
-    Fewer channels than that form one group. Were each channel a group, a channel of a 1x1 map would be normalised to
+    Fewer channels than that form one group. Were each channel a group, a channel of a 1x1 map would be normalized to
     zero.
     """
     groups = next((g for g in (32, 16, 8, 4, 2) if channels % g == 0 and channels // g >= 16), 1)
@@ -72,10 +72,13 @@ def depthwise(channels: int) -> nn.Module:
 
 
 def bottleneck(channels: int) -> nn.Module:
-    """Return a norm and 1x1, 3x3 and 1x1 convolutions with b = max(8, C // 4) hidden channels. 2Cb + 9b^2 + 2C parameters."""
+    """Return a norm and three convolutions, 1x1 to b = max(8, C // 4) channels, 3x3, and 1x1 back to C.
+
+    2Cb + 9b^2 + 2C parameters.
+    """
     width = max(8, channels // 4)
     last = nn.Conv2d(width, channels, 1, bias=False)
-    # It can start at zero and still learn: only the sum follows it.
+    # It can start at zero and still learn, because no norm or ReLU follows it.
     nn.init.zeros_(last.weight)
     return ResidualSeed(
         nn.Sequential(

@@ -1,4 +1,4 @@
-"""The blueprints by topology and name: those of this package, and those that users register."""
+"""The registry of blueprints by topology and name: those of this package, and those that users register."""
 
 from collections.abc import Callable
 from typing import Final
@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from esper.kasmina.blueprints import cnn, transformer
-from esper.kasmina.topology import TOPOLOGIES, Topology
+from esper.kasmina.topology import Topology, check_topology
 from esper.leyline.errors import SlotError
 
 Factory = Callable[[int], nn.Module]
@@ -18,7 +18,7 @@ MAX_NAME_LENGTH: Final = 64
 
 
 def noop(channels: int) -> nn.Module:
-    """Return the identity, without parameters: a control that shows what planting a seed does in itself."""
+    """Return the identity, without parameters: a control, for comparing other blueprints with a seed that does nothing."""
     return nn.Identity()
 
 
@@ -64,10 +64,9 @@ def register_blueprint(topology: Topology, blueprint_id: str, factory: Factory) 
     output is close to its input at first.
 
     Raises:
-        ValueError: `topology` is unknown, or `blueprint_id` has another length or is taken.
+        ValueError: `topology` is unknown, or `blueprint_id` is empty, too long or taken.
     """
-    if topology not in TOPOLOGIES:
-        raise ValueError(f"topology must be one of {', '.join(TOPOLOGIES)}, got {topology!r}")
+    check_topology(topology)
     if not 1 <= len(blueprint_id) <= MAX_NAME_LENGTH:
         raise ValueError(
             f"a blueprint's name must have 1 to {MAX_NAME_LENGTH} characters, got {blueprint_id!r}"

@@ -1,4 +1,4 @@
-"""Seeds for features of any kind, which the blueprints for images and sequences are built with."""
+"""Seeds for both topologies; the blueprints for images and for sequences are built from them."""
 
 from typing import final
 
@@ -16,14 +16,14 @@ class ResidualSeed(nn.Module):
         self.branch = branch
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return x + branch(x), in the shape of `x`."""
+        """Return x + branch(x) for `x`, (B, C, H, W) or (B, T, C), in the same shape."""
         branch: Tensor = self.branch(x)
         return x + branch
 
 
 @final
 class NormSeed(nn.Module):
-    """Learns how far to normalise the features: x + tanh(s)(norm(x) - x). 2C + 1 parameters."""
+    """Learns how far to normalize the features: x + tanh(s)(norm(x) - x). 2C + 1 parameters."""
 
     def __init__(self, norm: nn.Module) -> None:
         """Build the seed on the layer `norm`; it starts as the identity."""
@@ -32,5 +32,5 @@ class NormSeed(nn.Module):
         self.scale = nn.Parameter(torch.zeros(()))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the partly normalised features, in the shape of `x`."""
+        """Return `x`, (B, C, H, W) or (B, T, C), partly normalized, in the same shape."""
         return torch.lerp(x, self.norm(x), torch.tanh(self.scale))

@@ -14,7 +14,10 @@ from esper.kasmina.blueprints.residual import NormSeed, ResidualSeed
 
 SMALL_RANK: Final = 8
 LARGE_RANK: Final = 32
+"""Ranks of the low-rank maps; Hu et al. (LoRA, 2021) use 1 to 64."""
+
 MAX_HEADS: Final = 4
+"""Most attention heads; fewer if 4 does not divide the channels."""
 
 
 def norm(channels: int) -> nn.Module:

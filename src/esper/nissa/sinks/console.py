@@ -1,4 +1,4 @@
-"""Prints what happens to seeds and what the governor does, one line for each event."""
+"""Prints one line for each event about a seed, the governor or rejected telemetry."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from esper._generated.telemetry import TelemetryRejectedPayload
 from esper.leyline.text import printable
 
 _Message = tuple[str, str, str]
-"""The slot or part of Esper that the event is about, the text, and the style of the line."""
+"""Name of the slot or the part of Esper that the event is about; the text; the style of the line."""
 
 _ROUTINE = "dim"
 _PROGRESS = ""
@@ -42,7 +42,7 @@ _ALARM = "bold red"
 
 @final
 class ConsoleSink:
-    """Prints a line for each event about a seed, the governor or a rejected event, and ignores the others.
+    """Prints a line for each event about a seed, the governor or rejected telemetry, and ignores the others.
 
     The hub calls it in a thread of its own, so lines may appear a moment after the event. Where the console is not a
     terminal, the text is plain.
@@ -83,7 +83,7 @@ def _gate_evaluated(gate: SeedGateEvaluatedPayload) -> _Message:
 
 def _fossilized(seed: SeedFossilizedPayload) -> _Message:
     size = f"{seed.params_added:,} parameters"
-    text = f"fossilised {seed.blueprint_id}, {size}, {seed.improvement:+.2f} pp"
+    text = f"fossilized {seed.blueprint_id}, {size}, {seed.improvement:+.2f} pp"
     return seed.slot_id, text, _SUCCESS
 
 

@@ -55,7 +55,7 @@ class ProgressSink:
             self._progress.start()
         self._progress.update(self._bar, completed=epoch, state=text)
         if epoch >= self._epochs:
-            # A console can have one live display at a time, and the run of the host alone may draw the next.
+            # A console can have one live display at a time, and the run that trains the host alone may draw the next.
             self._progress.stop()
 
 
