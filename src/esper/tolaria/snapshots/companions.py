@@ -19,10 +19,10 @@ from esper.leyline.errors import SnapshotError
 
 @runtime_checkable
 class Stateful(Protocol):
-    """Anything whose state can be saved and restored."""
+    """Anything whose state can be saved and restored, such as a scheduler or a `GradScaler`."""
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the state."""
+        """Return the state; a snapshot keeps a deep copy of it."""
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> Any:
         """Restore what `state_dict` returned."""

@@ -33,7 +33,7 @@ _MAX_NAMES = 3
 
 
 class NotFiniteError(SnapshotError):
-    """Says which tensors are not finite."""
+    """Raised when tensors to be saved hold NaN or infinities; the message names a few of them."""
 
 
 class AllowedInfinities:
@@ -103,7 +103,7 @@ def finite_check(data: Bytes, dtype: torch.dtype, scratch: Bytes) -> Callable[[]
         masked = scratch[: data.size].view(np.uint16)
         exponent = _EXPONENTS[dtype]
         return lambda: bool(np.bitwise_and(words, exponent, out=masked).max() < exponent)
-    # The eight-bit formats, which numpy does not have.
+    # The eight-bit formats, which NumPy does not have.
     narrow = torch.from_numpy(data).view(dtype)
     return lambda: bool(narrow.float().isfinite().all())
 

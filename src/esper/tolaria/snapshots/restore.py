@@ -25,17 +25,19 @@ _MAX_NAMES = 3
 
 
 class CorruptSnapshotError(SnapshotError):
-    """Says that the bytes of a snapshot have changed since it was taken."""
+    """Raised when the bytes of a snapshot have changed since it was taken."""
 
 
 class RestorePlan:
     """A validated plan to restore one snapshot into the present model.
 
     Attributes:
-        snapshot: the snapshot.
+        snapshot: the snapshot to restore.
         slots: the slots of the model, by path.
-        kept_fossils: paths of the fossils that are younger than the snapshot and stay.
-        lost_fossils: paths of those among them that have no finite weights anywhere, so that they must be removed.
+        kept_fossils: paths of the fossils that `snapshot` lacks and that stay, with weights from another snapshot or, if no
+            intact snapshot holds them, with their present weights.
+        lost_fossils: paths of the fossils that no intact snapshot holds and whose present weights are not finite; the
+            caller has to remove them.
     """
 
     def __init__(
@@ -51,7 +53,7 @@ class RestorePlan:
 
         Raises:
             CorruptSnapshotError: the bytes of the snapshot have changed.
-            SnapshotError: the model outside its slots is built differently than when the snapshot was taken.
+            SnapshotError: outside its slots, the model is not built as it was when the snapshot was taken.
         """
         if not snapshot.buffers.is_intact():
             raise CorruptSnapshotError(
@@ -92,7 +94,11 @@ class RestorePlan:
             load_random_state_dict(self.snapshot.others.random)
 
     def _check_host(self) -> None:
-        """Refuse a model that is built differently outside its slots."""
+        """Check that outside its slots the model has the same tensors as the snapshot.
+
+        Raises:
+            SnapshotError: a tensor is missing, new, or of another dtype or shape.
+        """
         saved, now = self.snapshot.inventory.slot_forms(None), self._now.slot_forms(None)
         differences = [
             *(f"{key} missing" for key in saved.keys() - now.keys()),
@@ -132,7 +138,7 @@ class RestorePlan:
         """Return the snapshot from which `entry` is restored; None if it stays as it is."""
         if entry.slot is not None:
             return self._donors.get(entry.slot)
-        # The host was checked for differences. A companion may have grown with it; its new tensors stay.
+        # `_check_host` has found the host unchanged. A companion may have new tensors; they stay as they are.
         is_saved = self.snapshot.inventory.form(entry.key) == entry.form
         return self.snapshot if is_saved else None
 

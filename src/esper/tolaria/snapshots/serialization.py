@@ -23,9 +23,9 @@ def with_present_keys(state: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def snapshot_state_dict(snapshot: Snapshot) -> dict[str, Any]:
-    """Return all that `snapshot` holds; the tensors are those of the snapshot itself, not copies."""
+    """Return everything that `snapshot` holds; the tensors are those of the snapshot itself, not copies."""
     others, context = snapshot.others, asdict(snapshot.context)
-    # The step is part of the info already.
+    # `info` holds the step already.
     del context["step"]
     return {
         "info": asdict(snapshot.info),
@@ -39,8 +39,8 @@ def snapshot_state_dict(snapshot: Snapshot) -> dict[str, Any]:
     }
 
 
-def load_snapshot_state_dict(state: Mapping[str, Any], slots: Mapping[str, SeedSlot]) -> Snapshot:
-    """Return the snapshot that `snapshot_state_dict` was given, in memory of its own.
+def snapshot_from_state_dict(state: Mapping[str, Any], slots: Mapping[str, SeedSlot]) -> Snapshot:
+    """Return a snapshot equal to the one that `snapshot_state_dict` was given, in memory of its own.
 
     Args:
         state: what `snapshot_state_dict` returned.
