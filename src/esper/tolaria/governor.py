@@ -253,6 +253,8 @@ class TolariaGovernor:
     ) -> Iterator[Verdict]:
         """Call `before_step`, then the body of `with governor.guard(loss) as verdict:`, then `after_step`.
 
+        The verdict is that of `before_step`. If `after_step` stops the run, the next verdict must stop.
+
         Raises:
             SnapshotError, ValueError: the same as in `before_step`.
         """
@@ -372,9 +374,8 @@ def to_floats(loss: float | Tensor, grad_norm: float | Tensor | None) -> tuple[f
         # As float32: in the dtype of a half-precision loss a gradient norm could overflow.
         together = [one.detach().reshape(()).float().to(loss.device) for one in (loss, grad_norm)]
         loss, grad_norm = torch.stack(together).tolist()
-    return _to_float(loss, "a loss"), (
-        None if grad_norm is None else _to_float(grad_norm, "a gradient norm")
-    )
+    loss = _to_float(loss, "a loss")
+    return loss, None if grad_norm is None else _to_float(grad_norm, "a gradient norm")
 
 
 def _to_float(value: float | Tensor, name: str) -> float:
