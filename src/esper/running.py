@@ -65,6 +65,7 @@ def run_task(
     Raises:
         UsageError: a setting cannot be used here, or `run_dir` cannot be written.
         SlotError: the policy asked a slot for something that it cannot do; the log holds the run up to there.
+        OSError: the grown network cannot be saved.
     """
     settings = (settings or RunSettings()).for_task(task)
     _check_device(settings.device)
@@ -108,6 +109,7 @@ def resume_run(
         CheckpointError: the checkpoint is of another network.
         LogError: the log ends before the position that the checkpoint names.
         SlotError: the policy asked a slot for something that it cannot do; the log holds the run up to there.
+        OSError: the grown network cannot be saved.
     """
     folder = resolve(str(run), Path(run_dir))
     settings = load_settings(folder).resumed(epochs=epochs, device=device)

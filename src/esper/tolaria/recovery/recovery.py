@@ -206,7 +206,7 @@ class Recovery:
         plan = self._keeper.plan_restore(
             target, is_last=self._escalation.is_exhausted, report_corrupt=report_corrupt
         )
-        self._companions.check_state_dict(plan.snapshot.others.companions)
+        self._companions.check_state_dict(plan.snapshot.non_tensors.companions)
         result = roll_back_network(
             plan,
             reason=reason,

@@ -28,8 +28,8 @@ _NUMPY_FLOATS: Final[dict[torch.dtype, Any]] = {
 }
 _EXPONENTS: Final = {torch.float16: 0x7C00, torch.bfloat16: 0x7F80}
 """Bits of the exponent; if all are set, the number is infinite or NaN."""
-_MAX_NAMES = 3
-"""Tensors that a message names; the others are counted."""
+MAX_NAMES: Final = 3
+"""Number of tensors that a message names; the others are counted."""
 
 
 class NotFiniteError(SnapshotError):
@@ -126,4 +126,4 @@ def describe(faults: dict[str, tuple[int, int]]) -> str:
     described = [
         f"{nans} NaN and {infs} infinite in {name}" for name, (nans, infs) in faults.items()
     ]
-    return join_names(described, max_names=_MAX_NAMES)
+    return join_names(described, max_names=MAX_NAMES)

@@ -14,14 +14,11 @@ from torch.optim import Optimizer
 from esper.leyline.errors import SnapshotError
 from esper.leyline.text import join_names
 from esper.tolaria.snapshots.companions import Companions
-from esper.tolaria.snapshots.finite import count_not_finite
+from esper.tolaria.snapshots.finite import MAX_NAMES, count_not_finite
 from esper.tolaria.snapshots.inventory import Entry, Inventory
 from esper.tolaria.snapshots.optimizer_state import load_parameter_state
 from esper.tolaria.snapshots.random_state import load_random_state_dict
 from esper.tolaria.snapshots.store import Snapshot
-
-_MAX_NAMES = 3
-"""Tensors that a message names; the others are counted."""
 
 
 class CorruptSnapshotError(SnapshotError):
@@ -79,7 +76,7 @@ class RestorePlan:
         else:
             self._copy_by_name()
         self._restore_optimizers(optimizers)
-        extras = self.snapshot.others.extras
+        extras = self.snapshot.non_tensors.extras
         for key, module in self._now.extras.items():
             if key in extras:
                 module.set_extra_state(copy.deepcopy(extras[key]))
@@ -89,9 +86,9 @@ class RestorePlan:
 
         This calls code of the user, which may raise; call it after everything else.
         """
-        companions.load_state_dict(self.snapshot.others.companions)
-        if self.snapshot.others.random is not None:
-            load_random_state_dict(self.snapshot.others.random)
+        companions.load_state_dict(self.snapshot.non_tensors.companions)
+        if self.snapshot.non_tensors.random is not None:
+            load_random_state_dict(self.snapshot.non_tensors.random)
 
     def _check_host(self) -> None:
         """Check that outside its slots the model has the same tensors as the snapshot.
@@ -110,7 +107,7 @@ class RestorePlan:
             ),
         ]
         if differences:
-            named = join_names(sorted(differences), max_names=_MAX_NAMES)
+            named = join_names(sorted(differences), max_names=MAX_NAMES)
             raise SnapshotError(
                 "outside its slots a model must be built as it was when the snapshot was taken, got"
                 f" {named}; nothing has been changed,"
@@ -157,7 +154,7 @@ class RestorePlan:
             source = self.snapshot if slot is None else self._donors.get(slot)
             if source is None:
                 continue
-            others = source.others.optimizers.get(names, {})
+            others = source.non_tensors.optimizers.get(names, {})
             optimizer = optimizers[names[0]]
             if self._is_same:
                 # `write_back` has restored the tensors of the state already.

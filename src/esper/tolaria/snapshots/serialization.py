@@ -24,17 +24,17 @@ def with_present_keys(state: Mapping[str, Any]) -> dict[str, Any]:
 
 def snapshot_state_dict(snapshot: Snapshot) -> dict[str, Any]:
     """Return everything that `snapshot` holds; the tensors are those of the snapshot itself, not copies."""
-    others, context = snapshot.others, asdict(snapshot.context)
+    non_tensors, context = snapshot.non_tensors, asdict(snapshot.context)
     # `info` holds the step already.
     del context["step"]
     return {
         "info": asdict(snapshot.info),
         "inventory": snapshot.inventory.state_dict(),
         "tensors": {key: snapshot.buffers.view(key) for key in snapshot.inventory.entries},
-        "extras": others.extras,
-        "optimizers": list(others.optimizers.items()),
-        "companions": others.companions,
-        "random": others.random,
+        "extras": non_tensors.extras,
+        "optimizers": list(non_tensors.optimizers.items()),
+        "companions": non_tensors.companions,
+        "random": non_tensors.random,
         **context,
     }
 
@@ -62,7 +62,7 @@ def snapshot_from_state_dict(state: Mapping[str, Any], slots: Mapping[str, SeedS
         info=info,
         inventory=inventory,
         buffers=buffers,
-        others=NonTensorState(
+        non_tensors=NonTensorState(
             extras=dict(state["extras"]),
             optimizers={tuple(names): own for names, own in state["optimizers"]},
             companions=dict(state["companions"]),

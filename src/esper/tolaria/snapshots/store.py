@@ -73,8 +73,7 @@ class Snapshot:
     """Names, shapes and dtypes of the saved tensors."""
     buffers: SnapshotBuffers
     """The saved tensors."""
-    others: NonTensorState
-    """The saved state that is not in `buffers`."""
+    non_tensors: NonTensorState
     context: SnapshotContext
 
 
@@ -123,7 +122,7 @@ class SnapshotStore:
         buffers = self._free.pop() if self._free else SnapshotBuffers()
         try:
             layout, verify_s = self._fill(buffers)
-            others = self._non_tensor_state(layout.inventory)
+            non_tensors = self._non_tensor_state(layout.inventory)
         except (MemoryError, RuntimeError) as error:
             self._free.append(buffers)
             raise SnapshotError(
@@ -148,7 +147,11 @@ class SnapshotStore:
             fingerprint=inventory.fingerprint,
         )
         return Snapshot(
-            info=info, inventory=inventory, buffers=buffers, others=others, context=context
+            info=info,
+            inventory=inventory,
+            buffers=buffers,
+            non_tensors=non_tensors,
+            context=context,
         )
 
     def release(self, snapshot: Snapshot) -> None:
