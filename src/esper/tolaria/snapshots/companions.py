@@ -51,8 +51,8 @@ class Companions:
                 self._others[name] = companion
             else:
                 raise ValueError(
-                    f"a companion must have state_dict and load_state_dict, got {name!r}, a"
-                    f" {type(companion).__name__}; leave it out or give it both"
+                    f"a companion must have state_dict and load_state_dict, got {name!r} of type"
+                    f" {type(companion).__name__}; leave it out or add both methods"
                 )
             if isinstance(companion, GradScaler):
                 self._scaler = companion
