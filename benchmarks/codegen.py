@@ -1,4 +1,4 @@
-"""Measures how long generating takes, in whole processes.
+"""Measures how long code generation takes, in whole processes.
 
 - check_s: seconds for `codegen check` of our own contract, unchanged.
 - peer: time of our Python target for 100 events, divided by that of datamodel-code-generator for their JSON Schema,
@@ -26,7 +26,7 @@ FIELDS: dict[str, dict[str, Any]] = {
     "slot": {"type": "str", "length": [1, 64], "doc": "The slot."},
     "stage": {"type": "Stage", "doc": "Its stage."},
     "alpha": {"type": "float", "unit": "1", "range": [0, 1], "doc": "Its amplitude."},
-    "gain": {"type": "float", "unit": "1", "nullable": True, "doc": "What it gained."},
+    "gain": {"type": "float", "unit": "1", "nullable": True, "doc": "Its gain."},
     "num_epochs": {"type": "int", "unit": "1", "range": [0, None], "doc": "Epochs so far."},
     "is_done": {"type": "bool", "doc": "Whether it is done."},
     "parts": {"type": "str[]", "doc": "Its parts."},
@@ -54,7 +54,7 @@ def contract_of(num_events: int) -> dict[str, Any]:
                 "doc": "Something happened.",
                 "family": f"family{number // EVENTS_PER_FAMILY}",
                 "payload": f"Event{number}Payload",
-                "fields": {name: said | {"arg": True} for name, said in FIELDS.items()},
+                "fields": {name: field | {"arg": True} for name, field in FIELDS.items()},
             }
             for number in range(num_events)
         },

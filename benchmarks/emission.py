@@ -1,11 +1,11 @@
-"""How much does telemetry cost, compared with code that people write by hand?
+"""Measures the cost of telemetry, compared with code written by hand.
 
 All numbers are ratios of times, measured on SEED_STAGE_CHANGED in one process. Each round times the generated code
 and the handwritten code in turn, so that a busy machine slows both; the median of the rounds' ratios is reported.
 
 - construct: the emission helper, which captures, checks, builds and sends, over an unchecked frozen dataclass
   that is built at the call site from the same source and sent to the same channel.
-- silent: the helper while nobody listens, over the same.
+- silent: the helper while nobody listens, over the same dataclass.
 - encode: encoding a payload as a line of JSON, over `asdict` and `json.dumps`.
 - decode: decoding a line with all checks, over `json.loads` and checks written by hand.
 """
@@ -42,7 +42,7 @@ class HandWritten:
 
 
 class Slot:
-    """A source of lifecycle events with plain attributes."""
+    """A source of lifecycle events whose values are plain attributes, which are the cheapest to read."""
 
     def __init__(self) -> None:
         self.slot_id = "r0c0"
@@ -149,7 +149,7 @@ def measure(rounds: int) -> dict[str, float]:
     listening, silent = Nowhere(listening=True), Nowhere(listening=False)
     by_hand = timeit.Timer(BY_HAND, globals=names | {"channel": listening})
     by_helper = timeit.Timer(BY_HELPER, globals=names | {"channel": listening})
-    unheard = timeit.Timer(BY_HELPER, globals=names | {"channel": silent})
+    by_silent_helper = timeit.Timer(BY_HELPER, globals=names | {"channel": silent})
 
     payload = example()
     line = encode_payload(payload) + b"\n"
@@ -157,7 +157,7 @@ def measure(rounds: int) -> dict[str, float]:
     assert asdict(read_by_hand(line)) == asdict(payload)
     return {
         "construct": median_ratio(by_helper, by_hand, rounds),
-        "silent": median_ratio(unheard, by_hand, rounds),
+        "silent": median_ratio(by_silent_helper, by_hand, rounds),
         "encode": median_ratio(
             timeit.Timer(lambda: encode_payload(payload) + b"\n"),
             timeit.Timer(lambda: (json.dumps(asdict(payload)) + "\n").encode()),
@@ -172,12 +172,12 @@ def measure(rounds: int) -> dict[str, float]:
 
 
 class Recorder(Nowhere):
-    """A channel that keeps the last payload."""
+    """A channel that keeps only the last payload."""
 
     __slots__ = ("kept",)
 
     def send(self, payload: object) -> None:
-        """Keep a payload."""
+        """Keep `payload` in place of the one before."""
         self.kept = payload
 
 
@@ -199,13 +199,14 @@ def example() -> SeedStageChangedPayload:
 TARGETS = {
     "construct": 0.40,
     "silent": 0.06,
+    # From Python 3.12 on, `asdict` takes plain values over without a deep copy and is faster.
     "encode": 0.06 if sys.version_info < (3, 12) else 0.15,
     "decode": 0.15,
 }
 
 
 def main() -> None:
-    """Measure and print; with --json as one line."""
+    """Measure, and print the ratios; with --json also as a line of JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
         "--rounds", type=int, default=25, help="number of rounds in which everything is timed"

@@ -1,4 +1,4 @@
-"""Does the governor save a run from faults? Runs the fault campaign.
+"""Measures how often the governor saves a run from faults: runs the fault campaign.
 
 python benchmarks/faults.py                          print tables, then JSON; about twenty minutes
 python benchmarks/faults.py --quick                  two seeds for each fault, a few minutes
@@ -25,7 +25,11 @@ def main() -> None:
         "--write", type=Path, metavar="FILE", help="also write the tables into FILE"
     )
     parser.add_argument(
-        "--only", nargs="+", metavar="FAULT", choices=[fault.name for fault in FAULTS]
+        "--only",
+        nargs="+",
+        metavar="FAULT",
+        choices=[fault.name for fault in FAULTS],
+        help="inject only these faults",
     )
     parser.add_argument("--seeds", type=int, metavar="N", help="seeds for each fault")
     options = parser.parse_args()

@@ -1,4 +1,4 @@
-"""Measures the time of one event from emission to the file, compared with common loggers, and of reading it back.
+"""Measures how long one event takes from emission to the file, compared with common loggers, and to read back.
 
 python benchmarks/hub.py            a table, then JSON
 python benchmarks/hub.py --json     only JSON, as the last line
@@ -28,7 +28,7 @@ Emit = Callable[[], None]
 
 
 class Seed:
-    """A source of lifecycle events."""
+    """A source of lifecycle events with constant values."""
 
     slot_id = "r0c0"
     blueprint_id = "conv_small"
@@ -61,7 +61,7 @@ def emit_on(channel: TelemetryChannel) -> Emit:
 
 
 def capture(seq: int) -> dict[str, object]:
-    """Return the same line as a dict, as it would be written by hand."""
+    """Return the line that the hub writes, as a dict built by hand."""
     return {
         "seq": seq,
         "t_wall_ns": time.time_ns(),
@@ -168,7 +168,7 @@ def read_us(num_events: int, repeats: int) -> dict[str, float]:
 
 
 def main() -> None:
-    """Measure, and print the results."""
+    """Measure, and print a table and the results as JSON."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--events", type=int, default=20_000, help="events per repeat")
     parser.add_argument(

@@ -1,10 +1,10 @@
-"""Tables in documents: a part between two marks belongs to the command that writes it, the rest to people."""
+"""Writes measured tables into documents, between two marks; the text outside the marks is written by people."""
 
 from pathlib import Path
 
 
 def write_section(path: Path, name: str, markdown: str) -> None:
-    """Put `markdown` between the marks of `name` in the file at `path`, or at its end if it has none."""
+    """Replace the text between the marks of `name` in the file at `path` by `markdown`; add missing marks at its end."""
     begin, end = f"<!-- begin: {name} -->", f"<!-- end: {name} -->"
     text = path.read_text(encoding="utf-8")
     if begin not in text:

@@ -58,14 +58,14 @@ Timed = Callable[[], float]
 
 
 def build(num_parameters: int, num_tensors: int) -> nn.Module:
-    """Return a network of equal linear layers."""
+    """Return a network of equal linear layers, with about `num_parameters` parameters in `num_tensors` tensors."""
     num_layers = num_tensors // 2
     width = int(math.sqrt(num_parameters / num_layers))
     return nn.Sequential(*[nn.Linear(width, width) for _ in range(num_layers)])
 
 
 def whole(act: Callable[[], object]) -> Timed:
-    """Return a function that calls `act` once and times it."""
+    """Return a function that times one call of `act`."""
 
     def timed() -> float:
         started = time.thread_time()
@@ -103,7 +103,7 @@ def copy_in(buffers: SnapshotBuffers, inventory: Inventory) -> Timed:
 
 
 def candidates(model: nn.Module) -> dict[str, Timed]:
-    """Return all candidates for `model`, by name; `limit` is the raw copy."""
+    """Return everything that is timed on `model`, by name; `limit` is the raw copy."""
     inventory = Inventory.take(model, modules={}, optimizers={})
     buffers = SnapshotBuffers()
     buffers.set_layout(Layout(inventory, unchecked=()))

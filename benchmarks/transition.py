@@ -1,4 +1,4 @@
-"""Measure a stage transition of a slot, against an earlier commit and against the telemetry it emits.
+"""Measures a stage transition of a slot, against an earlier commit and against the telemetry that it emits.
 
 Batches of slots are led through two lives, under the strict default gates. In the first, seeds grow up: from TRAINING
 to BLENDING, HOLDING and FOSSILIZED by `advance_stage`, which evaluates a gate. In the second, seeds are pruned in
@@ -60,7 +60,7 @@ class CountingTransport:
         self.num_payloads = 0
 
     def connect(self, channel: TelemetryChannel) -> None:
-        """Tell the channel that somebody listens."""
+        """Mark the channel as listening."""
         channel.listening = True
 
     def deliver(self, context: Context, payload: Payload) -> None:
@@ -82,7 +82,7 @@ class Lives:
         self._channel = channel
         self._slots: list[SeedSlot] = []
         self._helpers_first = False
-        # What the acts returned, by transition: the helpers need it.
+        # The result of the last call of each transition; the helpers take their arguments from it.
         self._results: dict[str, object] = {}
 
     def run(self) -> None:
@@ -123,7 +123,7 @@ class Lives:
             slot.record_contribution(2.0)
 
     def _do(self, act: Callable[[SeedSlot], object]) -> object:
-        """Do `act` to all slots, and return what the last one answered."""
+        """Call `act` on all slots, and return the last result."""
         result: object = None
         for slot in self._slots:
             result = act(slot)
@@ -187,10 +187,10 @@ def work(*, listens: bool) -> None:
         silent.run()
         times = {"silent": silent.transitions}
         if listens:
-            heard = Lives(listening)
-            heard.run()
+            emitting = Lives(listening)
+            emitting.run()
             assert transport.num_payloads
-            times |= {"listening": heard.transitions, "helpers": heard.helpers}
+            times |= {"listening": emitting.transitions, "helpers": emitting.helpers}
         gc.enable()
         print(json.dumps(times), flush=True)
 
@@ -261,7 +261,7 @@ def fastest(rounds: list[dict[str, Times]]) -> dict[str, Times]:
 
 
 def ratios_of(times: dict[str, Times]) -> dict[str, float]:
-    """Return the two ratios."""
+    """Return both ratios that the module's docstring defines, from times by series."""
     total = {series: transitions.total() for series, transitions in times.items()}
     return {
         "silent_vs_before": total["silent"] / total["before"],

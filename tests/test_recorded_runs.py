@@ -1,4 +1,4 @@
-"""Runs recorded by an earlier version load, read and go on as they did then.
+"""Runs that an earlier version recorded can be loaded, read and resumed, with the same results.
 
 `golden/runs/resumed` was killed, lost its newest checkpoint and half a line, was resumed and finished;
 `golden/runs/torn` was killed and ends in the middle of a line.
@@ -25,25 +25,25 @@ def recorded(name):
     return json.loads((RUNS / name).read_text(encoding="utf-8"))
 
 
-def assert_tells(told, expected, where="story"):
-    """Everything that was told then is told now; a later version may tell more."""
+def assert_holds(story, expected, where="story"):
+    """Check that `story` has every value of `expected`; a later version may add entries."""
     if isinstance(expected, dict):
         for key, value in expected.items():
-            assert_tells(told[key], value, f"{where}.{key}")
+            assert_holds(story[key], value, f"{where}.{key}")
     elif isinstance(expected, list):
-        assert len(told) == len(expected), where
+        assert len(story) == len(expected), where
         for index, value in enumerate(expected):
-            assert_tells(told[index], value, f"{where}[{index}]")
+            assert_holds(story[index], value, f"{where}[{index}]")
     else:
-        assert told == expected, where
+        assert story == expected, where
 
 
 @pytest.mark.parametrize("name", ["resumed", "torn"])
-def test_the_log_tells_the_same_story(name, capsys):
+def test_the_log_gives_the_recorded_story(name, capsys):
     assert main(["summary", str(RUNS / name), "--json"]) == 0
 
-    told = json.loads(capsys.readouterr().out.replace(f"{RUNS}/", "RUNS/"))
-    assert_tells(told, recorded(f"{name}.story.json"))
+    story = json.loads(capsys.readouterr().out.replace(f"{RUNS}/", "RUNS/"))
+    assert_holds(story, recorded(f"{name}.story.json"))
 
 
 def test_a_torn_end_is_the_only_flaw(capsys):
@@ -54,7 +54,7 @@ def test_a_torn_end_is_the_only_flaw(capsys):
     assert "202 lines, 1 flaw" in capsys.readouterr().out
 
 
-def test_the_grown_network_answers_as_it_did():
+def test_the_grown_network_gives_the_recorded_logits():
     model = esper.load(RUNS / "resumed")
     inputs = DIGITS.load_samples()[1].inputs[:8]
 
@@ -65,7 +65,7 @@ def test_the_grown_network_answers_as_it_did():
     assert [slot.blueprint_id for slot in fossils] == ["conv_heavy"]
 
 
-def test_the_checkpoint_is_gone_on_from(tmp_path):
+def test_the_run_is_resumed_from_its_checkpoint(tmp_path):
     then = recorded("torn.story.json")
     folder = tmp_path / then["run"]
     shutil.copytree(RUNS / "torn", folder)
@@ -76,7 +76,7 @@ def test_the_checkpoint_is_gone_on_from(tmp_path):
     assert [epoch.payload.val_loss for epoch in story.epochs[:23]] == [
         epoch["val_loss"] for epoch in then["curve"][:23]
     ]
-    # The epoch after the checkpoint is trained again: weights, optimizer, order and random state are those of then.
+    # The epoch after the checkpoint is trained again, from the saved weights, optimizer, order and random state.
     again, before = story.epochs[23].payload, then["curve"][23]
     assert again.train_loss == pytest.approx(before["train_loss"], rel=1e-3)
     assert again.val_accuracy == pytest.approx(before["val_accuracy"], abs=0.6)

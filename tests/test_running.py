@@ -1,4 +1,4 @@
-"""A task and a policy of one's own, run from Python with a run folder."""
+"""A task and a policy of the user's own, trained from Python in a run folder."""
 
 from pathlib import Path
 
@@ -64,7 +64,7 @@ class Planter:
         self.num_decisions = state["num_decisions"]
 
 
-def test_a_run_of_ones_own_leaves_a_folder_that_can_be_read_and_loaded(tmp_path):
+def test_a_run_leaves_a_folder_that_can_be_read_and_loaded(tmp_path):
     sink = esper.MemorySink()
     esper.register_task(BLOBS)
 
@@ -105,7 +105,7 @@ def test_a_run_is_resumed_with_the_memory_of_its_policy(tmp_path):
     assert lines == [f"{story.folder.name} continues after epoch 2."]
 
 
-def test_a_task_that_is_not_registered_is_said_with_the_remedy(tmp_path):
+def test_a_task_that_is_not_registered_is_refused_with_the_remedy(tmp_path):
     story = esper.run_task(
         BLOBS, esper.RunSettings(epochs=1, has_baseline=False), policy=None, run_dir=tmp_path
     )

@@ -22,12 +22,12 @@ from faults_campaign.spike_rule import SpikeRule
 
 
 class Unprotected:
-    """Gives no protection."""
+    """Never reacts, so that a fault has its full effect."""
 
     may_germinate = True
 
     def __init__(self, run: TrainingRun) -> None:
-        """Ignore `run`."""
+        """Leave `run` as it is."""
 
     def before_step(self, loss: Tensor, grad_norm: Tensor) -> Verdict:
         """Let the step be taken."""
@@ -52,11 +52,12 @@ class Unprotected:
 
 
 class SpikeRestarter:
-    """Lightning's spike rule, with the restart from a checkpoint that its user has to do when the rule has ended a run.
+    """Lightning's spike rule, together with the restart from a checkpoint, which Lightning leaves to its user.
 
-    The callback itself judges a loss after the step, lists this batch and the one before to be skipped, and raises. The
-    rest is ours, in its favour: a checkpoint of everything at the end of each epoch, which is loaded at once; no other
-    batches are lost, and it may restart as often, within as many steps, as our governor may roll back.
+    Lightning's callback judges a loss after the step, lists this batch and the one before to be skipped, and raises an
+    error, which ends the run. The rest is added here, in its favour: at the end of each epoch a checkpoint of everything is
+    saved, and it is loaded at once when the rule has ended the run; no other batches are lost, and the run may restart as
+    often, within as many steps, as our governor may roll back.
     """
 
     PATIENCE = EscalationConfig()
@@ -110,7 +111,7 @@ class SpikeRestarter:
 
 
 def governor(run: TrainingRun) -> Guardian:
-    """Return our governor as our trainer configures it."""
+    """Return our governor, configured as in `Trainer`."""
     return _governor(run, "robust")
 
 

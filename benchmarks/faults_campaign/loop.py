@@ -27,7 +27,7 @@ from faults_campaign.network import EPOCH_STEPS, TASK, Network, build_network
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alarm:
-    """The guardian has refused a step, rolled back, or stopped the run."""
+    """A reaction of the guardian: it refused a step, rolled back, or stopped the run."""
 
     step: int
     """Steps tried until then."""
@@ -43,8 +43,8 @@ class TrainingRun:
         samples: the training samples; faults may damage them.
         order_seed: determines the order of the batches.
         learning_rate_scale: factor on the scheduled learning rate.
-        hub: carries telemetry.
-        memory: the telemetry so far.
+        hub: receives the telemetry.
+        memory: the sink that holds the telemetry so far.
         guardian: protects the run.
         step: steps tried so far.
         alarms: the guardian's reactions so far.
@@ -115,9 +115,9 @@ class TrainingRun:
             return self.validate()
 
     def adopt(self, network: Network) -> None:
-        """Continue with another network."""
+        """Continue with `network`."""
         self.network = network
-        # A copied slot has no channel.
+        # The slots of a copied network have no channel.
         network.emit_on(self.channel)
 
     def _train_epoch(self, epoch: int) -> bool:
@@ -144,8 +144,8 @@ class TrainingRun:
                 optimizer.inner.step()
             verdict = self.guardian.after_step()
             self._note(verdict)
-            if verdict:
-                # The rollback has pruned seeds.
+            if verdict.needs_rollback:
+                # The guardian has rolled back already, which has pruned seeds.
                 self.network.optimizer.follow_seeds()
             if verdict.must_stop:
                 return False
@@ -155,7 +155,7 @@ class TrainingRun:
         """Let the guardian judge the epoch; roll back if it says so, or take a snapshot of a healthy network."""
         verdict = self.guardian.check_vital_signs(validation.loss)
         self._note(verdict)
-        if verdict:
+        if verdict.needs_rollback:
             self.guardian.execute_rollback()
         elif verdict.severity is Severity.OK:
             # A snapshot that cannot be taken must not end the run; the earlier ones are kept.

@@ -26,7 +26,7 @@ def _build_host() -> nn.Module:
 
 
 TASK: Task = replace(DIGITS, build_host=_build_host, epochs=30)
-"""Digits with a host twice as wide and half the epochs.
+"""Digits with a wider host (4 channels instead of 3) and half the epochs.
 
 It still grows, but its final accuracy depends less on chance: clean runs that differ only in the order of the batches
 in their second half have final accuracies that differ by 0.15 percentage points (standard deviation).
@@ -46,14 +46,8 @@ class Network:
     optimizer: GrowingOptimizer
     policy: GrowthPolicy | None
 
-    @property
-    def is_finite(self) -> bool:
-        """Whether every weight and every buffer is finite."""
-        tensors = chain(self.model.parameters(), self.model.buffers())
-        return all(bool(tensor.isfinite().all()) for tensor in tensors)
-
     def emit_on(self, channel: Channel) -> None:
-        """Let the slots emit their telemetry on `channel`."""
+        """Make the slots emit their telemetry on `channel`."""
         for slot in self.slots.values():
             slot.channel = channel
 
@@ -63,6 +57,12 @@ class Network:
             if seed_parameters := list(slot.seed_parameters()):
                 clip_grad_norm_(seed_parameters, TASK.max_grad_norm)
         return clip_grad_norm_(self.host_parameters, TASK.max_grad_norm)
+
+
+def is_finite(model: nn.Module) -> bool:
+    """Return whether every weight and every buffer of `model` is finite."""
+    tensors = chain(model.parameters(), model.buffers())
+    return all(bool(tensor.isfinite().all()) for tensor in tensors)
 
 
 def build_network(seed: int, *, grows: bool) -> Network:

@@ -23,7 +23,7 @@ Kind = Literal["grown", "host", "trainer"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A run to make."""
+    """A run of the campaign that is still to be made."""
 
     seed: int
     fault: str | None = None
@@ -37,13 +37,15 @@ class Size:
     """The number of runs of each kind."""
 
     faults: int
-    """Of each fault under our governor."""
+    """Runs of each fault under our governor."""
     peers: int
-    """Of each fault under each other guardian."""
+    """Runs of each fault, and clean ones, under each other guardian."""
     grown: int
-    """Clean runs; at least as many as `faults`, which are compared with them."""
+    """Clean runs with growth; at least as many as `faults`, which are compared with them."""
     host: int
+    """Clean runs of the host alone."""
     trainer: int
+    """Clean runs of `Trainer`."""
 
     def with_seeds(self, num: int) -> Self:
         """Return the same size with `num` seeds for each fault."""
@@ -55,7 +57,7 @@ QUICK = Size(faults=2, peers=1, grown=2, host=1, trainer=1)
 
 
 def plan(size: Size, faults: Sequence[Fault]) -> list[Job]:
-    """Return the runs of a campaign over `faults`, without those whose guardian lacks the part that the fault breaks."""
+    """Return the runs of a campaign over `faults`; a guardian that lacks the part that a fault breaks is not given it."""
     return [
         *(Job(seed=seed) for seed in range(size.grown)),
         *(

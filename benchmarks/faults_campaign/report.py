@@ -1,4 +1,4 @@
-"""The campaign's results, as Markdown and as JSON."""
+"""Writes the campaign's results as Markdown and as JSON."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from faults_campaign.trial import Outcome
 
 
 class Report:
-    """The results of a campaign."""
+    """Scores the runs of a campaign, by guardian and fault, and renders the scores."""
 
     def __init__(self, faults: Sequence[Fault], results: Sequence[tuple[Job, Outcome]]) -> None:
         """Score the `results` of a campaign over `faults`."""

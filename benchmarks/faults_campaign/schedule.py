@@ -26,7 +26,7 @@ class Sign(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Strike:
-    """One injection of a fault."""
+    """An injection with its time: one part of a fault."""
 
     inject: Injection
     sign: Sign | None
@@ -43,7 +43,7 @@ class Fault:
 
     name: str
     text: str
-    """Description for the report."""
+    """Short description for the report."""
     strikes: tuple[Strike, ...]
     is_ready: Callable[[TrainingRun], bool] = lambda run: True
     """Returns whether the fault can start; it is postponed until it can."""
@@ -61,7 +61,7 @@ class Schedule:
     """
 
     def __init__(self, fault: Fault | None, first_step: int) -> None:
-        """Plan `fault` for the time when `first_step` steps have been tried, or the first time after that when it can start."""
+        """Start `fault` when `first_step` steps have been tried, or as soon after that as it can start."""
         self.began: int | None = None
         self._fault = fault
         self._first_step = first_step

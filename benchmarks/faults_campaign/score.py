@@ -1,4 +1,4 @@
-"""Scores: the runs of one fault under one guardian, added up."""
+"""Scores the runs of one fault under one guardian."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ class Score:
 
     runs: int
     detected: int | None
-    """Runs in which it was; None where nothing has to be detected."""
+    """Number of runs in which the fault was detected; None where nothing has to be detected."""
     delays: tuple[int, ...]
     """Steps from the fault to the alarm, for each run with one."""
     rollbacks: tuple[int, ...]
-    """In each run."""
+    """Number of rollbacks in each run."""
     recovered: int
-    """Runs that ended as they should, with finite weights and at most `TOLERANCE` below the clean twin."""
+    """Number of runs that ended as they should, with finite weights and at most `TOLERANCE` below the clean twin."""
     accuracy: float
-    """Mean over the runs, in percent."""
+    """Mean of the final accuracies, in percent."""
     worst_gap: float
     """Percentage points by which the worst run ended below its clean twin; 0 if no run did."""
 

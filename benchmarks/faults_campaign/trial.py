@@ -21,7 +21,7 @@ from esper.tolaria.training.settings import RunSettings
 from esper.tolaria.training.trainer import Trainer
 from faults_campaign.guardians import GOVERNOR, GUARDIANS
 from faults_campaign.loop import TrainingRun
-from faults_campaign.network import EPOCH_STEPS
+from faults_campaign.network import EPOCH_STEPS, is_finite
 from faults_campaign.schedule import Fault, Schedule, Sign
 
 _SNAPSHOT_FAULTS = {Sign.NOT_COPIED: SnapshotFault.NOT_COPIED, Sign.CORRUPT: SnapshotFault.CORRUPT}
@@ -43,7 +43,7 @@ class Outcome:
     """Steps from the fault to its alarm, the longest if it has several; None without an alarm."""
     num_rollbacks: int
     num_refused: int
-    """Steps that were refused because of an anomaly in them."""
+    """Number of steps that were refused because of an anomaly."""
     is_complete: bool
     """Whether all epochs were trained."""
     is_finite: bool
@@ -78,7 +78,7 @@ def run_trial(guardian: str, fault: Fault | None, seed: int, *, grows: bool = Tr
         num_rollbacks=sum(alarm.severity >= Severity.ROLLBACK for alarm in run.alarms),
         num_refused=sum(alarm.severity is Severity.SKIP for alarm in run.alarms),
         is_complete=is_complete,
-        is_finite=run.network.is_finite,
+        is_finite=is_finite(run.network.model),
         accuracies=tuple(run.accuracies),
         host_accuracies=tuple(run.host_accuracies),
         accuracy=run.validate().accuracy,
@@ -106,7 +106,7 @@ def run_trainer(seed: int) -> Outcome:
         num_rollbacks=len(memory.of(GovernorRollbackPayload)),
         num_refused=len(memory.of(GovernorStepSkippedPayload)),
         is_complete=outcome is RunOutcome.COMPLETED,
-        is_finite=True,
+        is_finite=is_finite(trainer.model),
         accuracies=tuple(payload.val_accuracy for payload in memory.of(EpochCompletedPayload)),
         host_accuracies=(),
         accuracy=trainer.validate().accuracy,

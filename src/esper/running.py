@@ -1,4 +1,4 @@
-"""Runs a task with everything around it: log, checkpoints, the grown network, and their folder.
+"""Trains a task in a run folder that holds the log, checkpoints and the grown network.
 
 Training, telemetry and the reading of logs do not know each other; they are connected here, for Python callers and for the
 command line.
@@ -65,6 +65,7 @@ def run_task(
     Raises:
         UsageError: a setting cannot be used here, or `run_dir` cannot be written.
         SlotError: the policy asked a slot for something that it cannot do; the log holds the run up to there.
+        OSError: the grown network cannot be saved.
     """
     settings = (settings or RunSettings()).for_task(task)
     _check_device(settings.device)
@@ -97,15 +98,18 @@ def resume_run(
         epochs: the new number of epochs, not less than before; None keeps the old one.
         device: where to train; None keeps the old device.
         run_dir: the folder that holds the runs.
-        sinks: see `run_task`, as for the other arguments.
-        baseline_sinks: see there.
-        should_stop: see there.
+        sinks: as in `run_task`.
+        baseline_sinks: as in `run_task`.
+        should_stop: as in `run_task`.
         notify: called with one line for each damaged checkpoint and one that says where the run continues.
 
     Raises:
         RunNotFoundError: there is no such run, or it has no settings.
         UsageError: the task is not registered, no epochs are left, or another process is training the run.
         CheckpointError: the checkpoint is of another network.
+        LogError: the log ends before the position that the checkpoint names.
+        SlotError: the policy asked a slot for something that it cannot do; the log holds the run up to there.
+        OSError: the grown network cannot be saved.
     """
     folder = resolve(str(run), Path(run_dir))
     settings = load_settings(folder).resumed(epochs=epochs, device=device)
@@ -170,10 +174,11 @@ def _position(log: RunLog) -> Mapping[str, Any]:
 def _rewind(
     folder: Path, settings: RunSettings, epochs: int, notify: Callable[[str], None]
 ) -> Resumption:
-    """Rewind the log to the newest undamaged checkpoint and return from where the run continues.
+    """Rewind the log to the newest undamaged checkpoint and return the point from which the run continues.
 
     Raises:
         UsageError: no epochs are left to train.
+        LogError: the log ends before the position that the checkpoint names.
     """
     content, damaged = Checkpoints(folder).load_newest(device=settings.device)
     for error in damaged:

@@ -42,7 +42,7 @@ def wait_for_epoch(root: Path, epoch: int) -> None:
     raise TimeoutError(f"epoch {epoch} was not reached")
 
 
-def story(root: Path) -> list:
+def comparable_log(root: Path) -> list:
     """Return the log without sequence numbers, times, ids, and the event of the resumption."""
     lines = [without_varying(line) for line in log_of(root)]
     return [
@@ -75,7 +75,7 @@ def test_after_kill_9_the_resumed_run_ends_bit_equal(uninterrupted, tmp_path, ep
 
     (folder,) = tmp_path.iterdir()
     assert_same_weights(folder, uninterrupted)
-    assert story(tmp_path) == story(uninterrupted.parent)
+    assert comparable_log(tmp_path) == comparable_log(uninterrupted.parent)
     (resumed,) = payloads_of(log_of(tmp_path), "RUN_RESUMED")
     assert resumed["epochs_completed"] in (epoch - 1, epoch, epoch + 1)
     assert [line["seq"] for line in log_of(tmp_path)] == list(range(len(log_of(tmp_path))))
@@ -95,10 +95,10 @@ def test_a_run_resumed_between_rollbacks_still_has_the_older_snapshots(tmp_path,
     assert main(["train", "--run-dir", str(killed), "--resume", "latest"]) == 0
 
     assert_same_weights(next(killed.iterdir()), next((tmp_path / "uninterrupted").iterdir()))
-    assert story(killed) == story(tmp_path / "uninterrupted")
+    assert comparable_log(killed) == comparable_log(tmp_path / "uninterrupted")
 
 
-def test_ctrl_c_says_how_to_continue(uninterrupted, tmp_path):
+def test_ctrl_c_ends_the_run_in_order_and_the_output_says_how_to_continue(uninterrupted, tmp_path):
     process = start(tmp_path, *ARGUMENTS)
     wait_for_epoch(tmp_path, 4)
     os.kill(process.pid, signal.SIGINT)
@@ -106,6 +106,7 @@ def test_ctrl_c_says_how_to_continue(uninterrupted, tmp_path):
 
     (folder,) = tmp_path.iterdir()
     assert process.returncode == 130
+    assert "interrupted" in out.lower()
     assert f"To continue: esper train --resume {folder.name}" in out
     assert "Traceback" not in err
     (finished,) = payloads_of(log_of(tmp_path), "RUN_FINISHED")

@@ -1,12 +1,7 @@
 """`esper train`, run as a user runs it."""
 
 import json
-import os
 import re
-import signal
-import subprocess
-import sys
-import time
 
 import pytest
 import torch
@@ -42,7 +37,7 @@ def test_the_log_is_numbered_without_a_gap(clean):
     assert [line["seq"] for line in clean] == list(range(len(clean)))
 
 
-def test_every_event_knows_its_environment(clean):
+def test_every_event_has_its_environment_and_is_valid(clean):
     assert {line["payload"]["env_id"] for line in clean if "env_id" in line["payload"]} == {0}
     assert payloads_of(clean, "TELEMETRY_REJECTED") == []
 
@@ -91,29 +86,3 @@ def test_the_grown_network_can_be_loaded(tmp_path):
         hits = model(validation.inputs).argmax(dim=1) == validation.targets
     assert 100.0 * hits.double().mean().item() == pytest.approx(final_accuracy(log))
     assert not model.training
-
-
-def test_ctrl_c_ends_the_run_in_order(tmp_path):
-    command = [
-        sys.executable,
-        "-m",
-        "esper",
-        "train",
-        "--run-dir",
-        str(tmp_path),
-        "--epochs",
-        "500",
-    ]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 60
-    while not payloads_of(log_of(tmp_path), "EPOCH_COMPLETED") and time.monotonic() < deadline:
-        time.sleep(0.1)
-
-    os.kill(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=60)
-
-    assert process.returncode == 130
-    (finished,) = payloads_of(log_of(tmp_path), "RUN_FINISHED")
-    assert finished["outcome"] == "INTERRUPTED"
-    assert "Traceback" not in err
-    assert "interrupted" in out.lower()

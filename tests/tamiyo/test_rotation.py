@@ -4,13 +4,13 @@ from esper.tamiyo.rotation import BlueprintRotation
 
 
 def test_takes_blueprints_in_turn():
-    rotation = BlueprintRotation(("a", "b", "c"), skip_from=3.0)
+    rotation = BlueprintRotation(("a", "b", "c"), skip_penalty=3.0)
 
     assert [rotation.choose() for _ in range(4)] == ["a", "b", "c", "a"]
 
 
 def test_leaves_out_a_blueprint_that_failed_until_its_penalty_has_decayed():
-    rotation = BlueprintRotation(("a", "b"), skip_from=1.0)
+    rotation = BlueprintRotation(("a", "b"), skip_penalty=1.0)
     rotation.penalise("a")
 
     skipped = 0
@@ -22,7 +22,7 @@ def test_leaves_out_a_blueprint_that_failed_until_its_penalty_has_decayed():
 
 
 def test_moves_on_even_when_every_blueprint_failed():
-    rotation = BlueprintRotation(("a", "b"), skip_from=1.0)
+    rotation = BlueprintRotation(("a", "b"), skip_penalty=1.0)
     for name in ("a", "b"):
         rotation.penalise(name)
 
@@ -30,7 +30,7 @@ def test_moves_on_even_when_every_blueprint_failed():
 
 
 def test_drops_small_penalties():
-    rotation = BlueprintRotation(("a",), skip_from=1.0)
+    rotation = BlueprintRotation(("a",), skip_penalty=1.0)
     rotation.penalise("a")
 
     for _ in range(60):

@@ -55,7 +55,7 @@ def fossilise(slot: SeedSlot, *, blueprint_id: str = "norm") -> None:
 
 
 def store_for(model: nn.Module, *, optimizers=None, companions=None, **settings) -> SnapshotStore:
-    """Return a store over `model`."""
+    """Return a store that takes snapshots of `model`, by default without optimizers and companions."""
     settings.setdefault("saves_random_state", False)
     return SnapshotStore(
         model, optimizers=optimizers or {}, companions=Companions(companions or {}), **settings
@@ -68,7 +68,7 @@ def take(store: SnapshotStore, number: int = 0) -> Snapshot:
 
 
 def inventory_of(model: nn.Module, **parts) -> Inventory:
-    """Walk `model`."""
+    """Return the inventory of `model` and of the given companion modules and optimizers."""
     return Inventory.take(
         model, modules=parts.get("modules", {}), optimizers=parts.get("optimizers", {})
     )
@@ -82,7 +82,7 @@ def state_of(model: nn.Module) -> dict[str, Tensor]:
 
 
 def same(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
-    """Return whether both hold the same bits under the same names."""
+    """Return whether both have the same keys and bit-equal tensors."""
     return first.keys() == second.keys() and all(
         torch.equal(_bits(value), _bits(second[key])) for key, value in first.items()
     )

@@ -20,7 +20,7 @@ from esper.tolaria.recovery.escalation import EscalationConfig
 from tests.kasmina.replay import read_scenarios
 
 PATIENT = GovernorConfig(escalation=EscalationConfig(budget=1_000_000))
-"""Never stops a run: a recorded curve always goes on to its end."""
+"""A configuration that never stops a run, so that every recorded curve is replayed to its end."""
 
 
 def replay(scenario: dict[str, Any]) -> dict[str, Any]:
@@ -41,6 +41,7 @@ def replay(scenario: dict[str, Any]) -> dict[str, Any]:
 
 
 def main(arguments: Iterable[str]) -> None:
+    """Print a line of verdicts for each scenario in the file that is the only argument."""
     (path,) = arguments
     # Hundreds of rollbacks are expected here; warnings of them would only hide other output.
     logging.getLogger("esper").setLevel(logging.ERROR)

@@ -31,7 +31,7 @@ def governed(**settings) -> tuple[SlottedNet, TolariaGovernor, RecordingChannel]
     return model, governor, channel
 
 
-def in_training(slot) -> None:
+def advance_to_training(slot) -> None:
     """Plant a seed and advance it to TRAINING."""
     slot.germinate("norm")
     assert slot.advance_stage().passed
@@ -40,7 +40,7 @@ def in_training(slot) -> None:
 
 def test_a_live_seed_is_pruned_and_its_slot_becomes_free_again():
     model, governor, _ = governed()
-    in_training(model.early)
+    advance_to_training(model.early)
     governor.snapshot()
 
     report = governor.execute_rollback()
@@ -54,7 +54,7 @@ def test_a_live_seed_is_pruned_and_its_slot_becomes_free_again():
 
 
 @pytest.mark.parametrize("stage", [stage for stage in SeedStage if has_seed(stage)])
-def test_a_slot_has_a_seed_exactly_in_the_stages_that_have_one(stage):
+def test_after_a_rollback_a_slot_has_a_seed_only_in_a_stage_that_implies_one(stage):
     model, governor, _ = governed()
     governor.snapshot()
     model.late.germinate("norm", blend_tempo_epochs=1)
@@ -147,7 +147,7 @@ def test_a_fossil_without_sound_weights_anywhere_is_removed_and_reported():
 def test_a_pruned_seed_reports_initiator_and_reason(losses, reason):
     model, governor, channel = governed()
     governor.snapshot()
-    in_training(model.early)
+    advance_to_training(model.early)
     for loss in losses:
         governor.check_vital_signs(loss)
 
@@ -160,7 +160,7 @@ def test_a_pruned_seed_reports_initiator_and_reason(losses, reason):
 def test_weights_are_restored_before_seeds_are_pruned_and_the_rollback_is_emitted_last():
     model, governor, channel = governed()
     governor.snapshot()
-    in_training(model.early)
+    advance_to_training(model.early)
     before = state_of(model.stem)
     scramble(model)
     seen = []

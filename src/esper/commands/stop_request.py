@@ -11,7 +11,7 @@ class StopRequest:
     """Handles Ctrl-C within its `with` block."""
 
     def __init__(self, console: Console) -> None:
-        """Prepare to print on `console` how the first Ctrl-C is answered."""
+        """Print the answer to the first Ctrl-C on `console`."""
         self._console = console
         self._is_made = False
 

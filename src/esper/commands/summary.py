@@ -1,4 +1,4 @@
-"""`esper summary`: summarizes one run."""
+"""`esper summary`: summarises one run."""
 
 import argparse
 import json
@@ -16,8 +16,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     """Add the command with its arguments."""
     parser = subparsers.add_parser(
         "summary",
-        help="summarize a run",
-        description="Summarize a run: accuracies, parameters, the seeds of each slot, snapshots and rollbacks.",
+        help="summarise a run",
+        description="Summarise a run: accuracies, parameters, the seeds of each slot, snapshots and rollbacks.",
         epilog="example: esper summary latest --json",
         allow_abbrev=False,
     )

@@ -21,11 +21,11 @@ _EPILOG = """\
 examples:
   esper train                             grow a network on digits, about a minute on a laptop
   esper train --seed 3 --epochs 80        another seed, more epochs
-  esper train --inject-fault nan@12       break the run at epoch 12 and watch the governor repair it
+  esper train --inject-fault nan@12       break the run at epoch 12 and watch the governor roll back
   esper train --resume latest             continue a run that was killed or interrupted
 
-exit codes: 0 all epochs are trained, 1 the log lacks its end, 2 usage,
-            3 the governor stopped the run, 130 interrupted
+exit codes: 0 all epochs are trained, 1 the end of the log is missing,
+            2 bad usage, 3 the governor stopped the run, 130 interrupted
 """
 
 # The help lists how to train, then the folder, then comparison, faults and checkpoints.
@@ -68,6 +68,9 @@ def run(options: argparse.Namespace) -> int:
 
     Raises:
         UsageError: an argument cannot be used.
+        RunNotFoundError: the run to resume does not exist, or its settings are missing or damaged.
+        CheckpointError, LogError: the files of the run to resume do not fit the task or each other.
+        MissingExtraError: the task needs a package that is not installed.
     """
     given = given_settings(options)
     console = Console()

@@ -32,7 +32,7 @@ class HeuristicConfig:
     max_live_seeds: int = 1
     """Seeds at a time that are neither fossils nor pruned; with more, a gain cannot be attributed to one of them."""
     min_epochs_in_training: int = 3
-    """Epochs in TRAINING before the gate to BLENDING is tried, which stays closed until then."""
+    """Epochs in TRAINING before the policy first asks for BLENDING."""
     max_epochs_in_training: int = 12
     """Epochs in TRAINING after which a seed is pruned."""
     max_loss_of_accuracy: float = 2.0
@@ -48,7 +48,7 @@ class HeuristicConfig:
     min_epochs_left: int = 15
     """Epochs that must be left for a seed to be planted, so that it can still be kept or pruned."""
     skip_penalty: float = 1.0
-    """Penalty from which a blueprint is left out; one pruned seed leaves it out for 13 epochs."""
+    """Penalty from which a blueprint is left out; after one pruned seed it is left out for 13 epochs."""
 
 
 class HeuristicPolicy:
@@ -83,7 +83,11 @@ class HeuristicPolicy:
         }
 
     def load_state_dict(self, state: PolicyState) -> None:
-        """Restore the result of `state_dict`."""
+        """Restore the result of `state_dict`.
+
+        Raises:
+            KeyError: an entry of `state` is missing.
+        """
         self._plateau.load_state_dict(state)
         self._rotation.load_state_dict(state)
         self._next_planting_epoch = state["next_planting_epoch"]
@@ -97,7 +101,7 @@ class HeuristicPolicy:
         )
 
     def _plant(self, signals: TrainingSignals) -> list[Action]:
-        """Return a planting in the first empty slot; nothing if all slots hold a seed."""
+        """Return a `Germinate` for the first dormant slot; an empty list if no slot is dormant."""
         for slot in signals.slots:
             if slot.stage is SeedStage.DORMANT:
                 self._plateau.restart()

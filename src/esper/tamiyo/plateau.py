@@ -13,7 +13,7 @@ class PlateauTracker:
     """
 
     def __init__(self, min_gain: float) -> None:
-        """Start without a history; an accuracy counts as better from `min_gain` percentage points above the best."""
+        """Start without a history; an accuracy is a gain from `min_gain` percentage points above the best one."""
         self._min_gain = min_gain
         self.best_accuracy = float("-inf")
         self.epochs_without_gain = 0
@@ -38,6 +38,10 @@ class PlateauTracker:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore the result of `state_dict`; other entries are ignored."""
+        """Restore the result of `state_dict`; other entries are ignored.
+
+        Raises:
+            KeyError: an entry of `state` is missing.
+        """
         self.best_accuracy = state["best_accuracy"]
         self.epochs_without_gain = state["epochs_without_gain"]

@@ -11,18 +11,18 @@ _PENALTY = 2.0
 class BlueprintRotation:
     """Takes the blueprints in turn, leaving out those whose seeds were pruned recently.
 
-    Each pruned seed adds a penalty to its blueprint, which shrinks by a twentieth each epoch. When all are left out, the
-    blueprint with the smallest penalty is next; the turn moves on all the same, so that no blueprint is repeated endlessly.
+    Each pruned seed adds a penalty to its blueprint, which shrinks by a twentieth each epoch. When all blueprints are left
+    out, the one with the smallest penalty is chosen, and among equal ones the next in turn.
 
     Attributes:
         next_index: index of the blueprint whose turn is next.
         penalties: by blueprint; blueprints without one are missing.
     """
 
-    def __init__(self, blueprint_ids: tuple[str, ...], skip_from: float) -> None:
-        """Start with the first of `blueprint_ids`; a blueprint with a penalty of `skip_from` or more is left out."""
+    def __init__(self, blueprint_ids: tuple[str, ...], skip_penalty: float) -> None:
+        """Start with the first of `blueprint_ids`; a blueprint with a penalty of `skip_penalty` or more is left out."""
         self._blueprint_ids = blueprint_ids
-        self._skip_from = skip_from
+        self._skip_penalty = skip_penalty
         self.next_index = 0
         self.penalties: dict[str, float] = {}
 
@@ -39,7 +39,7 @@ class BlueprintRotation:
         """Return the blueprint of the next seed and move the turn on."""
         count = len(self._blueprint_ids)
         in_turn = [self._blueprint_ids[(self.next_index + i) % count] for i in range(count)]
-        allowed = [name for name in in_turn if self._penalty(name) < self._skip_from]
+        allowed = [name for name in in_turn if self._penalty(name) < self._skip_penalty]
         chosen = allowed[0] if allowed else min(in_turn, key=self._penalty)
         self.next_index = (self._blueprint_ids.index(chosen) + 1) % count
         return chosen
@@ -49,7 +49,11 @@ class BlueprintRotation:
         return {"next_blueprint": self.next_index, "penalties": self.penalties}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore the result of `state_dict`; other entries are ignored."""
+        """Restore the result of `state_dict`; other entries are ignored.
+
+        Raises:
+            KeyError: an entry of `state` is missing.
+        """
         self.next_index = state["next_blueprint"]
         self.penalties = dict(state["penalties"])
 

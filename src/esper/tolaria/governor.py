@@ -28,7 +28,7 @@ from esper.tolaria.detection.verdict import Verdict, final_verdict, weights_verd
 from esper.tolaria.recovery.config import GovernorConfig
 from esper.tolaria.recovery.recovery import (
     Recovery,
-    load_stop_report_state_dict,
+    stop_report_from_state_dict,
     stop_report_state_dict,
 )
 from esper.tolaria.snapshots.companions import Companions, Stateful
@@ -177,7 +177,7 @@ class TolariaGovernor:
         step: a stale graph would be applied to the restored weights.
 
         Raises:
-            SnapshotError: there is no intact snapshot, or the host has been rebuilt; nothing has been changed.
+            SnapshotError: there is no intact snapshot, or the model has been rebuilt; the model is unchanged.
         """
         is_last = self._alarm is not None and self._recovery.is_exhausted
         report, context = self._recovery.roll_back(self._alarm)
@@ -251,10 +251,12 @@ class TolariaGovernor:
     def guard(
         self, loss: float | Tensor, grad_norm: float | Tensor | None = None
     ) -> Iterator[Verdict]:
-        """Put `before_step` and `after_step` around a step: `with governor.guard(loss) as verdict:`.
+        """Call `before_step`, then the body of `with governor.guard(loss) as verdict:`, then `after_step`.
+
+        The verdict is that of `before_step`. If `after_step` stops the run, the next verdict must stop.
 
         Raises:
-            SnapshotError, ValueError: as `before_step`.
+            SnapshotError, ValueError: the same as in `before_step`.
         """
         verdict = self.before_step(loss, grad_norm)
         try:
@@ -267,8 +269,8 @@ class TolariaGovernor:
     def state_dict(self) -> dict[str, Any]:
         """Return counters, detector states and snapshots, for a checkpoint that `torch.load` reads with `weights_only=True`.
 
-        The tensors are those of the snapshots themselves, so save it before the next step. It is about as large as the
-        snapshots: up to five times the weights.
+        The tensors are those of the snapshots themselves, so save it before the next step. By default it holds up
+        to five snapshots, each as large as the weights, or three times as large if the state of Adam is restored too.
         """
         stop = self.stop_report
         return {
@@ -285,8 +287,8 @@ class TolariaGovernor:
         """Restore what `state_dict` returned; the model must have the structure that it had at that time.
 
         Raises:
-            SnapshotError: the model cannot be saved, or the snapshots are of another model.
-            ValueError: `state` is not that of a governor with the same detectors; this governor is unchanged.
+            SnapshotError: the model cannot be saved, or the snapshots are of another model; nothing has been changed.
+            ValueError: `state` is not that of a governor with the same detectors; nothing has been changed.
         """
         own = self.state_dict()
         try:
@@ -306,7 +308,7 @@ class TolariaGovernor:
         self._validated_loss = state["validated_loss"]
         self._is_calm = state["is_calm"]
         stop = state["stop"]
-        self.stop_report = None if stop is None else load_stop_report_state_dict(stop)
+        self.stop_report = None if stop is None else stop_report_from_state_dict(stop)
 
     def _act_on(self, verdict: Verdict) -> Verdict:
         """Report the verdict on a step, act on it, and return it; it becomes STOP if no rollback is possible."""
@@ -359,7 +361,7 @@ class TolariaGovernor:
 
 
 def to_floats(loss: float | Tensor, grad_norm: float | Tensor | None) -> tuple[float, float | None]:
-    """Return both as numbers; tensors may have any shape with one element.
+    """Return `loss` and `grad_norm` as numbers; tensors may have any shape with one element.
 
     If both are tensors on a device, the host waits for the device only once.
 
@@ -372,9 +374,8 @@ def to_floats(loss: float | Tensor, grad_norm: float | Tensor | None) -> tuple[f
         # As float32: in the dtype of a half-precision loss a gradient norm could overflow.
         together = [one.detach().reshape(()).float().to(loss.device) for one in (loss, grad_norm)]
         loss, grad_norm = torch.stack(together).tolist()
-    return _to_float(loss, "a loss"), (
-        None if grad_norm is None else _to_float(grad_norm, "a gradient norm")
-    )
+    loss = _to_float(loss, "a loss")
+    return loss, None if grad_norm is None else _to_float(grad_norm, "a gradient norm")
 
 
 def _to_float(value: float | Tensor, name: str) -> float:

@@ -34,7 +34,7 @@ def test_a_healthy_run_warns_of_nothing(caplog):
     assert caplog.messages == []
 
 
-def test_a_rollback_is_one_warning(caplog):
+def test_a_rollback_gives_one_warning(caplog):
     train([math.nan])
 
     assert caplog.record_tuples == [
@@ -47,7 +47,7 @@ def test_a_rollback_is_one_warning(caplog):
     ]
 
 
-def test_only_the_first_skip_in_a_row_is_a_warning(caplog):
+def test_only_the_first_skip_in_a_row_gives_a_warning(caplog):
     train([0.5] * 5, grad_norms=[math.inf] * 3)
 
     assert caplog.messages == [
@@ -69,13 +69,13 @@ def test_a_lasting_fault_warns_once_of_each_rollback_of_skips_and_of_the_end(cap
     assert "end the loop when `verdict.must_stop` is true" in caplog.messages[-1]
 
 
-def test_overflows_under_loss_scaling_are_no_warning(caplog):
+def test_overflows_under_loss_scaling_give_no_warning(caplog):
     train([0.5], grad_norms=[math.inf], companions={"scaler": GradScaler("cpu", init_scale=8.0)})
 
     assert caplog.messages == []
 
 
-def test_a_rollback_that_the_caller_orders_is_no_warning(caplog):
+def test_a_rollback_that_the_caller_orders_gives_no_warning(caplog):
     train([]).execute_rollback()
 
     assert caplog.messages == []

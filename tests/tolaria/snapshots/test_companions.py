@@ -115,7 +115,7 @@ def test_without_a_scaler_an_overflow_has_no_explanation():
 
 
 def test_refuses_a_companion_without_a_state_dict():
-    message = "must have state_dict and load_state_dict, got 'clock', a object; leave it out"
+    message = "must have state_dict and load_state_dict, got 'clock' of type object; leave it out"
     with pytest.raises(ValueError, match=message):
         Companions({"clock": object()})
 

@@ -118,10 +118,10 @@ def test_optimizers_without_a_name_are_numbered():
         (nn.Linear(1, 1), "a mapping of names to them, got Linear; write optimizers="),
         (
             [nn.Linear(1, 1)],
-            "optimizers must be torch.optim.Optimizer, got Linear as optimizer0; pass anything"
+            "an optimizer must be a torch.optim.Optimizer, got Linear as optimizer0; pass anything"
             " else that has a state as a companion",
         ),
-        ({"host": None}, "must be torch.optim.Optimizer, got NoneType as host; pass"),
+        ({"host": None}, "must be a torch.optim.Optimizer, got NoneType as host; pass"),
     ],
 )
 def test_anything_but_optimizers_is_refused(given, message):

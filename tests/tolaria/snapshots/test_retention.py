@@ -19,7 +19,7 @@ BEST = EscalationAction.BEST_SNAPSHOT
 
 
 def numbered(number: int) -> SimpleNamespace:
-    """Return the part of a snapshot that `SnapshotsByAge` reads."""
+    """Return a stand-in for a snapshot with the only attribute that `SnapshotsByAge` reads."""
     return SimpleNamespace(info=SimpleNamespace(snapshot_id=number))
 
 
@@ -98,7 +98,7 @@ def test_inserts_a_snapshot_where_its_age_belongs_and_trims_the_least_worthy():
 
 
 class Kept:
-    """A keeper of a single weight, and the value of the weight at each snapshot."""
+    """A network with a keeper of its snapshots, and the value of its weight in each snapshot."""
 
     def __init__(self, *, ages=(1, 3, 8), trust_after_steps=0) -> None:
         self.model = nn.Linear(1, 1)

@@ -10,7 +10,7 @@ from torch.optim.swa_utils import AveragedModel
 from esper.tolaria.governor import TolariaGovernor
 from esper.tolaria.recovery.config import GovernorConfig
 from esper.tolaria.snapshots.restore import RestorePlan
-from esper.tolaria.snapshots.serialization import load_snapshot_state_dict, snapshot_state_dict
+from esper.tolaria.snapshots.serialization import snapshot_from_state_dict, snapshot_state_dict
 from tests.tolaria.disk import through_disk
 from tests.tolaria.networks import (
     SlottedNet,
@@ -29,7 +29,7 @@ from tests.tolaria.networks import (
 def test_a_loaded_snapshot_restores_every_bit(model):
     store = store_for(model)
     wanted = state_of(model)
-    loaded = load_snapshot_state_dict(through_disk(snapshot_state_dict(take(store))), {})
+    loaded = snapshot_from_state_dict(through_disk(snapshot_state_dict(take(store))), {})
     scramble(model)
 
     RestorePlan(loaded, store.inventory()).restore_tensors({})
@@ -44,7 +44,7 @@ def test_a_loaded_snapshot_has_the_same_description():
     store = store_for(model)
     snapshot = take(store, 7)
 
-    loaded = load_snapshot_state_dict(
+    loaded = snapshot_from_state_dict(
         through_disk(snapshot_state_dict(snapshot)), store.inventory().slots
     )
 
@@ -58,7 +58,7 @@ def test_masks_may_be_infinite():
     model.register_buffer("mask", torch.full((2, 2), -torch.inf))
     store = store_for(model)
 
-    loaded = load_snapshot_state_dict(through_disk(snapshot_state_dict(take(store))), {})
+    loaded = snapshot_from_state_dict(through_disk(snapshot_state_dict(take(store))), {})
 
     assert loaded.buffers.is_intact()
     assert torch.isneginf(loaded.buffers.view("mask")).all()

@@ -309,7 +309,7 @@ def test_restored_random_generators_draw_the_same_numbers():
         torch.rand(1).item(),
     )
 
-    load_random_state_dict(snapshot.others.random)
+    load_random_state_dict(snapshot.non_tensors.random)
 
     assert (random.random(), np.random.random(), torch.rand(1).item()) == drawn
 

@@ -29,7 +29,7 @@ class Detector(Protocol):
         """Expect the losses to change on purpose, for example after a restart of the learning rate."""
 
     def rewind(self, state: Mapping[str, Any] | None) -> None:
-        """Follow a rollback: the weights are again those of when `state_dict` returned `state`; None if unknown."""
+        """Adapt to a rollback: the weights are again those for which `state_dict` returned `state`, None if unknown."""
 
     def state_dict(self) -> dict[str, Any]:
         """Return the detector's memory in plain types; it is saved in snapshots and checkpoints."""

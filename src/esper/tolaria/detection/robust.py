@@ -65,17 +65,18 @@ class RobustConfig:
     gross_patience: int = 2
     """Gross spikes in a row that lead to a rollback."""
     gross_warm_up: float = 10.0
-    """Multiple of the median before a shift that a spike exceeds among the first few losses after the shift."""
+    """Multiple that a spike among the first few losses exceeds: of the median before a shift, or of the random-guess loss
+    at the start."""
     early_ratio: float = 10.0
-    """Multiple of the median so far that a spike exceeds during the rest of the warm-up."""
+    """Multiple of the median so far that a spike exceeds in the rest of the warm-up."""
 
     drift_window: int = 16
     """Number of newest losses whose median is tracked."""
     drift_ratio: float | None = 1.6
     """Multiple of the best such median that a drift exceeds; None turns the test for drifts off."""
     drift_deviations: float = 8.0
-    """Standard errors of the median that a drift exceeds as well, for series noisier than that ratio. The noise is that
-    of the time when the losses were best: a drift widens the present spread and would hide itself."""
+    """Standard errors of the median that a drift exceeds as well, for noisy series in which `drift_ratio` is exceeded by
+    chance. They are estimated where the losses were best: a drift widens the present spread and would hide itself."""
     drift_floor_share: float = 0.05
     """Same as `floor_share`, for drifts: larger, because slow changes in healthy training are larger than sudden ones."""
     drift_patience: int = 8
@@ -224,9 +225,9 @@ class RobustDetector:
         self._memory = _Memory(**{**memory, "runs": _Runs(*state["runs"])})
 
     def _check_early(self, loss: float) -> Verdict:
-        """Judge a loss during the warm-up: by the losses before a shift or random guessing, and by the few so far.
+        """Judge a loss during the warm-up, while there are too few losses to estimate a spread.
 
-        A planned shift does not untrain a network: one that was trained and guesses again has collapsed.
+        A planned shift does not untrain a network: if it was trained and guesses again, it has collapsed.
         """
         memory = self._memory
         threshold = self._early_threshold()

@@ -104,7 +104,7 @@ class _Memory:
     attempts: list[_Attempt] = field(default_factory=list)
     """The rollbacks in the window."""
     num_attempts: int = 0
-    """Rollbacks since there was last no rollback in the window."""
+    """Rollbacks since the window was last without any."""
     factor: float = 1.0
     """Factor that learning rates were multiplied by when they were last lowered."""
     factor_clock: int = 0
@@ -180,7 +180,7 @@ class Escalation:
         return self._memory.epochs_to_hold == 0
 
     def count_steps(self) -> None:
-        """Measure windows in steps from now on."""
+        """Measure windows in steps from now on, because the loop reports its steps."""
         self._counts_steps = True
 
     def advance(self) -> int:
@@ -202,11 +202,11 @@ class Escalation:
         return num_attempts
 
     def end_epoch(self) -> None:
-        """Count an epoch off those in which no seed may be planted."""
+        """Count down the epochs in which no seed may be planted."""
         self._memory.epochs_to_hold = max(0, self._memory.epochs_to_hold - 1)
 
     def consume_skip(self) -> bool:
-        """Return whether the next batch must be skipped, and count it off if so."""
+        """Return whether the next batch must be skipped; if so, one fewer is left to skip."""
         if not self._memory.batches_to_skip:
             return False
         self._memory.batches_to_skip -= 1
@@ -289,7 +289,7 @@ class Escalation:
         )
 
     def _actions(self, target: EscalationAction) -> tuple[EscalationAction, ...]:
-        """Return the actions of the next rollback: from the third on, each takes one action more than the one before."""
+        """Return the actions of the next rollback: from the third on, each takes one more than the rollback before it."""
         if self.is_exhausted:
             return (target, EscalationAction.STOP)
         further = []

@@ -14,9 +14,8 @@ class LearningRateScaling:
     """Multiplies every learning rate when an optimizer's step begins, and restores it when the step ends.
 
     Hooks of the optimizer do this, so that code outside the step, a scheduler or a checkpoint, never sees a lowered
-    rate. Any later would be too late: a scheduler computes its next rate either from the one that it finds or from
-    scratch, and the result does not show which. A step that is replayed from a CUDA graph calls no hooks and is not
-    scaled.
+    rate. A scheduler must not see one: some compute the next rate from the one that they find and others from scratch, so
+    the lowering could not be undone afterwards. A step that is replayed from a CUDA graph calls no hooks and is not scaled.
     """
 
     def __init__(self, optimizers: Iterable[Optimizer]) -> None:
@@ -28,7 +27,7 @@ class LearningRateScaling:
         self._is_applied = False
         # An optimizer that is given twice must not be scaled twice.
         self._hooks = tuple(_StepHooks(optimizer) for optimizer in dict.fromkeys(optimizers))
-        # The optimizers hold the hooks; without this object those must not act any more.
+        # The optimizers keep the hooks alive; once this object is gone, they must not scale any more.
         weakref.finalize(self, _remove, self._hooks)
 
     def apply(self, factor: float) -> None:
@@ -38,7 +37,7 @@ class LearningRateScaling:
             hooks.set_factor(factor)
 
     def reset(self) -> None:
-        """Take further steps with the full rates; restore them if a step has failed in the middle."""
+        """Stop scaling; restore the full rates if a step has failed in the middle."""
         if self._is_applied:
             self._is_applied = False
             for hooks in self._hooks:
@@ -53,7 +52,7 @@ class _StepHooks:
         self._full_rates: list[tuple[dict[str, Any], Any]] = []
         self._depth = 0
         try:
-            # Registered before those of the user, whose hooks after the step shall see the full rates.
+            # Registered before the user's hooks, so that those that run after the step see the full rates.
             self._handles = (
                 optimizer.register_step_pre_hook(self._begin),
                 optimizer.register_step_post_hook(self._end),

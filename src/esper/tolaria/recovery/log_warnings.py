@@ -17,11 +17,11 @@ _CAUSES: Final = {
     SkipCause.DATA: "the loss is anomalous although the weights have just been restored",
     SkipCause.PLANNED: "batches are skipped after repeated rollbacks",
 }
-"""An overflow under loss scaling is missing: a GradScaler skips such steps silently too, as part of its normal work."""
+"""Overflows under loss scaling are left out: a GradScaler skips such steps as part of its normal work, silently too."""
 
 
 def warn_of_skip(cause: SkipCause, *, step: int, loss: float) -> None:
-    """Warn that a step was skipped; call it for the first of several in a row, because a lasting fault skips many."""
+    """Warn that a step was skipped; call it only for the first of several in a row, because a lasting fault skips many."""
     if cause in _CAUSES:
         _LOGGER.warning(
             "step %d: skipped, because %s (loss %g); gradients were dropped, weights are unchanged;"
@@ -33,7 +33,7 @@ def warn_of_skip(cause: SkipCause, *, step: int, loss: float) -> None:
 
 
 def warn_of_rollback(report: GovernorReport) -> None:
-    """Warn that the weights were restored without an order of the caller."""
+    """Warn that the weights were restored, in a rollback that the caller has not ordered."""
     pruned = (
         f"; pruned the seeds of {', '.join(report.pruned_slots)}" if report.pruned_slots else ""
     )

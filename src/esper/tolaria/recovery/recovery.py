@@ -118,7 +118,7 @@ class Recovery:
 
     @property
     def is_exhausted(self) -> bool:
-        """Whether the next rollback that the caller has not ordered is the last."""
+        """Whether the next rollback stops the run, unless the caller orders it."""
         return self._escalation.is_exhausted
 
     @property
@@ -127,7 +127,7 @@ class Recovery:
         return self._escalation.may_germinate
 
     def begin_step(self) -> bool:
-        """Begin a training step, and return whether its batch must be skipped as part of the escalation."""
+        """Start a training step, and return whether the escalation skips its batch."""
         self._escalation.count_steps()
         is_planned_skip = self._escalation.consume_skip()
         if not is_planned_skip:
@@ -141,7 +141,7 @@ class Recovery:
         self._keeper.note_step(is_healthy=is_healthy)
 
     def begin_check(self) -> None:
-        """Begin the check of a validation loss, with which an epoch ends."""
+        """Start the check of a validation loss, which counts as the end of an epoch."""
         self._escalation.end_epoch()
         if not self._escalation.counts_steps:
             self._advance_window()
@@ -155,8 +155,8 @@ class Recovery:
         """Take a snapshot, keep it and report it.
 
         Raises:
-            NotFiniteError: a tensor is not finite; this is reported, and the earlier snapshots are kept.
-            SnapshotError: a tensor cannot be copied; likewise.
+            NotFiniteError: a tensor is not finite. The failure is reported, and the earlier snapshots are kept.
+            SnapshotError: a tensor cannot be copied. The failure is reported, and the earlier snapshots are kept.
         """
         self._last_snapshot_step = self.step
         try:
@@ -170,9 +170,9 @@ class Recovery:
         return taken.info
 
     def try_snapshot(self, context: SnapshotContext) -> bool:
-        """Take a snapshot and return whether all tensors are finite.
+        """Try to take a snapshot; return False if a tensor is not finite, otherwise True.
 
-        A snapshot that cannot be copied for another reason is reported; the next is taken when it is due.
+        If it cannot be copied for another reason, that is reported, and the next snapshot is taken when it is due.
         """
         try:
             self.snapshot(context)
@@ -189,7 +189,8 @@ class Recovery:
             alarm: the verdict that led to the rollback; None if the caller has ordered it.
 
         Raises:
-            SnapshotError: there is no intact snapshot, or the host has been rebuilt; nothing has been changed.
+            SnapshotError: there is no intact snapshot, the host has been rebuilt, or a saved companion is missing; the
+                model is unchanged.
         """
         started = time.perf_counter()
         self._learning_rates.reset()
@@ -205,7 +206,7 @@ class Recovery:
         plan = self._keeper.plan_restore(
             target, is_last=self._escalation.is_exhausted, report_corrupt=report_corrupt
         )
-        self._companions.check_state_dict(plan.snapshot.others.companions)
+        self._companions.check_state_dict(plan.snapshot.non_tensors.companions)
         result = roll_back_network(
             plan,
             reason=reason,
@@ -225,7 +226,12 @@ class Recovery:
         return report, plan.snapshot.context
 
     def stop(self, reason: PanicReason, message: str = "") -> StopReport:
-        """Report the end of the run and return the report; without `message` it says that the budget is used up."""
+        """Report the end of the run and return the report.
+
+        Args:
+            reason: the anomaly that ends the run.
+            message: why the run ends; by default that the budget of rollbacks is used up.
+        """
         escalation = self._escalation
         report = StopReport(
             reason=reason,
@@ -247,10 +253,10 @@ class Recovery:
         return report
 
     def skip_step(self, verdict: Verdict, judge: StepJudge) -> None:
-        """Report that `judge` has refused the step, and undo the forward passes since the last snapshot.
+        """Report that `judge` has refused the step; undo what its forward pass changed, if the last snapshot allows it.
 
-        They are undone only if no step was taken since: a batch of NaN makes the running statistics of batch
-        normalisation NaN, whether its step is taken or not.
+        A batch of NaN makes the running statistics of batch normalisation NaN even if its step is not taken. The newest
+        snapshot is restored if no step was taken since.
         """
         plan = self._keeper.plan_undo()
         if plan is not None:
@@ -275,13 +281,13 @@ class Recovery:
             optimizer.zero_grad(set_to_none=True)
 
     def scale_learning_rates(self) -> None:
-        """Take the next step with learning rates as low as the escalation wants them."""
+        """Lower the learning rates of the next step by the escalation's present factor."""
         factor = self._escalation.learning_rate_factor
         if factor != 1.0:
             self._learning_rates.apply(factor)
 
     def reset_learning_rates(self) -> None:
-        """Take further steps with the full learning rates."""
+        """Use the full learning rates again."""
         self._learning_rates.reset()
 
     def report_panic(self, verdict: Verdict, series: LossSeries) -> None:
@@ -367,7 +373,7 @@ def stop_report_state_dict(report: StopReport) -> dict[str, Any]:
     return asdict(report) | {"reason": report.reason.value, "tried": tried}
 
 
-def load_stop_report_state_dict(state: Mapping[str, Any]) -> StopReport:
+def stop_report_from_state_dict(state: Mapping[str, Any]) -> StopReport:
     """Return the report that `stop_report_state_dict` was given."""
     tried = tuple(EscalationAction(value) for value in state["tried"])
     return StopReport(**{**state, "reason": PanicReason(state["reason"]), "tried": tried})

@@ -38,9 +38,9 @@ def roll_back_network(
 ) -> RollbackResult:
     """Restore model and optimizers as `plan` says, and prune the live seeds; companions are left to the caller.
 
-    Live seeds are pruned after the weights are restored, because they were trained beside a network that no longer
-    exists. No slot is left without a seed in a stage that has one. A fossil stays a fossil unless no snapshot holds finite
-    weights of it.
+    Live seeds are pruned because they were trained beside weights that no longer exist, and only after the restoration, so
+    that no slot has changed if that fails. A fossil that the snapshot lacks is kept, with weights from another snapshot or
+    as they are; it is removed only if its weights are not finite and no intact snapshot holds it.
     """
     plan.restore_tensors(optimizers)
     if clears_optimizers:

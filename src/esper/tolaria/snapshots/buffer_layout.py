@@ -50,7 +50,7 @@ class Piece(NamedTuple):
 
 @dataclass(slots=True)
 class Block:
-    """A contiguous part of one buffer that is copied, checked and summed at once; it starts with its first piece."""
+    """A contiguous part of one buffer that is copied, checked and checksummed at once; it starts with its first piece."""
 
     group: Group
     is_checked: bool
@@ -64,7 +64,7 @@ class Layout:
     """The places of an inventory's tensors.
 
     Attributes:
-        inventory: the inventory.
+        inventory: the tensors that are placed.
         places: the place of every entry, by key.
         blocks: the blocks of all buffers, in order; together they cover every byte.
         sizes: bytes of each buffer.

@@ -1,4 +1,4 @@
-"""Detects that a model or an optimizer is no longer structured as it was, at a fraction of the cost of walking it."""
+"""Detects that the structure of a model or an optimizer has changed, at a fraction of the cost of walking it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from esper.kasmina.slot import SeedSlot
 
 
 class _Structure(NamedTuple):
-    """All that differs when the structure has changed; objects are compared by identity, the rest by value."""
+    """The parts of a structure that are compared: objects by identity, the rest by value."""
 
     objects: list[object]
     """Members of modules, and the state of optimizers."""
@@ -27,11 +27,11 @@ class _Structure(NamedTuple):
 
 
 class StructureWatch:
-    """Remembers which objects a model and its optimizers consist of, and says whether that has changed.
+    """Remembers which objects a model and its optimizers consist of, and detects whether that has changed.
 
-    It looks at the dicts in which modules keep their members, at the entries of optimizer states that hold tensors, at
-    the occupancy of slots (empty, live seed, fossil), and at the address of each tensor's memory: assigning to
-    `.data` or moving a module replaces the memory of the same tensor object.
+    It compares the dicts in which modules keep their members, the entries of optimizer states that hold tensors, the
+    occupancy of slots (empty, live seed, fossil), and the address of each tensor's memory: assigning to `.data` or
+    moving a module replaces the memory of the same tensor object.
     """
 
     def __init__(self, slots: Iterable[SeedSlot]) -> None:

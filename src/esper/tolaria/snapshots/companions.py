@@ -19,10 +19,10 @@ from esper.leyline.errors import SnapshotError
 
 @runtime_checkable
 class Stateful(Protocol):
-    """Anything whose state can be saved and restored."""
+    """Anything whose state can be saved and restored, such as a scheduler or a `GradScaler`."""
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the state."""
+        """Return the state; a snapshot keeps a deep copy of it."""
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> Any:
         """Restore what `state_dict` returned."""
@@ -51,8 +51,8 @@ class Companions:
                 self._others[name] = companion
             else:
                 raise ValueError(
-                    f"a companion must have state_dict and load_state_dict, got {name!r}, a"
-                    f" {type(companion).__name__}; leave it out or give it both"
+                    f"a companion must have state_dict and load_state_dict, got {name!r} of type"
+                    f" {type(companion).__name__}; leave it out or add both methods"
                 )
             if isinstance(companion, GradScaler):
                 self._scaler = companion

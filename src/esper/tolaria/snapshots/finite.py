@@ -28,12 +28,12 @@ _NUMPY_FLOATS: Final[dict[torch.dtype, Any]] = {
 }
 _EXPONENTS: Final = {torch.float16: 0x7C00, torch.bfloat16: 0x7F80}
 """Bits of the exponent; if all are set, the number is infinite or NaN."""
-_MAX_NAMES = 3
-"""Tensors that a message names; the others are counted."""
+MAX_NAMES: Final = 3
+"""Number of tensors that a message names; the others are counted."""
 
 
 class NotFiniteError(SnapshotError):
-    """Says which tensors are not finite."""
+    """Raised when tensors to be saved hold NaN or infinities; the message names a few of them."""
 
 
 class AllowedInfinities:
@@ -103,7 +103,7 @@ def finite_check(data: Bytes, dtype: torch.dtype, scratch: Bytes) -> Callable[[]
         masked = scratch[: data.size].view(np.uint16)
         exponent = _EXPONENTS[dtype]
         return lambda: bool(np.bitwise_and(words, exponent, out=masked).max() < exponent)
-    # The eight-bit formats, which numpy does not have.
+    # The eight-bit formats, which NumPy does not have.
     narrow = torch.from_numpy(data).view(dtype)
     return lambda: bool(narrow.float().isfinite().all())
 
@@ -126,4 +126,4 @@ def describe(faults: dict[str, tuple[int, int]]) -> str:
     described = [
         f"{nans} NaN and {infs} infinite in {name}" for name, (nans, infs) in faults.items()
     ]
-    return join_names(described, max_names=_MAX_NAMES)
+    return join_names(described, max_names=MAX_NAMES)

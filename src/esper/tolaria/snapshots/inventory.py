@@ -1,7 +1,7 @@
-"""Lists the tensors that a snapshot of a training run saves, and says whether that list is still current.
+"""Lists the tensors that a snapshot of a training run saves, and detects whether that list is still current.
 
-Walking a model costs as much as copying it, so an inventory is made once and a `StructureWatch` says whether it still
-holds. Everything that a live seed owns is left out: its weights, its gate and its state.
+Walking a model costs as much as copying it, so an inventory is made once, and a `StructureWatch` detects when another one
+is needed. Everything that a live seed owns is left out: its weights, its learned gate and its state.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Entry:
     """Describes one saved tensor."""
 
     key: str
-    """Unique; of tied tensors the first name."""
+    """Unique name; for tied tensors the first of their names."""
     shape: tuple[int, ...]
     dtype: torch.dtype
     part: Part
@@ -60,8 +60,9 @@ class Inventory:
         slots: the slots of the model, by path.
         fossils: the paths of the slots that hold a fossil.
         extras: the saved modules with an extra state, by its state-dict key.
-        parameters: the parameters that an optimizer holds and no live seed owns, by optimizer and name.
-        moments: for each of these parameters the keys of the optimizer's tensors, by the optimizer's name for them.
+        parameters: the parameters that an optimizer holds and no live seed owns, by names of optimizer and parameter.
+        moments: for each of these parameters the entries of its optimizer state, as a dict from the optimizer's own name
+            for a tensor, such as `exp_avg`, to the key in `entries`.
         fingerprint: 16 hex digits, a hash of the names, shapes and dtypes of all entries.
     """
 
@@ -140,7 +141,7 @@ class Inventory:
         return inventory
 
     def state_dict(self) -> dict[str, Any]:
-        """Return names, shapes and places in plain types, without the tensors."""
+        """Return the list in plain types, without the tensors."""
         return {
             "entries": {
                 entry.key: (entry.shape, entry.part, entry.is_buffer, entry.slot)
@@ -157,7 +158,7 @@ class Inventory:
         return self._watch is not None and self._watch.is_unchanged()
 
     def release_tensors(self) -> None:
-        """Keep the names only, so that an inventory that is no longer current does not keep old tensors alive."""
+        """Keep only the names, so that an inventory that is no longer current does not keep old tensors alive."""
         self._watch = None
         self.tensors, self.extras, self.parameters = {}, {}, {}
 

@@ -34,7 +34,7 @@ def optimizers_by_name(
     for name, optimizer in named.items():
         if not isinstance(optimizer, Optimizer):
             raise ValueError(
-                f"optimizers must be torch.optim.Optimizer, got {type(optimizer).__name__} as {name};"
+                f"an optimizer must be a torch.optim.Optimizer, got {type(optimizer).__name__} as {name};"
                 " pass anything else that has a state as a companion"
             )
     return named

@@ -14,28 +14,27 @@ from torch.optim import Optimizer
 from esper.leyline.errors import SnapshotError
 from esper.leyline.text import join_names
 from esper.tolaria.snapshots.companions import Companions
-from esper.tolaria.snapshots.finite import count_not_finite
+from esper.tolaria.snapshots.finite import MAX_NAMES, count_not_finite
 from esper.tolaria.snapshots.inventory import Entry, Inventory
 from esper.tolaria.snapshots.optimizer_state import load_parameter_state
 from esper.tolaria.snapshots.random_state import load_random_state_dict
 from esper.tolaria.snapshots.store import Snapshot
 
-_MAX_NAMES = 3
-"""Tensors that a message names; the others are counted."""
-
 
 class CorruptSnapshotError(SnapshotError):
-    """Says that the bytes of a snapshot have changed since it was taken."""
+    """Raised when the bytes of a snapshot have changed since it was taken."""
 
 
 class RestorePlan:
     """A validated plan to restore one snapshot into the present model.
 
     Attributes:
-        snapshot: the snapshot.
+        snapshot: the snapshot to restore.
         slots: the slots of the model, by path.
-        kept_fossils: paths of the fossils that are younger than the snapshot and stay.
-        lost_fossils: paths of those among them that have no finite weights anywhere, so that they must be removed.
+        kept_fossils: paths of the fossils that `snapshot` lacks and that stay, with weights from another snapshot or, if no
+            intact snapshot holds them, with their present weights.
+        lost_fossils: paths of the fossils that no intact snapshot holds and whose present weights are not finite; the
+            caller has to remove them.
     """
 
     def __init__(
@@ -51,7 +50,7 @@ class RestorePlan:
 
         Raises:
             CorruptSnapshotError: the bytes of the snapshot have changed.
-            SnapshotError: the model outside its slots is built differently than when the snapshot was taken.
+            SnapshotError: outside its slots, the model is not built as it was when the snapshot was taken.
         """
         if not snapshot.buffers.is_intact():
             raise CorruptSnapshotError(
@@ -77,7 +76,7 @@ class RestorePlan:
         else:
             self._copy_by_name()
         self._restore_optimizers(optimizers)
-        extras = self.snapshot.others.extras
+        extras = self.snapshot.non_tensors.extras
         for key, module in self._now.extras.items():
             if key in extras:
                 module.set_extra_state(copy.deepcopy(extras[key]))
@@ -87,12 +86,16 @@ class RestorePlan:
 
         This calls code of the user, which may raise; call it after everything else.
         """
-        companions.load_state_dict(self.snapshot.others.companions)
-        if self.snapshot.others.random is not None:
-            load_random_state_dict(self.snapshot.others.random)
+        companions.load_state_dict(self.snapshot.non_tensors.companions)
+        if self.snapshot.non_tensors.random is not None:
+            load_random_state_dict(self.snapshot.non_tensors.random)
 
     def _check_host(self) -> None:
-        """Refuse a model that is built differently outside its slots."""
+        """Check that outside its slots the model has the same tensors as the snapshot.
+
+        Raises:
+            SnapshotError: a tensor is missing, new, or of another dtype or shape.
+        """
         saved, now = self.snapshot.inventory.slot_forms(None), self._now.slot_forms(None)
         differences = [
             *(f"{key} missing" for key in saved.keys() - now.keys()),
@@ -104,7 +107,7 @@ class RestorePlan:
             ),
         ]
         if differences:
-            named = join_names(sorted(differences), max_names=_MAX_NAMES)
+            named = join_names(sorted(differences), max_names=MAX_NAMES)
             raise SnapshotError(
                 "outside its slots a model must be built as it was when the snapshot was taken, got"
                 f" {named}; nothing has been changed,"
@@ -132,7 +135,7 @@ class RestorePlan:
         """Return the snapshot from which `entry` is restored; None if it stays as it is."""
         if entry.slot is not None:
             return self._donors.get(entry.slot)
-        # The host was checked for differences. A companion may have grown with it; its new tensors stay.
+        # `_check_host` has found the host unchanged. A companion may have new tensors; they stay as they are.
         is_saved = self.snapshot.inventory.form(entry.key) == entry.form
         return self.snapshot if is_saved else None
 
@@ -151,7 +154,7 @@ class RestorePlan:
             source = self.snapshot if slot is None else self._donors.get(slot)
             if source is None:
                 continue
-            others = source.others.optimizers.get(names, {})
+            others = source.non_tensors.optimizers.get(names, {})
             optimizer = optimizers[names[0]]
             if self._is_same:
                 # `write_back` has restored the tensors of the state already.

@@ -1,14 +1,15 @@
 """Decides which snapshots are kept and which one a rollback restores.
 
 A snapshot is trusted once enough healthy steps have followed it, because damage shows only some steps after it is done.
-It is trusted at once if a healthy validation of the same weights came right before it. In a loop that reports no steps
-every snapshot is, unless the last loss was anomalous.
+It is trusted at once if the same weights have just been validated with a healthy loss. In a loop that reports no steps,
+every snapshot is trusted at once, unless the last loss was anomalous.
 
 A rollback discards the snapshots that are newer than the restored one. The best trusted snapshot among them stays as the
 *fallback snapshot* until the run has recovered: if restoring older snapshots does not help, the newer ones were not the
 cause. The best snapshot is the one with the lowest validated loss or, where nothing was validated, with the most steps.
-A loss that was measured with seeds, which a rollback prunes, looks too good; once a snapshot has been restored and
-validated again, its own loss is known. So the snapshot to end a run with is chosen among those, if there are any.
+The loss of weights that were validated together with live seeds is too low, because a rollback prunes those seeds. Once a
+snapshot has been restored and its weights validated again, their own loss is known. So the snapshot that ends a run is
+chosen among those with such a loss, if there are any.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from esper._generated.enums import EscalationAction, SeedStage
 from esper.leyline.errors import SnapshotError
 from esper.tolaria.snapshots.restore import CorruptSnapshotError, RestorePlan
 from esper.tolaria.snapshots.serialization import (
-    load_snapshot_state_dict,
+    snapshot_from_state_dict,
     snapshot_state_dict,
     with_present_keys,
 )
@@ -31,18 +32,20 @@ from esper.tolaria.snapshots.store import Snapshot, SnapshotContext, SnapshotSto
 
 
 class SnapshotsByAge:
-    """Keeps the newest snapshot and some older ones.
+    """Keeps the newest snapshot and some older ones, each in a place of its own.
 
-    Every new snapshot takes the first place. The snapshot that was there moves on to the next place if the one there is
-    trusted and old enough to move on as well; otherwise it is discarded. So once a snapshot is trusted, a trusted one
-    is always kept.
+    Every new snapshot takes the first place, and the one that was there moves on to the next place if that is free or its
+    snapshot is old enough to move on as well; otherwise the moving snapshot is discarded. In two cases trust decides
+    instead: a snapshot that is not trusted gives up its place to a trusted one, and to no other; and a snapshot in the last
+    place gives it up to a trusted one only. So once a snapshot is trusted, a trusted one is always kept.
     """
 
     def __init__(self, older_ages: Sequence[int]) -> None:
         """Keep the newest snapshot and one more for each of `older_ages`.
 
         Args:
-            older_ages: rising ages, in snapshots taken since; a place whose snapshot is older takes a younger one.
+            older_ages: for each further place, rising, the age up to which a snapshot keeps the place: the number of
+                snapshots taken since.
         """
         self._older_ages = tuple(older_ages)
         self._places: list[Snapshot] = []
@@ -90,7 +93,7 @@ class SnapshotsByAge:
         self._places = [kept for kept in self._places if kept.info.snapshot_id <= limit]
 
     def insert(self, snapshot: Snapshot) -> None:
-        """Insert a snapshot where its age belongs, even if there are more snapshots than places then."""
+        """Insert a snapshot in the order of age, even if there are more snapshots than places then."""
         self._places.append(snapshot)
         self._places.sort(key=lambda kept: kept.info.snapshot_id, reverse=True)
 
@@ -107,7 +110,7 @@ class _Memory:
     next_id: int = 0
     num_healthy_steps: int = 0
     progress: int = 0
-    """Steps that are in the present weights."""
+    """Steps that the present weights have been trained for."""
     is_stepping: bool = False
     """Whether the loop reports its steps."""
     has_moved: bool = True
@@ -193,7 +196,7 @@ class SnapshotKeeper:
         """Take a snapshot and keep it.
 
         Args:
-            context: as the governor knows it; the counters of steps are filled in here.
+            context: the state of training; its counters of healthy steps and progress are filled in here.
 
         Raises:
             NotFiniteError: a tensor is not finite; the earlier snapshots are kept.
@@ -223,7 +226,7 @@ class SnapshotKeeper:
         is_last: bool = False,
         report_corrupt: Callable[[int], None] = lambda number: None,
     ) -> RestorePlan:
-        """Return a validated plan for a rollback; a corrupt snapshot is discarded and another one taken instead.
+        """Return a validated plan for a rollback; corrupt snapshots are discarded, and the next best one is chosen.
 
         Args:
             target: NEWEST_SNAPSHOT, the newest trusted snapshot; OLDER_SNAPSHOT, the next older one; or BEST_SNAPSHOT,
@@ -258,7 +261,7 @@ class SnapshotKeeper:
         )
 
     def plan_undo(self) -> RestorePlan | None:
-        """Return a plan to restore the newest snapshot, if no step was taken since; None otherwise or if it is corrupt."""
+        """Return a plan to restore the newest snapshot; None if a step was taken since or it cannot be restored."""
         newest = self.newest
         if newest is None or self._memory.has_moved:
             return None
@@ -304,13 +307,13 @@ class SnapshotKeeper:
         """
         state = with_present_keys(state)
         now = self._store.inventory()
-        loaded = [load_snapshot_state_dict(kept, now.slots) for kept in state["snapshots"]]
+        loaded = [snapshot_from_state_dict(kept, now.slots) for kept in state["snapshots"]]
         for snapshot in loaded[:1]:
             # Validates that the snapshots are of this model.
             RestorePlan(snapshot, now)
         fallback = state["fallback"]
         if fallback is not None:
-            fallback = load_snapshot_state_dict(fallback, now.slots)
+            fallback = snapshot_from_state_dict(fallback, now.slots)
         memory = _Memory(**{each.name: state[each.name] for each in fields(_Memory)})
         self._by_age.replace_all(loaded)
         self._fallback, self._memory = fallback, memory
@@ -356,7 +359,7 @@ class SnapshotKeeper:
 
 
 def _merit(snapshot: Snapshot, *, is_last: bool) -> tuple[bool, float, int]:
-    """Return a sort key: the better a snapshot is to continue from, or to end the run with, the larger."""
+    """Return a sort key, larger for a snapshot that is better to continue from, or to end the run with if `is_last`."""
     context = snapshot.context
     loss = math.inf if context.validated_loss is None else context.validated_loss
     return is_last and context.was_restored, -loss, context.progress

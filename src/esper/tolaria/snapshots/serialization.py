@@ -23,24 +23,24 @@ def with_present_keys(state: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def snapshot_state_dict(snapshot: Snapshot) -> dict[str, Any]:
-    """Return all that `snapshot` holds; the tensors are those of the snapshot itself, not copies."""
-    others, context = snapshot.others, asdict(snapshot.context)
-    # The step is part of the info already.
+    """Return everything that `snapshot` holds; the tensors are those of the snapshot itself, not copies."""
+    non_tensors, context = snapshot.non_tensors, asdict(snapshot.context)
+    # `info` holds the step already.
     del context["step"]
     return {
         "info": asdict(snapshot.info),
         "inventory": snapshot.inventory.state_dict(),
         "tensors": {key: snapshot.buffers.view(key) for key in snapshot.inventory.entries},
-        "extras": others.extras,
-        "optimizers": list(others.optimizers.items()),
-        "companions": others.companions,
-        "random": others.random,
+        "extras": non_tensors.extras,
+        "optimizers": list(non_tensors.optimizers.items()),
+        "companions": non_tensors.companions,
+        "random": non_tensors.random,
         **context,
     }
 
 
-def load_snapshot_state_dict(state: Mapping[str, Any], slots: Mapping[str, SeedSlot]) -> Snapshot:
-    """Return the snapshot that `snapshot_state_dict` was given, in memory of its own.
+def snapshot_from_state_dict(state: Mapping[str, Any], slots: Mapping[str, SeedSlot]) -> Snapshot:
+    """Return a snapshot equal to the one that `snapshot_state_dict` was given, in memory of its own.
 
     Args:
         state: what `snapshot_state_dict` returned.
@@ -62,7 +62,7 @@ def load_snapshot_state_dict(state: Mapping[str, Any], slots: Mapping[str, SeedS
         info=info,
         inventory=inventory,
         buffers=buffers,
-        others=NonTensorState(
+        non_tensors=NonTensorState(
             extras=dict(state["extras"]),
             optimizers={tuple(names): own for names, own in state["optimizers"]},
             companions=dict(state["companions"]),

@@ -1,7 +1,7 @@
 """Takes snapshots: verified copies of a training run in host memory.
 
-A new snapshot is copied into buffers of its own, checked for NaN and infinities and checksummed; only then does it
-count. If anything fails before that, the earlier snapshots are as they were.
+A snapshot is copied into buffers of its own, checked for NaN and infinities, and checksummed. If any of this fails, there
+is no new snapshot, and the earlier ones are unchanged.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ class SnapshotContext:
     num_healthy_steps: int = 0
     """Healthy steps taken so far."""
     progress: int = 0
-    """Steps that are in these weights; unlike the two counters above it decreases in a rollback."""
+    """Steps that these weights have been trained for; unlike `step` and `num_healthy_steps` it decreases in a rollback."""
     was_restored: bool = False
-    """Whether the weights were validated after a rollback to them, so without the seeds of their time."""
+    """Whether the weights were validated after a rollback to them, which has pruned the seeds that were live before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +73,7 @@ class Snapshot:
     """Names, shapes and dtypes of the saved tensors."""
     buffers: SnapshotBuffers
     """The saved tensors."""
-    others: NonTensorState
+    non_tensors: NonTensorState
     context: SnapshotContext
 
 
@@ -122,7 +122,7 @@ class SnapshotStore:
         buffers = self._free.pop() if self._free else SnapshotBuffers()
         try:
             layout, verify_s = self._fill(buffers)
-            others = self._non_tensor_state(layout.inventory)
+            non_tensors = self._non_tensor_state(layout.inventory)
         except (MemoryError, RuntimeError) as error:
             self._free.append(buffers)
             raise SnapshotError(
@@ -147,7 +147,11 @@ class SnapshotStore:
             fingerprint=inventory.fingerprint,
         )
         return Snapshot(
-            info=info, inventory=inventory, buffers=buffers, others=others, context=context
+            info=info,
+            inventory=inventory,
+            buffers=buffers,
+            non_tensors=non_tensors,
+            context=context,
         )
 
     def release(self, snapshot: Snapshot) -> None:

@@ -65,7 +65,7 @@ class Task:
     over the epochs of the run. Where no other source is named, the default was chosen on the task `digits`.
 
     Raises:
-        ValueError: the name, a number of classes, epochs or samples, or a threshold is out of range.
+        ValueError: the name is too short or too long, or `num_classes`, `epochs` or `batch_size` is too small.
     """
 
     name: str
@@ -84,9 +84,9 @@ class Task:
     """Epochs trained unless the user says otherwise."""
     batch_size: int = 64
     host_learning_rate: float = 0.05
-    """At the start; it falls along a cosine to a fiftieth."""
+    """The host's learning rate at the start; it falls along a cosine to a fiftieth of that."""
     seed_learning_rate: float = 0.03
-    """The same for seeds."""
+    """The same for the parameters of seeds."""
     momentum: float = 0.9
     """Source: the usual value for SGD on images, such as He et al., Deep Residual Learning, 2016."""
     weight_decay: float = 5e-4

@@ -1,4 +1,4 @@
-"""Checkpoints on disk, from which a run is resumed when its process is gone.
+"""Checkpoints on disk, from which a run is resumed in a new process.
 
 A checkpoint is one file, `checkpoints/epoch-000012.pt`: a line with a checksum, followed by the bytes that `torch.save`
 wrote. It is written under another name and then renamed, so that a process that dies at any moment leaves the older

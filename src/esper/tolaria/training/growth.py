@@ -11,7 +11,7 @@ from esper.leyline.signals import SlotSignals
 
 
 def slot_signals(slot: SeedSlot) -> SlotSignals:
-    """Return the facts about `slot` that a policy decides by."""
+    """Return the facts about `slot` on which a policy decides."""
     return SlotSignals(
         slot_id=slot.slot_id,
         topology=slot.topology,

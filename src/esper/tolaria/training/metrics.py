@@ -1,4 +1,4 @@
-"""The figures of an epoch: training means, validation scores, and each seed's contribution."""
+"""The measurements of an epoch: training means, validation scores, and each seed's contribution."""
 
 from dataclasses import dataclass
 
@@ -66,7 +66,10 @@ class Evaluation:
 
 @torch.inference_mode()
 def evaluate(model: nn.Module, samples: Samples) -> Evaluation:
-    """Score `model` on `samples` in evaluation mode; the model's own mode is restored afterwards."""
+    """Score `model`, which maps inputs (B, ...) to logits (B, classes), on `samples` in evaluation mode.
+
+    The model's own mode is restored afterwards.
+    """
     was_training = model.training
     model.eval()
     loss = torch.zeros((), device=samples.targets.device)
@@ -82,6 +85,9 @@ def evaluate(model: nn.Module, samples: Samples) -> Evaluation:
 
 
 def contribution(model: nn.Module, slot: SeedSlot, samples: Samples, accuracy: float) -> float:
-    """Return how many percentage points below `accuracy` the model scores with the seed in `slot` switched off."""
+    """Return the contribution of the seed in `slot`, in percentage points.
+
+    It is `accuracy`, the model's accuracy on `samples`, minus that with the seed switched off.
+    """
     with slot.force_alpha(0.0):
         return accuracy - evaluate(model, samples).accuracy

@@ -1,4 +1,4 @@
-"""A whole run: grows a network, saves it, trains the host alone for comparison, reports the result."""
+"""A whole run: trains and grows a network, saves it, trains the host alone for comparison, and reports the result."""
 
 import logging
 import time
@@ -27,7 +27,7 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resumption:
-    """The place from which a run is resumed."""
+    """The point from which an interrupted run is resumed."""
 
     state: Mapping[str, Any] | None
     """The result of the trainer's `state_dict`; None to start over."""
@@ -60,6 +60,7 @@ def train_run(
     Raises:
         CheckpointError: the resumption's state belongs to another network.
         OSError: the network cannot be saved.
+        SlotError: the policy asked a slot for something that it cannot do.
     """
     started = time.monotonic()
     trainer = Trainer(

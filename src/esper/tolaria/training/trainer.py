@@ -52,7 +52,7 @@ def build_detector(task: Task, name: DetectorName, limits: RobustConfig) -> Dete
 
 
 class Trainer:
-    """Trains the network of one task, lets a policy grow it, and keeps a governor watching.
+    """Trains the network of one task under a governor, and lets a policy grow it.
 
     `run_task` is the usual way to train: it adds a run folder with log, checkpoints and the grown network. Use a trainer
     directly where none of these is wanted: `Trainer(task, policy=policy).fit()`.
@@ -145,7 +145,7 @@ class Trainer:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore the result of `state_dict`; training then continues exactly as it would have then.
+        """Restore the result of `state_dict`; training then continues exactly as it would have without interruption.
 
         Raises:
             CheckpointError: the state belongs to another network; this trainer cannot be used any more.
@@ -233,8 +233,8 @@ class Trainer:
                 self._optimizer.inner.step()
             verdict = self._governor.after_step()
             worst_verdict = _worse(worst_verdict, verdict)
-            if verdict:
-                # The rollback has pruned seeds.
+            if verdict.needs_rollback:
+                # The governor has rolled back already, which has pruned seeds.
                 self._optimizer.follow_seeds()
             means.add(loss, logits, batch.targets, grad_norm)
             if verdict.must_stop:
@@ -260,10 +260,10 @@ class Trainer:
     def _judge(self, validation: Evaluation) -> Verdict:
         """Let the governor judge the epoch; roll back if it says so, or take a snapshot of a healthy network."""
         verdict = self._governor.check_vital_signs(validation.loss)
-        if verdict:
+        if verdict.needs_rollback:
             self._governor.execute_rollback()
         elif verdict.severity is Severity.OK:
-            # The governor has reported a snapshot that cannot be taken, and keeps the earlier ones.
+            # The governor reports a snapshot that cannot be taken, and keeps the earlier ones.
             with suppress(SnapshotError):
                 self._governor.snapshot()
         return verdict

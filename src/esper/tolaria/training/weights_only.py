@@ -36,7 +36,7 @@ def load_weights_only(
         ) from error
     if not isinstance(content, dict):
         raise CheckpointError(
-            f"{name} must hold a mapping, got a {type(content).__name__};"
+            f"{name} must hold a mapping, got a value of type {type(content).__name__};"
             " use a file that Esper wrote"
         )
     return content
