@@ -14,7 +14,7 @@ from esper.leyline.policy import GrowthPolicy
 from esper.tamiyo.heuristic import HeuristicPolicy
 from esper.tolaria.tasks.digits import DIGITS
 from esper.tolaria.training.growth import fossils
-from esper.tolaria.training.settings import RunSettings
+from esper.tolaria.training.run_settings import RunSettings
 from esper.tolaria.training.trainer import Trainer
 
 

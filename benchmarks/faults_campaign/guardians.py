@@ -13,7 +13,7 @@ from esper.tolaria.detection.robust import EPOCH_LIMITS, RobustConfig
 from esper.tolaria.detection.verdict import Verdict
 from esper.tolaria.governor import TolariaGovernor
 from esper.tolaria.recovery.escalation import EscalationConfig
-from esper.tolaria.training.settings import DetectorName
+from esper.tolaria.training.run_settings import DetectorName
 from esper.tolaria.training.trainer import build_detector
 from faults_campaign.guardian import Guardian
 from faults_campaign.loop import TrainingRun

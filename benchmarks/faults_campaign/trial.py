@@ -17,7 +17,7 @@ from esper.nissa.hub import Hub
 from esper.nissa.sinks.memory import MemorySink
 from esper.tamiyo.heuristic import HeuristicPolicy
 from esper.tolaria.tasks.digits import DIGITS
-from esper.tolaria.training.settings import RunSettings
+from esper.tolaria.training.run_settings import RunSettings
 from esper.tolaria.training.trainer import Trainer
 from faults_campaign.guardians import GOVERNOR, GUARDIANS
 from faults_campaign.loop import TrainingRun

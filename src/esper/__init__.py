@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from esper.tolaria.snapshots.finite import NotFiniteError
     from esper.tolaria.tasks.registry import get_task, register_task
     from esper.tolaria.tasks.task import Samples, Task
-    from esper.tolaria.training.settings import RunSettings
+    from esper.tolaria.training.run_settings import RunSettings
     from esper.tolaria.training.trainer import Trainer
 
 __all__ = [
@@ -146,7 +146,7 @@ _HOMES = {
     "RunLog": "esper.nissa.log",
     "RunLogConfig": "esper.nissa.log",
     "RunNotFoundError": "esper.leyline.errors",
-    "RunSettings": "esper.tolaria.training.settings",
+    "RunSettings": "esper.tolaria.training.run_settings",
     "RunStory": "esper.karn.story",
     "Samples": "esper.tolaria.tasks.task",
     "SeedSlot": "esper.kasmina.slot",

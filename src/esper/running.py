@@ -27,7 +27,7 @@ from esper.tolaria.tasks.task import Samples, Task
 from esper.tolaria.training.checkpoint import Checkpoints
 from esper.tolaria.training.run import Resumption, train_run
 from esper.tolaria.training.run_lock import lock_run
-from esper.tolaria.training.settings import RunSettings, load_settings, save_settings
+from esper.tolaria.training.run_settings import RunSettings, load_settings, save_settings
 
 _LOG = logging.getLogger(__name__)
 

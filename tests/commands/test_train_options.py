@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from esper.cli import main
-from esper.commands.train_options import add_option, given_settings
-from esper.tolaria.training.settings import SETTINGS, Option, RunSettings, Setting
+from esper.commands.train import add_option, given_settings
+from esper.tolaria.training.run_settings import SETTINGS, Option, RunSettings, Setting
 
 
 @pytest.fixture

@@ -1,4 +1,7 @@
-"""`esper train`: trains a network on a task, or resumes a run, and prints the summary."""
+"""`esper train`: trains a network on a task, or resumes a run, and prints the summary.
+
+Its options are the fields of `RunSettings`, apart from `--run-dir` and `--resume`.
+"""
 
 import argparse
 from typing import Any
@@ -8,14 +11,13 @@ from rich.console import Console
 from esper._generated.enums import RunOutcome
 from esper.commands.run_arguments import add_run_dir
 from esper.commands.stop_request import StopRequest
-from esper.commands.train_options import add_option, given_settings
 from esper.karn.story import RunStory
 from esper.karn.summary import render
 from esper.leyline.errors import UsageError
 from esper.nissa.runs import resolve
 from esper.nissa.sinks.progress import ProgressSink
 from esper.tamiyo.heuristic import HeuristicPolicy
-from esper.tolaria.training.settings import SETTINGS, RunSettings, load_settings
+from esper.tolaria.training.run_settings import SETTINGS, RunSettings, Setting, load_settings
 
 _EPILOG = """\
 examples:
@@ -84,6 +86,52 @@ def run(options: argparse.Namespace) -> int:
         console.print(f"To continue: esper train --resume {story.folder.name}", highlight=False)
     # A log whose end was lost, on a full disk for example, does not hold the outcome.
     return 1 if story.outcome is None else _EXIT_CODES[story.outcome]
+
+
+def add_option(parser: argparse.ArgumentParser, setting: Setting) -> None:
+    """Add the option of `setting`, which is in the parsed namespace only if the user gives it."""
+    option = setting.option
+    common: dict[str, Any] = {
+        "dest": setting.name,
+        "default": argparse.SUPPRESS,
+        # argparse formats help texts with `%`.
+        "help": _help_text(setting).replace("%", "%%"),
+    }
+    if setting.type is bool:
+        # A switch turns the default around.
+        parser.add_argument(setting.flag, action="store_const", const=not setting.default, **common)
+        return
+    parser.add_argument(
+        setting.flag,
+        type=setting.type,
+        choices=setting.choices or None,
+        metavar=option.metavar,
+        action="append" if setting.is_repeatable else "store",
+        **common,
+    )
+
+
+def given_settings(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the settings that the user gave, by field name.
+
+    Raises:
+        UsageError: a value is outside its limits.
+    """
+    given = {}
+    for setting in SETTINGS:
+        if setting.name in options:
+            value = getattr(options, setting.name)
+            value = tuple(value) if setting.is_repeatable else value
+            setting.check(setting.flag, value)
+            given[setting.name] = value
+    return given
+
+
+def _help_text(setting: Setting) -> str:
+    if setting.type is bool or setting.is_repeatable:
+        return setting.option.help
+    default = setting.option.default_text or setting.default
+    return f"{setting.option.help} (default: {default})"
 
 
 def _start(options: argparse.Namespace, given: dict[str, Any], console: Console) -> RunStory:

@@ -17,7 +17,7 @@ from esper.tamiyo.heuristic import HeuristicPolicy
 from esper.tolaria.detection.robust import RobustConfig
 from esper.tolaria.snapshots.buffers import SnapshotBuffers
 from esper.tolaria.tasks.digits import DIGITS
-from esper.tolaria.training.settings import RunSettings
+from esper.tolaria.training.run_settings import RunSettings
 from esper.tolaria.training.trainer import Trainer, build_detector
 
 TINY = replace(DIGITS, epochs=2, batch_size=512)

@@ -5,6 +5,7 @@ from itertools import pairwise
 from typing import Literal
 
 from esper.tolaria.recovery.escalation import EscalationConfig
+from esper.tolaria.snapshots.retention import OLDER_SNAPSHOT_AGES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +21,7 @@ class GovernorConfig:
     """Steps between the snapshots that `after_step` takes."""
     trust_after_steps: int = 15
     """Healthy steps after which a snapshot is trusted: about as many as the detector needs to detect a doubled loss."""
-    older_snapshot_ages: tuple[int, ...] = (1, 3, 8)
+    older_snapshot_ages: tuple[int, ...] = OLDER_SNAPSHOT_AGES
     """Which snapshots are kept beside the newest: one for each age, counted in snapshots taken since, rising. Add an age
     to keep more snapshots. There must be at least one, so that a trusted snapshot is always kept."""
     max_skips: int = 25
@@ -50,5 +51,5 @@ class GovernorConfig:
         if not ages or not is_rising:
             raise ValueError(
                 f"older_snapshot_ages must be rising positive numbers, at least one, got {ages};"
-                " for example (1, 3, 8)"
+                f" for example {OLDER_SNAPSHOT_AGES}"
             )

@@ -18,7 +18,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any
+from typing import Any, Final
 
 from esper._generated.enums import EscalationAction, SeedStage
 from esper.leyline.errors import SnapshotError
@@ -29,6 +29,10 @@ from esper.tolaria.snapshots.serialization import (
     with_present_keys,
 )
 from esper.tolaria.snapshots.store import Snapshot, SnapshotContext, SnapshotStore
+
+OLDER_SNAPSHOT_AGES: Final = (1, 3, 8)
+"""Which snapshots are kept beside the newest, unless the user says otherwise: one for each age, counted in snapshots taken
+since. Each more costs the memory of one copy of the weights."""
 
 
 class SnapshotsByAge:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Final, Literal
 
 from esper.leyline.errors import UsageError
 
@@ -12,6 +12,12 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 FaultKind = Literal["nan", "spike"]
+
+FAULTS: Final[dict[FaultKind, str]] = {
+    "nan": "a loss becomes NaN",
+    "spike": "learning rate x100 for three epochs",
+}
+"""What each kind of fault does, for the help of the command line."""
 
 _SPIKE_FACTOR = 100.0
 _SPIKE_EPOCHS = 3
@@ -46,11 +52,10 @@ def parse_fault(text: str) -> Fault:
         UsageError: `text` has another form.
     """
     kind, _, epoch = text.partition("@")
-    kinds = get_args(FaultKind)
-    if kind not in kinds or not epoch.isdecimal() or int(epoch) < 1:
-        forms = " or ".join(f"{name}@EPOCH" for name in kinds)
+    if kind not in FAULTS or not epoch.isdecimal() or int(epoch) < 1:
+        forms = " or ".join(f"{name}@EPOCH" for name in FAULTS)
         raise UsageError(f'a fault must be {forms} with an epoch from 1, got "{text}"; try nan@12')
-    return Fault(kind=kind, epoch=int(epoch))  # type: ignore[arg-type] # checked just above
+    return Fault(kind=kind, epoch=int(epoch))
 
 
 def damaged(loss: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from esper.tolaria.tasks.task import Samples, Task
 from esper.tolaria.training.checkpoint import Checkpoints
 from esper.tolaria.training.model_file import save_model
 from esper.tolaria.training.reports import RunDescription, RunResult
-from esper.tolaria.training.settings import RunSettings
+from esper.tolaria.training.run_settings import RunSettings
 from esper.tolaria.training.trainer import Trainer
 from esper.version import VERSION
 

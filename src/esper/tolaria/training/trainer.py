@@ -37,7 +37,7 @@ from esper.tolaria.training.metrics import (
     evaluate,
 )
 from esper.tolaria.training.reports import EpochReport
-from esper.tolaria.training.settings import DetectorName, RunSettings
+from esper.tolaria.training.run_settings import DetectorName, RunSettings
 
 
 def build_detector(task: Task, name: DetectorName, limits: RobustConfig) -> Detector:

@@ -6,7 +6,7 @@ import pytest
 
 from esper.leyline.errors import RunNotFoundError, UsageError
 from esper.tolaria.tasks.digits import DIGITS
-from esper.tolaria.training.settings import FILE_NAME, RunSettings, load_settings, save_settings
+from esper.tolaria.training.run_settings import FILE_NAME, RunSettings, load_settings, save_settings
 
 
 def test_settings_come_back_from_their_file(tmp_path):

@@ -25,7 +25,7 @@ import msgspec
 
 from esper.leyline.atomic import write_atomically
 from esper.leyline.errors import RunNotFoundError, UsageError
-from esper.tolaria.training.faults import parse_fault
+from esper.tolaria.training.faults import FAULTS, parse_fault
 
 if TYPE_CHECKING:
     from esper.tolaria.tasks.task import Task
@@ -99,8 +99,8 @@ class RunSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     faults: Annotated[
         tuple[str, ...],
         Option(
-            help="nan@EPOCH: a loss becomes NaN; spike@EPOCH: learning rate x100 for three epochs;"
-            " may be repeated",
+            help="; ".join(f"{kind}@EPOCH: {effect}" for kind, effect in FAULTS.items())
+            + "; may be repeated",
             flag="--inject-fault",
             metavar="KIND@EPOCH",
             check=are_faults,
