@@ -22,7 +22,7 @@ EXPECTED = {
     "graft_transformer": r"without seed .* %; FOSSILIZED\nafter ungraft: \d\d\.\d %, 8352 parameters grown",
     "own_task": r"seed \w+: FOSSILIZED, \d+ parameters\nthe network loaded from .* has \d+ parameters",
     "own_policy": r"r0c0, conv_light: GERMINATED > TRAINING.*\n",
-    "own_blueprint": r"after-stem-squeeze_excitation has 76 parameters.*\n.* 0 at first, is [1-9]",
+    "own_blueprint": r"after-stem-squeeze_excitation has 76 parameters.*\n.* 0 at first, is (?!0\.00)\d",
     "own_detector": r"rolled back to step \d+; final accuracy 9\d\.\d %",
     "read_run": r"host alone: not measured\nslot r0c0: seeds planted \d.*\n(.*\n)*rollback in epoch 3: NAN\n",
     "read_run_sql": r"the best epochs\n.*accuracy",
