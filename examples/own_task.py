@@ -50,7 +50,7 @@ class Host(nn.Module):
         return self.head(self.slot(features).squeeze(1))
 
 
-# Registered, so that `load`, `resume_run` and `esper train` find the task by its name.
+# Registered, so that `load` and `resume_run` find the task by the name in the run's files.
 WINE = register_task(
     Task(
         name="wine",
