@@ -1,4 +1,4 @@
-# Every command a person needs; `make help` lists them.
+# The commands of the project; `make help` lists them.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -22,10 +22,10 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[digits,codegen,test]'
 	@touch $(STAMP)
 
-train: $(STAMP) ## grow a network on real digits, with telemetry in runs/
+train: $(STAMP) ## grow a network on handwritten digits; the log and the network go to runs/
 	$(BIN)/esper train
 
-test: $(STAMP) ## run the tests, then see that real runs exercise the contract
+test: $(STAMP) ## run the tests, then check that real runs emit the events of the contract
 	$(BIN)/python -m pytest -n auto --dist loadfile
 	rm -rf $(COVERAGE_RUNS)
 	$(BIN)/esper train --run-dir $(COVERAGE_RUNS) --epochs 58 --no-baseline --inject-fault nan@12 >/dev/null
@@ -33,7 +33,7 @@ test: $(STAMP) ## run the tests, then see that real runs exercise the contract
 	$(BIN)/python tests/codegen/coverage/rare_events.py $(COVERAGE_RUNS)
 	$(BIN)/python -m codegen coverage --log $(COVERAGE_RUNS)
 
-check: $(STAMP) ## format, lint, types; drift, compatibility and coverage of the contract
+check: $(STAMP) ## check format, lint and types; whether generated code is current; compatibility and coverage of the contract
 	$(BIN)/black --check --quiet $(SOURCES)
 	$(BIN)/ruff check --quiet $(SOURCES)
 	$(BIN)/mypy
@@ -55,18 +55,18 @@ codegen: $(STAMP) ## write src/esper/_generated from specs/telemetry.yaml
 	$(BIN)/python -m codegen coverage --record
 	$(BIN)/python -m codegen --target markdown
 
-codegen-check: $(STAMP) ## fail when the generated code is stale
+codegen-check: $(STAMP) ## check whether the generated code is current
 	$(BIN)/python -m codegen check
 
 format: $(STAMP) ## format the code and sort the imports
 	$(BIN)/ruff check --quiet --fix --select I $(SOURCES)
 	$(BIN)/black --quiet $(SOURCES)
 
-bench: $(STAMP) ## run the benchmarks that end within minutes
+bench: $(STAMP) ## run the benchmarks that take minutes, not hours
 	@for name in emission hub snapshot accuracy; do echo "== $$name"; $(BIN)/python benchmarks/$$name.py || exit 1; done
 	@echo "== faults"; $(BIN)/python benchmarks/faults.py --quick
 
-lock: $(STAMP) $(DOCS_STAMP) ## pin in constraints.txt what is installed now
+lock: $(STAMP) $(DOCS_STAMP) ## pin the installed versions in constraints.txt
 	$(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' > constraints.txt
 
 clean: ## remove the environment and caches; runs are kept

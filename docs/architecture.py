@@ -1,9 +1,9 @@
-"""Draws the rooms of the project and which imports which, from the imports themselves.
+"""Draws the rooms of the project and the imports between them, from the source files.
 
 python docs/architecture.py docs/architecture.svg
 
-A room stands above the rooms that it imports. An arrow that follows from others is left out: where `a` imports `b`
-and `b` imports `c`, an import of `c` by `a` adds nothing to the picture.
+A room is drawn above the rooms that it imports. An arrow that others imply is left out: where `a` imports `b` and `b`
+imports `c`, an import of `c` by `a` is not drawn.
 """
 
 import ast
@@ -19,10 +19,10 @@ PACKAGES = {
     "codegen": ROOT / "codegen",
 }
 NOT_DRAWN = {"__init__", "__main__", "version"}
-"""Files that join everything or hold a constant."""
+"""Files without a room of their own: entry points, and a constant."""
 
 BEND = ">"
-"""Stands in the name of a bend and of no room."""
+"""Marks the name of a bend, a point through which a long arrow runs; no room's name contains it."""
 
 Graph = Mapping[str, set[str]]
 """The rooms that each room imports."""
@@ -61,7 +61,7 @@ def _imported_rooms(path: Path, package: str) -> Iterator[str]:
 
 
 def levels(graph: Graph) -> dict[str, int]:
-    """Return how high each room stands: above everything that it imports."""
+    """Return the row of each room, counted from the bottom: above every room that it imports."""
     known: dict[str, int] = {}
 
     def level(room: str) -> int:
@@ -75,7 +75,7 @@ def levels(graph: Graph) -> dict[str, int]:
 
 
 def reduced(graph: Graph) -> dict[str, set[str]]:
-    """Return the graph without the arrows that follow from others."""
+    """Return the graph without the imports that others imply."""
 
     def reachable(room: str) -> set[str]:
         return {room}.union(*(reachable(other) for other in graph[room]))
@@ -91,7 +91,7 @@ def reduced(graph: Graph) -> dict[str, set[str]]:
 
 
 def _with_bends(graph: Graph) -> tuple[dict[str, set[str]], dict[str, int]]:
-    """Return the graph with a bend in every row that an arrow crosses, and the height of each room and bend."""
+    """Return the graph with a bend in every row that an arrow crosses, and the row of each room and bend."""
     heights = levels(graph)
     bent: dict[str, set[str]] = {room: set() for room in graph}
     for room, targets in graph.items():
@@ -106,7 +106,7 @@ def _with_bends(graph: Graph) -> tuple[dict[str, set[str]], dict[str, int]]:
 
 
 def _rows(graph: Graph, heights: Mapping[str, int]) -> list[list[str]]:
-    """Return rooms and bends row by row, the highest first; within a row, near to what imports them."""
+    """Return rooms and bends row by row, the highest first; within a row, near the rooms that import them."""
     places: dict[str, float] = {}
 
     def middle(room: str) -> float:

@@ -1,7 +1,7 @@
-"""Configuration of the documentation: Sphinx, MyST for Markdown, Furo for the looks.
+"""Configuration of the documentation: Sphinx, MyST for Markdown, the theme Furo.
 
-The build is strict: the Makefile turns warnings into errors, and `nitpicky` makes a warning of every reference that
-leads nowhere, in pages as in signatures. Nothing is fetched from a network, neither by the build nor by the pages.
+The build is strict: the Makefile turns warnings into errors, and `nitpicky` warns of every reference without a
+target, in pages and in signatures. Nothing is fetched from a network, neither by the build nor by the pages.
 """
 
 import re
@@ -64,7 +64,7 @@ def _indent(line: str) -> int:
 def escape_docstring(
     _app: Sphinx, kind: str, _name: str, _obj: object, _options: object, lines: list[str]
 ) -> None:
-    """Keep reStructuredText from reading markup into plain text; code, in backticks or indented, is left alone."""
+    """Escape characters that reStructuredText takes for markup, except in code: in backticks or indented."""
     code_indent: int | None = None
     for index, line in enumerate(lines):
         if code_indent is not None and (not line or _indent(line) >= code_indent):
@@ -78,14 +78,14 @@ def escape_docstring(
             code_indent = _indent(code)
             lines[index] += ":"
     if kind in _FIELDS and lines:
-        # Napoleon would take what stands before the first colon for a type.
+        # Napoleon takes text before the first colon for a type.
         lines[0] = lines[0].replace(":", _COLON)
 
 
 def restore_colons(
     _app: Sphinx, kind: str, _name: str, _obj: object, _options: object, lines: list[str]
 ) -> None:
-    """Undo the replacement of colons, after napoleon."""
+    """Undo the replacement of colons by `escape_docstring`; runs after napoleon."""
     lines[:] = [line.replace(_COLON, ":") for line in lines]
 
 
@@ -98,14 +98,14 @@ def shorten_defaults(
     signature: str | None,
     returns: str | None,
 ) -> tuple[str, str | None] | None:
-    """Write `...` for a default such as `<factory>`, which is not Python and would break Sphinx's parser."""
+    """Replace a default such as `<factory>` by `...`: it is not Python, and Sphinx cannot parse it."""
     return signature and (_NOT_PYTHON.sub("...", signature), returns)
 
 
 def resolve_public_name(
     app: Sphinx, env: BuildEnvironment, node: pending_xref, content: nodes.TextElement
 ) -> nodes.Element | None:
-    """Link a name in a signature, which is known by the module that defines it, to where users import it from."""
+    """Link a name in a signature, qualified by the module that defines it, to the entry of the public name."""
     public = _PUBLIC.get(node["reftarget"].rpartition(".")[2])
     if node["refdomain"] != "py" or public is None or node["reftarget"] == public:
         return None
@@ -114,14 +114,14 @@ def resolve_public_name(
 
 
 def unlink_addresses(_app: Sphinx, document: nodes.document) -> None:
-    """Make text again of what docutils takes for an e-mail address, such as `nan@EPOCH` in the help of a command."""
+    """Replace the links that docutils makes of text such as `nan@EPOCH`, in the help of a command, by their text."""
     for link in list(document.findall(nodes.reference)):
         if link.get("refuri", "").startswith("mailto:"):
             link.replace_self(nodes.Text(link.astext()))
 
 
 def setup(app: Sphinx) -> None:
-    """Connect the functions above."""
+    """Register the functions above for the events of Sphinx."""
     # Before napoleon, which writes markup of its own.
     app.connect("autodoc-process-docstring", escape_docstring, priority=400)
     app.connect("autodoc-process-docstring", restore_colons, priority=600)

@@ -1,4 +1,4 @@
-"""Put a governor into a plain PyTorch loop, break the weights in the middle of training, and finish all the same.
+"""Put a governor into a plain PyTorch loop, set a weight to NaN in the middle of training, and finish all the same.
 
 python examples/govern_plain_loop.py
 """
@@ -34,9 +34,8 @@ def main() -> None:
     step = 0
     for _ in range(EPOCHS):
         for batch in torch.randperm(len(train_x)).split(64):
-            step += 1
             if step == BROKEN_STEP:
-                # What a cosmic ray, a bad kernel or an exploding update does.
+                # Stands for a bit flip, a faulty kernel or an exploding update.
                 with torch.no_grad():
                     model[0].weight[0, 0] = float("nan")
             loss = cross_entropy(model(train_x[batch]), train_y[batch])
@@ -48,15 +47,15 @@ def main() -> None:
                 optimizer.step()
             if governor.after_step().must_stop:
                 raise SystemExit(f"stopped: {governor.stop_report}")
+            step += 1
 
     report = governor.last_rollback
     if report is not None:
-        print(
-            f"{report.reason.name} in step {BROKEN_STEP}: back to the weights of step {report.to_step}"
-        )
+        reason = report.reason.name
+        print(f"{reason} in step {BROKEN_STEP}: back to the weights of step {report.to_step}")
     with torch.no_grad():
         accuracy = 100 * (model(val_x).argmax(dim=1) == val_y).float().mean().item()
-    print(f"validation accuracy after {step} steps: {accuracy:.1f} %")
+    print(f"validation accuracy after {step} batches: {accuracy:.1f} %")
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ class RowReader(nn.Module):
 
 
 def main() -> None:
-    """Train, plant a seed after the first layer, keep it, and take the slots out again."""
+    """Train, plant a seed after the first layer, keep it, and remove the slots again."""
     torch.manual_seed(0)
     pixels, labels = load_digits(return_X_y=True)
     rows, targets = torch.tensor(pixels).float().reshape(-1, 8, 8) / 16, torch.tensor(labels)
@@ -59,19 +59,19 @@ def main() -> None:
                 raise SystemExit(f"stopped: {governor.stop_report}")
         accuracy = measure_accuracy()
         with slot.force_alpha(0.0):
-            contribution = accuracy - measure_accuracy()
+            without = measure_accuracy()
         slot.record_accuracy(accuracy)
-        slot.record_contribution(contribution)
+        slot.record_contribution(accuracy - without)
         if epoch == 2:
             slot.germinate("mlp", blend_tempo_epochs=2)
             optimizer.add_param_group({"params": list(slot.seed_parameters())})
             governor.expect_shift()
         slot.advance_stage()
         slot.step_epoch()
-        print(f"epoch {epoch:2}: {accuracy:.1f} %, {slot.stage.name}, {contribution:+.1f} pp")
+        print(f"epoch {epoch:2}: {accuracy:.1f} %, without seed {without:.1f} %; {slot.stage.name}")
 
     ungraft(model)  # empty slots disappear; the fossil stays as an ordinary module
-    print(f"without slots: {measure_accuracy():.1f} %, {slot.num_seed_params} parameters grown")
+    print(f"after ungraft: {measure_accuracy():.1f} %, {slot.num_seed_params} parameters grown")
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ def train(seed: int, *, grows: bool) -> float:
                 optimizer.step()
             if governor.after_step().must_stop:
                 raise SystemExit(f"stopped: {governor.stop_report}")
-        # Score the epoch: accuracy, and what is lost of it when the seed is switched off.
+        # Score the epoch: the accuracy, and how much of it is lost when the seed is switched off.
         accuracy = measure_accuracy(model)
         slot.record_accuracy(accuracy)
         if slot.alpha > 0:
@@ -61,8 +61,7 @@ def train(seed: int, *, grows: bool) -> float:
             slot.germinate("conv_heavy", blend_tempo_epochs=3)
             optimizer.add_param_group({"params": list(slot.seed_parameters())})
             governor.expect_shift()
-        gate = slot.advance_stage()  # the seed enters its next stage if every check passes
-        if gate.passed:
+        if (gate := slot.advance_stage()).passed:  # the seed has entered its next stage
             print(f"  epoch {epoch:2}: {accuracy:.1f} %  {slot.stage.name:<11} {gate.message}")
         slot.step_epoch()  # once an epoch: moves the amplitude
     return measure_accuracy(model)
@@ -76,5 +75,6 @@ if __name__ == "__main__":
         print(f"seed {number}: host alone {alone[-1]:.1f} %, grown {grown[-1]:.1f} %")
     if len(grown) > 1:
         low, high = ttest_rel(grown, alone).confidence_interval()
-        print(f"mean: host alone {fmean(alone):.1f} %, grown {fmean(grown):.1f} %")
-        print(f"95 % interval of the mean gain: {low:+.1f} to {high:+.1f} pp")
+        host, mean = fmean(alone), fmean(grown)
+        print(f"mean: host alone {host:.1f} %, grown {mean:.1f} %")
+        print(f"gain {mean - host:+.1f} pp, 95 % interval {low:+.1f} to {high:+.1f}")

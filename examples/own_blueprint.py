@@ -61,10 +61,9 @@ def main() -> None:
                 raise SystemExit(f"stopped: {governor.stop_report}")
         slot.step_epoch()
         print(f"epoch {epoch}: loss {loss.item():.3f}")
-    norm = sum(parameter.square().sum() for parameter in slot.seed.excite.parameters()).sqrt()
-    print(
-        f"{slot.seed_id}: {slot.num_seed_params} parameters, last layer moved by {norm.item():.3f}"
-    )
+    norm = slot.seed.excite.weight.norm().item()
+    print(f"{slot.seed_id} has {slot.num_seed_params} parameters and has learned:")
+    print(f"the norm of its last weight, 0 at first, is {norm:.2f}")
 
 
 if __name__ == "__main__":

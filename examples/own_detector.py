@@ -51,7 +51,7 @@ class CeilingDetector:
 
 
 def main() -> None:
-    """Train a classifier with a hinge loss and wipe its weights on the way."""
+    """Train a classifier with a hinge loss and corrupt its weights in the middle."""
     torch.manual_seed(0)
     table, labels = load_breast_cancer(return_X_y=True)
     inputs, signs = torch.tensor(table).float(), torch.tensor(labels) * 2.0 - 1.0
@@ -73,7 +73,7 @@ def main() -> None:
         if governor.after_step().must_stop:
             raise SystemExit(f"stopped: {governor.stop_report}")
     accuracy = 100 * (model(inputs).squeeze(1) * signs > 0).float().mean().item()
-    print(f"rolled back to step {governor.last_rollback.to_step}; {accuracy:.1f} % are right")
+    print(f"rolled back to step {governor.last_rollback.to_step}; final accuracy {accuracy:.1f} %")
 
 
 if __name__ == "__main__":

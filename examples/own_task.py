@@ -50,7 +50,7 @@ class Host(nn.Module):
         return self.head(self.slot(features).squeeze(1))
 
 
-# Registered, so that `load`, `resume_run` and `esper train` find the task by its name.
+# Registered, so that `load` and `resume_run` find the task by the name in the run's files.
 WINE = register_task(
     Task(
         name="wine",
@@ -69,9 +69,11 @@ def main() -> None:
     policy = HeuristicPolicy(HeuristicConfig(blueprint_ids=("mlp_small", "lora", "norm")))
     story = run_task(WINE, RunSettings(seed=1), policy=policy)
     print(f"host alone {story.host_accuracy:.1f} %, grown {story.grown_accuracy:.1f} %")
-    print(f"{sum(len(slot.seeds) for slot in story.slots)} seeds planted; see {story.folder}")
-    model = load(story.folder)
-    print(f"the loaded network has {sum(p.numel() for p in model.parameters())} parameters")
+    for seed in story.slots[0].seeds:
+        print(f"seed {seed.blueprint_id}: {seed.stage.name}, {seed.num_params} parameters")
+    model = load(story.folder)  # ready for inference
+    num_params = sum(parameter.numel() for parameter in model.parameters())
+    print(f"the network loaded from {story.folder} has {num_params} parameters")
 
 
 if __name__ == "__main__":

@@ -19,10 +19,11 @@ def main() -> None:
     # The story: the run as a whole, in one value.
     story = read_story(folder)
     print(f"{story.run_id}: {story.epochs_completed} epochs, {story.num_events} events")
-    print(f"accuracy {story.grown_accuracy} %, host alone {story.host_accuracy} %")
+    for name, accuracy in (("grown", story.grown_accuracy), ("host alone", story.host_accuracy)):
+        print(f"accuracy, {name}: " + ("not measured" if accuracy is None else f"{accuracy:.2f} %"))
     for slot in story.slots:
         kept = sum(seed.stage is SeedStage.FOSSILIZED for seed in slot.seeds)
-        print(f"slot {slot.slot_id}: {len(slot.seeds)} seeds planted, {kept} kept")
+        print(f"slot {slot.slot_id}: seeds planted {len(slot.seeds)}, kept {kept}")
     for rollback in story.rollbacks:
         print(f"rollback in epoch {rollback.epoch}: {rollback.payload.reason.name}")
 
@@ -35,7 +36,7 @@ def main() -> None:
                 best = max(best, accuracy)
             case SeedGateEvaluatedPayload(passed=False):
                 num_refused += 1
-    print(f"best validation accuracy {best:.2f} %; gates refused {num_refused} times")
+    print(f"best validation accuracy {best:.2f} %; gates not passed: {num_refused}")
 
 
 if __name__ == "__main__":

@@ -15,12 +15,12 @@ from esper.telemetry import VIEWS_PATH
 
 QUERIES = {
     "the best epochs": """
-        SELECT epoch, val_accuracy, val_loss, num_params
-        FROM epoch_completed ORDER BY val_accuracy DESC LIMIT 3""",
+        SELECT epoch, round(val_accuracy, 2) AS accuracy, round(val_loss, 4) AS loss, num_params
+        FROM epoch_completed ORDER BY val_accuracy DESC, epoch LIMIT 3""",
     "how long seeds stay in a stage": """
-        SELECT from_stage::VARCHAR AS stage, count(*) AS times, avg(epochs_in_stage) AS epochs
+        SELECT from_stage::VARCHAR AS stage, count(*) AS times, round(avg(epochs_in_stage), 1) AS epochs
         FROM seed_stage_changed GROUP BY stage ORDER BY times DESC, stage""",
-    "the governor's snapshots": """
+    "the governor's snapshots and their size": """
         SELECT count(*) AS snapshots, max(num_bytes) AS bytes FROM governor_snapshot""",
 }
 

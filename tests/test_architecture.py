@@ -1,4 +1,4 @@
-"""The rooms of the house: which may import which, and what each says of itself."""
+"""The imports between rooms point one way, and every package has a docstring and nothing else."""
 
 import ast
 import subprocess
@@ -11,8 +11,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "esper"
 
-# Every room may import `_generated`; `version` is a constant.
-ARROWS = {
+# The rooms that each room may import. Every room may import `_generated` too, and `version`, which is a constant.
+IMPORTS = {
     "_generated": set(),
     "leyline": set(),
     "telemetry": set(),
@@ -22,8 +22,8 @@ ARROWS = {
     "nissa": {"leyline"},
     "karn": {"leyline", "nissa"},
 }
-# Inside `tolaria` and `codegen`: which part may import which.
-TOLARIA_ARROWS = {
+# The same for the parts of `tolaria` and `codegen`.
+TOLARIA_IMPORTS = {
     "detection": set(),
     "snapshots": set(),
     "recovery": {"detection", "snapshots"},
@@ -31,7 +31,7 @@ TOLARIA_ARROWS = {
     "tasks": set(),
     "training": {"detection", "snapshots", "governor", "tasks"},
 }
-CODEGEN_ARROWS = {
+CODEGEN_IMPORTS = {
     "atomic": set(),
     "diagnostics": set(),
     "contract": {"diagnostics"},
@@ -44,10 +44,15 @@ CODEGEN_ARROWS = {
     "compat": {"contract", "diagnostics", "history"},
     "coverage": {"contract", "diagnostics", "languages"},
 }
-CODEGEN_DOORS = {"commands", "__main__", "__init__"}
-# The doors join rooms.
-DOORS = {"commands", "cli", "loading", "running", "__init__", "__main__"}
+CODEGEN_CONNECTORS = {"commands", "__main__", "__init__"}
+# They connect the rooms; no room imports them.
+CONNECTORS = {"commands", "cli", "loading", "running", "__init__", "__main__"}
 WITHOUT_TORCH = ["_generated", "leyline", "nissa", "karn", "tamiyo"]
+
+
+def relative(path: Path) -> str:
+    """The path below the root, as the id of a test: the same on every machine."""
+    return str(path.relative_to(ROOT))
 
 
 def room_of(path: Path) -> str:
@@ -55,7 +60,7 @@ def room_of(path: Path) -> str:
 
 
 def imported_modules(path: Path) -> set[str]:
-    """Return what a file imports, by absolute names; codegen, which may bear another name, imports itself relatively."""
+    """Return the absolute names of the modules that a file imports; checks that only codegen imports itself relatively."""
     package = path.relative_to(PACKAGE.parent if path.is_relative_to(PACKAGE) else ROOT).parts[:-1]
     is_relative = package[0] == "codegen"
     names: set[str] = set()
@@ -75,7 +80,7 @@ def imported_modules(path: Path) -> set[str]:
 
 
 def parts_imported(path: Path, package: str) -> set[str]:
-    """Return which parts of `package` a file imports."""
+    """Return the parts of `package` that a file imports."""
     names = (
         name.removeprefix(f"{package}.")
         for name in imported_modules(path)
@@ -93,42 +98,44 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 PACKAGES = sorted(path for path in SOURCES if path.name == "__init__.py" and path.parent != PACKAGE)
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_imports_point_the_way_of_the_arrows(path):
+@pytest.mark.parametrize("path", SOURCES, ids=relative)
+def test_rooms_import_only_rooms_that_they_may_import(path):
     room = room_of(path)
-    if room in DOORS or room == "version":
+    if room in CONNECTORS or room == "version":
         return
 
-    assert rooms_imported(path) <= ARROWS[room] | {room, "_generated", "version"}
+    assert rooms_imported(path) <= IMPORTS[room] | {room, "_generated", "version"}
 
 
-@pytest.mark.parametrize("path", sorted((PACKAGE / "tolaria").rglob("*.py")), ids=str)
-def test_the_parts_of_tolaria_point_one_way(path):
+@pytest.mark.parametrize("path", sorted((PACKAGE / "tolaria").rglob("*.py")), ids=relative)
+def test_parts_of_tolaria_import_only_parts_that_they_may_import(path):
     part = path.relative_to(PACKAGE / "tolaria").parts[0].removesuffix(".py")
     if part != "__init__":
-        assert parts_imported(path, "esper.tolaria") <= TOLARIA_ARROWS[part] | {part}
+        assert parts_imported(path, "esper.tolaria") <= TOLARIA_IMPORTS[part] | {part}
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "codegen").rglob("*.py")), ids=str)
-def test_the_parts_of_codegen_point_one_way(path):
+@pytest.mark.parametrize("path", sorted((ROOT / "codegen").rglob("*.py")), ids=relative)
+def test_parts_of_codegen_import_only_parts_that_they_may_import(path):
     part = path.relative_to(ROOT / "codegen").parts[0].removesuffix(".py")
-    if part not in CODEGEN_DOORS:
-        assert parts_imported(path, "codegen") <= CODEGEN_ARROWS[part] | {part}
+    if part not in CODEGEN_CONNECTORS:
+        assert parts_imported(path, "codegen") <= CODEGEN_IMPORTS[part] | {part}
 
 
-@pytest.mark.parametrize("arrows", [ARROWS, TOLARIA_ARROWS, CODEGEN_ARROWS])
-def test_the_arrows_have_no_circle(arrows):
+@pytest.mark.parametrize(
+    "arrows", [IMPORTS, TOLARIA_IMPORTS, CODEGEN_IMPORTS], ids=["esper", "tolaria", "codegen"]
+)
+def test_allowed_imports_have_no_cycle(arrows):
     TopologicalSorter(arrows).prepare()
 
 
-def test_nobody_imports_the_doors_but_the_doors():
+def test_no_room_imports_the_files_that_connect_rooms():
     importers = {room_of(path) for path in SOURCES if rooms_imported(path) & {"cli", "commands"}}
 
-    assert importers <= DOORS
+    assert importers <= CONNECTORS
 
 
 @pytest.mark.parametrize("room", WITHOUT_TORCH)
-def test_reading_and_deciding_never_import_torch(room):
+def test_a_room_that_needs_no_torch_does_not_import_it(room):
     modules = [
         ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
         for path in SOURCES
@@ -145,8 +152,8 @@ def test_the_command_line_starts_without_torch():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-@pytest.mark.parametrize("path", PACKAGES, ids=lambda p: p.parent.name)
-def test_a_package_says_what_it_is_for_and_nothing_else(path):
+@pytest.mark.parametrize("path", PACKAGES, ids=relative)
+def test_a_package_has_a_docstring_and_nothing_else(path):
     tree = ast.parse(path.read_text(encoding="utf-8"))
 
     assert ast.get_docstring(tree)
@@ -154,6 +161,6 @@ def test_a_package_says_what_it_is_for_and_nothing_else(path):
         assert len(tree.body) == 1
 
 
-@pytest.mark.parametrize("room", sorted(ARROWS))
+@pytest.mark.parametrize("room", sorted(IMPORTS))
 def test_the_readme_maps_every_room(room):
     assert f"`{room}`" in (ROOT / "README.md").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The worked example in CONTRIBUTING.md is exactly what happens."""
+"""The worked example in CONTRIBUTING.md works, with exactly the output that the page shows."""
 
 import re
 import shutil
@@ -20,7 +20,7 @@ STEPS = re.findall(r"```(diff|console)\n(.*?)```", EXAMPLE, re.DOTALL)
 
 @pytest.fixture
 def project(tmp_path) -> Path:
-    """A copy of the project that may be changed."""
+    """Return a copy of the project that tests may change."""
     for part in ("codegen", "specs", "src", "docs", "tests/_generated", "pyproject.toml"):
         source, target = ROOT / part, tmp_path / part
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -29,7 +29,7 @@ def project(tmp_path) -> Path:
 
 
 def run(project: Path, command: str) -> str:
-    """Run a line of the example as a reader would, `python` and `mypy` being the project's own."""
+    """Run a command of the example in the copy, with the `python` and `mypy` that run this test; return its output."""
     bin_folder = Path(sys.executable).parent
     cache = f"--cache-dir {ROOT / '.mypy_cache'}"
     command = re.sub(r"^python\b", str(bin_folder / "python"), command)

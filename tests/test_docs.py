@@ -1,4 +1,4 @@
-"""The documentation is complete, its links lead somewhere, and the site builds without a warning."""
+"""The documentation is complete, its links have targets, and the site builds without a warning."""
 
 import importlib.util
 import re
@@ -88,7 +88,7 @@ def links(path: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("path", PAGES, ids=page_id)
-def test_links_lead_somewhere(path):
+def test_links_have_targets(path):
     for link in links(path):
         target, _, anchor = link.partition("#")
         if "://" in link or target.endswith(DRAWN_WHEN_BUILT):
@@ -119,7 +119,7 @@ def test_the_reference_describes_every_name_of_esper_and_no_other():
 def test_the_reference_describes_a_name_of_telemetry(name):
     value = getattr(esper.telemetry, name)
     if isinstance(value, type) or callable(value):
-        # Described by `automodule`, which leaves out what has no docstring.
+        # Described by `automodule`, which leaves out names without a docstring.
         assert value.__doc__
     else:
         page = read(DOCS / "reference" / "telemetry_api.md")
@@ -158,7 +158,7 @@ def test_the_drawing_shows_every_room(folder):
     assert rooms <= drawn
 
 
-def test_an_arrow_that_follows_from_others_is_left_out():
+def test_an_import_that_others_imply_is_left_out():
     graph = {"a": {"b", "c"}, "b": {"c"}, "c": set()}
 
     assert load_architecture().reduced(graph) == {"a": {"b"}, "b": {"c"}, "c": set()}
@@ -195,7 +195,7 @@ def test_the_site_has_an_anchor_for_every_public_name(site):
     assert [name for name in esper.__all__ if f'id="esper.{name}"' not in page] == []
 
 
-def test_the_changelog_knows_where_every_moved_module_is_now():
+def test_the_changelog_lists_where_every_moved_module_is_now():
     text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     esper_table, codegen_table = text.partition("- The same for the contract compiler")[::2]
 
