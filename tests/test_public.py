@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -51,12 +52,29 @@ def test_the_error_for_an_unknown_name_lists_the_known_ones():
 
 def test_type_checkers_see_the_same_names_as_the_interpreter():
     tree = ast.parse((ROOT / "src" / "esper" / "__init__.py").read_text(encoding="utf-8"))
-    (block,) = (node for node in tree.body if isinstance(node, ast.If))
+    block, _ = (node for node in tree.body if isinstance(node, ast.If))
     typed = {alias.name: node.module for node in block.body for alias in node.names}
 
     assert typed.pop("telemetry") == "esper"
     assert typed == esper._HOMES
     assert set(typed) == set(NAMES)
+
+
+def test_a_type_checker_finds_a_misspelt_name(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text("from esper import TolariaGovernr, Verdict\n")
+    environment = {**os.environ, "MYPYPATH": str(ROOT / "src")}
+
+    checked = subprocess.run(
+        [sys.executable, "-m", "mypy", "--config-file=", "--follow-imports=silent", script],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert '"esper" has no attribute "TolariaGovernr"' in checked.stdout
+    assert "Verdict" not in checked.stdout
 
 
 def test_the_contract_for_other_readers_is_on_disk():

@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     from esper.karn.run import read_story
     from esper.karn.story import RunStory
     from esper.kasmina.blueprints.registry import register_blueprint
-    from esper.kasmina.gates import QualityGates
+    from esper.kasmina.gates import GateResult, QualityGates
     from esper.kasmina.gradients import GradientHealth, capture_gradient_health
     from esper.kasmina.graft import SlotSpec, find_slots, graft, ungraft
     from esper.kasmina.slot import SeedSlot
     from esper.leyline.actions import Advance, Germinate, Prune
+    from esper.leyline.channel import TelemetryChannel
     from esper.leyline.errors import (
         CheckpointError,
         EsperError,
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from esper.loading import load
     from esper.nissa.hub import Hub, HubConfig
     from esper.nissa.log import RunLog, RunLogConfig
-    from esper.nissa.reader import read_run
+    from esper.nissa.reader import RunEvents, read_run
     from esper.nissa.sink import Sink, SynchronousSink
     from esper.nissa.sinks.console import ConsoleSink
     from esper.nissa.sinks.memory import MemorySink
@@ -62,6 +63,7 @@ __all__ = [
     "Envelope",
     "EscalationConfig",
     "EsperError",
+    "GateResult",
     "Germinate",
     "GovernorConfig",
     "GradientHealth",
@@ -79,6 +81,7 @@ __all__ = [
     "QualityGates",
     "RobustConfig",
     "RobustDetector",
+    "RunEvents",
     "RunLog",
     "RunLogConfig",
     "RunNotFoundError",
@@ -96,6 +99,7 @@ __all__ = [
     "SnapshotError",
     "SynchronousSink",
     "Task",
+    "TelemetryChannel",
     "TolariaGovernor",
     "Trainer",
     "TrainingSignals",
@@ -126,6 +130,7 @@ _HOMES = {
     "Envelope": "esper._generated.envelope",
     "EscalationConfig": "esper.tolaria.recovery.escalation",
     "EsperError": "esper.leyline.errors",
+    "GateResult": "esper.kasmina.gates",
     "Germinate": "esper.leyline.actions",
     "GovernorConfig": "esper.tolaria.recovery.config",
     "GradientHealth": "esper.kasmina.gradients",
@@ -143,6 +148,7 @@ _HOMES = {
     "QualityGates": "esper.kasmina.gates",
     "RobustConfig": "esper.tolaria.detection.robust",
     "RobustDetector": "esper.tolaria.detection.robust",
+    "RunEvents": "esper.nissa.reader",
     "RunLog": "esper.nissa.log",
     "RunLogConfig": "esper.nissa.log",
     "RunNotFoundError": "esper.leyline.errors",
@@ -160,6 +166,7 @@ _HOMES = {
     "SnapshotError": "esper.leyline.errors",
     "SynchronousSink": "esper.nissa.sink",
     "Task": "esper.tolaria.tasks.task",
+    "TelemetryChannel": "esper.leyline.channel",
     "TolariaGovernor": "esper.tolaria.governor",
     "Trainer": "esper.tolaria.training.trainer",
     "TrainingSignals": "esper.leyline.signals",
@@ -180,16 +187,19 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> object:
-    """Import a public name from the module that defines it, or the module `telemetry`."""
-    if name == "telemetry":
-        return importlib.import_module("esper.telemetry")
-    if name not in _HOMES:
-        raise AttributeError(f'esper has no "{name}"; it has: {", ".join(__all__)}')
-    value: object = getattr(importlib.import_module(_HOMES[name]), name)
-    # Python calls this function only for names that the module lacks, so the next look-up does not need it.
-    globals()[name] = value
-    return value
+# Hidden from type checkers, which would take any misspelt name for one that this function knows.
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        """Import a public name from the module that defines it, or the module `telemetry`."""
+        if name == "telemetry":
+            return importlib.import_module("esper.telemetry")
+        if name not in _HOMES:
+            raise AttributeError(f'esper has no "{name}"; it has: {", ".join(__all__)}')
+        value: object = getattr(importlib.import_module(_HOMES[name]), name)
+        # Python calls this function only for names that the module lacks, so the next look-up does not need it.
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

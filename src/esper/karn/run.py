@@ -46,7 +46,7 @@ _KEPT = {
 """Events that a story keeps whole; lifecycle events become steps of slots, others are only counted."""
 
 
-def read_story(folder: Path) -> RunStory:
+def read_story(folder: str | Path) -> RunStory:
     """Read the log of the run in `folder` and return its story: outcome, curves, slots, rollbacks, gaps in the log.
 
     A run that is still being written can be read too.

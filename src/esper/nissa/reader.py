@@ -123,10 +123,10 @@ class RunEvents:
         )
 
 
-def read_run(folder: Path) -> RunEvents:
+def read_run(folder: str | Path) -> RunEvents:
     """Return the events of the run in `folder`, to be iterated over.
 
-        for envelope, payload in read_run(Path("runs/my-run")):
+        for envelope, payload in read_run("runs/my-run"):
             print(envelope.epoch, payload)
 
     A run that is still being written can be read too; it ends at the last complete line. Events that an older version
@@ -137,7 +137,7 @@ def read_run(folder: Path) -> RunEvents:
         RunNotFoundError: `folder` does not hold a run log.
         LogError: the log's folder cannot be read, or holds a `*.jsonl` file that Esper did not write.
     """
-    return RunEvents(folder)
+    return RunEvents(Path(folder))
 
 
 class _Header(msgspec.Struct):
