@@ -63,11 +63,13 @@ def test_type_checkers_see_the_same_names_as_the_interpreter():
 def test_a_type_checker_finds_a_misspelt_name(tmp_path):
     script = tmp_path / "script.py"
     script.write_text("from esper import TolariaGovernr, Verdict\n")
-    environment = {**os.environ, "MYPYPATH": str(ROOT / "src")}
+    # Only these two files are checked: PyTorch's types would take half a minute.
+    arguments = ["--config-file=", "--follow-imports=skip", script, "src/esper/__init__.py"]
 
     checked = subprocess.run(
-        [sys.executable, "-m", "mypy", "--config-file=", "--follow-imports=silent", script],
-        env=environment,
+        [sys.executable, "-m", "mypy", *arguments],
+        cwd=ROOT,
+        env={**os.environ, "MYPYPATH": "src"},
         capture_output=True,
         text=True,
         check=False,
