@@ -5,7 +5,8 @@ import pytest
 from esper._generated.enums import AlphaAlgorithm, SeedStage
 from esper._generated.fields import EVENT_FIELDS
 from esper.kasmina.blueprints.registry import MAX_NAME_LENGTH
-from esper.kasmina.slot import MAX_SLOT_ID_LENGTH, SeedSlot
+from esper.kasmina.slot import SeedSlot
+from esper.kasmina.topology import MAX_SLOT_ID_LENGTH
 from esper.leyline.errors import SlotError
 from tests.kasmina.lives import UNDECIDED, slot_in
 from tests.kasmina.replay import Recorder
