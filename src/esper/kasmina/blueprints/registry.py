@@ -103,7 +103,14 @@ def _check_shape(seed: nn.Module, topology: Topology, blueprint_id: str, channel
     probe = torch.zeros((2, channels, 8, 8) if topology == "cnn" else (2, 8, channels))
     was_training = seed.training
     with torch.no_grad():
-        output = seed.eval()(probe)
+        try:
+            output = seed.eval()(probe)
+        except RuntimeError as error:
+            reason = str(error).partition("\n")[0]
+            raise SlotError(
+                f"a seed must take features of shape {tuple(probe.shape)}, got an error ({reason})"
+                f" from blueprint {blueprint_id!r}; correct the blueprint"
+            ) from error
     seed.train(was_training)
     if not isinstance(output, torch.Tensor) or output.shape != probe.shape:
         got = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
