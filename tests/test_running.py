@@ -1,5 +1,6 @@
 """A task and a policy of the user's own, trained from Python in a run folder."""
 
+import logging
 from pathlib import Path
 
 import pytest
@@ -147,3 +148,204 @@ def test_a_policy_that_fails_leaves_the_log_of_a_failed_run(tmp_path):
 
     (folder,) = tmp_path.iterdir()
     assert esper.read_story(folder).outcome is RunOutcome.FAILED
+
+
+class Hoarder(Planter):
+    """Remembers something that a checkpoint cannot hold."""
+
+    def state_dict(self):
+        return {"memory": {"o": object()}}
+
+
+class Counting:
+    """Only counts; has no seeds."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def decide(self, signals):
+        self.count += 1
+        return []
+
+    def state_dict(self):
+        return {"count": self.count}
+
+    def load_state_dict(self, state):
+        self.count = state["count"]
+
+
+def short_run(tmp_path, policy, epochs=2) -> Path:
+    esper.register_task(BLOBS)
+    settings = esper.RunSettings(epochs=epochs, has_baseline=False)
+    return esper.run_task(BLOBS, settings, policy=policy, run_dir=tmp_path).folder
+
+
+def test_a_policy_whose_state_cannot_be_saved_fails_at_the_first_checkpoint(tmp_path):
+    with pytest.raises(
+        esper.CheckpointError, match=r"builtins\.object at trainer\.policy\.memory\.o; convert it"
+    ):
+        short_run(tmp_path, Hoarder())
+
+    (folder,) = tmp_path.iterdir()
+    story = esper.read_story(folder)
+    assert (story.outcome, story.epochs_completed) == (RunOutcome.FAILED, 1)
+
+
+def test_only_damaged_checkpoints_do_not_start_the_run_over(tmp_path, caplog):
+    folder = short_run(tmp_path, Planter())
+    num_events = esper.read_story(folder).num_events
+    for path in (folder / "checkpoints").iterdir():
+        path.write_bytes(b"damaged")
+
+    message = r"got only damaged ones: .*epoch-000002\.pt .*; .*epoch-000001\.pt .*; restore one"
+    with pytest.raises(esper.CheckpointError, match=message):
+        esper.resume_run(folder, policy=Planter(), epochs=4)
+
+    assert esper.read_story(folder).num_events == num_events
+    assert esper.load(folder) is not None
+
+
+def test_a_damaged_checkpoint_is_warned_of_and_skipped(tmp_path, caplog):
+    folder = short_run(tmp_path, Planter())
+    (folder / "checkpoints" / "epoch-000002.pt").write_bytes(b"damaged")
+    lines = []
+
+    with caplog.at_level(logging.WARNING, "esper"):
+        esper.resume_run(folder, policy=Planter(), epochs=3, notify=lines.append)
+
+    (warning,) = [record for record in caplog.records if record.name == "esper"]
+    assert "skipped a checkpoint" in warning.getMessage()
+    assert "epoch-000002.pt must match its checksum" in warning.getMessage()
+    assert lines[0].startswith("skipped: ")
+    assert lines[1] == f"{folder.name} continues after epoch 1."
+
+
+@pytest.mark.parametrize(
+    ("trained_with", "resumed_with", "message"),
+    [
+        (Planter, Counting, "its own class, Planter, got a Counting; pass a new Planter"),
+        (
+            Planter,
+            None,
+            "trained with a policy must be resumed with one, got policy=None; pass a new Planter",
+        ),
+        (None, Counting, "trained without a policy must be resumed without one, got a Counting"),
+    ],
+)
+def test_a_run_is_not_resumed_with_another_policy(tmp_path, trained_with, resumed_with, message):
+    folder = short_run(tmp_path, trained_with and trained_with())
+    before = esper.read_story(folder)
+
+    with pytest.raises(esper.CheckpointError, match=message):
+        esper.resume_run(folder, policy=resumed_with and resumed_with(), epochs=4)
+
+    assert esper.read_story(folder) == before
+
+
+def test_a_policy_that_cannot_load_its_state_is_named(tmp_path):
+    folder = short_run(tmp_path, Planter())
+
+    class Renamed(Planter):
+        """Looks for an entry that was not saved."""
+
+        def load_state_dict(self, state):
+            self.num_decisions = state["decisions"]
+
+    Renamed.__name__ = "Planter"
+    with pytest.raises(esper.CheckpointError, match="got KeyError: 'decisions' from Planter"):
+        esper.resume_run(folder, policy=Renamed(), epochs=4)
+
+
+def test_arguments_of_another_kind_are_refused_before_a_folder_is_made(tmp_path):
+    def run(task=BLOBS, settings=None, **others):
+        esper.run_task(task, settings, run_dir=tmp_path, **{"policy": None, **others})
+
+    for arguments, message in (
+        (
+            {"task": "digits"},
+            r"a task must be a Task, got 'digits'; pass esper\.get_task\('digits'\)",
+        ),
+        ({"task": "quad"}, r"a task must be a Task, got 'quad'; build one with esper\.Task"),
+        (
+            {"settings": {"epochs": 1}},
+            r"settings must be of type RunSettings, got .* dict; write RunS",
+        ),
+        ({"settings": {}}, r"settings must be of type RunSettings, got .* dict"),
+        (
+            {"sinks": esper.MemorySink()},
+            r"sinks must be a list of sinks, .* MemorySink; write \[sink\]",
+        ),
+        (
+            {"baseline_sinks": [3]},
+            "a sink must have write, close, got 3 without write, close; pass",
+        ),
+        ({"sinks": [esper.MemorySink]}, r"got the class MemorySink; write MemorySink\(\)"),
+        ({"policy": esper.HeuristicPolicy}, r"got the class HeuristicPolicy; write Heur.*\(\)"),
+        (
+            {"policy": object()},
+            "must have decide, state_dict, load_state_dict, got .* without decide",
+        ),
+        ({"should_stop": True}, "`should_stop` must be a function, got True"),
+    ):
+        with pytest.raises(esper.UsageError, match=message):
+            run(**arguments)
+    with pytest.raises(esper.UsageError, match="`run_dir` must be a path, got 3"):
+        esper.run_task(BLOBS, policy=None, run_dir=3)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("decided", "message"),
+    [
+        (None, "must return a list of actions, got None from Answering; return \\[\\]"),
+        (
+            esper.Advance(slot_id="only"),
+            "must return a list of actions, got a value of type Advance",
+        ),
+        ("advance", "must return a list of actions, got 'advance'"),
+        (["advance"], "must be a Germinate, an Advance or a Prune, got 'advance' from Answering"),
+        ([esper.Advance(slot_id=["only"])], "no slot .* in the host; it has: only"),
+        (
+            [esper.Germinate(slot_id="only", blueprint_id="norm", blend_tempo_epochs=2.5)],
+            "blend_tempo_epochs must be a whole number, got 2.5",
+        ),
+    ],
+)
+def test_anything_but_actions_from_a_policy_is_refused(tmp_path, decided, message):
+    class Answering(Counting):
+        """Returns what it was given."""
+
+        def decide(self, signals):
+            return decided
+
+    with pytest.raises(esper.EsperError, match=message):
+        short_run(tmp_path, Answering())
+
+
+def test_a_policy_without_a_mapping_as_its_state_is_refused(tmp_path):
+    class Forgetful(Counting):
+        """Returns nothing as its state."""
+
+        def state_dict(self):
+            pass
+
+    message = "must return a mapping, got None from Forgetful; return {}"
+    with pytest.raises(esper.UsageError, match=message):
+        short_run(tmp_path, Forgetful())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"epochs": 1}, "`epochs` may only be raised on resume, got 1 after 2"),
+        ({"epochs": "3"}, "epochs must be of type int, got '3'"),
+        ({}, "has completed all 2; try `epochs=4`"),
+        ({"device": "abacus"}, "`device` must be usable here"),
+        ({"epochs": 3, "sinks": [3]}, "a sink must have write, close"),
+    ],
+)
+def test_errors_of_a_resumed_run_name_the_argument(tmp_path, arguments, message):
+    folder = short_run(tmp_path, None)
+
+    with pytest.raises(esper.UsageError, match=message):
+        esper.resume_run(folder, policy=None, **arguments)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from esper.commands import lint_log, runs, summary, train
+from esper.commands.run_arguments import with_flags
 from esper.leyline.errors import EsperError
 from esper.version import VERSION
 
@@ -59,6 +60,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         exit_code: int = options.run(options)
     except EsperError as error:
-        print(f"esper {options.command}: {error}", file=sys.stderr)
+        print(f"esper {options.command}: {with_flags(str(error))}", file=sys.stderr)
         return _USAGE_EXIT_CODE
     return exit_code

@@ -6,7 +6,8 @@ command line.
 
 import dataclasses
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +16,29 @@ import torch
 from esper._generated.enums import RunOutcome
 from esper.karn.run import read_story
 from esper.karn.story import RunStory
-from esper.leyline.errors import UsageError
-from esper.leyline.policy import GrowthPolicy
+from esper.leyline.arguments import check_callable, check_methods, describe
+from esper.leyline.errors import CheckpointError, UsageError
+from esper.leyline.policy import GrowthPolicy, check_policy
 from esper.nissa.hub import Hub
 from esper.nissa.log import LogPosition, RunLog
 from esper.nissa.rewind import rewind
 from esper.nissa.runs import create_run, resolve
 from esper.nissa.sink import Sink
-from esper.tolaria.tasks.registry import get_task
-from esper.tolaria.tasks.task import Samples, Task
+from esper.tolaria.tasks.registry import check_task, get_task
+from esper.tolaria.tasks.task import Samples, Task, load_samples
 from esper.tolaria.training.checkpoint import Checkpoints
+from esper.tolaria.training.growth import check_policy_fits
 from esper.tolaria.training.run import Resumption, train_run
 from esper.tolaria.training.run_lock import lock_run
-from esper.tolaria.training.run_settings import RunSettings, load_settings, save_settings
+from esper.tolaria.training.run_settings import (
+    RunSettings,
+    checked_settings,
+    load_settings,
+    save_settings,
+)
 
 _LOG = logging.getLogger(__name__)
+_WARNINGS = logging.getLogger("esper")
 
 
 def run_task(
@@ -63,18 +72,24 @@ def run_task(
         should_stop: asked before every step; the run ends in order, to be resumed later, once it returns True.
 
     Raises:
-        UsageError: a setting cannot be used here, or `run_dir` cannot be written.
+        UsageError: an argument is of another type, a setting cannot be used here, `run_dir` cannot be written, or the
+            policy returned something that is not a list of actions.
+        CheckpointError: the state of the policy or the host holds more than tensors and plain values; the run ends with
+            its first checkpoint.
         SlotError: the policy asked a slot for something that it cannot do; the log holds the run up to there.
         OSError: the grown network cannot be saved.
     """
-    settings = (settings or RunSettings()).for_task(task)
+    check_task(task)
+    all_sinks = _checked(policy, should_stop, sinks, baseline_sinks)
+    run_root = _path(run_dir)
+    settings = checked_settings(settings).for_task(task)
     _check_device(settings.device)
     # Before the folder is made: a task that cannot load its samples must not leave an empty run.
-    samples = task.load_samples()
-    folder = _create_folder(Path(run_dir), settings)
+    samples = load_samples(task)
+    folder = _create_folder(run_root, settings)
     with lock_run(folder):
         save_settings(settings, folder)
-        _train(task, settings, samples, folder, policy, (sinks, baseline_sinks), should_stop)
+        _train(task, settings, samples, folder, policy, all_sinks, should_stop)
     return read_story(folder)
 
 
@@ -101,31 +116,34 @@ def resume_run(
         sinks: as in `run_task`.
         baseline_sinks: as in `run_task`.
         should_stop: as in `run_task`.
-        notify: called with one line for each damaged checkpoint and one that says where the run continues.
+        notify: called with one line for each damaged checkpoint, which the logger `esper` warns of too, and one that
+            says where the run continues.
 
     Raises:
         RunNotFoundError: there is no such run, or it has no settings.
-        UsageError: the task is not registered, no epochs are left, or another process is training the run.
-        CheckpointError: the checkpoint is of another network.
+        UsageError: the task is not registered, no epochs are left, another process is training the run, or an argument
+            is of another type.
+        CheckpointError: no checkpoint can be read, or the newest one is of another network or policy.
         LogError: the log ends before the position that the checkpoint names.
         SlotError: the policy asked a slot for something that it cannot do; the log holds the run up to there.
         OSError: the grown network cannot be saved.
     """
-    folder = resolve(str(run), Path(run_dir))
+    all_sinks = _checked(policy, should_stop, sinks, baseline_sinks)
+    folder = resolve(str(run), _path(run_dir))
     settings = load_settings(folder).resumed(epochs=epochs, device=device)
     _check_device(settings.device)
     task = get_task(settings.task)
-    samples = task.load_samples()
+    samples = load_samples(task)
     with lock_run(folder):
+        resumption = _rewind(folder, settings, settings.epochs_of(task), policy, notify)
         save_settings(settings, folder)
-        resumption = _rewind(folder, settings, settings.epochs_of(task), notify)
         _train(
             task,
             settings,
             samples,
             folder,
             policy,
-            (sinks, baseline_sinks),
+            all_sinks,
             should_stop,
             resumption,
         )
@@ -138,7 +156,7 @@ def _train(
     samples: tuple[Samples, Samples],
     folder: Path,
     policy: GrowthPolicy | None,
-    sinks: tuple[Iterable[Sink], Iterable[Sink]],
+    sinks: Sequence[Iterable[Sink]],
     should_stop: Callable[[], bool],
     resumption: Resumption | None = None,
 ) -> None:
@@ -172,17 +190,28 @@ def _position(log: RunLog) -> Mapping[str, Any]:
 
 
 def _rewind(
-    folder: Path, settings: RunSettings, epochs: int, notify: Callable[[str], None]
+    folder: Path,
+    settings: RunSettings,
+    epochs: int,
+    policy: GrowthPolicy | None,
+    notify: Callable[[str], None],
 ) -> Resumption:
     """Rewind the log to the newest undamaged checkpoint and return the point from which the run continues.
 
     Raises:
+        CheckpointError: there are checkpoints but all are damaged, or the newest is of another policy.
         UsageError: no epochs are left to train.
         LogError: the log ends before the position that the checkpoint names.
     """
     content, damaged = Checkpoints(folder).load_newest(device=settings.device)
     for error in damaged:
+        _WARNINGS.warning("%s: skipped a checkpoint: %s", folder.name, error)
         notify(f"skipped: {error}")
+    if content is None and damaged:
+        raise CheckpointError(
+            "a run must have a checkpoint that can be read to be resumed, got only damaged ones:"
+            f" {'; '.join(map(str, damaged))}; restore one from a copy, or remove all of them to start over"
+        )
     if content is None:
         notify(f"{folder.name} has no checkpoint yet; it starts over.")
         return Resumption(state=None, next_seq=0, superseded_events=rewind(folder, None))
@@ -190,8 +219,10 @@ def _rewind(
     if completed >= epochs and read_story(folder).outcome is RunOutcome.COMPLETED:
         raise UsageError(
             f"a run must have epochs left to be resumed, got {folder.name}, which has completed all"
-            f" {completed}; try --epochs {2 * completed}"
+            f" {completed}; try `epochs={2 * completed}`"
         )
+    # Before the log is rewound: a wrong policy must not cost the events after the checkpoint.
+    check_policy_fits(policy, content["trainer"])
     position = LogPosition(**content["log"])
     superseded_events = rewind(folder, position)
     notify(f"{folder.name} continues after epoch {completed}.")
@@ -205,9 +236,36 @@ def _create_folder(run_dir: Path, settings: RunSettings) -> Path:
         return create_run(run_dir, task=settings.task, seed=settings.seed)
     except OSError as error:
         raise UsageError(
-            f"--run-dir must be a folder that can be written, got {run_dir} ({error.strerror});"
+            f"`run_dir` must be a folder that can be written, got {run_dir} ({error.strerror});"
             " name another one"
         ) from error
+
+
+def _checked(
+    policy: object, should_stop: object, *sinks: Iterable[Sink]
+) -> tuple[tuple[Sink, ...], ...]:
+    """Check the arguments that starting and resuming share, and return each group of `sinks` as a tuple.
+
+    Raises:
+        UsageError: `policy` is not a policy, `should_stop` is not a function, or a group of sinks is not iterable or holds
+            something else.
+    """
+    check_policy(policy)
+    check_callable("`should_stop`", should_stop, error=UsageError)
+    for group in sinks:
+        if not isinstance(group, Iterable):
+            raise UsageError(f"sinks must be a list of sinks, got {describe(group)}; write [sink]")
+    checked = tuple(tuple(group) for group in sinks)
+    for sink in chain.from_iterable(checked):
+        remedy = "pass objects such as esper.MemorySink()"
+        check_methods("a sink", sink, ("write", "close"), remedy, error=UsageError)
+    return checked
+
+
+def _path(run_dir: object) -> Path:
+    if not isinstance(run_dir, str | Path):
+        raise UsageError(f"`run_dir` must be a path, got {describe(run_dir)}; name a folder")
+    return Path(run_dir)
 
 
 def _check_device(name: str) -> None:
@@ -221,5 +279,5 @@ def _check_device(name: str) -> None:
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
         raise UsageError(
-            f'--device must be usable here, got "{name}" ({reason}); try cpu'
+            f'`device` must be usable here, got "{name}" ({reason}); try cpu'
         ) from None

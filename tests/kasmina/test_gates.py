@@ -106,3 +106,19 @@ def test_every_check_of_the_contract_is_used():
 
 def test_every_gate_belongs_to_one_stage():
     assert sorted(GATES.values()) == sorted(Gate)
+
+
+@pytest.mark.parametrize(
+    ("thresholds", "message"),
+    [
+        ({"permissive": "x"}, "permissive must be of type bool, got 'x'"),
+        ({"min_blending_epochs": -1}, "min_blending_epochs must be at least 0, got -1"),
+        ({"min_blending_epochs": 2.5}, "min_blending_epochs must be a whole number, got 2.5"),
+        ({"min_contribution": float("nan")}, "min_contribution must be other than NaN, got nan"),
+        ({"min_training_improvement": None}, "min_training_improvement must be a number, got None"),
+        ({"min_seed_gradient_ratio": -0.1}, "min_seed_gradient_ratio must be at least 0, got -0.1"),
+    ],
+)
+def test_thresholds_out_of_range_are_refused(thresholds, message):
+    with pytest.raises(ValueError, match=message):
+        QualityGates(**thresholds)

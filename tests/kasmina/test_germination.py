@@ -5,7 +5,9 @@ import pytest
 from esper._generated.enums import AlphaAlgorithm, SeedStage
 from esper._generated.fields import EVENT_FIELDS
 from esper.kasmina.blueprints.registry import MAX_NAME_LENGTH
-from esper.kasmina.slot import MAX_SLOT_ID_LENGTH, SeedSlot
+from esper.kasmina.slot import SeedSlot
+from esper.kasmina.state import MAX_INITIATOR_LENGTH, MAX_REASON_LENGTH
+from esper.kasmina.topology import MAX_SLOT_ID_LENGTH
 from esper.leyline.errors import SlotError
 from tests.kasmina.lives import UNDECIDED, slot_in
 from tests.kasmina.replay import Recorder
@@ -28,6 +30,14 @@ NOT_EMPTY = [*UNDECIDED, SeedStage.FOSSILIZED, SeedStage.PRUNED, SeedStage.EMBAR
         ({"alpha_algorithm": AlphaAlgorithm.GATE}, "needs both .*, got 'sigmoid' and GATE"),
         ({"seed_id": ""}, "must have an id and a blueprint, got seed id ''; blueprint 'norm'"),
         ({"blueprint_id": ""}, "must have an id and a blueprint"),
+        ({"blend_tempo_epochs": 2.5}, "blend_tempo_epochs must be a whole number, got 2.5"),
+        ({"blend_tempo_epochs": True}, "blend_tempo_epochs must be a whole number, got True"),
+        ({"alpha_algorithm": "ADD"}, r"type AlphaAlgorithm, got 'ADD'; use AlphaAlgorithm\.ADD, "),
+        ({"alpha_algorithm": 1}, "alpha_algorithm must be of type AlphaAlgorithm, got 1"),
+        ({"alpha_target": "1"}, "alpha_target must be a number, got '1'"),
+        ({"blend_algorithm_id": ["linear"]}, "one of linear, sigmoid, gated, got "),
+        ({"seed_id": 3}, "seed_id must be of type str, got 3"),
+        ({"blueprint_id": ["norm"]}, "blueprint_id must be of type str, got a value of type list"),
         ({"blueprint_id": "resnet"}, "no blueprint 'resnet' for cnn; there are: "),
     ],
 )
@@ -64,6 +74,9 @@ def test_ids_may_be_as_long_as_the_contract_allows():
 
     assert lengths["slot_id"] == MAX_SLOT_ID_LENGTH
     assert lengths["blueprint_id"] == MAX_NAME_LENGTH
+    lengths = {field.name: field.max_length for field in EVENT_FIELDS["SEED_PRUNED"]}
+    assert lengths["reason"] == MAX_REASON_LENGTH
+    assert lengths["initiator"] == MAX_INITIATOR_LENGTH
 
 
 def test_all_parameters_exist_from_germination_on():
@@ -79,3 +92,14 @@ def test_all_parameters_exist_from_germination_on():
     assert slot.stage is SeedStage.BLENDING
     assert [id(p) for p in slot.seed_parameters()] == [id(p) for p in planted]
     assert slot.num_seed_params == 17 + 21
+
+
+def test_numbers_of_numpy_can_be_saved_and_loaded():
+    np = pytest.importorskip("numpy")
+    slot = SeedSlot("r0c0", np.int64(8))
+    slot.germinate("norm", blend_tempo_epochs=np.int64(3), alpha_target=np.float32(0.5))
+    other = SeedSlot("r0c0", 8)
+
+    other.load_state_dict(slot.state_dict())
+
+    assert other.blend_tempo_epochs == 3

@@ -221,3 +221,70 @@ class TestUngraft:
             ungraft(model)
 
         assert len(find_slots(model)) == 2
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"channels": 0}, "channels must be positive, got 0"),
+        ({"channels": "8"}, "channels must be a whole number, got '8'"),
+        ({"channels": 8, "topology": "rnn"}, "topology must be one of cnn, transformer, got 'rnn'"),
+        ({"channels": 8, "slot_id": "s" * 65}, "slot_id must have 1 to 64 characters"),
+        ({"channels": 8, "gates": 3}, "gates must be of type QualityGates, got 3"),
+    ],
+)
+def test_a_spec_out_of_range_is_refused_when_it_is_built(values, message):
+    with pytest.raises(ValueError, match=message):
+        SlotSpec(**values)
+
+
+@pytest.mark.parametrize(
+    ("model", "specs", "message"),
+    [
+        (None, ["fc"], r"specs must be a mapping .*, got a value of type list; write {\"path"),
+        (None, {"fc": 3}, r"the spec of 'fc' must be of type SlotSpec, got 3; write SlotSpec\("),
+        (None, {3: SPEC}, "a path of a module must be of type str, got 3"),
+        ("x", {}, "a model to graft must be of type Module, got 'x'"),
+        (
+            None,
+            {"m" * 65: SPEC},
+            r"at most 64 characters, got 65 in 'm+'; name it with SlotSpec\(slot_id",
+        ),
+    ],
+)
+def test_arguments_of_another_type_are_refused(model, specs, message):
+    with pytest.raises(ValueError, match=message):
+        graft(nn.Sequential(nn.Linear(2, 2)) if model is None else model, specs)
+    with pytest.raises(ValueError, match="a model must be of type Module, got 'x'"):
+        find_slots("x")
+
+
+@pytest.mark.parametrize(
+    ("module", "topology"),
+    [
+        (nn.Conv2d(1, 8, 1), "cnn"),
+        (nn.ConvTranspose2d(1, 8, 1), "cnn"),
+        (nn.BatchNorm2d(8), "cnn"),
+        (nn.Linear(2, 8), "transformer"),
+        (nn.Embedding(2, 8), "transformer"),
+        (nn.LayerNorm(8), "transformer"),
+        (nn.TransformerEncoderLayer(8, 2, 16), "transformer"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, nn.Module) else value,
+)
+def test_channels_that_the_module_tells_are_checked(module, topology):
+    model = nn.Sequential(module)
+
+    message = rf"got 3 for '0', a {type(module).__name__} with 8; write SlotSpec\(channels=8\)"
+    with pytest.raises(SlotError, match=message):
+        graft(model, {"0": SlotSpec(channels=3, topology=topology)})
+    assert find_slots(model) == {}
+    assert graft(model, {"0": SlotSpec(channels=8, topology=topology)})["0"].channels == 8
+
+
+def test_a_grafted_slot_is_found_by_its_own_path():
+    model = nn.Sequential(nn.Conv2d(1, 8, 1))
+
+    slots = graft(model, {"0": SlotSpec(channels=8)})
+
+    assert find_slots(model) == {"0.seed_slot": slots["0"]}

@@ -8,6 +8,7 @@ from esper._generated.channel import Context
 from esper._generated.enums import AlphaAlgorithm, AlphaCurve, Gate, SeedStage
 from esper.kasmina.gates import QualityGates
 from esper.kasmina.slot import SeedSlot
+from esper.kasmina.state import MAX_REASON_LENGTH
 from esper.leyline.channel import TelemetryChannel
 from esper.leyline.errors import SlotError
 from esper.leyline.lifecycle import has_seed, is_failure, may_follow
@@ -341,6 +342,9 @@ class TestSetAlphaTarget:
         (("", 8), "slot_id must have 1 to 64 characters, got ''"),
         (("r" * 65, 8), "slot_id must have 1 to 64 characters, got 'rrr"),
         (("r0c0", 0), "channels must be positive, got 0"),
+        ((3, 8), "slot_id must be a string, got 3"),
+        (("r0c0", "8"), "channels must be a whole number, got '8'"),
+        (("r0c0", 8.0), "channels must be a whole number, got 8.0"),
         (("r0c0", 8, "graph"), "topology must be one of cnn, transformer, got 'graph'"),
     ],
 )
@@ -349,6 +353,78 @@ def test_invalid_arguments_of_a_slot_are_rejected(arguments, message):
 
     with pytest.raises(ValueError, match=message):
         SeedSlot(slot_id, channels, **({"topology": topology[0]} if topology else {}))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda slot: slot.schedule_prune(steps=2.5), "steps must be a whole number, got 2.5"),
+        (
+            lambda slot: slot.schedule_prune(steps=2, curve="LINEAR"),
+            "curve must be of type AlphaCurve",
+        ),
+        (lambda slot: slot.schedule_prune(steps=2, reason=3), "reason must be of type str, got 3"),
+        (lambda slot: slot.prune(None), "reason must be of type str, got None"),
+        (
+            lambda slot: slot.prune("", initiator=""),
+            "initiator must have 1 to 64 characters, got ''",
+        ),
+        (
+            lambda slot: slot.set_alpha_target(alpha_target=0.5, steps="3"),
+            "steps must be a whole number, got '3'",
+        ),
+        (
+            lambda slot: slot.set_alpha_target(alpha_target="half", steps=3),
+            "alpha_target must be a number, got 'half'",
+        ),
+        (
+            lambda slot: slot.set_alpha_target(alpha_target=0.5, steps=3, alpha_algorithm="ADD"),
+            "alpha_algorithm must be of type AlphaAlgorithm, got 'ADD'",
+        ),
+        (
+            lambda slot: slot.set_alpha_target(alpha_target=0.5, steps=3, initiator="x" * 65),
+            "initiator must have 1 to 64 characters",
+        ),
+        (lambda slot: slot.advance_stage("FOSSILIZED"), "target_stage must be of type SeedStage"),
+        (
+            lambda slot: slot.force_alpha("1").__enter__(),
+            "a forced alpha must be a number, got '1'",
+        ),
+    ],
+)
+def test_arguments_of_another_type_leave_the_slot_unchanged(call, message):
+    recorder = Recorder()
+    slot = slot_in(SeedStage.HOLDING, channel=recorder)
+    before, num_events = str(slot.state_dict()), len(recorder.events)
+
+    with pytest.raises(SlotError, match=message):
+        call(slot)
+
+    assert str(slot.state_dict()) == before
+    assert len(recorder.events) == num_events
+
+
+@pytest.mark.parametrize("value", ["high", None, []])
+def test_a_figure_that_is_not_a_number_is_refused(value):
+    slot = slot_in(SeedStage.HOLDING)
+
+    with pytest.raises(ValueError, match="accuracy must be a number, got "):
+        slot.record_accuracy(value)
+    with pytest.raises(ValueError, match="contribution must be a number, got "):
+        slot.record_contribution(value)
+
+
+def test_a_long_reason_is_cut_to_the_length_that_telemetry_allows():
+    recorder = Recorder()
+    slot = slot_in(SeedStage.HOLDING, channel=recorder)
+
+    slot.prune("x" * 500)
+
+    (reason,) = [
+        event["payload"]["reason"] for event in recorder.events if "reason" in event["payload"]
+    ]
+    assert reason == "x" * 253 + "..."
+    assert len(reason) == MAX_REASON_LENGTH
 
 
 OPERATIONS = st.sampled_from(

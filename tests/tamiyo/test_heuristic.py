@@ -158,3 +158,35 @@ def test_continues_from_a_saved_state_as_if_not_interrupted():
     second.load_state_dict(first.state_dict())
 
     assert play(second, range(31, 60)) == expected
+
+
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        ({"blueprint_ids": ()}, "blueprint_ids must be a tuple of at least one name"),
+        (
+            {"blueprint_ids": "norm"},
+            "blueprint_ids must be a tuple of at least one name, got 'norm'",
+        ),
+        ({"blueprint_ids": (3,)}, "a name in blueprint_ids must be of type str, got 3"),
+        ({"blend_tempo_epochs": 2.5}, "blend_tempo_epochs must be a whole number, got 2.5"),
+        ({"cool_down_epochs": -1}, "cool_down_epochs must be at least 0, got -1"),
+        ({"min_contribution": "x"}, "min_contribution must be a number, got 'x'"),
+    ],
+)
+def test_limits_out_of_range_are_refused(limits, message):
+    with pytest.raises(ValueError, match=message):
+        HeuristicConfig(**limits)
+
+
+def test_every_limit_is_checked():
+    for field in dataclasses.fields(HeuristicConfig):
+        with pytest.raises(ValueError, match=f"{field.name} must be"):
+            HeuristicConfig(**{field.name: None})
+
+
+def test_a_config_of_another_type_is_refused():
+    with pytest.raises(
+        ValueError, match=r"config must be of type HeuristicConfig, got .* dict; write"
+    ):
+        HeuristicPolicy({})

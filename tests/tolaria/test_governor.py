@@ -350,3 +350,52 @@ def test_works_the_same_without_a_listener():
     governor.execute_rollback()
 
     assert same(state_of(model), before)
+
+
+class Halfway:
+    """Has only one of the methods of a detector."""
+
+    def check(self, loss):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"model": "m"}, "model must be of type Module, got 'm'; pass the network"),
+        (
+            {"companions": [3]},
+            r"companions must be a mapping .*, got a value of type list; write comp",
+        ),
+        ({"companions": []}, "companions must be a mapping of names to them"),
+        (
+            {"companions": {3: nn.Linear(1, 1)}},
+            "the name of a companion must be of type str, got 3",
+        ),
+        ({"companions": {"ema": nn.Linear}}, "must be an instance, got the class Linear as 'ema'"),
+        (
+            {"config": {"max_skips": 3}},
+            r"config must be of type GovernorConfig, got .* dict; write G",
+        ),
+        ({"config": {}}, "config must be of type GovernorConfig, got a value of type dict"),
+        ({"detector": 3}, "detector must have check, .*, got 3 without check, expect_shift"),
+        ({"detector": SigmaDetector}, r"detector must be an instance, .*; write SigmaDetector\(\)"),
+        ({"step_detector": 0}, "step_detector must have check, .*, got 0 without check"),
+        ({"step_detector": Halfway()}, "Halfway without expect_shift, rewind, state_dict, load"),
+    ],
+)
+def test_arguments_of_another_type_are_refused(arguments, message):
+    model = arguments.pop("model", dense_net())
+
+    with pytest.raises(ValueError, match=message):
+        TolariaGovernor(model, **arguments)
+
+
+def test_the_optimizer_of_another_model_is_refused_by_its_name():
+    other = dense_net()
+    optimizers = {"sgd": torch.optim.SGD(other.parameters())}
+
+    message = "must train parameters of the model or of a companion, got SGD as sgd, which has none"
+    with pytest.raises(ValueError, match=message):
+        TolariaGovernor(dense_net(), optimizers=optimizers)
+    TolariaGovernor(dense_net(), optimizers=optimizers, companions={"critic": other})

@@ -1,7 +1,12 @@
 """The arguments that name runs, which several commands share."""
 
 import argparse
+import re
 from pathlib import Path
+
+from esper.tolaria.training.run_settings import SETTINGS
+
+_FLAGS = {setting.name: setting.flag for setting in SETTINGS} | {"run_dir": "--run-dir"}
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,3 +26,16 @@ def add_run_dir(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="folder that holds the runs (default: %(default)s)",
     )
+
+
+def with_flags(message: str) -> str:
+    """Return an error's `message` with options in place of the Python arguments that it writes in backticks.
+
+    "`epochs`" becomes "--epochs", and "`epochs=12`" becomes "--epochs 12".
+    """
+
+    def option(match: re.Match[str]) -> str:
+        flag = _FLAGS.get(match["name"])
+        return match[0] if flag is None else " ".join(filter(None, (flag, match["value"])))
+
+    return re.sub(r"`(?P<name>\w+)(?:=(?P<value>[^`]*))?`", option, message)

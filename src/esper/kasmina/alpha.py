@@ -8,7 +8,8 @@ from typing import Annotated, Final, Literal, final
 
 import msgspec
 
-from esper._generated.enums import AlphaCurve
+from esper._generated.enums import AlphaAlgorithm, AlphaCurve
+from esper.leyline.arguments import instance_of, whole_number
 from esper.leyline.errors import SlotError
 
 BlendAlgorithm = Literal["linear", "sigmoid", "gated"]
@@ -42,6 +43,27 @@ def is_full(alpha: float) -> bool:
 def is_zero(alpha: float) -> bool:
     """Return whether `alpha` is 0, up to `TOLERANCE`."""
     return alpha <= TOLERANCE
+
+
+def checked_steps(steps: int, curve: AlphaCurve | None) -> int:
+    """Return `steps`, the length of a ramp that a user asks for, as an int; it may be negative.
+
+    Raises:
+        SlotError: `steps` is not an integer, or `curve` is neither a curve nor None.
+    """
+    if curve is not None:
+        instance_of("curve", curve, AlphaCurve, error=SlotError)
+    return whole_number("steps", steps, error=SlotError)
+
+
+def checked_algorithm(algorithm: AlphaAlgorithm) -> AlphaAlgorithm:
+    """Return `algorithm` after checking its type.
+
+    Raises:
+        SlotError: it is not an `AlphaAlgorithm`, such as a name.
+    """
+    remedy = f"use AlphaAlgorithm.{', AlphaAlgorithm.'.join(AlphaAlgorithm.__members__)}"
+    return instance_of("alpha_algorithm", algorithm, AlphaAlgorithm, remedy, error=SlotError)
 
 
 def ease(curve: AlphaCurve, time: float) -> float:

@@ -3,6 +3,7 @@
 These are quality gates. They are not related to `SampleGate`, the learned gate of a blend algorithm.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -13,6 +14,8 @@ import msgspec
 from esper._generated.enums import Gate, GateCheck, SeedStage
 from esper.kasmina.alpha import is_full
 from esper.kasmina.state import SeedState
+from esper.leyline.arguments import instance_of, real_number, whole_number
+from esper.leyline.errors import SlotError
 
 GATES: Final[Mapping[SeedStage, Gate]] = MappingProxyType(
     {
@@ -46,6 +49,18 @@ class QualityGates:
     permissive: bool = False
     """Require only one epoch at G2, a finished ramp at G3 and any measured contribution at G5."""
 
+    def __post_init__(self) -> None:
+        """Check the thresholds.
+
+        Raises:
+            ValueError: one is of another type or out of its range.
+        """
+        real_number("min_training_improvement", self.min_training_improvement, minimum=-math.inf)
+        whole_number("min_blending_epochs", self.min_blending_epochs, minimum=0)
+        real_number("min_seed_gradient_ratio", self.min_seed_gradient_ratio, minimum=0.0)
+        real_number("min_contribution", self.min_contribution, minimum=-math.inf)
+        instance_of("permissive", self.permissive, bool)
+
 
 # A Struct, because constructing a frozen dataclass takes a seventh of the time of a stage transition.
 @final
@@ -65,6 +80,15 @@ class GateResult(msgspec.Struct, frozen=True, kw_only=True):
 
 _Check = tuple[GateCheck, bool, str]
 """One condition, whether it holds, and the numbers that were compared."""
+
+
+def checked_stage(stage: SeedStage) -> SeedStage:
+    """Return `stage`, to which a user wants to advance a seed.
+
+    Raises:
+        SlotError: it is not a `SeedStage`, such as a name.
+    """
+    return instance_of("target_stage", stage, SeedStage, "use SeedStage.TRAINING", error=SlotError)
 
 
 def evaluate(gate: Gate, state: SeedState, gates: QualityGates) -> GateResult:

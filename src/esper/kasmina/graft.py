@@ -5,7 +5,7 @@ their names, `isinstance` checks still hold, and `torch.compile` sees the change
 Graft before compiling, before wrapping in DDP, and before building the optimizer.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import chain
@@ -17,10 +17,23 @@ from esper._generated.channel import Channel
 from esper._generated.enums import SeedStage
 from esper.kasmina.gates import QualityGates
 from esper.kasmina.slot import SeedSlot
-from esper.kasmina.topology import Topology
+from esper.kasmina.topology import MAX_SLOT_ID_LENGTH, Topology, check_slot
+from esper.leyline.arguments import describe, instance_of
 from esper.leyline.channel import SILENT
 from esper.leyline.errors import SlotError
 from esper.leyline.lifecycle import is_undecided
+
+# Subclasses are left out, because their output may be another.
+_OUTPUT_CHANNELS: Final[Mapping[tuple[Topology, type[nn.Module]], Callable[[Any], int]]] = {
+    ("cnn", nn.Conv2d): lambda module: module.out_channels,
+    ("cnn", nn.ConvTranspose2d): lambda module: module.out_channels,
+    ("cnn", nn.BatchNorm2d): lambda module: module.num_features,
+    ("transformer", nn.Linear): lambda module: module.out_features,
+    ("transformer", nn.Embedding): lambda module: module.embedding_dim,
+    ("transformer", nn.LayerNorm): lambda module: module.normalized_shape[-1],
+    ("transformer", nn.TransformerEncoderLayer): lambda module: module.linear2.out_features,
+}
+"""The channels of a module's output, by topology and class, where the module tells them."""
 
 SLOT_NAME: Final = "seed_slot"
 """Name of the slot as a child of the grafted module."""
@@ -40,9 +53,27 @@ class SlotSpec:
     gates: QualityGates | None = None
     """Thresholds that seeds must reach; the strict defaults when None."""
 
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            ValueError: `channels` is not a positive integer, `topology` is unknown, or another value has a wrong type.
+        """
+        check_slot(self.slot_id, self.channels, self.topology)
+        if self.gates is not None:
+            instance_of("gates", self.gates, QualityGates)
+
 
 def find_slots(model: nn.Module) -> dict[str, SeedSlot]:
-    """Return all slots in `model` by path, grafted or not, in the order of its modules."""
+    """Return all slots in `model` by their own path, grafted or not, in the order of its modules.
+
+    A slot that `graft` added is a child of the grafted module, so after `graft(model, {"stem": spec})` its key here is
+    `"stem.seed_slot"`, as in the keys of the model's `state_dict`, while `graft` returns it as `"stem"`.
+
+    Raises:
+        ValueError: `model` is not a module.
+    """
+    instance_of("a model", model, nn.Module)
     return {path: module for path, module in model.named_modules() if isinstance(module, SeedSlot)}
 
 
@@ -51,14 +82,31 @@ def graft(
 ) -> dict[str, SeedSlot]:
     """Add an empty slot after each module that `specs` names by path, and return the slots by those paths.
 
-    The model is changed in place and computes the same as before. The slots emit their telemetry on `channel`. Each
-    module must return one tensor of the shape that its spec describes.
+    The keys of the result are those of `specs`. `find_slots` returns the same slots by their own paths, which end in
+    `.seed_slot`. The model is changed in place and computes the same as before. The slots emit their telemetry on
+    `channel`. Each module must return one tensor of the shape that its spec describes; the channels are checked here
+    where the module's class tells them, such as `nn.Conv2d` and `nn.Linear`, and else when a seed runs.
 
     Raises:
-        SlotError: no slot can be added at a path; nothing has been changed.
-        ValueError: a spec cannot be used; nothing has been changed.
+        SlotError: no slot can be added at a path, or the module has other channels; nothing has been changed.
+        ValueError: an argument or a spec cannot be used; nothing has been changed.
     """
+    instance_of("a model to graft", model, nn.Module)
+    if not isinstance(specs, Mapping):
+        raise ValueError(
+            f"specs must be a mapping of module paths to SlotSpec, got {describe(specs)};"
+            ' write {"path.of.module": SlotSpec(channels=...)}'
+        )
+    for path, spec in specs.items():
+        instance_of(f"the spec of {path!r}", spec, SlotSpec, "write SlotSpec(channels=...)")
+        if spec.slot_id is None and isinstance(path, str) and len(path) > MAX_SLOT_ID_LENGTH:
+            raise ValueError(
+                f"a slot named after its module's path needs a path of at most {MAX_SLOT_ID_LENGTH} characters,"
+                f" got {len(path)} in {path!r}; name it with SlotSpec(slot_id=...)"
+            )
     modules = {path: _graftable(model, path) for path in specs}
+    for path, module in modules.items():
+        _check_channels(path, module, specs[path])
     slots = {
         path: SeedSlot(
             spec.slot_id or path,
@@ -115,6 +163,7 @@ def _slots_with_parents(model: nn.Module) -> Iterator[tuple[nn.Module, str, Seed
 
 def _graftable(model: nn.Module, path: str) -> nn.Module:
     """Return the module at `path` if a slot can be added after it."""
+    instance_of("a path of a module", path, str, error=SlotError)
     modules: dict[str, nn.Module] = dict(model.named_modules(remove_duplicate=False))
     module = modules.get(path)
     if module is None:
@@ -135,6 +184,16 @@ def _graftable(model: nn.Module, path: str) -> nn.Module:
             f" {type(module).__name__}; graft a module in it or around it"
         )
     return module
+
+
+def _check_channels(path: str, module: nn.Module, spec: SlotSpec) -> None:
+    """Check the channels of `spec` against those of the output of `module`, if its class tells them."""
+    known = _OUTPUT_CHANNELS.get((spec.topology, type(module)))
+    if known is not None and (channels := known(module)) != spec.channels:
+        raise SlotError(
+            f"a slot must have as many channels as its module's output, got {spec.channels} for {path!r}, a"
+            f" {type(module).__name__} with {channels}; write SlotSpec(channels={channels})"
+        )
 
 
 class _Grafted(nn.Module):

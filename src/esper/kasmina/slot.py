@@ -7,7 +7,7 @@ change or in the state after it, never between them.
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Final, final
+from typing import Any, final
 
 import msgspec
 import torch
@@ -22,15 +22,16 @@ from esper._generated.lifecycle import (
     emit_seed_pruned,
     emit_seed_stage_changed,
 )
-from esper.kasmina.alpha import BlendAlgorithm, is_full
+from esper.kasmina.alpha import BlendAlgorithm, checked_algorithm, checked_steps, is_full
 from esper.kasmina.blend import SampleGate
 from esper.kasmina.blueprints.registry import build_seed
 from esper.kasmina.figures import SeedFigures
 from esper.kasmina.forward import Fossil, SeedForward
-from esper.kasmina.gates import GATES, GateResult, QualityGates, evaluate
+from esper.kasmina.gates import GATES, GateResult, QualityGates, checked_stage, evaluate
 from esper.kasmina.isolation import freeze, thaw
-from esper.kasmina.state import SeedState
-from esper.kasmina.topology import Topology, check_topology
+from esper.kasmina.state import SeedState, check_initiator, prune_reason
+from esper.kasmina.topology import Topology, check_slot
+from esper.leyline.arguments import instance_of, real_number
 from esper.leyline.channel import SILENT
 from esper.leyline.errors import SlotError
 from esper.leyline.lifecycle import (
@@ -42,9 +43,6 @@ from esper.leyline.lifecycle import (
     may_follow,
     next_stage,
 )
-
-MAX_SLOT_ID_LENGTH: Final = 64
-"""Longest `slot_id` that the telemetry contract allows."""
 
 
 @final
@@ -79,20 +77,14 @@ class SeedSlot(SeedFigures, nn.Module):
         """Build an empty slot; without `gates` the strict defaults apply.
 
         Raises:
-            ValueError: `slot_id` does not have 1 to 64 characters, `channels` is not positive, or `topology` is unknown.
+            ValueError: an argument is of another type or out of range; `slot_id` has 1 to 64 characters.
         """
-        if not 1 <= len(slot_id) <= MAX_SLOT_ID_LENGTH:
-            raise ValueError(
-                f"slot_id must have 1 to {MAX_SLOT_ID_LENGTH} characters, got {slot_id!r}"
-            )
-        if channels < 1:
-            raise ValueError(f"channels must be positive, got {channels}")
-        check_topology(topology)
+        check_slot(slot_id, channels, topology)
         super().__init__()
         self.slot_id = slot_id
-        self.channels = channels
+        self.channels = int(channels)
         self.topology: Topology = topology
-        self.gates = gates or QualityGates()
+        self.gates = QualityGates() if gates is None else instance_of("gates", gates, QualityGates)
         self.channel: Channel = channel
         self.register_module("seed", None)
         self.register_module("gate", None)
@@ -143,7 +135,7 @@ class SeedSlot(SeedFigures, nn.Module):
         Without a seed, or with a fossil, the result is a failed G0 for any target.
 
         Raises:
-            SlotError: `target_stage` is a stage of the cool-down, which only a prune leads to.
+            SlotError: `target_stage` is not a stage, or one of the cool-down, which only a prune leads to.
         """
         state = self._state
         following = next_stage(state.stage)
@@ -151,7 +143,7 @@ class SeedSlot(SeedFigures, nn.Module):
             return GateResult(
                 gate=Gate.G0, passed=False, message=f"no seed to advance in {state.stage.name}"
             )
-        target = following if target_stage is None else target_stage
+        target = following if target_stage is None else checked_stage(target_stage)
         if is_failure(target):
             raise SlotError(
                 f"target_stage must not be a stage of the cool-down, got {target.name}; use prune"
@@ -192,7 +184,13 @@ class SeedSlot(SeedFigures, nn.Module):
             self._transition(FOLLOWING_STAGES[state.stage][0])
 
     def prune(self, reason: str = "", *, initiator: str = "policy") -> bool:
-        """Remove the seed and begin the cool-down; return False when there is no seed, or it is a fossil."""
+        """Remove the seed and begin the cool-down; return False when there is no seed, or it is a fossil.
+
+        `reason` is text for the telemetry and is cut to 256 characters; `initiator` has 1 to 64.
+
+        Raises:
+            SlotError: one of them is not such a text; the slot is unchanged.
+        """
         if not is_undecided(self.stage):
             return False
         return self._remove(reason, initiator)
@@ -213,8 +211,12 @@ class SeedSlot(SeedFigures, nn.Module):
 
         Without a curve the previous one is used. If the amplitude is 0, or `steps` is not positive, the seed is pruned
         at once. Returns False when there is no seed, it is a fossil, or another ramp is under way.
+
+        Raises:
+            SlotError: an argument is of another type; the slot is unchanged.
         """
-        state = self._state
+        state, steps = self._state, checked_steps(steps, curve)
+        reason = prune_reason(reason, initiator)
         if not is_undecided(state.stage):
             return False
         if steps <= 0 or state.alpha <= 0.0:
@@ -241,13 +243,18 @@ class SeedSlot(SeedFigures, nn.Module):
         if that creates a learned gate, its parameters are in no optimizer yet. If the amplitude falls to 0, telemetry
         reports that `initiator` asked for the prune. Returns False in other stages, while a ramp is under way, or when
         the target is not positive.
+
+        Raises:
+            SlotError: an argument is of another type; the slot is unchanged.
         """
-        state = self._state
+        state, steps = self._state, checked_steps(steps, curve)
+        check_initiator(initiator)
+        alpha_target = real_number("alpha_target", alpha_target, error=SlotError)
         has_amplitude = state.stage in (SeedStage.BLENDING, SeedStage.HOLDING)
         if not (has_amplitude and state.schedule.is_resting and alpha_target > 0.0):
             return False
         if alpha_algorithm is not None:
-            state.algorithm = alpha_algorithm
+            state.algorithm = checked_algorithm(alpha_algorithm)
             self._fit_gate()
             self._forward.prepare(state, self._alpha)
         state.prune_initiator = initiator
@@ -270,13 +277,12 @@ class SeedSlot(SeedFigures, nn.Module):
     def force_alpha(self, value: float) -> Iterator[None]:
         """Run the seed at amplitude `value`, in [0, 1], to measure its contribution; at 0 it is not called.
 
-        Only the forward pass changes; the property `alpha` and the schedule do not. A seed in GERMINATED does not run
-        at any amplitude.
+        Only the forward pass changes; the property `alpha` and the schedule do not. A seed in GERMINATED never runs.
 
         Raises:
             SlotError: `value` is out of range.
         """
-        if not 0.0 <= value <= 1.0:
+        if not 0.0 <= real_number("a forced alpha", value, error=SlotError) <= 1.0:
             raise SlotError(f"a forced alpha must be in [0, 1], got {value}")
         before = self._forward.forced_alpha
         self._forward.forced_alpha = value
@@ -321,11 +327,10 @@ class SeedSlot(SeedFigures, nn.Module):
 
     def _remove(self, reason: str, initiator: str) -> bool:
         """Remove the seed, begin the cool-down, and return True."""
+        reason = prune_reason(reason, initiator)
         self._transition(SeedStage.PRUNED)
-        is_auto = reason in AUTO_PRUNE_REASONS
-        emit_seed_pruned(
-            self.channel, self, reason=reason, initiator=initiator, auto_pruned=is_auto
-        )
+        auto = reason in AUTO_PRUNE_REASONS
+        emit_seed_pruned(self.channel, self, reason=reason, initiator=initiator, auto_pruned=auto)
         return True
 
     def _transition(self, stage: SeedStage) -> None:

@@ -14,11 +14,25 @@ from esper.kasmina.alpha import (
     Amplitude,
     BlendAlgorithm,
     Count,
+    checked_algorithm,
     is_zero,
 )
 from esper.kasmina.gradients import GradientHealth
+from esper.leyline.arguments import (
+    describe,
+    instance_of,
+    real_number,
+    text_of_length,
+    whole_number,
+)
 from esper.leyline.errors import CheckpointError, SlotError
 from esper.leyline.lifecycle import COOL_DOWN_TICKS
+from esper.leyline.text import shorten
+
+MAX_REASON_LENGTH: Final = 256
+"""Characters of the reason of a prune that the telemetry contract allows."""
+MAX_INITIATOR_LENGTH: Final = 64
+"""Most characters that it allows the one who asked for it."""
 
 FORMAT: Final = 1
 """Version of the saved form; a state saved with another one is refused."""
@@ -82,9 +96,12 @@ class SeedState:
         """Return the state of a seed that has just germinated.
 
         Raises:
-            SlotError: an argument is out of range or missing, or two do not go together.
+            SlotError: an argument is of another type, out of range or missing, or two do not go together.
         """
-        if blend_algorithm_id not in BLEND_CURVES:
+        checked_algorithm(algorithm)
+        for name, text in (("seed_id", seed_id), ("blueprint_id", blueprint_id)):
+            instance_of(name, text, str, error=SlotError)
+        if not isinstance(blend_algorithm_id, str) or blend_algorithm_id not in BLEND_CURVES:
             raise SlotError(
                 f"blend_algorithm_id must be one of {', '.join(BLEND_CURVES)},"
                 f" got {blend_algorithm_id!r}"
@@ -94,8 +111,8 @@ class SeedState:
                 "blending with a gate needs both blend_algorithm_id 'gated' and algorithm GATE, got"
                 f" {blend_algorithm_id!r} and {algorithm.name}; set both or neither"
             )
-        if blend_tempo_epochs < 1:
-            raise SlotError(f"blend_tempo_epochs must be at least 1, got {blend_tempo_epochs}")
+        tempo = whole_number("blend_tempo_epochs", blend_tempo_epochs, minimum=1, error=SlotError)
+        blend_target = real_number("alpha_target", blend_target, error=SlotError)
         if not 0.0 < blend_target <= 1.0:
             raise SlotError(f"alpha_target must be in (0, 1], got {blend_target}")
         if not (seed_id and blueprint_id):
@@ -109,7 +126,7 @@ class SeedState:
             stage=SeedStage.GERMINATED,
             algorithm=algorithm,
             blend_algorithm_id=blend_algorithm_id,
-            blend_tempo_epochs=blend_tempo_epochs,
+            blend_tempo_epochs=tempo,
             blend_target=blend_target,
         )
 
@@ -207,6 +224,28 @@ class SeedState:
         return state
 
 
+def prune_reason(reason: str, initiator: str) -> str:
+    """Return `reason`, shortened to `MAX_REASON_LENGTH` characters.
+
+    Raises:
+        SlotError: `reason` is not a string, or `initiator` is not one of 1 to `MAX_INITIATOR_LENGTH` characters.
+    """
+    # The usual case first: it is part of a transition, which takes a few microseconds.
+    if type(reason) is str and len(reason) <= MAX_REASON_LENGTH and initiator == "policy":
+        return reason
+    check_initiator(initiator)
+    return shorten(instance_of("reason", reason, str, error=SlotError), MAX_REASON_LENGTH)
+
+
+def check_initiator(initiator: str) -> None:
+    """Check the name of who asked for a change.
+
+    Raises:
+        SlotError: `initiator` is not a string of 1 to `MAX_INITIATOR_LENGTH` characters.
+    """
+    text_of_length("initiator", initiator, 1, MAX_INITIATOR_LENGTH, error=SlotError)
+
+
 def _gain(before: float | None, now: float | None) -> float:
     return 0.0 if before is None or now is None else now - before
 
@@ -215,8 +254,12 @@ def _finite(name: str, value: float) -> float:
     """Return `value` as a Python float.
 
     Raises:
-        ValueError: `value` is not finite.
+        ValueError: `value` is not a finite number.
     """
-    if not math.isfinite(value):
+    try:
+        is_finite = math.isfinite(value)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must be a number, got {describe(value)}") from error
+    if not is_finite:
         raise ValueError(f"{name} must be finite, got {value}; leave it out when not measured")
     return float(value)

@@ -14,7 +14,10 @@ class EsperError(Exception):
 
 @final
 class UsageError(EsperError, ValueError):
-    """Raised when a command-line argument has a value that cannot be used."""
+    """Raised when an argument has a value that cannot be used.
+
+    The message writes a Python argument in backticks, such as `epochs`; the command line shows its option instead.
+    """
 
 
 @final

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from esper.leyline.actions import Action
+from esper.leyline.arguments import check_methods
+from esper.leyline.errors import UsageError
 from esper.leyline.signals import TrainingSignals
 
 PolicyState = Mapping[str, Any]
@@ -24,3 +26,19 @@ class GrowthPolicy(Protocol):
 
     def load_state_dict(self, state: PolicyState) -> None:
         """Restore the values that `state_dict` returned; called when a run is resumed."""
+
+
+def check_policy(policy: object) -> None:
+    """Check that `policy` is None or an instance with the methods of `GrowthPolicy`.
+
+    Raises:
+        UsageError: it is a class or lacks a method.
+    """
+    if policy is not None:
+        check_methods(
+            "a policy",
+            policy,
+            ("decide", "state_dict", "load_state_dict"),
+            "add what is missing, or pass policy=None to train the host alone",
+            error=UsageError,
+        )

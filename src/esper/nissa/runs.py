@@ -50,7 +50,7 @@ def list_runs(root: Path) -> list[Path]:
         return sorted(filter(_is_run, root.iterdir()), key=_age_key, reverse=True)
     except OSError as error:
         raise RunNotFoundError(
-            f"the folder of runs must be readable, got {root} ({error.strerror}); name another --run-dir"
+            f"the folder of runs must be readable, got {root} ({error.strerror}); name another `run_dir`"
         ) from error
 
 
@@ -88,7 +88,7 @@ def _not_found(run: str, root: Path, folders: list[Path]) -> str:
     if not folders:
         return (
             f'no run "{shown_run}"; there are no runs in {root}: start one with esper train, or name'
-            " another --run-dir"
+            " another `run_dir`"
         )
     names = [folder.name for folder in folders]
     close = difflib.get_close_matches(run, [LATEST, *names], n=_MAX_LISTED)

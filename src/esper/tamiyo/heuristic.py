@@ -1,15 +1,31 @@
 """A growth policy of a few rules: the default, and the baseline for learned policies."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from esper._generated.enums import SeedStage
 from esper.leyline.actions import Action, Advance, Germinate, Prune
+from esper.leyline.arguments import describe, instance_of, real_number, whole_number
 from esper.leyline.lifecycle import is_undecided
 from esper.leyline.policy import PolicyState
 from esper.leyline.signals import SlotSignals, TrainingSignals
 from esper.tamiyo.plateau import PlateauTracker
 from esper.tamiyo.rotation import BlueprintRotation
+
+_LEAST_COUNTS: Final = {
+    "blend_tempo_epochs": 1,
+    "warm_up_epochs": 0,
+    "plateau_epochs": 0,
+    "max_live_seeds": 0,
+    "min_epochs_in_training": 0,
+    "max_epochs_in_training": 0,
+    "min_epochs_before_prune": 0,
+    "max_epochs_in_holding": 0,
+    "cool_down_epochs": 0,
+    "min_epochs_left": 0,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,13 +66,38 @@ class HeuristicConfig:
     skip_penalty: float = 1.0
     """Penalty from which a blueprint is left out; after one pruned seed it is left out for 13 epochs."""
 
+    def __post_init__(self) -> None:
+        """Check the limits.
+
+        Raises:
+            ValueError: one is of another type or out of its range.
+        """
+        ids = self.blueprint_ids
+        if not isinstance(ids, tuple | list) or not ids:
+            raise ValueError(
+                f"blueprint_ids must be a tuple of at least one name, got {describe(ids)};"
+                ' for example ("conv_light", "norm")'
+            )
+        for name in ids:
+            instance_of("a name in blueprint_ids", name, str)
+        for name, least in _LEAST_COUNTS.items():
+            whole_number(name, getattr(self, name), minimum=least)
+        for name in ("plateau_gain", "max_loss_of_accuracy", "min_contribution", "skip_penalty"):
+            real_number(name, getattr(self, name), minimum=-math.inf)
+
 
 class HeuristicPolicy:
     """Plants a seed when accuracy stops improving, leads it through the gates, and keeps it if it contributes."""
 
     def __init__(self, config: HeuristicConfig | None = None) -> None:
-        """Start without a history; the default configuration suits `digits`."""
-        self._config = config or HeuristicConfig()
+        """Start without a history; the default configuration suits `digits`.
+
+        Raises:
+            ValueError: `config` is of another type.
+        """
+        if config is None:
+            config = HeuristicConfig()
+        self._config = instance_of("config", config, HeuristicConfig, "write HeuristicConfig(...)")
         self._plateau = PlateauTracker(self._config.plateau_gain)
         self._rotation = BlueprintRotation(self._config.blueprint_ids, self._config.skip_penalty)
         self._next_planting_epoch = self._config.warm_up_epochs + 1

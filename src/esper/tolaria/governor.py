@@ -21,11 +21,11 @@ from esper._generated.enums import LossSeries, Severity
 from esper._generated.records import GovernorReport, SnapshotInfo, StopReport
 from esper.leyline.channel import SILENT
 from esper.leyline.errors import SnapshotError
-from esper.tolaria.detection.detector import Detector
+from esper.tolaria.detection.detector import Detector, checked_detector
 from esper.tolaria.detection.robust import EPOCH_LIMITS, RobustDetector
 from esper.tolaria.detection.step_judge import StepJudge
 from esper.tolaria.detection.verdict import Verdict, final_verdict, weights_verdict
-from esper.tolaria.recovery.config import GovernorConfig
+from esper.tolaria.recovery.config import GovernorConfig, checked_config
 from esper.tolaria.recovery.recovery import (
     Recovery,
     stop_report_from_state_dict,
@@ -80,12 +80,12 @@ class TolariaGovernor:
             config: when to take snapshots, which to keep, and how to escalate; by default `GovernorConfig()`.
 
         Raises:
-            ValueError: a companion has no state to save, or `optimizers` holds something that is not an optimizer.
+            ValueError: an argument is of another type, a companion has no state to save, or an optimizer is of another model.
         """
         self.last_rollback: GovernorReport | None = None
         self.stop_report: StopReport | None = None
-        config = config or GovernorConfig()
-        all_companions = Companions(companions or {})
+        config = checked_config(config)
+        all_companions = Companions({} if companions is None else companions)
         self._recovery = Recovery(
             model,
             optimizers=optimizers_by_name(optimizers),
@@ -93,9 +93,9 @@ class TolariaGovernor:
             config=config,
             channel=channel,
         )
-        self._detector = detector or RobustDetector(EPOCH_LIMITS)
+        self._detector = checked_detector("detector", detector, RobustDetector(EPOCH_LIMITS))
         self._judge = StepJudge(
-            step_detector or RobustDetector(),
+            checked_detector("step_detector", step_detector, RobustDetector()),
             max_skips=config.max_skips,
             may_have_overflowed=all_companions.may_have_overflowed,
         )

@@ -54,6 +54,34 @@ def test_an_unknown_blueprint_is_rejected_with_a_list_of_all():
 
 
 @pytest.mark.parametrize(
+    ("factory", "message"),
+    [
+        (
+            lambda channels: None,
+            "that blueprint 'odd' builds must be of type Module, got None; return",
+        ),
+        (lambda channels: nn.Conv2d, "must be of type Module, got the class Conv2d"),
+        (
+            lambda channels: nn.Conv2d(3, 8, 1),
+            r"shape \(2, 8, 8, 8\), got an error \(Given .*; correct",
+        ),
+    ],
+)
+def test_a_factory_that_does_not_build_a_seed_is_rejected(own_blueprints, factory, message):
+    register_blueprint("cnn", "odd", factory)
+
+    with pytest.raises(SlotError, match=message):
+        build_seed("cnn", "odd", 8)
+
+
+def test_names_and_factories_of_another_type_are_rejected(own_blueprints):
+    with pytest.raises(ValueError, match="a blueprint's name must be a string, got 3"):
+        register_blueprint("cnn", 3, nn.Identity)
+    with pytest.raises(ValueError, match=r"factory must be a function, got .*; pass the function"):
+        register_blueprint("cnn", "odd", None)
+
+
+@pytest.mark.parametrize(
     ("topology", "factory", "got"),
     [
         ("cnn", lambda channels: nn.Conv2d(channels, 1, 1), r"\(2, 1, 8, 8\) for \(2, 8, 8, 8\)"),

@@ -102,6 +102,11 @@ def test_huge_losses_do_not_overflow():
 @pytest.mark.parametrize(
     ("config", "message"),
     [
+        ({"sensitivity": -1}, "sensitivity must be at least 0, got -1"),
+        ({"multiplier": "3"}, "multiplier must be a number, got '3'"),
+        ({"absolute_threshold": math.nan}, "absolute_threshold must be other than NaN"),
+        ({"random_guess_loss": -1.0}, "random_guess_loss must be at least 0, got -1.0"),
+        ({"history_window": 20.0}, "history_window must be a whole number, got 20.0"),
         ({"history_window": 9}, "history_window must be at least 10, got 9"),
         (
             {"min_panics_before_rollback": 0},

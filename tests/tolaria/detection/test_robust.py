@@ -4,7 +4,7 @@ import json
 import math
 import random
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 from hypothesis import given
@@ -228,3 +228,33 @@ def test_a_fault_right_after_a_shift_does_not_become_the_reference():
     verdicts = [detector.check(loss) for loss in (0.03, 0.5, 3.6, 5.8)]
 
     assert [verdict.severity.name for verdict in verdicts] == ["OK", "OK", "PANIC", "ROLLBACK"]
+
+
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        ({"window": -1}, "window must be at least 1, got -1"),
+        ({"warm_up": 2.5}, "warm_up must be a whole number, got 2.5"),
+        ({"spike_patience": 0}, "spike_patience must be at least 1, got 0"),
+        ({"spike_ratio": 0.5}, "spike_ratio must be at least 1, got 0.5"),
+        ({"drift_ratio": "off"}, "drift_ratio must be a number, got 'off'"),
+        ({"early_ratio": None}, "early_ratio must be a number, got None"),
+        ({"floor_share": math.nan}, "floor_share must be at least 0, got nan"),
+        ({"random_guess_loss": -2.3}, "random_guess_loss must be at least 0, got -2.3"),
+        ({"window": 8}, "warm_up must not exceed window, 8, .* got 16"),
+    ],
+)
+def test_limits_out_of_range_are_refused(limits, message):
+    with pytest.raises(ValueError, match=message):
+        RobustConfig(**limits)
+
+
+def test_every_limit_is_checked():
+    for field in fields(RobustConfig):
+        with pytest.raises(ValueError, match=f"{field.name} must be"):
+            RobustConfig(**{field.name: "x"})
+
+
+def test_a_config_of_another_type_is_refused():
+    with pytest.raises(ValueError, match="config must be of type RobustConfig, got"):
+        RobustDetector({"window": 3})

@@ -13,6 +13,11 @@ from esper.tolaria.recovery.config import GovernorConfig
         ("optimizer_state", "keep", "optimizer_state must be 'clear' or 'restore', got 'keep'"),
         ("snapshot_interval", 0, "snapshot_interval must be at least 1, got 0"),
         ("trust_after_steps", -1, "trust_after_steps must be at least 0, got -1"),
+        ("max_skips", "x", "max_skips must be a whole number, got 'x'"),
+        ("random_state", 1, "random_state must be of type bool, got 1"),
+        ("escalation", None, "escalation must be of type EscalationConfig, got None"),
+        ("older_snapshot_ages", 3, "older_snapshot_ages must be a tuple of numbers, got 3"),
+        ("older_snapshot_ages", (1.5,), "an age of older_snapshot_ages must be a whole number"),
         ("max_skips", -1, "max_skips must be at least 0, got -1"),
         *(
             (

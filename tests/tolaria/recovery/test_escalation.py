@@ -124,10 +124,11 @@ def test_a_fault_that_keeps_coming_back_does_not_skip_ever_more_batches():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"budget": 0}, "budget must be an integer of at least 1, got 0"),
-        ({"skip_batches": 1.5}, "skip_batches must be an integer of at least 1, got 1.5"),
-        ({"warm_back_steps": 0}, "warm_back_steps must be an integer of at least 1, got 0"),
-        ({"settle_epochs": -1}, "settle_epochs must be an integer of at least 0, got -1"),
+        ({"budget": 0}, "budget must be at least 1, got 0"),
+        ({"skip_batches": 1.5}, "skip_batches must be a whole number, got 1.5"),
+        ({"warm_back_steps": 0}, "warm_back_steps must be at least 1, got 0"),
+        ({"settle_epochs": -1}, "settle_epochs must be at least 0, got -1"),
+        ({"learning_rate_factor": "half"}, "learning_rate_factor must be a number, got 'half'"),
         ({"learning_rate_factor": 0.0}, r"learning_rate_factor must be in \(0, 1\], got 0.0"),
     ],
 )

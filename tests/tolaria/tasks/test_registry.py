@@ -33,6 +33,14 @@ def test_a_name_cannot_be_taken_twice():
     assert get_task("digits") is DIGITS
 
 
+@pytest.mark.parametrize(
+    ("task", "remedy"), [(3, "build one"), ("digits", r"get_task\('digits'\)")]
+)
+def test_only_tasks_can_be_registered(task, remedy):
+    with pytest.raises(UsageError, match=f"a task must be a Task, got .*; .*{remedy}"):
+        register_task(task)
+
+
 def test_an_unknown_name_is_answered_with_the_known_ones():
     register_task(replace(DIGITS, name="mine"))
 

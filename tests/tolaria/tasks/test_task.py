@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from esper.tolaria.tasks.digits import DIGITS
-from esper.tolaria.tasks.task import Samples, Task
+from esper.tolaria.tasks.task import Samples, Task, build_host, load_samples
 
 TEN = Samples(inputs=torch.arange(10.0), targets=torch.arange(10))
 
@@ -71,11 +71,32 @@ def test_samples_without_a_target_each_are_rejected(num_targets):
         ({"num_classes": 1}, "num_classes must be at least 2, got 1"),
         ({"epochs": 0}, "epochs must be at least 1, got 0"),
         ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
+        ({"name": 3}, "a task's name must be a string, got 3"),
+        ({"epochs": 2.5}, "epochs must be a whole number, got 2.5"),
+        ({"build_host": None}, "build_host must be a function, got None"),
+        ({"momentum": "high"}, "momentum must be a number, got 'high'"),
+        ({"host_learning_rate": -1.0}, "host_learning_rate must be at least 0, got -1.0"),
+        ({"num_threads": 0}, "num_threads must be at least 1, got 0"),
     ],
 )
 def test_a_task_outside_its_limits_is_rejected(changes, message):
     with pytest.raises(ValueError, match=message):
         replace(DIGITS, **changes)
+
+
+def test_functions_that_return_something_else_are_refused():
+    with pytest.raises(
+        ValueError, match=r"must return two Samples, .* got None from task 'digits'"
+    ):
+        load_samples(replace(DIGITS, load_samples=lambda: None))
+    with pytest.raises(
+        ValueError, match="build_host of task 'digits' must be of type Module, got 3"
+    ):
+        build_host(replace(DIGITS, build_host=lambda: 3))
+    with pytest.raises(ValueError, match="inputs must be of type Tensor, got a value of type list"):
+        Samples(inputs=[1], targets=[1])
+    with pytest.raises(ValueError, match="targets must have a first dimension"):
+        Samples(inputs=torch.ones(1), targets=torch.tensor(1))
 
 
 def test_four_fields_make_a_task():

@@ -43,6 +43,14 @@ def test_a_folder_without_settings(tmp_path):
     ("changes", "message"),
     [
         ({"epochs": 0}, "epochs must be at least 1, got 0"),
+        ({"seed": "x"}, "seed must be of type int, got 'x'"),
+        ({"seed": True}, "seed must be of type int, got True"),
+        ({"seed": None}, "seed must be of type int, got None"),
+        ({"epochs": 2.0}, "epochs must be of type int, got 2.0"),
+        ({"has_baseline": 1}, "has_baseline must be of type bool, got 1"),
+        ({"faults": "nan@3"}, "faults must be a tuple of str, got 'nan@3'"),
+        ({"faults": (3,)}, "faults must be of type str, got 3"),
+        ({"detector": ["robust"]}, "detector must be of type str, got a value of type list"),
         ({"seed": -1}, "seed must be at least 0, got -1"),
         ({"num_checkpoints": 0}, "num_checkpoints must be at least 1, got 0"),
         ({"detector": "mean"}, "detector must be one of robust, sigma, got 'mean'"),
@@ -64,7 +72,7 @@ def test_a_task_completes_the_settings():
 def test_a_fault_must_lie_within_the_run():
     settings = RunSettings(faults=("nan@9",))
 
-    with pytest.raises(UsageError, match="after the last of 5 epochs; try --epochs 9"):
+    with pytest.raises(UsageError, match="after the last of 5 epochs; try `epochs=9`"):
         settings.for_task(replace(DIGITS, epochs=5))
 
 

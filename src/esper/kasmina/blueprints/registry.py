@@ -8,6 +8,7 @@ from torch import nn
 
 from esper.kasmina.blueprints import cnn, transformer
 from esper.kasmina.topology import Topology, check_topology
+from esper.leyline.arguments import check_callable, instance_of, text_of_length
 from esper.leyline.errors import SlotError
 
 Factory = Callable[[int], nn.Module]
@@ -64,13 +65,12 @@ def register_blueprint(topology: Topology, blueprint_id: str, factory: Factory) 
     output is close to its input at first.
 
     Raises:
-        ValueError: `topology` is unknown, or `blueprint_id` is empty, too long or taken.
+        ValueError: `topology` is unknown, `blueprint_id` is empty, too long, taken or not a string, or `factory` is not a
+            function.
     """
     check_topology(topology)
-    if not 1 <= len(blueprint_id) <= MAX_NAME_LENGTH:
-        raise ValueError(
-            f"a blueprint's name must have 1 to {MAX_NAME_LENGTH} characters, got {blueprint_id!r}"
-        )
+    text_of_length("a blueprint's name", blueprint_id, 1, MAX_NAME_LENGTH)
+    check_callable("factory", factory)
     if blueprint_id in _BLUEPRINTS[topology]:
         raise ValueError(
             f"a blueprint's name must not be taken, got {blueprint_id!r}; choose another"
@@ -82,7 +82,7 @@ def build_seed(topology: Topology, blueprint_id: str, channels: int) -> nn.Modul
     """Return a new seed for features with `channels` channels.
 
     Raises:
-        SlotError: there is no such blueprint, or the seed that it builds does not keep the shape.
+        SlotError: there is no such blueprint, or it does not build a module, or one that does not keep the shape.
     """
     try:
         factory = _BLUEPRINTS[topology][blueprint_id]
@@ -91,7 +91,9 @@ def build_seed(topology: Topology, blueprint_id: str, channels: int) -> nn.Modul
             f"no blueprint {blueprint_id!r} for {topology}; there are:"
             f" {', '.join(blueprint_ids(topology))}"
         ) from None
-    seed = factory(channels)
+    remedy = "return the seed from the factory that you registered"
+    name = f"the seed that blueprint {blueprint_id!r} builds"
+    seed = instance_of(name, factory(channels), nn.Module, remedy, error=SlotError)
     _check_shape(seed, topology, blueprint_id, channels)
     return seed
 
@@ -101,7 +103,14 @@ def _check_shape(seed: nn.Module, topology: Topology, blueprint_id: str, channel
     probe = torch.zeros((2, channels, 8, 8) if topology == "cnn" else (2, 8, channels))
     was_training = seed.training
     with torch.no_grad():
-        output = seed.eval()(probe)
+        try:
+            output = seed.eval()(probe)
+        except RuntimeError as error:
+            reason = str(error).partition("\n")[0]
+            raise SlotError(
+                f"a seed must take features of shape {tuple(probe.shape)}, got an error ({reason})"
+                f" from blueprint {blueprint_id!r}; correct the blueprint"
+            ) from error
     seed.train(was_training)
     if not isinstance(output, torch.Tensor) or output.shape != probe.shape:
         got = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from esper._generated.enums import PanicReason, Severity
+from esper.leyline.arguments import check_methods, real_number, whole_number
 from esper.tolaria.detection.verdict import Verdict
 
 
@@ -36,6 +37,19 @@ class Detector(Protocol):
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Replace the detector's memory by what `state_dict` returned."""
+
+
+def checked_detector(name: str, detector: Detector | None, default: Detector) -> Detector:
+    """Return `detector`, the argument called `name`, or `default` when it is None.
+
+    Raises:
+        ValueError: it is a class or lacks a method of `Detector`.
+    """
+    if detector is None:
+        return default
+    methods = ("check", "expect_shift", "rewind", "state_dict", "load_state_dict")
+    check_methods(name, detector, methods, "pass an object such as RobustDetector()")
+    return detector
 
 
 class SigmaDetector:
@@ -75,16 +89,15 @@ class SigmaDetector:
             random_guess_loss: loss of random guessing, ln(number of classes); None turns the test for collapse off.
 
         Raises:
-            ValueError: `history_window` or `min_panics_before_rollback` is too small.
+            ValueError: an argument is of another type or out of its range.
         """
-        if history_window < self.MIN_HISTORY:
-            raise ValueError(
-                f"history_window must be at least {self.MIN_HISTORY}, got {history_window}"
-            )
-        if min_panics_before_rollback < 1:
-            raise ValueError(
-                f"min_panics_before_rollback must be at least 1, got {min_panics_before_rollback}"
-            )
+        whole_number("history_window", history_window, minimum=self.MIN_HISTORY)
+        whole_number("min_panics_before_rollback", min_panics_before_rollback, minimum=1)
+        real_number("sensitivity", sensitivity, minimum=0.0)
+        real_number("multiplier", multiplier, minimum=0.0)
+        real_number("absolute_threshold", absolute_threshold, minimum=-math.inf)
+        if random_guess_loss is not None:
+            real_number("random_guess_loss", random_guess_loss, minimum=0.0)
         self._sensitivity = sensitivity
         self._multiplier = multiplier
         self._absolute_threshold = absolute_threshold

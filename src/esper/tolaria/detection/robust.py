@@ -20,6 +20,7 @@ from dataclasses import asdict, astuple, dataclass, field, fields
 from typing import Any, Final
 
 from esper._generated.enums import PanicReason, Severity
+from esper.leyline.arguments import instance_of, real_number, whole_number
 from esper.tolaria.detection.sorted_window import SortedWindow
 from esper.tolaria.detection.verdict import Verdict
 
@@ -35,6 +36,33 @@ _ENOUGH: Final = 3
 """Losses after a shift whose median is a better reference than the losses before the shift."""
 _TINY: Final = 1e-12
 """Keeps the logarithm defined for a series of zeros."""
+
+
+_LEAST_COUNTS: Final = {
+    "window": 1,
+    "warm_up": 1,
+    "spike_patience": 1,
+    "gross_patience": 1,
+    "drift_window": 1,
+    "drift_patience": 1,
+    "collapse_patience": 1,
+}
+_LEAST_NUMBERS: Final = {
+    "random_guess_loss": 0.0,
+    "spike_deviations": 0.0,
+    "spike_ratio": 1.0,
+    "gross_ratio": 1.0,
+    "gross_warm_up": 1.0,
+    "early_ratio": 1.0,
+    "drift_ratio": 1.0,
+    "drift_deviations": 0.0,
+    "drift_floor_share": 0.0,
+    "collapse_share": 0.0,
+    "collapse_tolerance": 0.0,
+    "collapse_deviations": 0.0,
+    "floor_share": 0.0,
+}
+_MAY_BE_NONE: Final = ("random_guess_loss", "drift_ratio")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +126,24 @@ class RobustConfig:
     """Share of the task's scale (the random-guess loss if it is known) that is added to every level before ratios are
     taken: the losses of a network that has memorised its data vary by factors without any damage."""
 
+    def __post_init__(self) -> None:
+        """Check the limits.
+
+        Raises:
+            ValueError: one is of another type or out of its range.
+        """
+        for name, least in _LEAST_COUNTS.items():
+            whole_number(name, getattr(self, name), minimum=least)
+        for name, minimum in _LEAST_NUMBERS.items():
+            value = getattr(self, name)
+            if value is not None or name not in _MAY_BE_NONE:
+                real_number(name, value, minimum=minimum)
+        if self.warm_up > self.window:
+            raise ValueError(
+                f"warm_up must not exceed window, {self.window}, because no more losses are remembered,"
+                f" got {self.warm_up}"
+            )
+
 
 EPOCH_LIMITS: Final = RobustConfig(
     window=12, warm_up=6, spike_deviations=4.0, early_ratio=2.5, drift_ratio=None
@@ -144,8 +190,12 @@ class RobustDetector:
     """
 
     def __init__(self, config: RobustConfig = RobustConfig()) -> None:
-        """Start without a history."""
-        self._config = config
+        """Start without a history.
+
+        Raises:
+            ValueError: `config` is of another type.
+        """
+        self._config = instance_of("config", config, RobustConfig, "write RobustConfig(...)")
         self._healthy = SortedWindow(config.window)
         self._recent = SortedWindow(config.drift_window)
         self._memory = _Memory(scale=config.random_guess_loss)

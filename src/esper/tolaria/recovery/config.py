@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Literal
 
+from esper.leyline.arguments import describe, instance_of, whole_number
 from esper.tolaria.recovery.escalation import EscalationConfig
 from esper.tolaria.snapshots.retention import OLDER_SNAPSHOT_AGES
 
@@ -33,7 +34,7 @@ class GovernorConfig:
         """Check the settings.
 
         Raises:
-            ValueError: a setting is out of its range.
+            ValueError: a setting is of another type or out of its range.
         """
         if self.optimizer_state not in ("clear", "restore"):
             raise ValueError(
@@ -44,12 +45,30 @@ class GovernorConfig:
             ("trust_after_steps", self.trust_after_steps, 0),
             ("max_skips", self.max_skips, 0),
         ):
-            if number < least:
-                raise ValueError(f"{name} must be at least {least}, got {number}")
+            whole_number(name, number, minimum=least)
+        instance_of("random_state", self.random_state, bool)
+        instance_of("escalation", self.escalation, EscalationConfig, "write EscalationConfig(...)")
         ages = self.older_snapshot_ages
+        if not isinstance(ages, tuple | list):
+            raise ValueError(
+                f"older_snapshot_ages must be a tuple of numbers, got {describe(ages)}"
+            )
+        for age in ages:
+            whole_number("an age of older_snapshot_ages", age)
         is_rising = all(younger < older for younger, older in pairwise((0, *ages)))
         if not ages or not is_rising:
             raise ValueError(
                 f"older_snapshot_ages must be rising positive numbers, at least one, got {ages};"
                 f" for example {OLDER_SNAPSHOT_AGES}"
             )
+
+
+def checked_config(config: GovernorConfig | None) -> GovernorConfig:
+    """Return `config`, or the default settings when None.
+
+    Raises:
+        ValueError: it is of another type.
+    """
+    if config is None:
+        return GovernorConfig()
+    return instance_of("config", config, GovernorConfig, "write GovernorConfig(...)")

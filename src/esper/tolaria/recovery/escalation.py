@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from esper._generated.enums import EscalationAction, PanicReason
+from esper.leyline.arguments import real_number, whole_number
 
 _LEAST: Final = {
     "budget": 1,
@@ -60,10 +61,8 @@ class EscalationConfig:
             ValueError: a setting is out of its range.
         """
         for name, least in _LEAST.items():
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < least:
-                raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
-        if not 0.0 < self.learning_rate_factor <= 1.0:
+            whole_number(name, getattr(self, name), minimum=least)
+        if not 0.0 < real_number("learning_rate_factor", self.learning_rate_factor) <= 1.0:
             raise ValueError(
                 f"learning_rate_factor must be in (0, 1], got {self.learning_rate_factor!r};"
                 " 1 leaves learning rates as they are"

@@ -24,6 +24,7 @@ from esper._generated.governor import (
 )
 from esper._generated.records import GovernorReport, SnapshotInfo, StopReport
 from esper.kasmina.graft import find_slots
+from esper.leyline.arguments import instance_of
 from esper.leyline.errors import SnapshotError
 from esper.leyline.text import shorten
 from esper.tolaria.detection.step_judge import StepJudge
@@ -40,6 +41,7 @@ from esper.tolaria.recovery.log_warnings import (
 from esper.tolaria.recovery.rollback import RollbackResult, roll_back_network
 from esper.tolaria.snapshots.companions import Companions
 from esper.tolaria.snapshots.finite import NotFiniteError
+from esper.tolaria.snapshots.optimizer_state import check_optimizers
 from esper.tolaria.snapshots.restore import RestorePlan
 from esper.tolaria.snapshots.retention import SnapshotKeeper
 from esper.tolaria.snapshots.store import Snapshot, SnapshotContext, SnapshotStore
@@ -68,8 +70,10 @@ class Recovery:
         """Prepare to save and restore `model`, `optimizers` and `companions`; nothing is copied yet.
 
         Raises:
-            ValueError: an optimizer takes no hooks on its step.
+            ValueError: `model` is not a module, or an optimizer is of another model or takes no hooks on its step.
         """
+        instance_of("model", model, nn.Module, "pass the network")
+        check_optimizers(optimizers, (model, *companions.modules.values()))
         self.channel = channel
         self.step = 0
         self._model = model

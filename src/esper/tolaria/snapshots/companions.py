@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.amp.grad_scaler import GradScaler
 from torch.optim.lr_scheduler import LRScheduler
 
+from esper.leyline.arguments import describe, instance_of
 from esper.leyline.errors import SnapshotError
 
 
@@ -39,12 +40,23 @@ class Companions:
         """Sort `companions` into modules and others.
 
         Raises:
-            ValueError: a companion lacks `state_dict` or `load_state_dict`.
+            ValueError: `companions` is not a mapping with strings as keys, or a companion lacks `state_dict` or
+                `load_state_dict`.
         """
+        if not isinstance(companions, Mapping):
+            raise ValueError(
+                f"companions must be a mapping of names to them, got {describe(companions)};"
+                ' write companions={"scheduler": scheduler}'
+            )
         self.modules: dict[str, nn.Module] = {}
         self._others: dict[str, Stateful] = {}
         self._scaler: GradScaler | None = None
         for name, companion in companions.items():
+            instance_of("the name of a companion", name, str)
+            if isinstance(companion, type):
+                raise ValueError(
+                    f"a companion must be an instance, got the class {companion.__name__} as {name!r}; build it first"
+                )
             if isinstance(companion, nn.Module):
                 self.modules[name] = companion
             elif isinstance(companion, Stateful):

@@ -40,6 +40,23 @@ def optimizers_by_name(
     return named
 
 
+def check_optimizers(optimizers: Mapping[str, Optimizer], modules: Iterable[nn.Module]) -> None:
+    """Check that each of `optimizers` trains a parameter of `modules`, the model and its companions.
+
+    Raises:
+        ValueError: none of an optimizer's parameters is in them, for example because the model was built again.
+    """
+    known = {id(parameter) for module in modules for parameter in module.parameters()}
+    for name, optimizer in optimizers.items():
+        parameters = [one for group in optimizer.param_groups for one in group["params"]]
+        if parameters and not any(id(parameter) in known for parameter in parameters):
+            raise ValueError(
+                f"an optimizer must train parameters of the model or of a companion, got {type(optimizer).__name__}"
+                f" as {name}, which has none of them; build it from model.parameters() after the last change of the"
+                " model, or pass the module that it trains as a companion"
+            )
+
+
 def named_parameters(model: nn.Module, optimizer: Optimizer) -> Iterator[tuple[str, nn.Parameter]]:
     """Yield the parameters of `optimizer` with their names in `model`.
 

@@ -1,5 +1,6 @@
 """The tasks by name: those that Esper ships and those that users register."""
 
+from esper.leyline.arguments import describe
 from esper.leyline.errors import UsageError
 from esper.tolaria.tasks.digits import DIGITS
 from esper.tolaria.tasks.task import Task
@@ -14,8 +15,9 @@ def register_task(task: Task) -> Task:
     of your own task registers the task first. Registering the same object again does nothing.
 
     Raises:
-        UsageError: another task has the name.
+        UsageError: another task has the name, or `task` is not a `Task`.
     """
+    check_task(task)
     if _TASKS.setdefault(task.name, task) is not task:
         raise UsageError(
             f'a task\'s name must be unique, got "{task.name}", which another task has;'
@@ -30,9 +32,9 @@ def get_task(name: str) -> Task:
     Raises:
         UsageError: no task has the name.
     """
-    if name not in _TASKS:
+    if not isinstance(name, str) or name not in _TASKS:
         raise UsageError(
-            f'no task "{name}"; there are: {", ".join(task_names())}; a task of your own is made'
+            f'no task {_quoted(name)}; there are: {", ".join(task_names())}; a task of your own is made'
             " known with esper.register_task"
         )
     return _TASKS[name]
@@ -41,3 +43,22 @@ def get_task(name: str) -> Task:
 def task_names() -> tuple[str, ...]:
     """Return the names of all tasks, in the order of registration."""
     return tuple(_TASKS)
+
+
+def check_task(task: object) -> None:
+    """Check that `task` is a `Task`.
+
+    Raises:
+        UsageError: it is the name of a task, or anything else.
+    """
+    if not isinstance(task, Task):
+        hint = (
+            f"pass esper.get_task({task!r})"
+            if task in task_names()
+            else "build one with esper.Task"
+        )
+        raise UsageError(f"a task must be a Task, got {describe(task)}; {hint}")
+
+
+def _quoted(name: object) -> str:
+    return f'"{name}"' if isinstance(name, str) else describe(name)

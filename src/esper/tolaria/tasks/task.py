@@ -7,6 +7,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from esper.leyline.arguments import (
+    check_callable,
+    describe,
+    instance_of,
+    real_number,
+    text_of_length,
+    whole_number,
+)
+
 MAX_NAME_LENGTH = 64
 """The longest name that the telemetry contract allows."""
 
@@ -16,7 +25,7 @@ class Samples:
     """Inputs with their classes, held in memory on one device.
 
     Raises:
-        ValueError: there are no samples, or not as many inputs as targets.
+        ValueError: there are no samples, not as many inputs as targets, or one of both is not a tensor.
     """
 
     inputs: Tensor
@@ -25,7 +34,13 @@ class Samples:
     """int64 (N,), class indices from 0."""
 
     def __post_init__(self) -> None:
-        """Check the number of samples."""
+        """Check the types and the number of samples."""
+        for name, value in (("inputs", self.inputs), ("targets", self.targets)):
+            instance_of(name, value, Tensor, "convert it, e.g. with torch.as_tensor")
+            if value.ndim == 0:
+                raise ValueError(
+                    f"{name} must have a first dimension, one entry for each sample, got a 0-dim tensor"
+                )
         num_inputs, num_targets = self.inputs.shape[0], self.targets.shape[0]
         if num_inputs != num_targets or num_targets == 0:
             raise ValueError(
@@ -65,7 +80,7 @@ class Task:
     over the epochs of the run. Where no other source is named, the default was chosen on the task `digits`.
 
     Raises:
-        ValueError: the name is too short or too long, or `num_classes`, `epochs` or `batch_size` is too small.
+        ValueError: a value has another type or is out of its range.
     """
 
     name: str
@@ -103,19 +118,61 @@ class Task:
 
     def __post_init__(self) -> None:
         """Check the values that would otherwise fail late, or only in the telemetry."""
-        if not 1 <= len(self.name) <= MAX_NAME_LENGTH:
-            raise ValueError(
-                f"a task's name must have 1 to {MAX_NAME_LENGTH} characters, got {self.name!r}"
-            )
+        text_of_length("a task's name", self.name, 1, MAX_NAME_LENGTH)
+        for name, function in (
+            ("load_samples", self.load_samples),
+            ("build_host", self.build_host),
+        ):
+            check_callable(name, function)
         for name, value, minimum in (
             ("num_classes", self.num_classes, 2),
             ("epochs", self.epochs, 1),
             ("batch_size", self.batch_size, 1),
         ):
-            if value < minimum:
-                raise ValueError(f"{name} must be at least {minimum}, got {value}")
+            whole_number(name, value, minimum=minimum)
+        for name, rate in (
+            ("host_learning_rate", self.host_learning_rate),
+            ("seed_learning_rate", self.seed_learning_rate),
+            ("momentum", self.momentum),
+            ("weight_decay", self.weight_decay),
+            ("max_grad_norm", self.max_grad_norm),
+        ):
+            real_number(name, rate, minimum=0.0)
+        if self.absolute_loss_threshold is not None:
+            real_number("absolute_loss_threshold", self.absolute_loss_threshold, minimum=-math.inf)
+        if self.num_threads is not None:
+            whole_number("num_threads", self.num_threads, minimum=1)
 
     @property
     def random_guess_loss(self) -> float:
         """Cross entropy in nats of a network that gives every class the same probability."""
         return math.log(self.num_classes)
+
+
+def load_samples(task: Task) -> tuple[Samples, Samples]:
+    """Return the training and validation samples of `task`.
+
+    Raises:
+        ValueError: the task's `load_samples` returned something else.
+    """
+    samples: object = task.load_samples()
+    if not isinstance(samples, tuple | list) or [type(one) for one in samples] != [Samples] * 2:
+        raise ValueError(
+            "load_samples of a task must return two Samples, for training and for validation, got"
+            f" {describe(samples)} from task {task.name!r}; return (training, validation)"
+        )
+    return samples[0], samples[1]
+
+
+def build_host(task: Task) -> nn.Module:
+    """Return a new host for `task`.
+
+    Raises:
+        ValueError: the task's `build_host` returned something else.
+    """
+    return instance_of(
+        f"the result of build_host of task {task.name!r}",
+        task.build_host(),
+        nn.Module,
+        "return the network",
+    )

@@ -15,7 +15,7 @@ import torch
 
 from esper.leyline.atomic import write_atomically
 from esper.leyline.errors import CheckpointError
-from esper.tolaria.training.weights_only import check_format, load_weights_only
+from esper.tolaria.training.weights_only import check_format, check_plain, load_weights_only
 
 FORMAT = 2
 FOLDER = "checkpoints"
@@ -44,10 +44,12 @@ class Checkpoints:
         """Write `content`, tensors and plain values, as the checkpoint of `epoch`, then remove the oldest ones.
 
         Raises:
+            CheckpointError: `content` holds anything else; older checkpoints are unchanged.
             OSError: the file cannot be written; older checkpoints are unchanged.
         """
-        self._folder.mkdir(exist_ok=True)
         path = self._folder / f"epoch-{epoch:06}.pt"
+        check_plain(content, name=path.name)
+        self._folder.mkdir(exist_ok=True)
         buffer = io.BytesIO()
         torch.save({"format": FORMAT, **content}, buffer)
         write_atomically(path, lambda file: _write(file, buffer.getbuffer()))

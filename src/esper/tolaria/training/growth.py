@@ -1,13 +1,16 @@
-"""Connects the growth policy with the slots: collects its signals and applies its actions."""
+"""Connects the growth policy with the slots and the checkpoint: its signals, its actions and its state."""
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from esper._generated.enums import SeedStage
 from esper._generated.records import SeedStatus
 from esper.kasmina.slot import SeedSlot
 from esper.leyline.actions import Action, Advance, Germinate, Prune
-from esper.leyline.errors import SlotError
-from esper.leyline.signals import SlotSignals
+from esper.leyline.arguments import describe
+from esper.leyline.errors import CheckpointError, SlotError, UsageError
+from esper.leyline.policy import GrowthPolicy
+from esper.leyline.signals import SlotSignals, TrainingSignals
 
 
 def slot_signals(slot: SeedSlot) -> SlotSignals:
@@ -40,6 +43,88 @@ def slot_status(slot: SeedSlot) -> SeedStatus:
     )
 
 
+def decide(policy: GrowthPolicy, signals: TrainingSignals) -> tuple[Action, ...]:
+    """Return the actions that `policy` asks for.
+
+    Raises:
+        UsageError: it returned anything but a sequence of actions.
+    """
+    decided: object = policy.decide(signals)
+    name = type(policy).__name__
+    if isinstance(decided, str | bytes) or not isinstance(decided, Iterable):
+        raise UsageError(
+            f"the decide of a policy must return a list of actions, got {describe(decided)} from {name};"
+            " return [] to leave every slot alone"
+        )
+    actions = tuple(decided)
+    for action in actions:
+        if not isinstance(action, Action):
+            raise UsageError(
+                "every action of a policy must be a Germinate, an Advance or a Prune,"
+                f" got {describe(action)} from {name}; return such objects"
+            )
+    return actions
+
+
+def policy_state_dict(policy: GrowthPolicy | None) -> dict[str, Any]:
+    """Return the entries of a checkpoint about `policy`: its state and the name of its class, both None without a policy.
+
+    Raises:
+        UsageError: the policy's `state_dict` did not return a mapping.
+    """
+    if policy is None:
+        return {"policy": None, "policy_class": None}
+    name, state = type(policy).__name__, policy.state_dict()
+    if not isinstance(state, Mapping):
+        raise UsageError(
+            f"the state_dict of a policy must return a mapping, got {describe(state)} from {name};"
+            " return {} if there is nothing to remember"
+        )
+    return {"policy": dict(state), "policy_class": name}
+
+
+def check_policy_fits(policy: GrowthPolicy | None, state: Mapping[str, Any]) -> None:
+    """Check that a run with the checkpoint entries `state` can be continued with `policy`.
+
+    Raises:
+        CheckpointError: the run was trained with a policy of another class, or without one, or `policy` is missing.
+    """
+    # Checkpoints of earlier versions do not name the class.
+    saved_class = state.get("policy_class")
+    if (policy is None) != (state["policy"] is None):
+        trained, got, remedy = (
+            ("with", "policy=None", f"pass a new {saved_class or 'policy of the same class'}")
+            if policy is None
+            else ("without", f"a {type(policy).__name__}", "pass policy=None")
+        )
+        raise CheckpointError(
+            f"a run that was trained {trained} a policy must be resumed {trained} one, got {got}; {remedy}"
+        )
+    if saved_class is not None and type(policy).__name__ != saved_class:
+        raise CheckpointError(
+            f"a run must be resumed with a policy of its own class, {saved_class},"
+            f" got a {type(policy).__name__}; pass a new {saved_class}"
+        )
+
+
+def load_policy(policy: GrowthPolicy | None, state: Mapping[str, Any]) -> None:
+    """Restore the result of `policy_state_dict`.
+
+    Raises:
+        CheckpointError: the state is that of another policy.
+    """
+    check_policy_fits(policy, state)
+    if policy is None:
+        return
+    try:
+        policy.load_state_dict(state["policy"])
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise CheckpointError(
+            f"a policy must be able to load the state that the run saved, got {type(error).__name__}: {error}"
+            f" from {type(policy).__name__}; pass a policy of the same class and configuration as at the start"
+        ) from error
+
+
 def apply_actions(actions: Iterable[Action], slots: Mapping[str, SeedSlot]) -> None:
     """Apply each action to the slot that it names, in order.
 
@@ -47,7 +132,7 @@ def apply_actions(actions: Iterable[Action], slots: Mapping[str, SeedSlot]) -> N
         SlotError: the host has no such slot, or the slot cannot do what the action asks; later actions are not applied.
     """
     for action in actions:
-        if action.slot_id not in slots:
+        if not isinstance(action.slot_id, str) or action.slot_id not in slots:
             raise SlotError(f'no slot "{action.slot_id}" in the host; it has: {", ".join(slots)}')
         slot = slots[action.slot_id]
         match action:

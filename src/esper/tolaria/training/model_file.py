@@ -8,7 +8,8 @@ from torch import nn
 from esper.leyline.atomic import write_atomically
 from esper.leyline.errors import CheckpointError
 from esper.tolaria.tasks.registry import get_task, task_names
-from esper.tolaria.training.weights_only import check_format, load_weights_only
+from esper.tolaria.tasks.task import build_host
+from esper.tolaria.training.weights_only import check_format, check_plain, load_weights_only
 
 FORMAT = 1
 FILE_NAME = "model.pt"
@@ -18,9 +19,11 @@ def save_model(model: nn.Module, folder: Path, *, task: str) -> None:
     """Write the network, seeds included, to `folder`; an older file is replaced only once the new one is whole.
 
     Raises:
+        CheckpointError: the network's state dict holds more than tensors and plain values.
         OSError: the file cannot be written.
     """
     content = {"format": FORMAT, "task": task, "state": model.state_dict()}
+    check_plain(content, name=FILE_NAME)
     write_atomically(folder / FILE_NAME, lambda file: torch.save(content, file))
 
 
@@ -35,7 +38,8 @@ def load_model(folder: Path, *, device: str = "cpu") -> nn.Module:
         content = load_weights_only(path, name=path, device=device)
     except FileNotFoundError as error:
         raise CheckpointError(
-            f"no {FILE_NAME} in {folder}: the run has not finished; resume it: esper train --resume {folder.name}"
+            f"no {FILE_NAME} in {folder}: the run has not finished; resume it"
+            f" with esper.resume_run, or: esper train --resume {folder.name}"
         ) from error
     check_format(content, FORMAT, name=path)
     try:
@@ -46,7 +50,7 @@ def load_model(folder: Path, *, device: str = "cpu") -> nn.Module:
                 " esper.register_task with that task before esper.load; registered are:"
                 f" {', '.join(task_names())}"
             )
-        model = get_task(name).build_host().to(device)
+        model = build_host(get_task(name)).to(device)
         model.load_state_dict(state)
     except (RuntimeError, KeyError, TypeError) as error:
         reason = str(error).partition("\n")[0]

@@ -23,6 +23,7 @@ from typing import (
 
 import msgspec
 
+from esper.leyline.arguments import describe, instance_of
 from esper.leyline.atomic import write_atomically
 from esper.leyline.errors import RunNotFoundError, UsageError
 from esper.tolaria.training.faults import FAULTS, parse_fault
@@ -137,7 +138,7 @@ class RunSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             if fault.epoch > epochs:
                 raise UsageError(
                     f"a fault must lie within the run, got {fault.kind}@{fault.epoch}, which is after"
-                    f" the last of {epochs} epochs; try --epochs {fault.epoch}"
+                    f" the last of {epochs} epochs; try `epochs={fault.epoch}`"
                 )
         return msgspec.structs.replace(self, task=task.name, epochs=epochs)
 
@@ -145,18 +146,19 @@ class RunSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         """Return the settings with which the run is resumed; None keeps the value that the run was started with.
 
         Raises:
-            UsageError: `epochs` is less than before.
+            UsageError: `epochs` is less than before, or a value cannot be used.
         """
-        if epochs is not None and self.epochs is not None and epochs < self.epochs:
-            raise UsageError(
-                f"--epochs may only be raised on resume, got {epochs} after {self.epochs};"
-                " start another run"
-            )
-        return msgspec.structs.replace(
+        resumed = msgspec.structs.replace(
             self,
             epochs=self.epochs if epochs is None else epochs,
             device=self.device if device is None else device,
         )
+        if epochs is not None and self.epochs is not None and epochs < self.epochs:
+            raise UsageError(
+                f"`epochs` may only be raised on resume, got {epochs} after {self.epochs};"
+                " start another run"
+            )
+        return resumed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,12 +184,27 @@ class Setting:
         """Check `value`; the error calls the setting `name`.
 
         Raises:
-            UsageError: the value is not one of the choices or is outside its limits.
+            UsageError: the value is of another type, is not one of the choices or is outside its limits.
         """
+        if value is None and self.default is None:
+            return
+        self._check_type(name, value)
         if self.choices and value not in self.choices:
             raise UsageError(f"{name} must be one of {', '.join(self.choices)}, got {value!r}")
-        if self.option.check is not None and value is not None:
+        if self.option.check is not None:
             self.option.check(name, value)
+
+    def _check_type(self, name: str, value: Any) -> None:
+        if self.is_repeatable and not isinstance(value, tuple | list):
+            raise UsageError(
+                f"{name} must be a tuple of {self.type.__name__}, got {describe(value)}"
+            )
+        for one in value if self.is_repeatable else (value,):
+            # True is an int to Python, and would be written to the settings as another type.
+            if not isinstance(one, self.type) or isinstance(one, bool) is not (self.type is bool):
+                raise UsageError(
+                    f"{name} must be of type {self.type.__name__}, got {describe(one)}"
+                )
 
 
 def _read_settings(struct: type[msgspec.Struct]) -> tuple[Setting, ...]:
@@ -218,6 +235,18 @@ def _read_settings(struct: type[msgspec.Struct]) -> tuple[Setting, ...]:
 
 SETTINGS = _read_settings(RunSettings)
 """The fields of `RunSettings`, in order."""
+
+
+def checked_settings(settings: object) -> RunSettings:
+    """Return `settings`, or the defaults when None.
+
+    Raises:
+        UsageError: `settings` is of another type.
+    """
+    if settings is None:
+        return RunSettings()
+    remedy = "write RunSettings(epochs=..., ...)"
+    return instance_of("settings", settings, RunSettings, remedy, error=UsageError)
 
 
 def save_settings(settings: RunSettings, folder: Path) -> None:

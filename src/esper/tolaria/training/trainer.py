@@ -18,17 +18,26 @@ from esper.kasmina.graft import find_slots
 from esper.leyline.actions import Germinate
 from esper.leyline.channel import SILENT, TelemetryChannel
 from esper.leyline.errors import CheckpointError, SnapshotError
-from esper.leyline.policy import GrowthPolicy
+from esper.leyline.policy import GrowthPolicy, check_policy
 from esper.leyline.signals import TrainingSignals
 from esper.tolaria.detection.detector import Detector, SigmaDetector
 from esper.tolaria.detection.robust import EPOCH_LIMITS, RobustConfig, RobustDetector
 from esper.tolaria.detection.verdict import Verdict
 from esper.tolaria.governor import TolariaGovernor
 from esper.tolaria.snapshots.random_state import load_random_state_dict, random_state_dict
-from esper.tolaria.tasks.task import Samples, Task
+from esper.tolaria.tasks.registry import check_task
+from esper.tolaria.tasks.task import Samples, Task, build_host, load_samples
 from esper.tolaria.training.faults import damaged, parse_fault
 from esper.tolaria.training.growing_optimizer import GrowingOptimizer, cosine_factor
-from esper.tolaria.training.growth import apply_actions, fossils, slot_signals, slot_status
+from esper.tolaria.training.growth import (
+    apply_actions,
+    decide,
+    fossils,
+    load_policy,
+    policy_state_dict,
+    slot_signals,
+    slot_status,
+)
 from esper.tolaria.training.metrics import (
     Evaluation,
     RunningMeans,
@@ -37,7 +46,7 @@ from esper.tolaria.training.metrics import (
     evaluate,
 )
 from esper.tolaria.training.reports import EpochReport
-from esper.tolaria.training.run_settings import DetectorName, RunSettings
+from esper.tolaria.training.run_settings import DetectorName, RunSettings, checked_settings
 
 
 def build_detector(task: Task, name: DetectorName, limits: RobustConfig) -> Detector:
@@ -83,9 +92,15 @@ class Trainer:
             policy: decides about growth; when None the host trains alone, and its slots stay empty and cost nothing.
             channel: where events are emitted; nowhere when None.
             should_stop: asked before every step; training ends in order once it returns True.
+
+        Raises:
+            UsageError: `task`, `settings` or `policy` is of another type.
+            ValueError: the task's functions return neither samples nor a host.
         """
-        settings = settings or RunSettings()
-        train_samples, val_samples = samples or task.load_samples()
+        check_task(task)
+        check_policy(policy)
+        settings = checked_settings(settings)
+        train_samples, val_samples = samples or load_samples(task)
         device = torch.device(settings.device)
         torch.manual_seed(settings.seed)
         if task.num_threads is not None:
@@ -98,7 +113,7 @@ class Trainer:
         self._policy = policy
         self._channel = channel or SILENT.bind()
         self._should_stop = should_stop
-        self.model = task.build_host().to(device)
+        self.model = build_host(task).to(device)
         self.slots = {slot.slot_id: slot for slot in find_slots(self.model).values()}
         for slot in self.slots.values():
             slot.channel = self._channel
@@ -133,14 +148,17 @@ class Trainer:
     def state_dict(self) -> dict[str, Any]:
         """Return everything that the next epoch depends on, as tensors and plain values.
 
-        `torch.load` reads it with `weights_only=True`.
+        `torch.load` reads it with `weights_only=True`, provided that the policy's state is plain.
+
+        Raises:
+            UsageError: the policy's `state_dict` did not return a mapping.
         """
         return {
             "epochs_completed": self.epochs_completed,
             "model": self.model.state_dict(),
             "optimizer": self._optimizer.state_dict(),
             "governor": self._governor.state_dict(),
-            "policy": None if self._policy is None else dict(self._policy.state_dict()),
+            **policy_state_dict(self._policy),
             "random": random_state_dict(),
         }
 
@@ -148,7 +166,7 @@ class Trainer:
         """Restore the result of `state_dict`; training then continues exactly as it would have without interruption.
 
         Raises:
-            CheckpointError: the state belongs to another network; this trainer cannot be used any more.
+            CheckpointError: the state belongs to another network or policy; this trainer cannot be used any more.
             ValueError: the governor's part was saved with another detector.
         """
         try:
@@ -161,8 +179,7 @@ class Trainer:
                 " resume with the task as it was"
             ) from error
         self._governor.load_state_dict(state["governor"])
-        if self._policy is not None:
-            self._policy.load_state_dict(state["policy"])
+        load_policy(self._policy, state)
         self.epochs_completed = state["epochs_completed"]
         load_random_state_dict(state["random"])
 
@@ -173,6 +190,7 @@ class Trainer:
 
         Raises:
             SlotError: the policy asked a slot for something that it cannot do.
+            UsageError: the policy returned something that is not a list of actions.
         """
         for epoch in range(self.epochs_completed + 1, self._epochs + 1):
             started = time.monotonic()
@@ -289,7 +307,7 @@ class Trainer:
             slots=tuple(slot_signals(slot) for slot in self.slots.values()),
         )
         fossils_before = fossils(self.slots)
-        actions = self._policy.decide(signals)
+        actions = decide(self._policy, signals)
         apply_actions(actions, self.slots)
         if any(isinstance(action, Germinate) for action in actions):
             self._governor.expect_shift()

@@ -1,12 +1,59 @@
-"""Reads files that `torch.save` wrote, without running code from them."""
+"""Reads files that `torch.save` wrote, without running code from them, and checks before writing that this will work."""
 
 import pickle
+from collections import Counter, OrderedDict
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Final
 
 import torch
+from torch import Tensor, nn
 
 from esper.leyline.errors import CheckpointError
+
+_PLAIN: Final = frozenset(
+    {type(None), bool, int, float, complex, str, bytes, bytearray}
+    | {torch.dtype, torch.device, torch.Size, Tensor, nn.Parameter}
+)
+"""The types whose values `torch.load` reads with `weights_only=True`; subclasses, such as enums, are not among them."""
+_MAPPINGS: Final = frozenset((dict, OrderedDict, Counter))
+_SEQUENCES: Final = frozenset((list, tuple, set))
+
+
+def check_plain(content: Any, *, name: object) -> None:
+    """Check that `content` holds only tensors and plain values, so that `load_weights_only` can read it once written.
+
+    Errors call the file `name`. Types that the user has given to `torch.serialization.add_safe_globals` count as plain.
+
+    Raises:
+        CheckpointError: it holds something else; the message gives its place and type.
+    """
+    # Entries of the list may be pairs of a type and its name.
+    safe = (
+        one[0] if isinstance(one, tuple) else one for one in torch.serialization.get_safe_globals()
+    )
+    for place, value in _not_plain(content, (), _PLAIN.union(safe)):
+        raise CheckpointError(
+            f"{name} may hold only tensors and plain values (numbers, strings, lists, dicts), got a value of type"
+            f" {type(value).__module__}.{type(value).__qualname__} at {'.'.join(map(str, place))}; convert it"
+            " in the state_dict or get_extra_state that returns it"
+        )
+
+
+def _not_plain(
+    value: Any, place: tuple[object, ...], plain: frozenset[Any]
+) -> Iterator[tuple[tuple[object, ...], Any]]:
+    """Yield the values in `value`, which lies at `place`, that cannot be read again, each with its place."""
+    kind = type(value)
+    if kind in _MAPPINGS:
+        for key, entry in value.items():
+            yield from _not_plain(key, (*place, f"key {key!r}"), plain)
+            yield from _not_plain(entry, (*place, key), plain)
+    elif kind in _SEQUENCES:
+        for index, entry in enumerate(value):
+            yield from _not_plain(entry, (*place, index), plain)
+    elif kind not in plain:
+        yield place, value
 
 
 def load_weights_only(
