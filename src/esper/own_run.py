@@ -209,7 +209,7 @@ class Run:
         if not self._is_finished and os.getpid() == self._pid:
             self._end(error)
 
-    def log(self, *, step: SupportsIndex | None = None, **metrics: SupportsFloat) -> None:
+    def log(self, /, *, step: SupportsIndex | None = None, **metrics: SupportsFloat) -> None:
         """Write metrics of your own, by name: `run.log(step=step, loss=loss, lr=lr)`.
 
         A metric is a number, NaN included, or a tensor or array with one element, which is converted at once: the call
@@ -228,6 +228,7 @@ class Run:
 
     def epoch(
         self,
+        /,
         epoch: SupportsIndex | None = None,
         *,
         train_loss: SupportsFloat | None = None,
