@@ -203,8 +203,8 @@ def test_a_value_that_is_not_one_number_is_refused(tmp_path, value):
     ("call", "message"),
     [
         (lambda run: run.log(step=3), "log must be given a metric"),
-        (lambda run: run.log(step=-1, loss=1.0), "step must be 0 or more"),
-        (lambda run: run.log(step=2**63, loss=1.0), "step must be 0 or more"),
+        (lambda run: run.log(step=-1, loss=1.0), "step must be from 0"),
+        (lambda run: run.log(step=2**63, loss=1.0), "step must be from 0"),
         (lambda run: run.log(step=1.5, loss=1.0), "step must be an integer, got a float"),
         (lambda run: run.log(**{"x" * 129: 1.0}), "name of a metric must have 1 to 128"),
         (lambda run: run.log(**{"\x1b": 1.0}), r'got "\\x1b"'),
@@ -442,7 +442,9 @@ def test_a_name_that_is_no_folder_or_cannot_be_shown_is_refused(tmp_path, name):
     ("arguments", "message"),
     [
         ({"epochs": 0}, "epochs must be at least 1, got 0"),
-        ({"seed": 2**63}, "seed must fit 64 bits"),
+        ({"epochs": 1.5}, "epochs must be an integer, got a float"),
+        ({"seed": 10**5000}, "got a huge number"),
+        ({"seed": 2**63}, "seed must be from 0 to 2"),
         ({"config": {"a": {"b": [1, object()]}}}, r"got a value of type object at config.a.b\[1\]"),
         ({"config": {1: 2}}, "the keys of config must be texts, got 1"),
     ],
@@ -482,6 +484,14 @@ def test_a_config_that_contains_itself_is_refused(tmp_path):
 
     with pytest.raises(esper.UsageError, match="config must not contain itself"):
         esper.start_run(tmp_path, config=config)
+
+
+def test_a_seed_and_epochs_of_numpy_are_integers(tmp_path):
+    with esper.start_run(tmp_path, seed=np.int64(3), epochs=np.int32(2)) as run:
+        pass
+
+    (start,) = payloads(run.folder, LoopStartedPayload)
+    assert (start.seed, start.epochs) == (3, 2)
 
 
 def test_sinks_receive_the_events(tmp_path):

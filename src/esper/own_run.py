@@ -41,7 +41,6 @@ from esper.tolaria.training.reports import RunResult
 from esper.version import VERSION
 
 _DEFAULT_NAME = "run"
-_MAX_INT = 2**63 - 1
 
 
 def start_run(
@@ -84,7 +83,14 @@ def start_run(
             plain values, or `dir` cannot be written.
         LogError: the folder of the log cannot be made.
     """
-    _check_arguments(name, seed=seed, epochs=epochs, max_logs_per_s=max_logs_per_s)
+    if name is not None:
+        check_name(name)
+    seed = None if seed is None else to_int("seed", seed)
+    epochs = None if epochs is None else to_int("epochs", epochs)
+    if epochs == 0:
+        raise UsageError("epochs must be at least 1, got 0; leave it out if it is not known")
+    if max_logs_per_s is not None and not max_logs_per_s > 0:
+        raise UsageError(f"max_logs_per_s must be above 0, got {max_logs_per_s}; None writes all")
     content = None if config is None else encode_config(config)
     folder = _make_folder(Path(dir), name, seed)
     if content is not None:
@@ -346,21 +352,6 @@ class Run:
                 f"a run must be used by the process that started it, but {self.folder.name} was started by process"
                 f" {self._pid}; return the values to it, or start another run here"
             )
-
-
-def _check_arguments(
-    name: str | None, *, seed: int | None, epochs: int | None, max_logs_per_s: float | None
-) -> None:
-    if name is not None:
-        check_name(name)
-    if seed is not None and not -_MAX_INT <= seed <= _MAX_INT:
-        raise UsageError(f"seed must fit 64 bits, got {seed}; leave it out and put it into config")
-    if epochs is not None and not 1 <= epochs <= _MAX_INT:
-        raise UsageError(
-            f"epochs must be at least 1, got {epochs}; leave it out if it is not known"
-        )
-    if max_logs_per_s is not None and not max_logs_per_s > 0:
-        raise UsageError(f"max_logs_per_s must be above 0, got {max_logs_per_s}; None writes all")
 
 
 def _make_folder(root: Path, name: str | None, seed: int | None) -> Path:
