@@ -12,7 +12,7 @@ from sklearn.datasets import load_digits
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from esper import SeedStage, TolariaGovernor
+from esper import SeedStage, TolariaGovernor, read_story
 from esper.cli import main
 
 ROOT = Path(__file__).parents[1]
@@ -54,6 +54,22 @@ def test_the_governor_takes_twelve_lines_and_restores_a_broken_run():
     assert names["governor"].step == len(names["loader"]) - 1
 
 
+def test_a_run_of_the_loop_can_be_started_twice_and_has_an_outcome(folder):
+    for _ in range(2):
+        model = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+        names = {
+            "model": model,
+            "optimizer": torch.optim.SGD(model.parameters(), lr=0.1),
+            "loader": batches(),
+            "loss_function": cross_entropy,
+        }
+        exec(compile(GOVERNOR, "README.md", "exec"), names)
+
+    stories = [read_story(run) for run in (folder / "runs").iterdir()]
+    assert [story.outcome.name for story in stories] == ["COMPLETED"] * 2
+    assert all(story.metrics.last_step == len(batches()) - 1 for story in stories)
+
+
 def test_the_governor_ends_the_loop_of_a_run_that_cannot_be_saved():
     model = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
     names = {
@@ -65,6 +81,7 @@ def test_the_governor_ends_the_loop_of_a_run_that_cannot_be_saved():
     exec(compile(GOVERNOR, "README.md", "exec"), names)
 
     assert names["governor"].stop_report is not None
+    assert read_story(names["run"].folder).outcome.name == "STOPPED"
 
 
 def test_the_slot_takes_twenty_lines_and_keeps_its_seed():
@@ -94,6 +111,13 @@ def test_the_slot_takes_twenty_lines_and_keeps_its_seed():
 
     assert num_lines(SLOT) <= 20
     assert names["slot"].stage is SeedStage.FOSSILIZED
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch) -> Path:
+    """Run the code in an empty folder, which is returned; it starts runs there."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
 @pytest.fixture

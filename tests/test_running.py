@@ -147,7 +147,44 @@ def test_a_policy_that_fails_leaves_the_log_of_a_failed_run(tmp_path):
         esper.run_task(BLOBS, policy=Confused(), run_dir=tmp_path)
 
     (folder,) = tmp_path.iterdir()
-    assert esper.read_story(folder).outcome is RunOutcome.FAILED
+    story = esper.read_story(folder)
+    assert story.outcome is RunOutcome.FAILED
+    assert story.finished.error_type == "esper.leyline.errors.SlotError"
+    assert story.finished.error_message == 'no slot "other" in the host; it has: only'
+
+
+def test_the_place_of_a_failure_is_in_the_users_code(tmp_path):
+    class Broken(Planter):
+        """Fails in its second epoch."""
+
+        def decide(self, signals):
+            return [] if signals.epoch == 1 else 1 / 0
+
+    with pytest.raises(ZeroDivisionError):
+        esper.run_task(BLOBS, policy=Broken(), run_dir=tmp_path)
+
+    (folder,) = tmp_path.iterdir()
+    finished = esper.read_story(folder).finished
+    assert (finished.error_type, finished.error_message) == (
+        "ZeroDivisionError",
+        "division by zero",
+    )
+    assert finished.error_place.startswith(f"{__file__}:")
+
+
+def test_an_interrupt_within_an_epoch_is_not_a_failure(tmp_path):
+    class Impatient(Planter):
+        """Ends the run as the second Ctrl-C does."""
+
+        def decide(self, signals):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        esper.run_task(BLOBS, policy=Impatient(), run_dir=tmp_path)
+
+    (folder,) = tmp_path.iterdir()
+    finished = esper.read_story(folder).finished
+    assert (finished.outcome, finished.error_type) == (RunOutcome.INTERRUPTED, None)
 
 
 class Hoarder(Planter):

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from esper.nissa.sink import Sink, SynchronousSink
     from esper.nissa.sinks.console import ConsoleSink
     from esper.nissa.sinks.memory import MemorySink
+    from esper.own_run import Run, start_run
     from esper.running import resume_run, run_task
     from esper.tamiyo.heuristic import HeuristicConfig, HeuristicPolicy
     from esper.tolaria.detection.detector import Detector, SigmaDetector
@@ -81,6 +82,7 @@ __all__ = [
     "QualityGates",
     "RobustConfig",
     "RobustDetector",
+    "Run",
     "RunEvents",
     "RunLog",
     "RunLogConfig",
@@ -117,6 +119,7 @@ __all__ = [
     "register_task",
     "resume_run",
     "run_task",
+    "start_run",
     "ungraft",
 ]
 
@@ -148,6 +151,7 @@ _HOMES = {
     "QualityGates": "esper.kasmina.gates",
     "RobustConfig": "esper.tolaria.detection.robust",
     "RobustDetector": "esper.tolaria.detection.robust",
+    "Run": "esper.own_run",
     "RunEvents": "esper.nissa.reader",
     "RunLog": "esper.nissa.log",
     "RunLogConfig": "esper.nissa.log",
@@ -183,6 +187,7 @@ _HOMES = {
     "register_task": "esper.tolaria.tasks.registry",
     "resume_run": "esper.running",
     "run_task": "esper.running",
+    "start_run": "esper.own_run",
     "ungraft": "esper.kasmina.graft",
 }
 

@@ -205,6 +205,8 @@ def test_the_json_summary_has_stable_keys_and_plain_values(tmp_path):
         "stopped",
         "slots",
         "curve",
+        "metrics",
+        "error",
         "telemetry",
     ]
     assert plain["outcome"] == "COMPLETED"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -17,6 +18,8 @@ from esper._generated.governor import (
 )
 from esper._generated.run import (
     EpochCompletedPayload,
+    LoopEpochCompletedPayload,
+    LoopStartedPayload,
     RunFinishedPayload,
     RunResumedPayload,
     RunStartedPayload,
@@ -87,18 +90,32 @@ class SlotStory:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MetricsStory:
+    """The metrics that the user's own training loop has logged at its steps."""
+
+    num_logged: int
+    """Calls that were written to the log."""
+    num_left_out: int
+    """Calls that were left out to limit the rate."""
+    last_step: int | None
+    """Step of the newest one; None if there is none, or it names no step."""
+    newest: Mapping[str, float]
+    """The newest value of each metric, by name; of the first 1,000 names only."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunStory:
     """A run, as its log describes it; `read_story` makes it."""
 
     folder: Path
     run_id: str
     num_events: int
-    started: RunStartedPayload | None
-    """None if the log does not contain the start."""
+    started: RunStartedPayload | LoopStartedPayload | None
+    """None if the log does not contain the start; a LoopStartedPayload for a run of the user's own training loop."""
     resumptions: tuple[Event[RunResumedPayload], ...]
     finished: RunFinishedPayload | None
     """None if the run is still running or was killed."""
-    epochs: tuple[Event[EpochCompletedPayload], ...]
+    epochs: tuple[Event[EpochCompletedPayload] | Event[LoopEpochCompletedPayload], ...]
     last_epoch: int
     """The latest epoch of any event; 0 if the training loop has not set one."""
     slots: tuple[SlotStory, ...]
@@ -110,6 +127,7 @@ class RunStory:
     num_snapshots: int
     failed_snapshots: tuple[Event[GovernorSnapshotFailedPayload], ...]
     num_skipped_steps: int
+    metrics: MetricsStory
     rejected: tuple[Event[TelemetryRejectedPayload], ...]
     torn: tuple[TornLine, ...]
     gaps: tuple[Gap, ...]
@@ -135,21 +153,26 @@ class RunStory:
 
     @property
     def grown_accuracy(self) -> float | None:
-        """Validation accuracy of the grown network, in percent; of the latest epoch if the run has not finished."""
+        """Validation accuracy of the grown network, in percent; the latest measured one if the run has not finished."""
         if self.finished is not None:
             return self.finished.val_accuracy
-        return self.epochs[-1].payload.val_accuracy if self.epochs else None
+        measured = (event.payload.val_accuracy for event in reversed(self.epochs))
+        return next((accuracy for accuracy in measured if accuracy is not None), None)
 
     @property
     def num_host_params(self) -> int | None:
         """Parameters of the host alone; None if the log does not contain the number."""
+        if isinstance(self.started, LoopStartedPayload):
+            return self.started.num_host_params
         source = self.finished or self.started
         return None if source is None else source.num_host_params
 
     @property
     def num_params(self) -> int | None:
         """Parameters of the grown network; of the latest epoch if the run has not finished."""
-        if self.finished is not None:
+        is_own_loop = isinstance(self.started, LoopStartedPayload)
+        # RUN_FINISHED says 0 where the number of an own loop is not known.
+        if self.finished is not None and not (is_own_loop and self.finished.num_params == 0):
             return self.finished.num_params
         return self.epochs[-1].payload.num_params if self.epochs else None
 

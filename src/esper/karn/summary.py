@@ -10,9 +10,10 @@ from rich.text import Text
 
 from esper._generated.enums import RunOutcome, SeedStage
 from esper._generated.governor import GovernorRollbackPayload
+from esper._generated.run import LoopStartedPayload
 from esper.karn.story import Event, RunStory, SeedStory, Step
 from esper.karn.timeline import draw_timeline, slot_label
-from esper.leyline.text import pluralize, printable
+from esper.leyline.text import join_names, pluralize, printable
 
 _Entry = tuple[str, str, str]
 """A label, a text and the style of the text."""
@@ -21,6 +22,7 @@ _MAX_WIDTH = 120
 _MIN_COLUMN = 20
 _MAX_PATH = 4096
 _MAX_LISTED = 5
+_MAX_METRICS = 8
 _OUTCOMES = {
     RunOutcome.COMPLETED: ("completed", "bold green"),
     RunOutcome.INTERRUPTED: ("interrupted", "bold yellow"),
@@ -65,9 +67,11 @@ def _facts(story: RunStory) -> list[_Entry]:
     governor, *failures = _describe_governor(story)
     telemetry, *problems = _describe_telemetry(story)
     return [
+        *(("failure", failure, "red") for failure in _describe_failure(story)),
         ("trained", _describe_task(story), ""),
         ("accuracy", _describe_accuracy(story), ""),
         ("parameters", _describe_parameters(story), ""),
+        *(("metrics", metrics, "") for metrics in _describe_metrics(story)),
         ("seeds", _describe_seeds(story), ""),
         ("governor", governor, ""),
         *(("", failure, "red") for failure in failures),
@@ -97,17 +101,45 @@ def _describe_task(story: RunStory) -> str:
         epochs = f"{story.epochs_completed} of {pluralize(story.epochs_planned, 'epoch')}"
     if story.started is not None:
         started = story.started
-        task = f"{printable(started.task)}, seed {started.seed}, on {printable(started.device)}"
+        task = printable(started.task)
+        task += "" if started.seed is None else f", seed {started.seed}"
+        task += "" if started.device is None else f", on {printable(started.device)}"
         epochs = f"{task}: {epochs}"
     if story.resumptions:
         epochs += f", resumed {pluralize(len(story.resumptions), 'time')}"
     return epochs if story.finished is None else f"{epochs} in {story.finished.duration_s:.1f} s"
 
 
+def _describe_failure(story: RunStory) -> Iterator[str]:
+    """Yield why the run failed, if the log says so."""
+    finished = story.finished
+    if finished is not None and finished.error_type is not None:
+        place = (
+            ""
+            if finished.error_place is None
+            else f", at {printable(finished.error_place, _MAX_PATH)}"
+        )
+        message = f": {printable(finished.error_message)}" if finished.error_message else ""
+        yield f"{printable(finished.error_type)}{message}{place}"
+
+
+def _describe_metrics(story: RunStory) -> Iterator[str]:
+    """Yield the newest metrics of the user's own training loop, if it has logged any."""
+    metrics = story.metrics
+    if not metrics.num_logged:
+        return
+    newest = [f"{printable(name)} {value:.4g}" for name, value in metrics.newest.items()]
+    step = "" if metrics.last_step is None else f" at step {metrics.last_step:,}"
+    left_out = f", {metrics.num_left_out:,} left out" if metrics.num_left_out else ""
+    yield f"{join_names(newest, max_names=_MAX_METRICS)}{step} ({metrics.num_logged:,} logged{left_out})"
+
+
 def _describe_accuracy(story: RunStory) -> str:
     grown, host = story.grown_accuracy, story.host_accuracy
     if grown is None:
         return "not measured"
+    if isinstance(story.started, LoopStartedPayload):
+        return f"{grown:.2f} %"
     if host is None:
         return f"grown {grown:.2f} %, host alone not measured"
     return f"grown {grown:.2f} %, host alone {host:.2f} % ({grown - host:+.2f} pp)"
@@ -115,6 +147,8 @@ def _describe_accuracy(story: RunStory) -> str:
 
 def _describe_parameters(story: RunStory) -> str:
     grown, host, added = story.num_params, story.num_host_params, story.params_added
+    if isinstance(story.started, LoopStartedPayload) and (grown is None or not story.slots):
+        return "not reported" if grown is None else f"{grown:,}"
     if grown is None or host is None or added is None:
         return "not in the log"
     share = f", {100 * added / host:+.1f} %" if host else ""

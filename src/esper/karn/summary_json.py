@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from esper._generated.enums import SeedStage
-from esper._generated.run import EpochCompletedPayload
+from esper._generated.run import EpochCompletedPayload, LoopEpochCompletedPayload
 from esper.karn.story import Event, RunStory
 
 
@@ -46,6 +46,16 @@ def as_dict(story: RunStory) -> dict[str, Any]:
         "stopped": None if story.stopped is None else _flatten(story.stopped),
         "slots": story.slots,
         "curve": [_curve_point(event) for event in story.epochs],
+        "metrics": story.metrics,
+        "error": (
+            None
+            if finished is None or finished.error_type is None
+            else {
+                "type": finished.error_type,
+                "message": finished.error_message,
+                "place": finished.error_place,
+            }
+        ),
         "telemetry": {
             "num_events": story.num_events,
             "num_superseded": story.num_superseded,
@@ -66,7 +76,9 @@ def _flatten(event: Event[Any]) -> dict[str, Any]:
     return {"epoch": event.epoch, **_to_json(event.payload)}
 
 
-def _curve_point(event: Event[EpochCompletedPayload]) -> dict[str, Any]:
+def _curve_point(
+    event: Event[EpochCompletedPayload] | Event[LoopEpochCompletedPayload],
+) -> dict[str, Any]:
     payload = event.payload
     return {
         "epoch": event.epoch,

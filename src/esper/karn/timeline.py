@@ -88,7 +88,11 @@ def _ticks(buckets: list[range]) -> Text:
 def _accuracy_bars(story: RunStory, buckets: list[range], *, ascii_only: bool) -> Text:
     """Return a row of bars from the run's lowest accuracy to its highest."""
     bars = _ASCII_BARS if ascii_only else _BARS
-    accuracies = {event.epoch: event.payload.val_accuracy for event in story.epochs}
+    accuracies = {
+        event.epoch: event.payload.val_accuracy
+        for event in story.epochs
+        if event.payload.val_accuracy is not None
+    }
     low, high = min(accuracies.values(), default=0.0), max(accuracies.values(), default=0.0)
     step = (high - low) / (len(bars) - 1) or 1.0
     row = Text()

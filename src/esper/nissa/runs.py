@@ -9,31 +9,70 @@ import secrets
 from datetime import UTC, datetime
 from pathlib import Path
 
-from esper.leyline.errors import RunNotFoundError
+from esper.leyline.errors import RunNotFoundError, UsageError
 from esper.leyline.text import join_names, printable
 from esper.nissa.segments import LOG_FOLDER
 
 LATEST = "latest"
 _START = re.compile(r"\d{8}-\d{6}-")
 _MAX_LISTED = 5
+_MAX_NAME = 64
+"""Most characters of a run's name; LOOP_STARTED has room for as many."""
 
 
-def create_run(root: Path, *, task: str, seed: int) -> Path:
+def create_run(root: Path, *, task: str, seed: int | None) -> Path:
     """Create a folder for a new run under `root` and return it; its name, the run's id, sorts by time and is unique.
+
+    A `seed` of None, which says that it is not known, is left out of the name.
 
     Raises:
         OSError: the folder cannot be created.
     """
     start = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     name = re.sub(r"[^a-z0-9]+", "-", task.lower()).strip("-") or "run"
+    marked_seed = "" if seed is None else f"-s{seed}"
     root.mkdir(parents=True, exist_ok=True)
     while True:
-        folder = root / f"{start}-{name}-s{seed}-{secrets.token_hex(2)}"
+        folder = root / f"{start}-{name}{marked_seed}-{secrets.token_hex(2)}"
         try:
             folder.mkdir()
         except FileExistsError:
             continue
         return folder
+
+
+def create_named_run(root: Path, name: str) -> Path:
+    """Create the folder `name` for a new run under `root` and return it; `check_name` has accepted the name.
+
+    Raises:
+        FileExistsError: there is a folder or file of this name.
+        OSError: the folder cannot be created.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    folder = root / name
+    folder.mkdir()
+    return folder
+
+
+def check_name(name: str) -> None:
+    """Check that the name of a run can be shown, typed, and used as the name of a folder.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    is_usable = (
+        1 <= len(name) <= _MAX_NAME
+        and name.isprintable()
+        and name.strip() == name
+        and name[0] not in ".-~"
+        and not set(name) & set("/\\")
+        and name != LATEST
+    )
+    if not is_usable:
+        raise UsageError(
+            f"the name of a run must have 1 to {_MAX_NAME} printable characters, none of them / or \\, and neither start"
+            f' with one of . - ~ nor be {LATEST}, got "{printable(name)}"; choose another'
+        )
 
 
 def list_runs(root: Path) -> list[Path]:

@@ -1,7 +1,7 @@
 """Writes a log with the events that a healthy run does not emit: `rare_events.py RUN_DIR`.
 
 Coverage needs every event of the contract in the logs of test runs. The logs of `esper train` lack events about
-an invalid event, about weights that cannot be saved, and about a fault that never ends.
+an invalid event, about weights that cannot be saved, about a fault that never ends, and about the user's own loop.
 """
 
 import sys
@@ -17,6 +17,7 @@ from esper.leyline.errors import SnapshotError
 from esper.nissa.hub import Hub
 from esper.nissa.log import RunLog
 from esper.nissa.runs import create_run
+from esper.own_run import start_run
 from esper.tolaria.governor import TolariaGovernor
 from esper.tolaria.recovery.config import GovernorConfig
 from esper.tolaria.recovery.escalation import EscalationConfig
@@ -24,6 +25,7 @@ from esper.tolaria.recovery.escalation import EscalationConfig
 
 def main(run_dir):
     """Emit these events into the log of a new run."""
+    log_own_loop(run_dir)
     folder = create_run(Path(run_dir), task="rare-events", seed=0)
     with Hub(folder.name) as hub:
         hub.attach(RunLog(folder))
@@ -31,6 +33,13 @@ def main(run_dir):
         break_contract(channel)
         lose_snapshot(channel)
         never_recover(channel)
+
+
+def log_own_loop(run_dir):
+    with start_run(run_dir, epochs=2, model=nn.Linear(2, 2), max_logs_per_s=1e-3) as run:
+        for step in range(3):
+            run.log(step=step, loss=0.5)
+        run.epoch(1, train_loss=0.5, val_loss=0.25, val_accuracy=90.0)
 
 
 def break_contract(channel):

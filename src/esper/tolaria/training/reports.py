@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from esper._generated.enums import RunOutcome, Severity
 from esper._generated.records import SeedStatus
+from esper.leyline.failure import Failure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,3 +60,20 @@ class RunResult:
     num_host_params: int
     num_params: int
     duration_s: float
+    failure: Failure | None = None
+    """None unless an exception ended the run."""
+
+    @property
+    def error_type(self) -> str | None:
+        """Class of the exception that ended the run."""
+        return None if self.failure is None else self.failure.type
+
+    @property
+    def error_message(self) -> str | None:
+        """Message of that exception."""
+        return None if self.failure is None else self.failure.message
+
+    @property
+    def error_place(self) -> str | None:
+        """File and line where it was raised."""
+        return None if self.failure is None else self.failure.place

@@ -13,6 +13,7 @@ import torch
 from esper._generated.enums import RunOutcome
 from esper._generated.run import emit_run_finished, emit_run_resumed, emit_run_started
 from esper.leyline.channel import TelemetryChannel
+from esper.leyline.failure import describe_end
 from esper.leyline.policy import GrowthPolicy
 from esper.tolaria.tasks.task import Samples, Task
 from esper.tolaria.training.checkpoint import Checkpoints
@@ -77,7 +78,7 @@ def train_run(
             # The run is worth more than one of its checkpoints.
             _LOG.warning("no checkpoint after epoch %d: %s", trainer.epochs_completed, error)
 
-    outcome, accuracy, baseline = RunOutcome.FAILED, None, None
+    outcome, accuracy, baseline, failure = RunOutcome.FAILED, None, None, None
     try:
         fitted = trainer.fit(save_checkpoint)
         accuracy = trainer.validate().accuracy
@@ -88,6 +89,9 @@ def train_run(
             if baseline is None:
                 fitted = RunOutcome.INTERRUPTED
         outcome = fitted
+    except BaseException as error:
+        outcome, failure = describe_end(error)
+        raise
     finally:
         result = RunResult(
             outcome=outcome,
@@ -97,6 +101,7 @@ def train_run(
             num_host_params=trainer.num_host_params,
             num_params=trainer.num_params,
             duration_s=time.monotonic() - started,
+            failure=failure,
         )
         emit_run_finished(channel, result)
     return result

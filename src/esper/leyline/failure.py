@@ -1,0 +1,80 @@
+"""The failure of a run: class, message and place of the exception that ended it, as the log keeps them."""
+
+from __future__ import annotations
+
+import site
+import sysconfig
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from esper._generated.enums import RunOutcome
+from esper.leyline.text import shorten
+
+_MAX_TYPE = 256
+_MAX_MESSAGE = 1024
+_MAX_PLACE = 512
+"""Most characters that the contract allows in the fields of RUN_FINISHED; a test compares them with it."""
+
+_ESPER = str(Path(__file__).parents[1])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """The exception that ended a run, as text."""
+
+    type: str
+    """Name of the exception's class, with its module unless that is `builtins` or `__main__`."""
+    message: str
+    """At most 1,024 characters."""
+    place: str | None
+    """File and line of the innermost frame of the user's code, such as `train.py:12`; None without a traceback."""
+
+
+def describe_end(error: BaseException) -> tuple[RunOutcome, Failure | None]:
+    """Return the outcome of a run that `error` ended, and the failure.
+
+    `KeyboardInterrupt`, `SystemExit` and other exceptions that are not an `Exception` interrupt a run: there is no
+    failure.
+    """
+    if not isinstance(error, Exception):
+        return RunOutcome.INTERRUPTED, None
+    cls = type(error)
+    is_bare = cls.__module__ in ("builtins", "__main__")
+    name = cls.__qualname__ if is_bare else f"{cls.__module__}.{cls.__qualname__}"
+    # `str(error)` would fail here if the exception's own `__str__` raises; `traceback` handles that.
+    text = "".join(traceback.format_exception_only(error)).strip()
+    failure = Failure(
+        type=shorten(_encodable(name), _MAX_TYPE),
+        message=shorten(_encodable(text.removeprefix(name).removeprefix(": ")), _MAX_MESSAGE),
+        place=_find_place(error.__traceback__),
+    )
+    return RunOutcome.FAILED, failure
+
+
+def _find_place(frames: TracebackType | None) -> str | None:
+    """Return the innermost frame outside of Esper and of installed packages; without one, the innermost frame."""
+    places = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(frames)]
+    if not places:
+        return None
+    own = [place for place in places if _is_users(place[0])]
+    file, line = (own or places)[-1]
+    place = _encodable(f"{file}:{line}")
+    # The end of a long path says more than its start.
+    return place if len(place) <= _MAX_PLACE else f"...{place[3 - _MAX_PLACE:]}"
+
+
+def _is_users(file: str) -> bool:
+    return not file.startswith(("<frozen ", *_installed_folders()))
+
+
+def _installed_folders() -> list[str]:
+    paths = sysconfig.get_paths()
+    folders = [paths["stdlib"], paths["purelib"], paths["platlib"], *site.getsitepackages()]
+    return [_ESPER, *folders, site.getusersitepackages()]
+
+
+def _encodable(text: str) -> str:
+    """Return `text` with lone surrogates escaped, so that it can be encoded as UTF-8."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -1,0 +1,67 @@
+"""The file `config.json` in a run's folder: the settings of the user's own training loop."""
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from esper.leyline.atomic import write_atomically
+from esper.leyline.errors import UsageError
+from esper.leyline.text import printable
+
+FILE_NAME = "config.json"
+
+
+def encode_config(config: Mapping[str, object]) -> bytes:
+    """Return `config`, plain values by name, as strict JSON.
+
+    Paths become texts, and numbers that are not finite become `"nan"`, `"inf"` and `"-inf"`.
+
+    Raises:
+        UsageError: it holds something else than texts, numbers, bools, None, paths, lists and dicts.
+    """
+    try:
+        text = json.dumps(_plain(config, "config"), indent=2, ensure_ascii=False, allow_nan=False)
+    except (RecursionError, ValueError) as error:
+        if isinstance(error, UsageError):
+            raise
+        raise UsageError(f"config must not contain itself ({error}); flatten it") from error
+    return text.encode("utf-8", "backslashreplace") + b"\n"
+
+
+def save_config(content: bytes, folder: Path) -> None:
+    """Write the result of `encode_config` to the run's `folder`.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    write_atomically(folder / FILE_NAME, lambda file: file.write(content))
+
+
+def _plain(value: object, place: str) -> object:
+    match value:
+        case None | bool() | str():
+            return value
+        case int():
+            return int(value)
+        case float():
+            return float(value) if math.isfinite(value) else str(float(value))
+        case os.PathLike():
+            return os.fsdecode(value)
+        case Mapping():
+            return {_key(key, place): _plain(item, f"{place}.{key}") for key, item in value.items()}
+        case list() | tuple():
+            return [_plain(item, f"{place}[{index}]") for index, item in enumerate(value)]
+    raise UsageError(
+        "config must hold texts, numbers, bools, None, paths, lists and dicts, got a value of type"
+        f" {type(value).__name__} at {printable(place)}; convert it"
+    )
+
+
+def _key(key: object, place: str) -> str:
+    if not isinstance(key, str):
+        raise UsageError(
+            f"the keys of config must be texts, got {printable(repr(key))} in {printable(place)}; convert it"
+        )
+    return key
