@@ -471,7 +471,9 @@ def test_a_folder_without_a_log_is_not_a_run(tmp_path):
         read_run(tmp_path)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200, deadline=None
+)
 @given(data=st.data())
 def test_a_damaged_file_is_read(tmp_path_factory, data):
     folder = tmp_path_factory.mktemp("run")

@@ -11,9 +11,10 @@ from rich.text import Text
 
 from esper._generated.enums import RunOutcome, SeedStage
 from esper._generated.governor import GovernorRollbackPayload
-from esper.karn.story import Event, RunStory, SeedStory, Step
+from esper._generated.registry import VERSION
+from esper.karn.story import Event, RunStory, SeedStory, Step, UnknownInLog
 from esper.karn.timeline import draw_timeline, slot_labels
-from esper.leyline.text import pluralize, printable
+from esper.leyline.text import join_names, pluralize, printable
 
 _Item = TypeVar("_Item")
 _Entry = tuple[str, str, str]
@@ -188,13 +189,43 @@ def _describe_telemetry(story: RunStory) -> Iterator[str]:
     for torn in story.torn[:_MAX_LISTED]:
         size = pluralize(torn.num_bytes, "byte")
         yield f"incomplete last line left out: {torn.path.name}:{torn.line}, {size}"
+    if story.num_damaged:
+        yield f"{pluralize(story.num_damaged, 'damaged line')} left out:"
+    for damaged in story.damaged[:_MAX_LISTED]:
+        yield f"{printable(damaged.path.name)}:{damaged.line}: {printable(damaged.problem)}"
+    yield from _count_more(story.num_damaged, "more damaged line")
     for gap in story.gaps[:_MAX_LISTED]:
         place = f"{gap.path.name}:{gap.line}"
         yield f"gap: event {gap.got_seq} instead of {gap.expected_seq}: {place}"
-    if len(story.gaps) > _MAX_LISTED:
-        yield f"and {pluralize(len(story.gaps) - _MAX_LISTED, 'more gap')}"
+    yield from _count_more(story.num_gaps, "more gap")
+    if story.unknown:
+        yield describe_unknown(story.unknown)
+    if story.num_set_aside:
+        yield f"{pluralize(story.num_set_aside, 'event')} left out because of unknown names"
+    for overlap in story.overlaps[:_MAX_LISTED]:
+        files = f"{overlap.first.name} and {overlap.second.name}"
+        yield f"two writers of rank {overlap.rank} at the same time: {files}; all events are read"
+    yield from _count_more(len(story.overlaps), "more pair")
+    if story.other_files:
+        names = [printable(path.name) for path in story.other_files]
+        yield f"files that Esper did not write: {join_names(names, max_names=_MAX_LISTED)}"
     if story.num_superseded:
         yield f"{pluralize(story.num_superseded, 'event')} superseded when the run was resumed"
+
+
+def describe_unknown(names: Sequence[UnknownInLog]) -> str:
+    """Return a line on the names that a later minor version has added: `2 fields, 1 event unknown to contract ...`."""
+    kinds = (("field", "field"), ("event", "event"), ("member", "enum member"))
+    counts = [(sum(one.kind == kind for one in names), noun) for kind, noun in kinds]
+    numbers = ", ".join(pluralize(number, noun) for number, noun in counts if number)
+    listed = join_names([printable(one.name) for one in names], max_names=2 * _MAX_LISTED)
+    return f"{numbers} unknown to contract {VERSION}: {listed}"
+
+
+def _count_more(number: int, noun: str) -> Iterator[str]:
+    """Yield how many more there are than are listed."""
+    if number > _MAX_LISTED:
+        yield f"and {pluralize(number - _MAX_LISTED, noun)}"
 
 
 def _describe_seed(seed: SeedStory) -> str:

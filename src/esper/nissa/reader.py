@@ -162,7 +162,7 @@ class RunEvents:
             try:
                 envelope, payload, unknown = inspect_line(data)
                 if envelope.boot != boot or envelope.run != run_id or envelope.rank != rank:
-                    refuse_owner((run_id, rank, boot), envelope)
+                    _refuse_owner((run_id, rank, boot), envelope)
             except ContractError as error:
                 damaged = _describe(path, number, data, error)
                 numbers.num_unreadable += 1
@@ -238,7 +238,13 @@ def add_names(counts: Counter[UnknownName], names: tuple[UnknownName, ...]) -> N
             counts[name] += 1
 
 
-def refuse_owner(expected: tuple[str | None, int, str], envelope: Envelope) -> None:
+class _Header(msgspec.Struct):
+    """The one key that is read from a line that breaks the contract."""
+
+    v: str
+
+
+def _refuse_owner(expected: tuple[str | None, int, str], envelope: Envelope) -> None:
     """Raise the error for a line that belongs to another log than the file that holds it.
 
     Raises:
@@ -248,12 +254,6 @@ def refuse_owner(expected: tuple[str | None, int, str], envelope: Envelope) -> N
     raise ContractError(
         None, f"run, rank and boot must be {expected}", f"{got}: the line belongs to another log"
     )
-
-
-class _Header(msgspec.Struct):
-    """The one key that is read from a line that breaks the contract."""
-
-    v: str
 
 
 def _describe(path: Path, number: int, data: bytes, error: ContractError) -> DamagedLine:
