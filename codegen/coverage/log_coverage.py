@@ -86,7 +86,9 @@ class _Observer:
         self._context = {value.name: value for value in contract.context}
 
     def observe(self, payload: Any) -> None:
-        """Count one event and look at its fields."""
+        """Count one event and look at its fields; an event of a later version, which has no name, is not counted."""
+        if not payload.EVENT:
+            return
         try:
             self._visit(self._events[payload.EVENT], payload)
         except (AttributeError, KeyError) as error:

@@ -32,7 +32,16 @@ from .target import Chunk, Output, Target
 Chunks = Callable[[], Iterable[Chunk]]
 
 _TEMPLATES = environment("python", Python)
-_EXPORTED = ("channel", "codec", "enums", "envelope", "fields", "records", "registry")
+_EXPORTED = (
+    "channel",
+    "codec",
+    "enums",
+    "envelope",
+    "fields",
+    "records",
+    "registry",
+    "unknown",
+)
 _DOCS = {
     "checks": "Checks values against the contract.",
     "drafts": "Builds frozen dataclasses faster than their constructors do.",
@@ -46,6 +55,7 @@ _DOCS = {
     "registry": "The version of the contract, and its events, records and enums by name.",
     "rewriting": "Moves, fills and converts values in plain JSON.",
     "upcasters": "Converts payloads of older versions to the form of this version.",
+    "unknown": "Names and events of later versions, which this version keeps aside.",
     "strict": "Decodes log lines field by field: reads older versions, and names the field that is wrong.",
     "codec": "Encodes events as lines of JSON, and decodes them.",
 }

@@ -2,6 +2,7 @@
 
 import io
 import json
+import time
 
 import pytest
 from rich.console import Console
@@ -17,9 +18,13 @@ from tests.nissa.sample_events import (
     Seed,
     emit_end,
     emit_epoch,
+    emit_fossil,
     emit_germination,
+    emit_pruning,
+    emit_rollback,
     emit_seed_germinated,
     emit_seed_pruned,
+    emit_stage_change,
     emit_start,
     emit_whole_run,
 )
@@ -225,3 +230,52 @@ def test_unknown_values_are_null(tmp_path):
 
     unknown = ("outcome", "task", "seed", "val_accuracy", "baseline_accuracy", "params_added")
     assert [plain[key] for key in unknown] == [None] * 6
+
+
+@pytest.mark.parametrize("epoch", [10**6, 2**31 - 1])
+def test_the_time_of_a_summary_does_not_depend_on_the_epochs(tmp_path, epoch):
+    def emit(channel):
+        emit_whole_run(channel)
+        channel.advance(epoch=epoch)
+        emit_epoch(channel)
+        emit_pruning(channel, "r0c0")
+
+    story = story_of(tmp_path, emit)
+    start = time.perf_counter()
+    text = shown(story)
+
+    assert time.perf_counter() - start < 0.5
+    assert f"one character is {-(-epoch // 70):,} epochs" in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_any_number_of_seeds_steps_slots_and_rollbacks_gives_a_short_summary(tmp_path):
+    def emit(channel):
+        for index in range(300):
+            emit_germination(channel, f"slot{index}")
+        for _ in range(300):
+            emit_stage_change(channel, "slot0", "TRAINING", "BLENDING")
+            emit_rollback(channel)
+        channel.advance(epoch=1)
+        emit_epoch(channel)
+
+    lines = shown(story_of(tmp_path, emit)).splitlines()
+
+    assert len(lines) < 160
+    assert "and 268 more slots" in lines
+    assert "... and 289 more changes ..." in " ".join(map(str.strip, lines))
+    assert any(line.strip() == "... and 276 more seeds ..." for line in lines)
+    assert any(line.strip() == "... and 276 more rollbacks ..." for line in lines)
+
+
+def test_huge_and_tiny_numbers_are_shown_in_few_characters(tmp_path):
+    def emit(channel):
+        emit_fossil(channel, "r0c0", improvement=1e308)
+        channel.advance(epoch=1)
+        for number, accuracy in enumerate((0.0, 4e-323)):
+            channel.advance(epoch=1 + number)
+            emit_epoch(channel, accuracy=accuracy)
+
+    text = shown(story_of(tmp_path, emit))
+
+    assert "+1.000e+308 pp since germination" in text

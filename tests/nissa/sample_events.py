@@ -78,9 +78,9 @@ def emit_pruning(channel, slot_id="r0c0", reason="no gain", initiator="policy"):
     )
 
 
-def emit_fossil(channel, slot_id="r0c0"):
+def emit_fossil(channel, slot_id="r0c0", *, improvement=1.5):
     emit_stage_change(channel, slot_id, "HOLDING", "FOSSILIZED")
-    emit_seed_fossilized(channel, Seed(slot_id=slot_id))
+    emit_seed_fossilized(channel, Seed(slot_id=slot_id, total_improvement=improvement))
 
 
 def emit_start(channel, *, task="digits", epochs=8, slot_ids=("r0c0", "r0c1")):

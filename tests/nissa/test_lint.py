@@ -155,7 +155,7 @@ def test_deprecated_names_are_found_where_they_are_used(epoch, monkeypatch):
     ],
 )
 def test_a_line_that_is_not_a_json_object(line, message):
-    header, (violation,) = lint_line(line)
+    header, (violation,), _ = lint_line(line)
 
     assert header is None
     assert violation.kind == "not_json"
@@ -172,6 +172,23 @@ def test_a_line_of_a_newer_contract_is_not_validated_further(epoch):
     epoch["payload"] = {"all": "new"}
 
     assert found(epoch | {"v": "2.0.0"}) == [("newer", "v")]
+
+
+def test_names_of_a_later_minor_version_are_not_flaws(epoch):
+    epoch |= {"v": "1.99.0", "shard": 1}
+    epoch["payload"] |= {"mood": "good", "severity": "AWFUL"}
+
+    _, violations, unknown = lint_line(json.dumps(epoch).encode())
+
+    assert violations == []
+    assert {tuple(name) for name in unknown} == {
+        ("field", "line.shard"),
+        ("field", "EPOCH_COMPLETED.mood"),
+        ("member", "Severity.AWFUL"),
+    }
+    assert found(epoch | {"event": "EPOCH_SKIPPED", "payload": {"any": 1}}) == []
+    epoch["payload"] |= {"val_loss": "low", "severity": "OK"}
+    assert found(epoch) == [("mistyped", "EPOCH_COMPLETED.val_loss")]
 
 
 def test_a_line_without_a_payload(epoch):
@@ -206,6 +223,7 @@ def whole_run(tmp_path_factory):
 @given(data=st.data())
 def test_the_linter_rejects_exactly_the_lines_that_the_decoder_rejects(whole_run, data):
     line = json.loads(data.draw(st.sampled_from(whole_run)))
+    line["v"] = data.draw(st.sampled_from([line["v"], "1.99.0", "2.0.0"]))
     holder = data.draw(st.sampled_from([line, line["payload"]]))
     holder[data.draw(st.sampled_from(sorted(holder)) | st.text())] = data.draw(JSON)
     written = json.dumps(line).encode()
@@ -251,6 +269,26 @@ def test_a_missing_line_is_a_gap_and_an_unreadable_one_is_not(tmp_path):
 def test_numbers_continue_over_files_and_in_a_resumed_run(tmp_path):
     write_log(tmp_path, 10, segment_bytes=900)
     write_log(tmp_path, 4, first_seq=5)
+
+    assert flaws(tmp_path) == []
+
+
+def test_writers_of_one_rank_at_the_same_time_are_named(tmp_path):
+    with Hub("run") as first, Hub("run") as second:
+        for hub in (first, second):
+            hub.attach(RunLog(tmp_path))
+        for hub in (first, second, first):
+            emit_germination(hub.channel(env_id=0))
+
+    ((kind, line, message),) = flaws(tmp_path)
+
+    assert (kind, line) == ("overlap", 0)
+    assert "rank 0 must have one writer at a time, but 0-" in message
+
+
+def test_writers_of_one_rank_one_after_the_other_are_valid(tmp_path):
+    write_log(tmp_path, 3)
+    write_log(tmp_path, 5)
 
     assert flaws(tmp_path) == []
 

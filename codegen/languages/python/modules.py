@@ -14,11 +14,13 @@ STANDARD = {
     "ClassVar": "typing",
     "DecodeError": "msgspec",
     "IntEnum": "enum",
+    "JSONDecoder": "json",
     "KW_ONLY": "dataclasses",
     "Literal": "typing",
     "Mapping": "collections.abc",
     "Meta": "msgspec",
     "MsgspecError": "msgspec",
+    "NamedTuple": "typing",
     "NoReturn": "typing",
     "Protocol": "typing",
     "Raw": "msgspec",
@@ -67,8 +69,9 @@ STATIC = {
     "registry": ("DEPRECATED", "ENUMS", "EVENTS", "OPEN_ENUMS", "RECORDS", "RETIRED", "VERSION"),
     "rewriting": ("clamp", "each", "fill", "put", "rename", "scale", "take", "to_integer"),
     "upcasters": ("check_version", "needs_no_upcast", "upcast"),
-    "strict": ("read_line", "read_payload"),
-    "codec": ("decode_line", "decode_payload", "encode_line", "encode_payload"),
+    "unknown": ("UnknownName", "UnknownPayload"),
+    "strict": ("read_line", "read_payload", "refuse_repeated_keys"),
+    "codec": ("decode_line", "decode_payload", "encode_line", "encode_payload", "inspect_line"),
 }
 """The modules that every package has, and the names that they define for every contract."""
 

@@ -4,15 +4,21 @@ import argparse
 import json
 import re
 from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from esper._generated.registry import VERSION
 from esper.commands.run_arguments import add_run_arguments
+from esper.karn.run import name_unknown
+from esper.karn.summary import describe_unknown
 from esper.leyline.text import pluralize, printable
 from esper.nissa.lint import Flaw, LogLinter
 from esper.nissa.runs import resolve
+from esper.nissa.salvage import Salvage, salvage
 
 _MAX_MESSAGE = 400
+_MAX_PATH = 4096
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -20,12 +26,21 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser = subparsers.add_parser(
         "lint-log",
         help="validate the log of a run",
-        description="Validate every line of a run's log against the telemetry contract and report each flaw.",
+        description=(
+            "Validate every line of a run's log against the telemetry contract and report each flaw."
+            " With --salvage, write a copy of the log without its damaged lines, too."
+        ),
         epilog="exit codes: 0 all lines are valid, 1 the log has flaws, 2 bad usage. example: esper lint-log latest",
         allow_abbrev=False,
     )
     add_run_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
+    parser.add_argument(
+        "--salvage",
+        type=Path,
+        metavar="FOLDER",
+        help="write the valid lines to FOLDER/log, under the same file names",
+    )
     parser.set_defaults(run=run, parser=parser)
 
 
@@ -34,14 +49,16 @@ def run(options: argparse.Namespace) -> int:
 
     Raises:
         RunNotFoundError: no run matches, or several do.
-        LogError: a file of the log cannot be read.
+        LogError: a file of the log cannot be read, or the copy cannot be written.
     """
-    linter = LogLinter(resolve(options.which, options.run_dir))
-    counts = _print_json(linter) if options.json else _print_text(linter)
+    folder = resolve(options.which, options.run_dir)
+    copy = None if options.salvage is None else salvage(folder, options.salvage)
+    linter = LogLinter(folder)
+    counts = _print_json(linter, copy) if options.json else _print_text(linter, copy)
     return 1 if counts else 0
 
 
-def _print_text(linter: LogLinter) -> Counter[tuple[str, str]]:
+def _print_text(linter: LogLinter, copy: Salvage | None) -> Counter[tuple[str, str]]:
     counts: Counter[tuple[str, str]] = Counter()
     for flaw in linter:
         counts[_group(flaw)] += 1
@@ -53,10 +70,15 @@ def _print_text(linter: LogLinter) -> Counter[tuple[str, str]]:
         print(f"{num_lines}, all valid (contract {VERSION})")
     for (kind, subject), number in counts.most_common():
         print(f"{number:>7}  {kind}  {printable(subject)}".rstrip())
+    if linter.unknown:
+        print(describe_unknown(name_unknown(linter.unknown)))
+    if copy is not None:
+        copied, left_out = pluralize(copy.num_lines, "line"), f"{copy.num_left_out:,} left out"
+        print(f"{copied} copied to {printable(str(copy.folder), _MAX_PATH)}, {left_out}")
     return counts
 
 
-def _print_json(linter: LogLinter) -> Counter[tuple[str, str]]:
+def _print_json(linter: LogLinter, copy: Salvage | None) -> Counter[tuple[str, str]]:
     flaws = list(linter)
     counts = Counter(_group(flaw) for flaw in flaws)
     groups = [
@@ -68,6 +90,8 @@ def _print_json(linter: LogLinter) -> Counter[tuple[str, str]]:
         "contract": VERSION,
         "num_lines": linter.num_lines,
         "groups": groups,
+        "unknown": [asdict(one) for one in name_unknown(linter.unknown)],
+        "salvage": None if copy is None else {**asdict(copy), "folder": str(copy.folder)},
         "flaws": [_entry(flaw) for flaw in flaws],
     }
     print(json.dumps(document, indent=2))

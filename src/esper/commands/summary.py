@@ -23,6 +23,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     add_run_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
+    parser.add_argument(
+        "--strict", action="store_true", help="refuse a log that has a damaged line"
+    )
     parser.set_defaults(run=run, parser=parser)
 
 
@@ -31,9 +34,9 @@ def run(options: argparse.Namespace) -> int:
 
     Raises:
         RunNotFoundError: no run matches, or several do.
-        LogError: the run's log is damaged or empty.
+        LogError: the run's log is empty or cannot be read, or has a damaged line and `--strict` was given.
     """
-    story = read_story(resolve(options.which, options.run_dir))
+    story = read_story(resolve(options.which, options.run_dir), strict=options.strict)
     if options.json:
         print(json.dumps(as_dict(story), indent=2))
     else:

@@ -26,13 +26,35 @@ class _Seed:
     improvement: float | None = None
     contribution: float | None = None
     steps: list[Step] = field(default_factory=list)
+    is_germinated: bool = False
+    """Whether the events contain its germination; if not, an earlier writer may know the seed."""
+
+    has_ended: bool = False
+    """Whether the events contain its end."""
+
+    def continue_with(self, later: _Seed) -> None:
+        """Add the events that a later writer has of this seed."""
+        if later.has_ended:
+            self.blueprint_id, self.has_ended = later.blueprint_id, True
+            self.improvement, self.contribution = later.improvement, later.contribution
+            ends = (SeedStage.FOSSILIZED, SeedStage.PRUNED)
+            if self.stage in ends and later.steps[0].stage is self.stage:
+                # The later writer has the reason for the stage change, as in `end`.
+                self.steps.pop()
+        self.steps += later.steps
+
+    @property
+    def stage(self) -> SeedStage | None:
+        """The latest stage; None before the first."""
+        return self.steps[-1].stage if self.steps else None
 
     def end(self, payload: SeedFossilizedPayload | SeedPrunedPayload, step: Step) -> None:
         """Record the end of the seed; `step` replaces the stage change emitted just before, which lacks the reason."""
+        self.has_ended = True
         self.blueprint_id = payload.blueprint_id
         self.improvement = payload.improvement
         self.contribution = payload.counterfactual
-        if self.steps and self.steps[-1].stage is step.stage:
+        if self.stage is step.stage:
             self.steps.pop()
         self.steps.append(step)
 
@@ -61,12 +83,21 @@ class SlotsBuilder:
         self._slots = {(env_id, slot_id): known.get((env_id, slot_id), []) for slot_id in slot_ids}
         self._slots |= known
 
+    def extend(self, other: SlotsBuilder, *, continues: bool) -> None:
+        """Add the seeds of another writer; if it `continues` the run, its first ones may be known here already."""
+        for slot, later in other._slots.items():
+            seeds = self._slots.setdefault(slot, [])
+            new = list(later)
+            if continues and seeds and new and not new[0].is_germinated:
+                seeds[-1].continue_with(new.pop(0))
+            seeds += new
+
     def add(self, epoch: int | None, payload: Payload) -> None:
         """Process the next event; events that are not about a seed's stage change nothing."""
         match payload:
             case SeedGerminatedPayload():
                 step = Step(epoch=epoch, stage=SeedStage.GERMINATED)
-                seed = _Seed(payload.blueprint_id, payload.params, steps=[step])
+                seed = _Seed(payload.blueprint_id, payload.params, steps=[step], is_germinated=True)
                 self._seeds(payload.env_id, payload.slot_id).append(seed)
             case SeedStageChangedPayload():
                 seed = self._newest(payload.env_id, payload.slot_id)

@@ -25,7 +25,8 @@ from esper._generated.run import (
     RunStartedPayload,
 )
 from esper._generated.telemetry import TelemetryRejectedPayload
-from esper.nissa.reader import Gap, TornLine
+from esper.nissa.reader import DamagedLine, Gap, TornLine
+from esper.nissa.writers import Overlap
 
 _PayloadT = TypeVar("_PayloadT", bound=Payload)
 
@@ -104,8 +105,23 @@ class MetricsStory:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UnknownInLog:
+    """A name that a later minor version of the contract has added, and that this version does not know."""
+
+    kind: str
+    """`field`, `event` or `member`."""
+    name: str
+    count: int
+    """How often it occurs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunStory:
-    """A run, as its log describes it; `read_story` makes it."""
+    """A run, as its log describes it; `read_story` makes it.
+
+    Where several ranks wrote the log, start, resumptions, epochs and end are those of the lowest rank; all else is of
+    all ranks, rank by rank.
+    """
 
     folder: Path
     run_id: str
@@ -130,7 +146,20 @@ class RunStory:
     metrics: MetricsStory
     rejected: tuple[Event[TelemetryRejectedPayload], ...]
     torn: tuple[TornLine, ...]
+    damaged: tuple[DamagedLine, ...]
+    """Lines left out because they break the contract; the first 1,000."""
+    num_damaged: int
     gaps: tuple[Gap, ...]
+    """Places where event numbers do not follow each other; the first 1,000."""
+    num_gaps: int
+    unknown: tuple[UnknownInLog, ...]
+    """Names that a later minor version of the contract has added."""
+    num_set_aside: int
+    """Events left out because this version does not know them or one of their enum members."""
+    overlaps: tuple[Overlap, ...]
+    """Writers of one rank that wrote at the same time."""
+    other_files: tuple[Path, ...]
+    """Files in the log's folder that Esper did not write."""
     num_superseded: int
     """Events left out because the run was resumed from a checkpoint before them."""
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 from rich.console import Console
 from rich.text import Text
 
 from esper._generated.enums import RunOutcome, SeedStage
 from esper._generated.governor import GovernorRollbackPayload
+from esper._generated.registry import VERSION
 from esper._generated.run import LoopStartedPayload
-from esper.karn.story import Event, RunStory, SeedStory, Step
-from esper.karn.timeline import draw_timeline, slot_label
+from esper.karn.story import Event, RunStory, SeedStory, Step, UnknownInLog
+from esper.karn.timeline import draw_timeline, slot_labels
 from esper.leyline.text import join_names, pluralize, printable
 
+_Item = TypeVar("_Item")
 _Entry = tuple[str, str, str]
 """A label, a text and the style of the text."""
 
@@ -23,6 +26,10 @@ _MIN_COLUMN = 20
 _MAX_PATH = 4096
 _MAX_LISTED = 5
 _MAX_METRICS = 8
+_MAX_ROWS = 24
+"""Seeds, and rollbacks, that get a row; the first and the last are shown. `--json` has all of them."""
+_MAX_STEPS = 12
+"""Stages that are listed of one seed."""
 _OUTCOMES = {
     RunOutcome.COMPLETED: ("completed", "bold green"),
     RunOutcome.INTERRUPTED: ("interrupted", "bold yellow"),
@@ -81,18 +88,42 @@ def _facts(story: RunStory) -> list[_Entry]:
 
 
 def _seeds(story: RunStory) -> list[_Entry]:
-    return [
-        (slot_label(slot, story), _describe_seed(seed), "")
-        for slot in story.slots
+    labels = slot_labels(story.slots)
+    seeds = [
+        (label, seed)
+        for label, slot in zip(labels, story.slots, strict=True)
         for seed in slot.seeds
+    ]
+    return [
+        ("", rest, "dim") if one is None else (one[0], _describe_seed(one[1]), "")
+        for one, rest in _cut(seeds, _MAX_ROWS, "more seed")
     ]
 
 
 def _rollbacks(story: RunStory) -> list[_Entry]:
-    return [
-        ("" if event.epoch is None else f"epoch {event.epoch}", _describe_rollback(event), "")
-        for event in story.rollbacks
-    ]
+    entries: list[_Entry] = []
+    for event, rest in _cut(story.rollbacks, _MAX_ROWS, "more rollback"):
+        if event is None:
+            entries.append(("", rest, "dim"))
+        else:
+            label = "" if event.epoch is None else f"epoch {event.epoch}"
+            entries.append((label, _describe_rollback(event), ""))
+    return entries
+
+
+def _cut(items: Sequence[_Item], limit: int, noun: str) -> Iterator[tuple[_Item | None, str]]:
+    """Yield the items, each with an empty text; of more than `limit` the middle is replaced by None and its size.
+
+    A run may have any number of seeds and rollbacks; a summary of them must stay readable.
+    """
+    num_left_out = max(len(items) - limit, 0)
+    half = limit // 2 if num_left_out else len(items)
+    for item in items[:half]:
+        yield item, ""
+    if num_left_out:
+        yield None, f"... and {pluralize(num_left_out, noun)} ..."
+        for item in items[half - limit :]:
+            yield item, ""
 
 
 def _describe_task(story: RunStory) -> str:
@@ -107,7 +138,10 @@ def _describe_task(story: RunStory) -> str:
         epochs = f"{task}: {epochs}"
     if story.resumptions:
         epochs += f", resumed {pluralize(len(story.resumptions), 'time')}"
-    return epochs if story.finished is None else f"{epochs} in {story.finished.duration_s:.1f} s"
+    if story.finished is None:
+        return epochs
+    duration = story.finished.duration_s
+    return f"{epochs} in {duration:{_fixed(duration, 1)}} s"
 
 
 def _describe_failure(story: RunStory) -> Iterator[str]:
@@ -151,7 +185,8 @@ def _describe_parameters(story: RunStory) -> str:
         return "not reported" if grown is None else f"{grown:,}"
     if grown is None or host is None or added is None:
         return "not in the log"
-    share = f", {100 * added / host:+.1f} %" if host else ""
+    share_added = 100 * added / host if host else 0.0
+    share = f", {share_added:+{_fixed(share_added, 1)}} %" if host else ""
     return f"grown {grown:,}, host alone {host:,} ({added:+,}{share})"
 
 
@@ -185,26 +220,70 @@ def _describe_telemetry(story: RunStory) -> Iterator[str]:
         rejected = event.payload
         field = "" if rejected.field is None else f".{rejected.field}"
         yield printable(f"{rejected.event}{field} {rejected.rule}, got {rejected.got}")
-    for torn in story.torn:
+    for torn in story.torn[:_MAX_LISTED]:
         size = pluralize(torn.num_bytes, "byte")
         yield f"incomplete last line left out: {torn.path.name}:{torn.line}, {size}"
+    if story.num_damaged:
+        yield f"{pluralize(story.num_damaged, 'damaged line')} left out:"
+    for damaged in story.damaged[:_MAX_LISTED]:
+        yield f"{printable(damaged.path.name)}:{damaged.line}: {printable(damaged.problem)}"
+    yield from _count_more(story.num_damaged, "more damaged line")
     for gap in story.gaps[:_MAX_LISTED]:
         place = f"{gap.path.name}:{gap.line}"
         yield f"gap: event {gap.got_seq} instead of {gap.expected_seq}: {place}"
-    if len(story.gaps) > _MAX_LISTED:
-        yield f"and {pluralize(len(story.gaps) - _MAX_LISTED, 'more gap')}"
+    yield from _count_more(story.num_gaps, "more gap")
+    if story.unknown:
+        yield describe_unknown(story.unknown)
+    if story.num_set_aside:
+        yield f"{pluralize(story.num_set_aside, 'event')} left out because of unknown names"
+    for overlap in story.overlaps[:_MAX_LISTED]:
+        files = f"{overlap.first.name} and {overlap.second.name}"
+        yield f"two writers of rank {overlap.rank} at the same time: {files}; all events are read"
+    yield from _count_more(len(story.overlaps), "more pair")
+    if story.other_files:
+        names = [printable(path.name) for path in story.other_files]
+        yield f"files that Esper did not write: {join_names(names, max_names=_MAX_LISTED)}"
     if story.num_superseded:
         yield f"{pluralize(story.num_superseded, 'event')} superseded when the run was resumed"
+
+
+def describe_unknown(names: Sequence[UnknownInLog]) -> str:
+    """Return a line on the names that a later minor version has added: `2 fields, 1 event unknown to contract ...`."""
+    kinds = (("field", "field"), ("event", "event"), ("member", "enum member"))
+    counts = [(sum(one.kind == kind for one in names), noun) for kind, noun in kinds]
+    numbers = ", ".join(pluralize(number, noun) for number, noun in counts if number)
+    listed = join_names([printable(one.name) for one in names], max_names=2 * _MAX_LISTED)
+    return f"{numbers} unknown to contract {VERSION}: {listed}"
+
+
+def _count_more(number: int, noun: str) -> Iterator[str]:
+    """Yield how many more there are than are listed."""
+    if number > _MAX_LISTED:
+        yield f"and {pluralize(number - _MAX_LISTED, noun)}"
 
 
 def _describe_seed(seed: SeedStory) -> str:
     name = "unknown blueprint" if seed.blueprint_id is None else printable(seed.blueprint_id)
     size = "" if seed.num_params is None else f" ({pluralize(seed.num_params, 'parameter')})"
     cooling = (SeedStage.EMBARGOED, SeedStage.RESETTING)
-    life = ", ".join(_describe_step(step) for step in seed.steps if step.stage not in cooling)
-    gain = "" if seed.improvement is None else f"; {seed.improvement:+.2f} pp since germination"
-    share = "" if seed.contribution is None else f", contributes {seed.contribution:+.2f} pp"
+    steps = [step for step in seed.steps if step.stage not in cooling]
+    life = ", ".join(
+        rest if step is None else _describe_step(step)
+        for step, rest in _cut(steps, _MAX_STEPS, "more change")
+    )
+    gain = "" if seed.improvement is None else f"; {_points(seed.improvement)} since germination"
+    share = "" if seed.contribution is None else f", contributes {_points(seed.contribution)}"
     return f"{name}{size}: {life}{gain}{share}"
+
+
+def _points(gain: float) -> str:
+    """Return a gain in percentage points, with its sign."""
+    return f"{gain:+{_fixed(gain, 2)}} pp"
+
+
+def _fixed(number: float, num_decimals: int) -> str:
+    """Return the format of a number: with fixed decimals, or an exponent if it would have more than nine digits."""
+    return f".{num_decimals}f" if abs(number) < 1e9 else ".3e"
 
 
 def _describe_step(step: Step) -> str:

@@ -61,7 +61,14 @@ def as_dict(story: RunStory) -> dict[str, Any]:
             "num_superseded": story.num_superseded,
             "rejected": _flatten_all(story.rejected),
             "torn": story.torn,
+            "damaged": story.damaged,
+            "num_damaged": story.num_damaged,
             "gaps": story.gaps,
+            "num_gaps": story.num_gaps,
+            "unknown": story.unknown,
+            "num_set_aside": story.num_set_aside,
+            "overlaps": story.overlaps,
+            "other_files": story.other_files,
         },
     }
     return {key: _to_json(value) for key, value in values.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import ceil
 
@@ -9,10 +10,12 @@ from rich.text import Text
 
 from esper._generated.enums import SeedStage
 from esper.karn.story import RunStory, SlotStory
-from esper.leyline.text import printable
+from esper.leyline.text import pluralize, printable
 
 _TICK_DISTANCE = 10
 _MAX_LABEL = 16
+_MAX_ROWS = 32
+"""Slots that get a row; a run may have thousands."""
 _BARS = "▁▂▃▄▅▆▇█"
 _ASCII_BARS = "01234567"
 
@@ -45,89 +48,115 @@ _ROLLBACK = _Sign("R", "rollback", "white on red")
 
 
 def draw_timeline(story: RunStory, *, width: int, ascii_only: bool) -> list[Text]:
-    """Return the rows, at most `width` characters each, and a legend; an empty list if the log has no epoch."""
+    """Return the rows, at most `width` characters each, and a legend; an empty list if the log has no epoch.
+
+    The time that this takes depends on the number of events, never on the epochs that they name.
+    """
     if story.last_epoch == 0:
         return []
-    labels = ["epoch", "accuracy", "governor", *(slot_label(slot, story) for slot in story.slots)]
+    slots = story.slots[:_MAX_ROWS]
+    labels = ["epoch", "accuracy", "governor", *slot_labels(slots)]
     label_width = max(map(len, labels)) + 2
-    buckets = _buckets(story.last_epoch, max(1, width - label_width))
+    buckets = _Buckets.divide(story.last_epoch, max(1, width - label_width))
     signs = [_governor_signs(story, buckets)]
-    signs += [_slot_signs(slot, buckets) for slot in story.slots]
+    signs += [_slot_signs(slot, buckets) for slot in slots]
     rows = [_ticks(buckets), _accuracy_bars(story, buckets, ascii_only=ascii_only)]
     rows += [Text.assemble(*((sign.letter, sign.style) for sign in row)) for row in signs]
     drawn = [Text(f"{label:<{label_width}}") + row for label, row in zip(labels, rows, strict=True)]
     for line in drawn:
         line.rstrip()
+    if num_left_out := len(story.slots) - len(slots):
+        drawn.append(Text(f"and {pluralize(num_left_out, 'more slot')}", "dim"))
     return [*drawn, *_legend(signs, buckets, width)]
 
 
-def slot_label(slot: SlotStory, story: RunStory) -> str:
-    """Return a slot's name, with its environment if the run has several."""
-    has_many_envs = len({other.env_id for other in story.slots}) > 1
-    name = f"{slot.env_id}/{slot.slot_id}" if has_many_envs else slot.slot_id
-    return printable(name, _MAX_LABEL)
+def slot_labels(slots: Sequence[SlotStory]) -> list[str]:
+    """Return the name of each slot, with its environment if they belong to several."""
+    has_many_envs = len({slot.env_id for slot in slots}) > 1
+    names = [f"{slot.env_id}/{slot.slot_id}" if has_many_envs else slot.slot_id for slot in slots]
+    return [printable(name, _MAX_LABEL) for name in names]
 
 
-def _buckets(num_epochs: int, max_buckets: int) -> list[range]:
-    """Return the epochs that each character stands for."""
-    size = ceil(num_epochs / max_buckets)
-    firsts = range(1, num_epochs + 1, size)
-    return [range(first, min(first + size, num_epochs + 1)) for first in firsts]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Buckets:
+    """The epochs of a run, divided evenly over the characters of a row."""
+
+    count: int
+    """Number of characters."""
+    size: int
+    """Epochs that one character stands for."""
+
+    @classmethod
+    def divide(cls, num_epochs: int, max_count: int) -> _Buckets:
+        """Return the smallest buckets, at most `max_count`, that hold `num_epochs` epochs."""
+        size = ceil(num_epochs / max_count)
+        return cls(count=ceil(num_epochs / size), size=size)
+
+    def find(self, epochs: Iterable[int | None]) -> set[int]:
+        """Return the indices of the buckets that contain any of `epochs`; None and 0 are in no bucket."""
+        return {(epoch - 1) // self.size for epoch in epochs if epoch}
 
 
-def _ticks(buckets: list[range]) -> Text:
+def _ticks(buckets: _Buckets) -> Text:
     """Return a row with the number of the epoch at every tenth character."""
     row = ""
-    for index in range(0, len(buckets), _TICK_DISTANCE):
-        tick = str(buckets[index][0])
-        if index + len(tick) <= len(buckets):
-            row = row.ljust(index) + tick
+    for index in range(0, buckets.count, _TICK_DISTANCE):
+        tick = str(index * buckets.size + 1)
+        # A number of many digits reaches into the place of the next one, which is then left out.
+        if len(row) < index or not row:
+            row = row.ljust(index) + tick if index + len(tick) <= buckets.count else row
     return Text(row, style="dim")
 
 
-def _accuracy_bars(story: RunStory, buckets: list[range], *, ascii_only: bool) -> Text:
+def _accuracy_bars(story: RunStory, buckets: _Buckets, *, ascii_only: bool) -> Text:
     """Return a row of bars from the run's lowest accuracy to its highest."""
     bars = _ASCII_BARS if ascii_only else _BARS
     accuracies = {
         event.epoch: event.payload.val_accuracy
         for event in story.epochs
-        if event.payload.val_accuracy is not None
+        if event.epoch and event.payload.val_accuracy is not None
     }
     low, high = min(accuracies.values(), default=0.0), max(accuracies.values(), default=0.0)
     step = (high - low) / (len(bars) - 1) or 1.0
-    row = Text()
-    for bucket in buckets:
-        measured = [accuracies[epoch] for epoch in bucket if epoch in accuracies]
-        row.append(bars[round((measured[-1] - low) / step)] if measured else " ")
-    return row
+    # The accuracy of a bucket is that of its latest epoch.
+    latest = {(epoch - 1) // buckets.size: accuracies[epoch] for epoch in sorted(accuracies)}
+    row = [" "] * buckets.count
+    for index, accuracy in latest.items():
+        # Rounding of tiny steps can lead beyond the last bar.
+        row[index] = bars[min(round((accuracy - low) / step), len(bars) - 1)]
+    return Text("".join(row))
 
 
-def _governor_signs(story: RunStory, buckets: list[range]) -> list[_Sign]:
-    panics = {event.epoch for event in story.panics}
-    rollbacks = {event.epoch for event in story.rollbacks}
+def _governor_signs(story: RunStory, buckets: _Buckets) -> list[_Sign]:
+    panics = buckets.find(event.epoch for event in story.panics)
+    rollbacks = buckets.find(event.epoch for event in story.rollbacks)
     return [
-        (
-            _ROLLBACK
-            if rollbacks.intersection(bucket)
-            else _PANIC if panics.intersection(bucket) else _CALM
-        )
-        for bucket in buckets
+        _ROLLBACK if index in rollbacks else _PANIC if index in panics else _CALM
+        for index in range(buckets.count)
     ]
 
 
-def _slot_signs(slot: SlotStory, buckets: list[range]) -> list[_Sign]:
+def _slot_signs(slot: SlotStory, buckets: _Buckets) -> list[_Sign]:
     """Return the stage at the end of each bucket, or PRUNED if a seed was pruned within it."""
-    steps = [(step.epoch or 0, step.stage) for step in slot.steps]
-    pruned = {epoch for epoch, stage in steps if stage is SeedStage.PRUNED}
+    stages: dict[int, SeedStage] = {}
+    pruned = set()
+    latest = 0
+    for step in slot.steps:
+        # Steps are in the order of their events; an epoch below an earlier one does not move a step back.
+        latest = max(latest, step.epoch or 0)
+        index = max(latest - 1, 0) // buckets.size
+        stages[index if latest else -1] = step.stage
+        if step.stage is SeedStage.PRUNED and latest:
+            pruned.add(index)
     signs = []
-    for bucket in buckets:
-        entered = [stage for epoch, stage in steps if epoch <= bucket[-1]]
-        stage = entered[-1] if entered else SeedStage.DORMANT
-        signs.append(_STAGES[SeedStage.PRUNED if pruned.intersection(bucket) else stage])
+    stage = stages.get(-1, SeedStage.DORMANT)
+    for index in range(buckets.count):
+        stage = stages.get(index, stage)
+        signs.append(_STAGES[SeedStage.PRUNED if index in pruned else stage])
     return signs
 
 
-def _legend(signs: list[list[_Sign]], buckets: list[range], width: int) -> list[Text]:
+def _legend(signs: list[list[_Sign]], buckets: _Buckets, width: int) -> list[Text]:
     """Return the meanings of the letters that occur."""
     used = {sign for row in signs for sign in row}
     meanings = [
@@ -135,8 +164,8 @@ def _legend(signs: list[list[_Sign]], buckets: list[range], width: int) -> list[
         for sign in dict.fromkeys([*_STAGES.values(), _PANIC, _ROLLBACK])
         if sign in used
     ]
-    if len(buckets[0]) > 1:
-        meanings.append(Text(f"one character is {len(buckets[0])} epochs", "dim"))
+    if buckets.size > 1:
+        meanings.append(Text(f"one character is {buckets.size:,} epochs", "dim"))
     lines: list[Text] = []
     for meaning in meanings:
         if lines and len(lines[-1]) + 2 + len(meaning) <= width:

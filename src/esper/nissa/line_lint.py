@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NoReturn, final
@@ -20,10 +21,11 @@ from esper._generated.checks import (
     check_str,
     show,
 )
-from esper._generated.codec import decode_line, encode_line
+from esper._generated.codec import inspect_line
 from esper._generated.envelope import Envelope
 from esper._generated.fields import ENVELOPE_FIELDS, EVENT_FIELDS, RECORD_FIELDS, FieldInfo
 from esper._generated.registry import DEPRECATED, ENUMS, OPEN_ENUMS, RETIRED
+from esper._generated.unknown import UnknownName
 from esper._generated.upcasters import check_version, upcast
 
 ViolationKind = Literal[
@@ -38,6 +40,7 @@ ViolationKind = Literal[
     "newer",
     "foreign",
     "gap",
+    "overlap",
     "torn",
     "invalid",
 ]
@@ -45,9 +48,10 @@ ViolationKind = Literal[
 
 not_json: the line is not a JSON object. missing, unknown, mistyped, out_of_range: a key is missing, not in the
 contract, of the wrong type, outside its bounds. retired: a name that an earlier contract had. deprecated: a name that
-should not be used any more. repeated: a key occurs twice. newer: the line was written under a newer contract. foreign:
-the line or file belongs to another log. gap: the event number is not the expected one. torn: the line end is missing.
-invalid: the decoder rejects the line for another reason."""
+should not be used any more. repeated: a key occurs twice. newer: the line was written under a later major version of the
+contract. foreign: the line or file belongs to another log. gap: the event number is not the expected one. overlap: two
+processes wrote the log of one rank at the same time. torn: the line end is missing. invalid: the decoder rejects the
+line for another reason."""
 
 _NONFINITE = ("NaN", "Infinity", "-Infinity")
 
@@ -80,51 +84,55 @@ class Header:
     boot: str
 
 
-def lint_line(data: bytes) -> tuple[Header | None, list[Violation]]:
-    """Return a line's header, None if it cannot be read, and the rules that the line breaks.
+def lint_line(data: bytes) -> tuple[Header | None, list[Violation], tuple[UnknownName, ...]]:
+    """Return a line's header, None if it cannot be read, the rules that the line breaks, and its unknown names.
 
-    The decoder decides whether a line is valid; the contract's tables of fields only explain why it is not.
+    The decoder decides whether a line is valid; the contract's tables of fields only explain why it is not. Unknown
+    names are allowed in lines of a later minor version of the contract, and only there.
     """
     refusal: ContractError | None = None
+    unknown: tuple[UnknownName, ...] = ()
     try:
-        envelope, payload = decode_line(data)
-        if not DEPRECATED and encode_line(envelope, payload) == data:
-            return _header_of(envelope), []
+        envelope, _, unknown = inspect_line(data)
+        if not DEPRECATED:
+            return _header_of(envelope), [], unknown
     except ContractError as error:
         refusal = error
     repeated: list[Violation] = []
     try:
         plain = _parse(data, repeated)
     except (ValueError, RecursionError) as error:
-        return None, [_violation("not_json", None, "a line must be one JSON object", str(error))]
+        violation = _violation("not_json", None, "a line must be one JSON object", str(error))
+        return None, [violation], ()
     header = _read_header(plain)
-    return header, [*repeated, *_explain(plain, refusal)]
+    return header, [*repeated, *_explain(plain, refusal, is_repeated=bool(repeated))], unknown
 
 
-def _explain(plain: dict[str, Any], refusal: ContractError | None) -> Iterator[Violation]:
-    """Yield the violations that the tables show, or the decoder's error if they show no violation."""
+def _explain(
+    plain: dict[str, Any], refusal: ContractError | None, *, is_repeated: bool
+) -> Iterator[Violation]:
+    """Yield the violations that the tables show, or the decoder's error if nothing else explains it."""
     found = list(_lint_object(plain))
     deprecations = [one for one in found if one.kind == "deprecated"]
     if refusal is None:
         yield from deprecations
         return
     yield from found
-    if found == deprecations:
+    if found == deprecations and not is_repeated:
         yield _violation("invalid", refusal.field, refusal.rule, refusal.got)
 
 
 def _parse(data: bytes, repeated: list[Violation]) -> dict[str, Any]:
-    """Return a line as a dict and add its repeated keys to `repeated`; of equal keys the last counts.
+    """Return a line as a dict and add its repeated keys to `repeated`; the last of equal keys is in the dict.
 
     Raises:
         ValueError: the line is not a JSON object.
     """
 
     def read_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        keys = [key for key, _ in pairs]
-        for key in dict.fromkeys(keys):
-            if keys.count(key) > 1:
-                rule, got = "must be there once", f"it {keys.count(key)} times"
+        for key, count in Counter(key for key, _ in pairs).items():
+            if count > 1:
+                rule, got = "must be there once", f"it {count} times"
                 repeated.append(_violation("repeated", key, rule, got))
         return dict(pairs)
 
@@ -166,6 +174,8 @@ def _lint_object(plain: dict[str, Any]) -> Iterator[Violation]:
 
 
 def _lint_event(fields: _FieldLinter, event: str, payload: Any) -> Iterator[Violation]:
+    if event not in EVENT_FIELDS and fields.is_later:
+        return
     if event not in EVENT_FIELDS:
         yield _unknown_name(None, "must be an event of the contract", event, event)
     elif not isinstance(payload, dict):
@@ -180,8 +190,8 @@ class _FieldLinter:
     """Compares the fields of one line with the contract's tables."""
 
     def __init__(self, *, is_later: bool) -> None:
-        """Prepare for a line; with `is_later`, unknown keys are allowed: a later version may have added them."""
-        self._is_later = is_later
+        """Prepare for a line; with `is_later`, unknown names are allowed: a later version may have added them."""
+        self.is_later = is_later
 
     def lint(
         self, owner: str, fields: tuple[FieldInfo, ...], plain: dict[str, Any], path: str = ""
@@ -199,7 +209,7 @@ class _FieldLinter:
             elif field.required:
                 got = f"{owner or 'a line'} without it"
                 yield _violation("missing", name, "must be there", got)
-        for key in rest if not self._is_later else ():
+        for key in rest if not self.is_later else ():
             rule = "must be a field of the contract"
             yield _unknown_name(path + key, rule, key, f"{owner}.{key}")
 
@@ -233,9 +243,22 @@ class _FieldLinter:
             else:
                 yield _violation("mistyped", path, "must be an object", show(plain))
         elif type_name in ENUMS:
-            yield from _lint_member(type_name, path, plain)
+            yield from self._lint_member(type_name, path, plain)
         else:
             yield from _lint_primitive(field, type_name, path, plain)
+
+    def _lint_member(self, enum: str, path: str, plain: Any) -> Iterator[Violation]:
+        members = ENUMS[enum].__members__
+        if not isinstance(plain, str):
+            yield _violation("mistyped", path, f"must be the name of a {enum}", show(plain))
+        elif plain in members:
+            yield from _lint_deprecation(f"{enum}.{plain}", path)
+        elif enum in OPEN_ENUMS:
+            yield from _check((str,), check_open_enum, path, plain, ENUMS[enum])
+        elif not self.is_later:
+            yield _unknown_name(
+                path, f"must be one of {', '.join(members)}", plain, f"{enum}.{plain}"
+            )
 
 
 def _violation(kind: ViolationKind, field: str | None, rule: str, got: str) -> Violation:
@@ -254,18 +277,6 @@ def _lint_deprecation(name: str, field: str | None = None) -> Iterator[Violation
     if name in DEPRECATED:
         message = f"should no longer be used: {DEPRECATED[name]}"
         yield Violation(kind="deprecated", field=field, message=message)
-
-
-def _lint_member(enum: str, path: str, plain: Any) -> Iterator[Violation]:
-    members = ENUMS[enum].__members__
-    if not isinstance(plain, str):
-        yield _violation("mistyped", path, f"must be the name of a {enum}", show(plain))
-    elif plain in members:
-        yield from _lint_deprecation(f"{enum}.{plain}", path)
-    elif enum in OPEN_ENUMS:
-        yield from _check((str,), check_open_enum, path, plain, ENUMS[enum])
-    else:
-        yield _unknown_name(path, f"must be one of {', '.join(members)}", plain, f"{enum}.{plain}")
 
 
 def _lint_primitive(field: FieldInfo, type_name: str, path: str, plain: Any) -> Iterator[Violation]:

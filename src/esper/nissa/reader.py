@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
-from typing import Any, NoReturn, final
+from typing import final
 
 import msgspec
 
 from esper._generated.channel import Payload
 from esper._generated.checks import ContractError
-from esper._generated.codec import decode_line, encode_line
+from esper._generated.codec import inspect_line
 from esper._generated.envelope import Envelope
 from esper._generated.registry import VERSION
+from esper._generated.unknown import UnknownName, UnknownPayload
 from esper.leyline.errors import LogError
 from esper.leyline.text import printable
-from esper.nissa.segments import NAME_RULE, Line, Segment, find_end_seqs, find_segments, read_lines
+from esper.nissa import segments
+from esper.nissa.event_numbers import EventNumbers
+from esper.nissa.segments import NAME_RULE, Segment, find_segments, is_torn, read_lines
+from esper.nissa.writers import Overlap, Writer, find_overlaps, find_writers
 
 LoggedEvent = tuple[Envelope, Payload]
 """An event, as a line of a log holds it."""
+
+MAX_LISTED = 1000
+"""Damaged lines, gaps and unknown names that are kept; more of them are only counted, so that memory is bounded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +39,30 @@ class TornLine:
     """Line number, from 1."""
     num_bytes: int
     """Bytes of the line that were written."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DamagedLine:
+    """A complete line that breaks the contract, or that belongs to another log."""
+
+    path: Path
+    line: int
+    """Line number, from 1."""
+    problem: str
+    """The rule that the line breaks, and the value that breaks it."""
+    version: str | None
+    """Version of the contract that the line names; None if it cannot be read."""
+
+    @property
+    def message(self) -> str:
+        """Place, rule, value and remedy, in one line."""
+        remedy = "remove the line, or write a copy without it: esper lint-log RUN --salvage FOLDER"
+        if self.version is not None and is_newer(self.version):
+            remedy = (
+                f"it was written under contract {self.version} and this Esper knows {VERSION}:"
+                " update Esper"
+            )
+        return f"{self.path}:{self.line}: {printable(self.problem)}; {remedy}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,96 +78,164 @@ class Gap:
 
 @final
 class RunEvents:
-    """The events of a run: iterate over it for pairs of envelope and payload, rank by rank, each in order.
+    """The events of a run: iterate over it for pairs of envelope and payload, writer by writer, each in order.
 
     Every iteration reads the files again. The attributes below are complete after an iteration.
 
     Attributes:
         folder: the run's folder.
+        is_strict: whether a damaged line raises instead of being skipped.
+        writers: the processes that wrote the log, in the order in which they are read.
         torn: unfinished last lines, which are skipped.
-        gaps: places where event numbers do not follow each other; duplicates are skipped.
+        damaged: lines that were skipped because they break the contract; the first `MAX_LISTED`.
+        num_damaged: how many there are.
+        gaps: places where event numbers do not follow each other; duplicates are skipped. The first `MAX_LISTED`.
+        num_gaps: how many there are.
+        unknown: names that a later minor version of the contract has added, and how often they occur.
+        num_set_aside: events of which this version cannot build a payload, because of an unknown event or enum member;
+            they are not among the events.
         num_superseded: events skipped because the run was resumed from a checkpoint before them.
+        overlaps: writers of one rank that wrote at the same time; the events of all of them are read.
+        other_files: files in the log's folder that Esper did not write.
     """
 
-    def __init__(self, folder: Path) -> None:
-        """Find the files of the run in `folder`.
+    def __init__(self, folder: Path, *, strict: bool = False) -> None:
+        """Find the files of the run in `folder`; with `strict`, raise at the first damaged line.
 
         Raises:
             RunNotFoundError: `folder` does not hold a run log.
-            LogError: the log's folder cannot be read, or holds a `*.jsonl` file that Esper did not write.
+            LogError: the log's folder cannot be read, or Esper did not write a single file in it. With `strict`: it
+                holds a `*.jsonl` file that Esper did not write.
         """
         self.folder = folder
+        self.is_strict = strict
+        self._segments, self.other_files = find_segments(folder)
+        if self.other_files and (strict or not self._segments):
+            raise LogError(f"{self.other_files[0]}: {NAME_RULE}")
+        self._reset()
+
+    def _reset(self) -> None:
+        self.writers: list[Writer] = []
         self.torn: list[TornLine] = []
+        self.damaged: list[DamagedLine] = []
+        self.num_damaged = 0
         self.gaps: list[Gap] = []
+        self.num_gaps = 0
+        self.unknown: Counter[UnknownName] = Counter()
+        self.num_set_aside = 0
         self.num_superseded = 0
-        self._run_id: str | None = None
-        self._segments, others = find_segments(folder)
-        if others:
-            raise LogError(f"{others[0]}: {NAME_RULE}")
+        self.overlaps: list[Overlap] = []
 
     def __iter__(self) -> Iterator[LoggedEvent]:
         """Yield envelope and payload of each event.
 
         Raises:
-            LogError: a file cannot be read, or a complete line breaks the contract or belongs to another run.
+            LogError: a file cannot be read, or was written under a later major version of the contract. With
+                `strict`: a complete line breaks the contract or belongs to another run.
         """
-        self.torn, self.gaps, self.num_superseded = [], [], 0
-        self._run_id = None
-        for _, segments in groupby(self._segments, key=lambda segment: segment.rank):
-            yield from self._read_rank(list(segments))
-
-    def _read_rank(self, segments: Sequence[Segment]) -> Iterator[LoggedEvent]:
-        end_seqs = find_end_seqs(segments, lambda line: _decode(line)[0].seq)
-        expected_seq = 0
-        for segment, end_seq in zip(segments, end_seqs, strict=True):
-            for line, (envelope, payload) in self._read_segment(segment):
-                if envelope.seq >= end_seq:
-                    self.num_superseded += 1
-                    continue
-                if envelope.seq != expected_seq:
-                    self._add_gap(line, expected_seq, envelope.seq)
-                if envelope.seq >= expected_seq:
-                    expected_seq = envelope.seq + 1
+        self._reset()
+        self.writers, run_id = find_writers(self._segments)
+        numbers = EventNumbers()
+        end_times = []
+        for writer in self.writers:
+            if not writer.continues:
+                numbers = EventNumbers()
+            end_ns = writer.start_ns
+            for segment in writer.segments:
+                for envelope, payload in self._read(segment, run_id, writer.end_seq, numbers):
+                    end_ns = envelope.t_wall_ns
                     yield envelope, payload
+            end_times.append((writer, end_ns))
+        self.overlaps = find_overlaps(end_times)
 
-    def _read_segment(self, segment: Segment) -> Iterator[tuple[Line, LoggedEvent]]:
-        for line in read_lines(segment.path):
-            if line.is_torn:
-                torn = TornLine(path=line.path, line=line.number, num_bytes=len(line.data))
-                self.torn.append(torn)
-                return
-            envelope, payload = _decode(line)
-            self._run_id = self._run_id or envelope.run
-            expected = (self._run_id, segment.rank, segment.boot)
-            got = (envelope.run, envelope.rank, envelope.boot)
-            if got != expected:
-                raise LogError(
-                    f"{line.place}: run, rank and boot must be {expected}, got {got};"
-                    " the line belongs to another log: remove it from this one"
+    def _read(
+        self, segment: Segment, run_id: str | None, end_seq: float, numbers: EventNumbers
+    ) -> Iterator[LoggedEvent]:
+        """Yield the events of one file and add its flaws to the attributes."""
+        path, rank, boot = segment.path, segment.rank, segment.boot
+        later_major: DamagedLine | None = None
+        has_events = False
+        for number, data in read_lines(path):
+            if is_torn(data):
+                self.torn.append(TornLine(path=path, line=number, num_bytes=len(data)))
+                break
+            try:
+                envelope, payload, unknown = inspect_line(data)
+                if envelope.boot != boot or envelope.run != run_id or envelope.rank != rank:
+                    _refuse_owner((run_id, rank, boot), envelope)
+            except ContractError as error:
+                damaged = _describe(path, number, data, error)
+                numbers.num_unreadable += 1
+                if not is_later_major(damaged.version) or has_events:
+                    self._add_damaged(damaged)
+                elif later_major is None and not self.is_strict:
+                    # One byte of a version may be damaged; all lines of a file are of the same version.
+                    later_major = damaged
+                else:
+                    raise LogError((later_major or damaged).message) from None
+                continue
+            if later_major is not None:
+                self._add_damaged(later_major)
+                later_major = None
+            has_events = True
+            seq = envelope.seq
+            if seq >= end_seq:
+                self.num_superseded += 1
+                continue
+            if seq != numbers.expected and not numbers.is_next(seq):
+                self._add_gap(
+                    Gap(path=path, line=number, expected_seq=numbers.expected, got_seq=seq)
                 )
-            yield line, (envelope, payload)
+            if not numbers.add(seq):
+                continue
+            if unknown:
+                self._add_unknown(unknown, payload)
+            if type(payload) is not UnknownPayload:
+                yield envelope, payload
+        if later_major is not None:
+            raise LogError(later_major.message)
 
-    def _add_gap(self, line: Line, expected_seq: int, got_seq: int) -> None:
-        self.gaps.append(
-            Gap(path=line.path, line=line.number, expected_seq=expected_seq, got_seq=got_seq)
-        )
+    def _add_damaged(self, damaged: DamagedLine) -> None:
+        if self.is_strict:
+            raise LogError(damaged.message)
+        self.num_damaged += 1
+        if self.num_damaged <= MAX_LISTED:
+            self.damaged.append(damaged)
+
+    def _add_gap(self, gap: Gap) -> None:
+        self.num_gaps += 1
+        if self.num_gaps <= MAX_LISTED:
+            self.gaps.append(gap)
+
+    def _add_unknown(self, unknown: tuple[UnknownName, ...], payload: Payload) -> None:
+        add_names(self.unknown, unknown)
+        self.num_set_aside += type(payload) is UnknownPayload
 
 
-def read_run(folder: str | Path) -> RunEvents:
+def read_run(folder: str | Path, *, strict: bool = False) -> RunEvents:
     """Return the events of the run in `folder`, to be iterated over.
 
         for envelope, payload in read_run("runs/my-run"):
             print(envelope.epoch, payload)
 
     A run that is still being written can be read too; it ends at the last complete line. Events that an older version
-    of the contract wrote are converted to the present one. Iterating raises `LogError` on a line that breaks the
-    contract; `esper lint-log` lists all such lines.
+    of the contract wrote are converted to the present one; names that a later minor version has added are left out and
+    listed in `RunEvents.unknown`. A line that breaks the contract is skipped and listed in `RunEvents.damaged`; with
+    `strict`, iterating raises `LogError` instead. `esper lint-log` lists all such lines.
 
     Raises:
         RunNotFoundError: `folder` does not hold a run log.
-        LogError: the log's folder cannot be read, or holds a `*.jsonl` file that Esper did not write.
+        LogError: the log's folder cannot be read, or Esper did not write a single file in it. With `strict`: it holds
+            a `*.jsonl` file that Esper did not write.
     """
-    return RunEvents(Path(folder))
+    return RunEvents(Path(folder), strict=strict)
+
+
+def add_names(counts: Counter[UnknownName], names: tuple[UnknownName, ...]) -> None:
+    """Count unknown names; once `MAX_LISTED` are known, further ones are left out."""
+    for name in names:
+        if name in counts or len(counts) < MAX_LISTED:
+            counts[name] += 1
 
 
 class _Header(msgspec.Struct):
@@ -146,56 +244,45 @@ class _Header(msgspec.Struct):
     v: str
 
 
-def _decode(line: Line) -> LoggedEvent:
-    """Return the event on a line.
+def _refuse_owner(expected: tuple[str | None, int, str], envelope: Envelope) -> None:
+    """Raise the error for a line that belongs to another log than the file that holds it.
 
     Raises:
-        LogError: the line breaks the contract, or was written under a newer one.
+        ContractError: always.
     """
-    try:
-        envelope, payload = decode_line(line.data)
-    except ContractError as error:
-        _refuse(line, str(error))
-    if envelope.v != VERSION and _is_newer(envelope.v):
-        _refuse(line, f"v must be {VERSION} or older, got {envelope.v}")
-    # The decoder takes the last of two equal keys. The encoder never writes a key twice, so only a line that differs
-    # from its encoding is searched for them.
-    if encode_line(envelope, payload) != line.data:
-        _refuse_repeated_keys(line)
-    return envelope, payload
+    got = (envelope.run, envelope.rank, envelope.boot)
+    raise ContractError(
+        None, f"run, rank and boot must be {expected}", f"{got}: the line belongs to another log"
+    )
 
 
-def _refuse(line: Line, problem: str) -> NoReturn:
-    version = _version(line)
-    remedy = "remove the line to read the others"
-    if version is not None and _is_newer(version):
-        remedy = (
-            f"it was written under contract {version} and this Esper knows {VERSION}: update Esper"
-        )
-    raise LogError(f"{line.place}: {printable(problem)}; {remedy}") from None
+def _describe(path: Path, number: int, data: bytes, error: ContractError) -> DamagedLine:
+    if len(data) > segments.MAX_LINE_BYTES:
+        problem = f"a line must be at most {segments.MAX_LINE_BYTES} bytes, got more"
+        return DamagedLine(path=path, line=number, problem=problem, version=None)
+    return DamagedLine(path=path, line=number, problem=str(error), version=read_version(data))
 
 
-def _version(line: Line) -> str | None:
+def read_version(data: bytes) -> str | None:
     """Return the contract version that a line names; None if it names no version."""
     try:
-        return msgspec.json.decode(line.data, type=_Header).v
+        return msgspec.json.decode(data, type=_Header).v
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
 
 
-def _is_newer(version: str) -> bool:
+def is_newer(version: str) -> bool:
+    """Return whether a version of the contract is later than the one that this Esper knows."""
+    return _numbers(version) > _numbers(VERSION)
+
+
+def is_later_major(version: str | None) -> bool:
+    """Return whether a version of the contract has a later major number, so that its lines cannot be read."""
+    return version is not None and _numbers(version)[:1] > _numbers(VERSION)[:1]
+
+
+def _numbers(version: str) -> list[int]:
+    """Return the numbers of a version; an empty list if it is not one."""
     numbers = version.split(".")
     are_numbers = all(number.isdecimal() and len(number) < 10 for number in numbers)
-    return are_numbers and [*map(int, numbers)] > [*map(int, VERSION.split("."))]
-
-
-def _refuse_repeated_keys(line: Line) -> None:
-    def check(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        keys = [key for key, _ in pairs]
-        if repeated := [key for key in dict.fromkeys(keys) if keys.count(key) > 1]:
-            _refuse(
-                line, f"a key must be there once, got {repeated[0]} {keys.count(repeated[0])} times"
-            )
-        return dict(pairs)
-
-    json.loads(line.data, object_pairs_hook=check)
+    return [*map(int, numbers)] if are_numbers else []

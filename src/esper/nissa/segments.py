@@ -8,10 +8,10 @@ alone gives the order.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from math import inf
 from pathlib import Path
+from typing import BinaryIO
 
 from esper.leyline.errors import LogError, RunNotFoundError
 
@@ -55,27 +55,6 @@ class Segment:
         return cls(folder=path.parent, rank=int(rank), boot=boot, number=int(number))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """One line of a segment."""
-
-    path: Path
-    number: int
-    """Line number, from 1."""
-    data: bytes
-    """The bytes of the line, with its line end."""
-
-    @property
-    def is_torn(self) -> bool:
-        """Whether the line end is missing, because the writer did not finish; only a file's last line can be torn."""
-        return not self.data.endswith(b"\n")
-
-    @property
-    def place(self) -> str:
-        """Path and line number, as compilers print them."""
-        return f"{self.path}:{self.number}"
-
-
 def find_segments(run_folder: Path) -> tuple[list[Segment], list[Path]]:
     """Return the segments of a run's log by rank and number, and the other `*.jsonl` files in its folder.
 
@@ -111,30 +90,14 @@ def next_segment(folder: Path, *, rank: int, boot: str) -> Segment:
     return Segment(folder=folder, rank=rank, boot=boot, number=max(numbers, default=-1) + 1)
 
 
-def find_end_seqs(
-    segments: Sequence[Segment], read_seq: Callable[[Line], int | None]
-) -> list[float]:
-    """Return for each segment of one rank the first event number that a later segment replaces.
+def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Yield number, from 1, and bytes of each line of a segment; memory holds one line at a time.
 
-    A resumed process continues from a checkpoint, so its first event may have a number that an earlier process used
-    as well. Infinity means that no later segment replaces anything.
-
-    Args:
-        segments: all segments of one rank, in order.
-        read_seq: returns the number of the event on a whole line, None if it cannot be read.
+    A line with its line end has been written completely. Of a line longer than `MAX_LINE_BYTES`, which no writer
+    writes, the first `MAX_LINE_BYTES + 1` bytes are given.
 
     Raises:
-        LogError: a file cannot be read. Errors of `read_seq` are passed on.
-    """
-    first_seqs = [_first_seq(segment, read_seq) for segment in segments]
-    return [min(first_seqs[index + 1 :], default=inf) for index in range(len(segments))]
-
-
-def read_lines(path: Path) -> Iterator[Line]:
-    """Yield the lines of a segment; memory holds one line at a time.
-
-    Raises:
-        LogError: the file cannot be read, or a line is longer than `MAX_LINE_BYTES`.
+        LogError: the file cannot be read.
     """
     if not path.is_file():
         # Opening a pipe that nobody writes to would block forever.
@@ -146,22 +109,21 @@ def read_lines(path: Path) -> Iterator[Line]:
             number = 0
             while data := file.readline(MAX_LINE_BYTES + 1):
                 number += 1
-                line = Line(path=path, number=number, data=data)
+                yield number, data
                 if len(data) > MAX_LINE_BYTES:
-                    raise LogError(
-                        f"{line.place}: a line must be at most {MAX_LINE_BYTES} bytes, got more;"
-                        " the file is damaged or not a run log"
-                    )
-                yield line
+                    _skip_line(file, data)
     except OSError as error:
         raise LogError(
             f"{path}: a log file must be readable, got {error.strerror}; copy the run to a working disk"
         ) from error
 
 
-def _first_seq(segment: Segment, read_seq: Callable[[Line], int | None]) -> float:
-    """Return the number of a segment's first event; infinity if it is empty or its first line cannot be read."""
-    for line in read_lines(segment.path):
-        seq = None if line.is_torn else read_seq(line)
-        return inf if seq is None else seq
-    return inf
+def is_torn(data: bytes) -> bool:
+    """Return whether a line of a log lacks its end, because its writer did not finish; only a last line can be torn."""
+    return data[-1:] != b"\n" and len(data) <= MAX_LINE_BYTES
+
+
+def _skip_line(file: BinaryIO, data: bytes) -> None:
+    """Read the rest of a line that begins with `data`, in pieces."""
+    while data and not data.endswith(b"\n"):
+        data = file.readline(MAX_LINE_BYTES)

@@ -146,7 +146,76 @@ def test_the_quick_reader_and_the_strict_one_agree(audit, envelope, used):
     from audit_events.strict import read_line
 
     line = audit.encode_line(envelope, used)
-    assert read_line(line) == audit.decode_line(line)
+    assert read_line(line) == (*audit.decode_line(line), ())
+
+
+def later(line, version=b"2.7.1"):
+    """Return the line as a later minor version would have written it."""
+    return line.replace(b'"v":"2.0.0"', b'"v":"%s"' % version)
+
+
+def test_unknown_fields_of_a_later_minor_version_are_left_out_and_named(audit, envelope, used):
+    line = later(audit.encode_line(envelope, used))
+    line = line.replace(b'{"num":3', b'{"shard":1,"num":3').replace(b'"user"', b'"mood":[],"user"')
+    line = line.replace(b'"tags":["new"]', b'"tags":["new"],"color":"red"')
+
+    read, payload, unknown = audit.inspect_line(line)
+
+    assert (read, payload) == (replace(envelope, v="2.7.1"), used)
+    assert [tuple(name) for name in unknown] == [
+        ("field", "line.shard"),
+        ("field", "Document.color"),
+        ("field", "Document.color"),
+        ("field", "DOCUMENT_USED.mood"),
+    ]
+    with pytest.raises(audit.ContractError, match="must be a field of the contract"):
+        audit.decode_line(later(line, b"2.0.0").replace(b"2.7.1", b"2.0.0"))
+
+
+def test_an_unknown_event_of_a_later_minor_version_is_kept_aside(audit, envelope, used):
+    line = later(audit.encode_line(envelope, used)).replace(b"DOCUMENT_USED", b"DOCUMENT_LOST")
+
+    read, payload, unknown = audit.inspect_line(line)
+
+    assert payload == audit.UnknownPayload(event="DOCUMENT_LOST", data=USED)
+    assert (read.event, unknown) == ("DOCUMENT_LOST", (("event", "DOCUMENT_LOST"),))
+    assert audit.decode_line(line) == (read, payload)
+
+
+def test_an_event_with_an_unknown_member_of_a_later_minor_version_is_kept_aside(
+    audit, envelope, used
+):
+    line = later(audit.encode_line(envelope, used)).replace(b"DENIED", b"ASKED")
+    line = line.replace(b'"user"', b'"mood":1,"user"')
+
+    _, payload, unknown = audit.inspect_line(line)
+
+    assert (payload.event, payload.data["outcome"]) == ("DOCUMENT_USED", "ASKED")
+    assert unknown == (("member", "Outcome.ASKED"), ("field", "DOCUMENT_USED.mood"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        (b'"v":"2.0.0"', b'"v":"3.0.0"', "v must be of contract 2 or an older one, got '?3.0.0"),
+        (b'"num":3', b'"num":3,"num":4', "a key must be there once, got num 2 times"),
+        (b'"size":10', b'"size":10,"size":10', "a key must be there once, got size 2 times"),
+    ],
+)
+def test_a_later_major_version_and_repeated_keys_are_rejected(
+    audit, envelope, used, old, new, complaint
+):
+    line = audit.encode_line(envelope, used).replace(old, new, 1)
+    for one in (line, later(line)):
+        with pytest.raises(audit.ContractError, match=complaint):
+            audit.decode_line(one)
+
+
+def test_spaces_and_another_order_of_the_keys_are_accepted(audit, envelope, used):
+    plain = json.loads(audit.encode_line(envelope, used))
+    line = json.dumps(dict(reversed(plain.items())), indent=1).encode()
+
+    assert audit.decode_line(line) == (envelope, used)
 
 
 def test_the_registry_knows_every_event_record_enum_and_field(audit):
