@@ -20,13 +20,13 @@ from esper.leyline.policy import GrowthPolicy
 from esper.nissa.hub import Hub
 from esper.nissa.log import LogPosition, RunLog
 from esper.nissa.rewind import rewind
+from esper.nissa.run_lock import lock_run
 from esper.nissa.runs import create_run, resolve
 from esper.nissa.sink import Sink
 from esper.tolaria.tasks.registry import get_task
 from esper.tolaria.tasks.task import Samples, Task
 from esper.tolaria.training.checkpoint import Checkpoints
 from esper.tolaria.training.run import Resumption, train_run
-from esper.tolaria.training.run_lock import lock_run
 from esper.tolaria.training.run_settings import RunSettings, load_settings, save_settings
 
 _LOG = logging.getLogger(__name__)

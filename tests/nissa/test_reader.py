@@ -251,7 +251,8 @@ def test_a_resumed_run_supersedes_the_events_after_its_checkpoint(tmp_path):
 
 def test_a_run_that_starts_over_supersedes_every_earlier_event(tmp_path):
     write_log(tmp_path, 6)
-    write_log(tmp_path, 2)
+    second = write_log(tmp_path / "second", 2)
+    second.replace(tmp_path / "log" / second.name.replace("-0000", "-0001"))
 
     events = read_run(tmp_path)
 
