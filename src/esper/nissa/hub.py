@@ -341,20 +341,23 @@ class Hub:
         backlog = self._backlog
         while backlog:
             event = backlog[0]
+            context, payload = event
             if self._is_closed:
                 backlog.popleft()
-                self._count_lost(event[1])
+                self._count_lost(payload)
                 continue
-            if self._numbered is None or self._numbered[0] is not event:
+            numbered = self._numbered
+            if numbered is None or numbered[0] is not event:
                 try:
-                    envelope = self._envelope(event[0].epoch, event[1].EVENT)
+                    envelope = self._envelope(context.epoch, payload.EVENT)
                 except ContractError:
                     backlog.popleft()
                     raise
                 self._numbered = (event, envelope)
-            envelope = self._numbered[1]
+            else:
+                envelope = numbered[1]
             for delivery in self._deliveries:
-                delivery.write(envelope, event[1])
+                delivery.write(envelope, payload)
             self._next_seq = envelope.seq + 1
             backlog.popleft()
 

@@ -170,13 +170,13 @@ class RunLog(SynchronousSink):
             seq = envelope.seq
             # An event that an interrupt makes arrive twice is written once: the writer skips it the second time.
             self._waiting.append((seq, line))
-            self._num_waiting_bytes += num_bytes
             self._next_seq = seq + 1
             action = self._write_waiting
-            if envelope.t_mono_ns >= self._check_at_ns or self._state is not _State.WRITING:
+            if envelope.t_mono_ns >= self._check_at_ns:
                 self._check_at_ns = envelope.t_mono_ns + int(self.config.check_interval_s * 1e9)
                 action = self._check_and_write
             if not self._try(action):
+                self._num_waiting_bytes += num_bytes
                 self._limit_waiting()
 
     def sync(self) -> bool:
@@ -275,7 +275,6 @@ class RunLog(SynchronousSink):
             seq, line = waiting[0]
             if append(seq, line):
                 waiting.popleft()
-        self._num_waiting_bytes = 0
 
     def _check_and_write(self) -> None:
         """Make the file again if it is gone, and write the waiting events."""
@@ -304,10 +303,13 @@ class RunLog(SynchronousSink):
         except OSError as error:
             if raised_by_signal_handler(error):
                 raise
+            # The next event checks whether the file is still there.
+            self._check_at_ns = 0
             if self._state is _State.WRITING:
                 self._enter(_State.WAITING, f"cannot be written ({error}); events wait in memory")
             return False
         if self._state is not _State.WRITING:
+            self._num_waiting_bytes = 0
             self._enter(
                 _State.WRITING, f"is written again; {pluralize(self.num_lost, 'event')} lost"
             )
