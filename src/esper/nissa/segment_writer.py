@@ -116,11 +116,8 @@ class SegmentWriter:
         """Return whether the file that is being written is no longer at its path: removed, renamed or replaced."""
         if self._descriptor < 0 or self.segment is None:
             return False
-        try:
-            at_path = os.stat(self.segment.path)
-        except (FileNotFoundError, NotADirectoryError):
-            return True
-        return not os.path.samestat(at_path, os.fstat(self._descriptor))
+        at_path = _stat(self.segment.path)
+        return at_path is None or not os.path.samestat(at_path, os.fstat(self._descriptor))
 
     def restore(self) -> None:
         """Make the file that is gone again, from the copy that the system keeps while the file is open.
@@ -133,7 +130,7 @@ class SegmentWriter:
         assert self.segment is not None
         self._make_folder()
         segment, last_seq = self.segment, -1
-        if segment.path.exists():
+        if _stat(segment.path) is not None:
             last = read_last_event(segment.path)
             last_seq = -1 if last is None else last.seq
             segment = next_segment(self._folder, rank=self._rank, boot=segment.boot)
@@ -158,7 +155,7 @@ class SegmentWriter:
         Raises:
             OSError: it cannot be made, or another process writes the run by now.
         """
-        if self._descriptor < 0 and not self._folder.is_dir():
+        if self._descriptor < 0 and _stat(self._folder) is None:
             self._make_folder()
             self._report_restored()
 
@@ -199,13 +196,22 @@ class SegmentWriter:
 
     def _report_restored(self) -> None:
         for path, num_events in list(self._closed_files.items()):
-            if not path.exists():
+            if _stat(path) is None:
                 self.num_missing += num_events
                 del self._closed_files[path]
         warn(
             f"the run log in {self._folder} was removed, renamed or replaced; it has been made again at that path;"
             f" {pluralize(self.num_missing, 'event')} lost"
         )
+
+
+def _stat(path: Path) -> os.stat_result | None:
+    """Return the status of a file or folder; None if it does not exist."""
+    # Not `Path.exists`, which takes a ValueError that a signal handler raises for the answer False.
+    try:
+        return os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
 
 
 def _create(path: Path) -> int:
