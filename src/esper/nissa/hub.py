@@ -13,8 +13,6 @@ import threading
 import time
 from collections import deque
 from dataclasses import dataclass
-from itertools import count
-from pathlib import Path
 from typing import Any, NoReturn, Self, TypeVar, final
 from weakref import WeakSet, finalize
 
@@ -24,10 +22,9 @@ from esper._generated.envelope import Envelope, make_envelope
 from esper._generated.telemetry import TelemetryRejectedPayload
 from esper.leyline.channel import TelemetryChannel
 from esper.nissa.delivery import Delivery, DirectDelivery, GuardedSink, QueuedDelivery, SinkStats
-from esper.nissa.log import RunLog, RunLogConfig
+from esper.nissa.joining import HubHandle, lock_unused_rank
+from esper.nissa.log import RunLog
 from esper.nissa.rejections import RejectionWarnings
-from esper.nissa.run_lock import Role, RunLock
-from esper.nissa.segments import LOG_FOLDER, Segment
 from esper.nissa.sink import EventOrigin, Sink, SynchronousSink
 from esper.nissa.stderr import warn
 
@@ -59,24 +56,6 @@ class HubStats:
     """Events that were emitted after the hub was closed."""
     sinks: tuple[SinkStats, ...]
     """Counts of each attached sink; synchronous sinks first."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HubHandle:
-    """A hub's run, to be passed to another process of the same run, which joins it: `Hub.join(handle)`."""
-
-    run_id: str
-    """Id of the run."""
-    run_folder: Path
-    """Folder of the run, absolute."""
-    config: HubConfig
-    """Limits of the hub."""
-    log_config: RunLogConfig
-    """Limits of its log."""
-
-
-_FIRST_JOINED_RANK = 1_000_000
-"""The ranks of processes that join a run start here, so that those of a launcher stay free."""
 
 
 @final
@@ -146,10 +125,11 @@ class Hub:
 
         Raises:
             LogError: the log cannot be written, or `rank` has a writer or events already.
+            OSError: the run's folder is gone or cannot be written.
         """
         lock = None
         if rank is None:
-            lock, rank = _lock_unused_rank(handle.run_folder)
+            lock, rank = lock_unused_rank(handle.run_folder)
         hub = cls(handle.run_id, rank=rank, config=handle.config)
         try:
             hub.attach(RunLog(handle.run_folder, config=handle.log_config))
@@ -429,19 +409,6 @@ def _release(deliveries: tuple[Delivery, ...]) -> None:
     """Have the sinks of a hub that is gone closed, without waiting: this may run in the middle of anything."""
     for delivery in deliveries:
         delivery.release()
-
-
-def _lock_unused_rank(run_folder: Path) -> tuple[RunLock, int]:
-    """Lock and return the first rank for joined processes that has no events and no writer."""
-    for rank in count(_FIRST_JOINED_RANK):
-        lock = RunLock.acquire(run_folder, Role.JOINING, rank=rank)
-        if lock is None:
-            continue
-        segments = (Segment.parse(path) for path in (run_folder / LOG_FOLDER).glob("*.jsonl"))
-        if all(segment is None or segment.rank != rank for segment in segments):
-            return lock, rank
-        lock.release()
-    raise AssertionError("unreachable")
 
 
 def _close_all() -> None:
