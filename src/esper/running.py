@@ -22,6 +22,7 @@ from esper.leyline.policy import GrowthPolicy, check_policy
 from esper.nissa.hub import Hub
 from esper.nissa.log import LogPosition, RunLog
 from esper.nissa.rewind import rewind
+from esper.nissa.run_lock import lock_run
 from esper.nissa.runs import create_run, resolve
 from esper.nissa.sink import Sink
 from esper.tolaria.tasks.registry import check_task, get_task
@@ -29,7 +30,6 @@ from esper.tolaria.tasks.task import Samples, Task, load_samples
 from esper.tolaria.training.checkpoint import Checkpoints
 from esper.tolaria.training.growth import check_policy_fits
 from esper.tolaria.training.run import Resumption, train_run
-from esper.tolaria.training.run_lock import lock_run
 from esper.tolaria.training.run_settings import (
     RunSettings,
     checked_settings,

@@ -20,6 +20,7 @@ from tests.nissa.sample_events import (
     emit_stage_change,
     emit_start,
     emit_whole_run,
+    move_log,
 )
 
 
@@ -56,15 +57,16 @@ def folder(tmp_path):
         "spawned": Hub("run"),
         "other rank": Hub("run", rank=1),
     }
-    for hub in hubs.values():
-        hub.attach(RunLog(tmp_path))
+    for name, hub in hubs.items():
+        hub.attach(RunLog(tmp_path / name))
     emit_germination(hubs["spawned"].channel(env_id=7), "own")
     emit_begin(hubs["first"].channel(env_id=0))
     emit_whole_run(hubs["other rank"].channel(env_id=1))
     emit_pruning(hubs["spawned"].channel(env_id=7), "own")
     emit_rollback(hubs["spawned"].channel(env_id=7))
-    for hub in hubs.values():
+    for name, hub in hubs.items():
         hub.close()
+        move_log(tmp_path / name, tmp_path)
     return tmp_path
 
 
@@ -117,7 +119,8 @@ def test_a_resumed_run_goes_on_with_the_seeds_of_the_process_before_it(tmp_path)
 
 def test_a_second_run_in_the_same_folder_has_its_own_seeds(tmp_path):
     write(tmp_path, emit_begin)
-    write(tmp_path, emit_begin)
+    write(tmp_path / "second", emit_begin)
+    move_log(tmp_path / "second", tmp_path)
 
     story = read_story(tmp_path)
 

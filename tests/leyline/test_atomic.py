@@ -28,3 +28,9 @@ def test_keeps_the_old_content_when_writing_fails(tmp_path):
 
     assert path.read_bytes() == b"old"
     assert [p.name for p in tmp_path.iterdir()] == ["model.pt"]
+
+
+def test_a_folder_that_is_gone_is_made_again(tmp_path):
+    write_atomically(tmp_path / "gone" / "file", lambda file: file.write(b"new"))
+
+    assert (tmp_path / "gone" / "file").read_bytes() == b"new"

@@ -192,3 +192,17 @@ def emit_whole_run(channel):
         if epoch == 8:
             emit_fossil(channel, "r0c0")
     emit_end(channel)
+
+
+def move_log(source, folder):
+    """Move the log of run folder `source` into that of `folder`, as if a writer without a lock had written it there.
+
+    Returns the file that was written last.
+    """
+    target = folder / "log"
+    target.mkdir(parents=True, exist_ok=True)
+    for path in sorted((source / "log").glob("*.jsonl")):
+        rank, boot, _ = path.stem.split("-")
+        place = target / f"{rank}-{boot}-{len(list(target.glob(f'{rank}-*'))):04}.jsonl"
+        path.replace(place)
+    return place

@@ -14,7 +14,11 @@ from esper.nissa.hub import Hub
 from esper.nissa.line_lint import lint_line
 from esper.nissa.lint import LogLinter
 from esper.nissa.log import RunLog, RunLogConfig
-from tests.nissa.sample_events import emit_germination, emit_whole_run
+from tests.nissa.sample_events import (
+    emit_germination,
+    emit_whole_run,
+    move_log,
+)
 
 
 def write_log(folder, number=3, *, first_seq=0, segment_bytes=10**9):
@@ -275,10 +279,11 @@ def test_numbers_continue_over_files_and_in_a_resumed_run(tmp_path):
 
 def test_writers_of_one_rank_at_the_same_time_are_named(tmp_path):
     with Hub("run") as first, Hub("run") as second:
-        for hub in (first, second):
-            hub.attach(RunLog(tmp_path))
+        first.attach(RunLog(tmp_path))
+        second.attach(RunLog(tmp_path / "second"))
         for hub in (first, second, first):
             emit_germination(hub.channel(env_id=0))
+    move_log(tmp_path / "second", tmp_path)
 
     ((kind, line, message),) = flaws(tmp_path)
 
@@ -288,7 +293,8 @@ def test_writers_of_one_rank_at_the_same_time_are_named(tmp_path):
 
 def test_writers_of_one_rank_one_after_the_other_are_valid(tmp_path):
     write_log(tmp_path, 3)
-    write_log(tmp_path, 5)
+    write_log(tmp_path / "second", 5)
+    move_log(tmp_path / "second", tmp_path)
 
     assert flaws(tmp_path) == []
 

@@ -142,9 +142,10 @@ import os
 with Hub("run") as hub:
     log = hub.attach(RunLog(folder))
     os.rmdir(folder / "log")
+    (folder / "log").touch()
     emit_germination(hub.channel(env_id=0))
     waiting = log.num_waiting
-    os.mkdir(folder / "log")
+    (folder / "log").unlink()
     emit_germination(hub.channel(env_id=0))
 print(json.dumps(waiting))
 """
@@ -152,4 +153,9 @@ print(json.dumps(waiting))
 
     assert waiting == 1
     assert seqs(read_run(tmp_path)) == [0, 1]
-    assert len(warnings) == 2
+    assert [line.partition(" ([")[0] for line in warnings] == [
+        "telemetry: the run log in FOLDER/log cannot be written",
+        "telemetry: the run log in FOLDER/log was removed, renamed or replaced; it has been made again at that path; 0 events"
+        " lost",
+        "telemetry: the run log in FOLDER/log is written again; 0 events lost",
+    ]

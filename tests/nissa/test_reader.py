@@ -19,7 +19,13 @@ from esper.nissa.hub import Hub
 from esper.nissa.log import RunLog, RunLogConfig
 from esper.nissa.reader import read_run
 from esper.nissa.sinks.memory import MemorySink
-from tests.nissa.sample_events import emit_epoch, emit_germination, emit_start, emit_whole_run
+from tests.nissa.sample_events import (
+    emit_epoch,
+    emit_germination,
+    emit_start,
+    emit_whole_run,
+    move_log,
+)
 
 
 def write_log(folder, number=3, *, rank=0, first_seq=0, segment_bytes=10**9):
@@ -29,6 +35,12 @@ def write_log(folder, number=3, *, rank=0, first_seq=0, segment_bytes=10**9):
         for _ in range(number):
             emit_germination(hub.channel(env_id=0))
         return folder / "log" / log.position.segment
+
+
+def write_more(folder, number, *, first_seq=0):
+    """Write another log into `folder`, as a writer without a lock would; return its last file."""
+    write_log(folder / "more", number, first_seq=first_seq)
+    return move_log(folder / "more", folder)
 
 
 def seqs(events):
@@ -344,9 +356,10 @@ def test_a_resumed_run_supersedes_the_events_after_its_checkpoint(tmp_path):
 def test_a_resume_from_the_start_supersedes_every_earlier_event(tmp_path):
     write_log(tmp_path, 6)
     with Hub("run") as hub:
-        hub.attach(RunLog(tmp_path))
+        hub.attach(RunLog(tmp_path / "second"))
         emit_start(hub.channel(env_id=0))
         emit_run_resumed(hub.channel(env_id=0), epochs_completed=0, epochs=3, superseded_events=6)
+    move_log(tmp_path / "second", tmp_path)
 
     events = read_run(tmp_path)
 
@@ -355,7 +368,7 @@ def test_a_resume_from_the_start_supersedes_every_earlier_event(tmp_path):
 
 
 def test_a_writer_that_appends_supersedes_nothing(tmp_path):
-    boots = [write_log(tmp_path, number).name.split("-")[1] for number in (6, 2, 3)]
+    boots = [write_more(tmp_path, number).name.split("-")[1] for number in (6, 2, 3)]
 
     events = read_run(tmp_path)
 
@@ -367,11 +380,12 @@ def test_a_writer_that_appends_supersedes_nothing(tmp_path):
 
 def test_writers_of_one_rank_at_the_same_time_are_all_read_and_named(tmp_path):
     with Hub("run") as first, Hub("run") as second, Hub("run", rank=1) as other:
-        for hub in (first, second, other):
-            hub.attach(RunLog(tmp_path))
+        for hub, folder in ((first, tmp_path), (second, tmp_path / "second"), (other, tmp_path)):
+            hub.attach(RunLog(folder))
         for _ in range(50):
             for hub in (first, second, other):
                 emit_germination(hub.channel(env_id=0))
+    move_log(tmp_path / "second", tmp_path)
 
     events = read_run(tmp_path)
 
@@ -384,8 +398,8 @@ def test_writers_of_one_rank_at_the_same_time_are_all_read_and_named(tmp_path):
 
 def test_a_resume_continues_the_writer_before_it_and_hides_nothing_of_others(tmp_path):
     write_log(tmp_path, 6)
-    write_log(tmp_path, 6)
-    write_log(tmp_path, 3, first_seq=4)
+    write_more(tmp_path, 6)
+    write_more(tmp_path, 3, first_seq=4)
 
     events = read_run(tmp_path)
 

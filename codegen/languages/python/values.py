@@ -129,7 +129,8 @@ def _call(value: Value, type_: Type) -> _Call:
     """Choose the function that checks a value, or the part of it that has the type `type_`."""
     match type_:
         case Primitive("int"):
-            return _Call("check_int", _bounds(value.range, ident("INT64_MIN")))
+            bounds = _bounds(value.range, ident("INT64_MIN"))
+            return _Call("check_int", bounds, converts=True)
         case Primitive("float"):
             names = {
                 "error": "check_float",

@@ -9,12 +9,14 @@ from typing import BinaryIO
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Call `write` with a temporary file in the folder of `path`, flush it to the disk, then rename it to `path`.
 
-    Blocks until the new file and its name are on the disk.
+    Makes the folder if it is gone: a run whose folder is removed must not lose its network for that. Blocks until the new
+    file and its name are on the disk.
 
     Raises:
         OSError: the temporary file could not be written or renamed. `path` keeps its old content. If only the last
             step fails, flushing the folder, `path` has the new content, which a power failure may undo.
     """
+    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:

@@ -15,6 +15,7 @@ from typing import Any, Protocol, final
 from esper._generated.channel import Context, Payload
 from esper._generated.checks import ContractError
 from esper._generated.telemetry import TelemetryRejectedPayload, emit_telemetry_rejected
+from esper.leyline.interrupts import raised_by_signal_handler
 from esper.leyline.text import shorten
 
 _MAX_EVENT = 128
@@ -30,7 +31,7 @@ class Transport(Protocol):
         """Keep the channel's `listening` up to date from now on; hold the channel by a weak reference only."""
 
     def deliver(self, context: Context, payload: Payload) -> None:
-        """Carry one payload. Must neither block until a reader has taken it nor raise."""
+        """Carry one payload. Must not block until a reader has taken it, and raise only what a signal handler raised."""
 
 
 @final
@@ -86,9 +87,9 @@ class TelemetryChannel:
         A rejected TELEMETRY_REJECTED is only counted, so rejections cannot repeat without end.
 
         Raises:
-            Exception: `error`, if the channel is strict.
+            Exception: `error`, if the channel is strict, or if a signal handler raised it while the event was built.
         """
-        if self._strict:
+        if self._strict or raised_by_signal_handler(error):
             raise error
         self.num_rejected += 1
         if event == TelemetryRejectedPayload.EVENT:

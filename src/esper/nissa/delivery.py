@@ -3,13 +3,13 @@
 import threading
 import time
 import traceback
-from collections.abc import Callable
 from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Protocol, final
 
 from esper._generated.channel import Payload
 from esper._generated.envelope import Envelope
+from esper.leyline.interrupts import raised_by_signal_handler
 from esper.leyline.text import printable
 from esper.nissa.sink import Sink
 from esper.nissa.stderr import warn
@@ -42,8 +42,11 @@ class SinkStats:
 class GuardedSink:
     """Calls a sink, catches and counts its exceptions, and closes it after too many in a row."""
 
-    def __init__(self, sink: Sink, *, max_failures: int | None) -> None:
-        """Guard `sink`; close it after `max_failures` exceptions in a row, or never when None."""
+    def __init__(self, sink: Sink, *, max_failures: int | None, has_thread: bool) -> None:
+        """Guard `sink`; close it after `max_failures` exceptions in a row, or never when None.
+
+        A sink that has a thread of its own is not interrupted by signal handlers: whatever comes out of it is its own.
+        """
         self.sink = sink
         self.name = type(sink).__name__
         self.is_open = True
@@ -52,6 +55,8 @@ class GuardedSink:
         self.num_refused = 0
         self._max_failures = max_failures
         self._failures_in_a_row = 0
+        self._has_thread = has_thread
+        self._newest: Envelope | None = None
 
     @property
     def num_handled(self) -> int:
@@ -59,37 +64,52 @@ class GuardedSink:
         return self.num_written + self.num_failed + self.num_refused
 
     def write(self, envelope: Envelope, payload: Payload) -> None:
-        """Pass one event to the sink; after the sink is closed, only count it."""
-        if not self.is_open:
+        """Pass one event to the sink; after the sink is closed, only count it. An event that arrives again is ignored.
+
+        Raises:
+            BaseException: a signal handler raised it; call again with the same event.
+        """
+        if envelope is self._newest:
+            return
+        if self.is_open:
+            try:
+                self.sink.write(envelope, payload)
+            except BaseException as error:
+                if raised_by_signal_handler(error) and not self._has_thread:
+                    raise
+                self._count_failure(error)
+            else:
+                self.num_written += 1
+                self._failures_in_a_row = 0
+        else:
             self.num_refused += 1
-            return
-        error = self._attempt(self.sink.write, envelope, payload)
-        if error is None:
-            self.num_written += 1
-            self._failures_in_a_row = 0
-            return
-        self.num_failed += 1
-        self._failures_in_a_row += 1
-        if self._failures_in_a_row == self._max_failures:
-            warn(
-                f"{self.name} is closed after {self._max_failures} failures in a row;"
-                f" training and the other sinks go on; the last failure: {_one_line(error)}"
-            )
-            self.close()
+        self._newest = envelope
 
     def close(self) -> None:
         """Close the sink; further calls do nothing."""
         if self.is_open:
             self.is_open = False
-            self._attempt(self.sink.close)
+            try:
+                self.sink.close()
+            except BaseException as error:
+                if raised_by_signal_handler(error) and not self._has_thread:
+                    raise
 
-    def _attempt(self, action: Callable[..., None], *arguments: object) -> Exception | None:
-        """Call `action` and return the exception that it raised; None if it succeeded."""
-        try:
-            action(*arguments)
-        except Exception as error:
-            return error
-        return None
+    def _count_failure(self, error: BaseException) -> None:
+        self.num_failed += 1
+        self._failures_in_a_row += 1
+        if isinstance(error, Exception):
+            if self._failures_in_a_row != self._max_failures:
+                return
+            reason = f"{self._max_failures} failures in a row"
+        else:
+            # It asks for the end of more than the event: of the thread or the process, which is not the sink's to end.
+            reason = type(error).__name__
+        warn(
+            f"{self.name} is closed after {reason};"
+            f" training and the other sinks go on; the last failure: {_one_line(error)}"
+        )
+        self.close()
 
 
 class Delivery(Protocol):
@@ -102,13 +122,19 @@ class Delivery(Protocol):
         """Counts of the sink's events so far."""
 
     def write(self, envelope: Envelope, payload: Payload) -> None:
-        """Pass on one event; neither blocks on a queue nor raises."""
+        """Pass on one event; neither blocks on a queue nor raises errors of the sink.
+
+        If a signal handler raises in the middle, the call is repeated, and does what is missing.
+        """
 
     def flush(self, deadline: float) -> bool:
         """Wait until the sink has processed the events emitted so far; return False if the deadline came first."""
 
     def close(self, deadline: float) -> None:
         """Wait until the sink has processed its events and close it; after the deadline, go on without it."""
+
+    def release(self) -> None:
+        """Have the sink closed after its last event, without waiting for a queue."""
 
 
 @final
@@ -134,6 +160,10 @@ class DirectDelivery:
         """Close the sink."""
         self.sink.close()
 
+    def release(self) -> None:
+        """Close the sink."""
+        self.sink.close()
+
 
 @final
 class QueuedDelivery:
@@ -148,8 +178,12 @@ class QueuedDelivery:
         self.sink = sink
         self._queue_size = queue_size
         self._queue: SimpleQueue[tuple[Envelope, Payload] | threading.Event | None] = SimpleQueue()
-        self._num_queued = 0
+        # The numbers of a hub have no gaps, so the first and the newest say how many events there were. Counting them
+        # one by one would be wrong after an interrupt, which makes an event arrive twice.
+        self._first_seq: int | None = None
+        self._next_seq = 0
         self._num_dropped = 0
+        self._dropped: Envelope | None = None
         self._is_abandoned = False
         self._thread = threading.Thread(target=self._work, name=f"esper-{sink.name}", daemon=True)
         self._thread.start()
@@ -157,16 +191,23 @@ class QueuedDelivery:
     @property
     def stats(self) -> SinkStats:
         """Counts of the sink's events so far."""
-        waiting = self._num_queued - self.sink.num_handled
+        num_offered = 0 if self._first_seq is None else self._next_seq - self._first_seq
+        waiting = num_offered - self._num_dropped - self.sink.num_handled
         return _stats(self.sink, num_dropped=self._num_dropped, num_waiting=waiting)
 
     def write(self, envelope: Envelope, payload: Payload) -> None:
         """Queue one event, or drop it if the queue is full."""
+        if envelope is self._dropped:
+            return
+        if self._first_seq is None:
+            self._first_seq = envelope.seq
+        self._next_seq = envelope.seq + 1
         if self._queue.qsize() < self._queue_size:
-            self._num_queued += 1
+            # If this is interrupted after `put`, the event is queued twice, and the thread ignores the second one.
             self._queue.put((envelope, payload))
         else:
             self._num_dropped += 1
+            self._dropped = envelope
 
     def flush(self, deadline: float) -> bool:
         """Wait until the thread has processed the queue as it is now; return False if the deadline came first."""
@@ -177,16 +218,23 @@ class QueuedDelivery:
     def close(self, deadline: float) -> None:
         """Wait until the thread has processed its queue; after the deadline, leave the rest unprocessed."""
         self._queue.put(None)
-        self._thread.join(_seconds_until(deadline))
+        if self._thread is not threading.current_thread():
+            self._thread.join(_seconds_until(deadline))
         self._is_abandoned = True
 
+    def release(self) -> None:
+        """Have the thread close the sink and end once it has processed its queue."""
+        self._queue.put(None)
+
     def _work(self) -> None:
-        while (item := self._queue.get()) is not None and not self._is_abandoned:
-            if isinstance(item, threading.Event):
-                item.set()
-            else:
-                self.sink.write(*item)
-        self.sink.close()
+        try:
+            while (item := self._queue.get()) is not None and not self._is_abandoned:
+                if isinstance(item, threading.Event):
+                    item.set()
+                else:
+                    self.sink.write(*item)
+        finally:
+            self.sink.close()
 
 
 def _stats(sink: GuardedSink, *, num_dropped: int, num_waiting: int) -> SinkStats:
@@ -204,5 +252,5 @@ def _seconds_until(deadline: float) -> float:
     return max(0.0, deadline - time.monotonic())
 
 
-def _one_line(error: Exception) -> str:
+def _one_line(error: BaseException) -> str:
     return printable("".join(traceback.format_exception_only(error)).strip())

@@ -9,20 +9,25 @@ from __future__ import annotations
 
 import os
 import threading
+import weakref
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import final
+from typing import NoReturn, final
 
 from esper._generated.channel import Payload
 from esper._generated.codec import encode_line
 from esper._generated.envelope import Envelope
 from esper.leyline.errors import LogError
-from esper.leyline.text import pluralize
-from esper.nissa.segments import LOG_FOLDER, MAX_LINE_BYTES, Segment, next_segment
-from esper.nissa.sink import SynchronousSink
+from esper.leyline.interrupts import raised_by_signal_handler
+from esper.leyline.text import pluralize, printable
+from esper.nissa.log_tail import find_last_event
+from esper.nissa.run_lock import Role, RunLock, describe_holder
+from esper.nissa.segment_writer import SegmentWriter
+from esper.nissa.segments import LOG_FOLDER, MAX_LINE_BYTES
+from esper.nissa.sink import EventOrigin, SynchronousSink
 from esper.nissa.stderr import warn
 
 
@@ -34,6 +39,9 @@ class RunLogConfig:
     """Size in bytes at which a file is closed and the next one started; more than half a million lifecycle events."""
     max_waiting_bytes: int = 64 * 2**20
     """Bytes of lines that may wait in memory while the disk is full; further events are lost and counted."""
+    check_interval_s: float = 1.0
+    """Seconds after which an event, before it is written, has the log check that its file is still there; `sync` always
+    checks. Twice a `stat`, some microseconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,27 +73,48 @@ class RunLog(SynchronousSink):
     the disk can be written; while it cannot, up to `max_waiting_bytes` of lines wait in memory, and events beyond that
     are lost. Problems with the disk are printed to standard error and never raised.
 
-    Attributes:
-        num_lost: events for which there was room neither on the disk nor in memory.
+    One process at a time writes a rank of a run: attaching locks it, and is refused while another log is open for it, or if
+    the folder holds events and the hub does not resume them. A log's folder that is removed, renamed or replaced while it is
+    written is noticed at the next `sync`, or by the first event after `check_interval_s`, and made again with the events of
+    the newest file.
     """
 
-    def __init__(self, run_folder: Path, *, config: RunLogConfig | None = None) -> None:
+    def __init__(
+        self, run_folder: Path, *, append: bool = False, config: RunLogConfig | None = None
+    ) -> None:
         """Prepare to write under `run_folder`; the first event starts a new file after those of earlier processes.
+
+        With `append`, a new hub adds its events to those that are there: its numbers continue theirs.
 
         Raises:
             LogError: the log's folder cannot be created or written.
         """
-        self.num_lost = 0
-        self._folder = _make_folder(Path(run_folder) / LOG_FOLDER)
-        self._config = config or RunLogConfig()
-        self._writer = _SegmentWriter(self._folder, segment_bytes=self._config.segment_bytes)
+        # Absolute: the process may change its current folder.
+        self.run_folder = Path(run_folder).absolute()
+        self.config = config or RunLogConfig()
+        self._folder = _make_folder(self.run_folder / LOG_FOLDER)
+        self._append = append
+        self._writer = SegmentWriter(self.run_folder, segment_bytes=self.config.segment_bytes)
         self._next_seq = 0
-        self._waiting: deque[bytes] = deque()
+        self._check_at_ns = 0
+        self._waiting: deque[tuple[int, bytes]] = deque()
         self._num_waiting_bytes = 0
+        self._num_dropped = 0
         self._state = _State.WRITING
         self._is_closed = False
         # The hub calls `write` from one thread at a time, but `sync` and `close` may be called from other threads.
         self._lock = threading.RLock()
+        weakref.finalize(self, self._writer.abandon).atexit = False
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "a log belongs to one process; pass hub.handle() to the other one, and call Hub.join(handle) there"
+        )
+
+    @property
+    def num_lost(self) -> int:
+        """Events for which there was no room on the disk or in memory, or whose file was removed."""
+        return self._num_dropped + self._writer.num_missing
 
     @property
     def num_waiting(self) -> int:
@@ -103,22 +132,51 @@ class RunLog(SynchronousSink):
                 segment=segment.name, num_bytes=self._writer.num_bytes, next_seq=self._next_seq
             )
 
+    def open(self, origin: EventOrigin) -> int:
+        """Lock the rank of the run for the hub that attaches this log; return the number of the hub's next event.
+
+        Raises:
+            LogError: another log is open for the rank, or the folder holds events that the hub's would hide.
+            ValueError: the log is closed, or belongs to another hub.
+        """
+        with self._lock:
+            self._check_hub(origin.boot)
+            if self._writer.boot is not None:
+                return origin.next_seq
+            lock = self._acquire(origin.rank)
+            try:
+                next_seq = self._after_earlier_events(origin)
+            except BaseException:
+                lock.release()
+                raise
+            self._next_seq = next_seq
+            self._writer.begin(rank=origin.rank, boot=origin.boot, next_seq=next_seq, lock=lock)
+            return next_seq
+
     def write(self, envelope: Envelope, payload: Payload) -> None:
         """Append one event, or keep it in memory while the disk does not take it.
 
         Raises:
+            LogError: the log was not attached to a hub, and `open` would raise it.
             ValueError: the log is closed, belongs to another hub, or the line is longer than `MAX_LINE_BYTES`.
         """
         line = encode_line(envelope, payload)
-        if len(line) > MAX_LINE_BYTES:
-            raise ValueError(f"a log line must be at most {MAX_LINE_BYTES} bytes, got {len(line)}")
+        num_bytes = len(line)
+        if num_bytes > MAX_LINE_BYTES:
+            raise ValueError(f"a log line must be at most {MAX_LINE_BYTES} bytes, got {num_bytes}")
         with self._lock:
             if self._is_closed or self._writer.boot != envelope.boot:
                 self._begin(envelope)
-            self._next_seq = envelope.seq + 1
-            self._waiting.append(line)
-            self._num_waiting_bytes += len(line)
-            if not self._try(self._write_waiting):
+            seq = envelope.seq
+            # An event that an interrupt makes arrive twice is written once: the writer skips it the second time.
+            self._waiting.append((seq, line))
+            self._next_seq = seq + 1
+            action = self._write_waiting
+            if envelope.t_mono_ns >= self._check_at_ns:
+                self._check_at_ns = envelope.t_mono_ns + int(self.config.check_interval_s * 1e9)
+                action = self._check_and_write
+            if not self._try(action):
+                self._num_waiting_bytes += num_bytes
                 self._limit_waiting()
 
     def sync(self) -> bool:
@@ -136,39 +194,101 @@ class RunLog(SynchronousSink):
                 return
             self._is_closed = True
             self._try(self._write_and_close)
-            if self._waiting:
-                self.num_lost += len(self._waiting)
+            num_gone = self._writer.abandon()
+            if self._waiting or num_gone:
+                self._num_dropped += len(self._waiting) + num_gone
                 warn(
                     f"the run log in {self._folder} is closed; {pluralize(self.num_lost, 'event')} lost"
                 )
 
     def _begin(self, envelope: Envelope) -> None:
-        """Make the hub of the first event the only one that this log accepts."""
+        """Open the log for the hub of the first event, if it was not attached to it."""
+        seq = envelope.seq
+        origin = EventOrigin(
+            run_id=envelope.run,
+            rank=envelope.rank,
+            boot=envelope.boot,
+            first_seq=seq,
+            next_seq=seq,
+        )
+        if self.open(origin) != seq:
+            raise LogError("a log that appends must be attached to its hub, but it was not")
+
+    def _check_hub(self, boot: str) -> None:
         if self._is_closed:
             raise ValueError(
                 "events must be written to an open log, but this one is closed; make a new log"
             )
-        if self._writer.boot is not None:
+        if self._writer.boot not in (None, boot):
             raise ValueError(
                 f"a log must have one hub, got events of {self._writer.boot} and of"
-                f" {envelope.boot}; make a log for each"
+                f" {boot}; make a log for each"
             )
-        self._writer.begin(rank=envelope.rank, boot=envelope.boot)
+
+    def _acquire(self, rank: int) -> RunLock:
+        try:
+            lock = RunLock.acquire(self.run_folder, Role.LOG, rank=rank)
+        except OSError as error:
+            raise LogError(
+                f"the run's folder must be writable, got {self.run_folder} ({error.strerror}); choose another"
+            ) from error
+        if lock is None:
+            holder = describe_holder(self.run_folder, rank=rank)
+            raise LogError(
+                f"a rank of a run must have one writer at a time, got {self.run_folder}, whose rank {rank}"
+                f" {holder} writes; wait until it ends, choose another run id, or, for a process of the same run, call"
+                " Hub.join(handle) with the handle of its hub"
+            )
+        return lock
+
+    def _after_earlier_events(self, origin: EventOrigin) -> int:
+        """Return the number of the hub's next event, after those in the folder.
+
+        Raises:
+            LogError: the folder holds events that the hub's would hide from readers.
+        """
+        try:
+            last = find_last_event(self._folder, rank=origin.rank)
+        except OSError as error:
+            raise LogError(
+                f"a run log must be readable before it is continued, got {self._folder} ({error.strerror})"
+            ) from error
+        if last is None or last.seq < origin.next_seq or origin.first_seq > 0:
+            return origin.next_seq
+        if not self._append:
+            raise LogError(
+                f"a new run must have a folder without events, got {self.run_folder}, which holds"
+                f" {pluralize(last.seq + 1, 'event')}; choose another run id, resume the run (rewind, and first_seq of"
+                " the hub), or add to it: RunLog(folder, append=True)"
+            )
+        if last.run != origin.run_id or origin.next_seq > origin.first_seq:
+            raise LogError(
+                f"a log that appends must be attached to a new hub of the run {printable(last.run)}, got one of"
+                f" {printable(origin.run_id)} with {pluralize(origin.next_seq, 'event')}; attach it first"
+            )
+        return last.seq + 1
 
     def _write_waiting(self) -> None:
         waiting = self._waiting
+        append = self._writer.append
         while waiting:
-            line = waiting[0]
-            num_written = self._writer.append(line)
-            self._num_waiting_bytes -= num_written
-            if num_written == len(line):
+            seq, line = waiting[0]
+            if append(seq, line):
                 waiting.popleft()
-            else:
-                waiting[0] = line[num_written:]
+
+    def _check_and_write(self) -> None:
+        """Make the file again if it is gone, and write the waiting events."""
+        self._writer.restore_folder()
+        if self._writer.is_gone():
+            self._writer.restore()
+        self._write_waiting()
 
     def _write_and_sync(self) -> None:
-        self._write_waiting()
+        self._check_and_write()
         self._writer.sync()
+        if self._writer.is_gone():
+            self._writer.restore()
+            self._writer.sync()
 
     def _write_and_close(self) -> None:
         try:
@@ -181,10 +301,15 @@ class RunLog(SynchronousSink):
         try:
             action()
         except OSError as error:
+            if raised_by_signal_handler(error):
+                raise
+            # The next event checks whether the file is still there.
+            self._check_at_ns = 0
             if self._state is _State.WRITING:
                 self._enter(_State.WAITING, f"cannot be written ({error}); events wait in memory")
             return False
         if self._state is not _State.WRITING:
+            self._num_waiting_bytes = 0
             self._enter(
                 _State.WRITING, f"is written again; {pluralize(self.num_lost, 'event')} lost"
             )
@@ -192,10 +317,10 @@ class RunLog(SynchronousSink):
 
     def _limit_waiting(self) -> None:
         """Drop the newest event if too many bytes wait; never the oldest, which may be half written."""
-        if self._num_waiting_bytes <= self._config.max_waiting_bytes or len(self._waiting) == 1:
+        if self._num_waiting_bytes <= self.config.max_waiting_bytes or len(self._waiting) == 1:
             return
-        self._num_waiting_bytes -= len(self._waiting.pop())
-        self.num_lost += 1
+        self._num_waiting_bytes -= len(self._waiting.pop()[1])
+        self._num_dropped += 1
         if self._state is _State.WAITING:
             self._enter(
                 _State.LOSING, "has no memory left for waiting events; further events are lost"
@@ -204,68 +329,6 @@ class RunLog(SynchronousSink):
     def _enter(self, state: _State, message: str) -> None:
         self._state = state
         warn(f"the run log in {self._folder} {message}")
-
-
-@final
-class _SegmentWriter:
-    """Writes the segments of one process, one after another.
-
-    Errors of the disk are raised as OSError; the next call tries again.
-
-    Attributes:
-        boot: id of the process, part of every segment's name; None before `begin`.
-        segment: the file that is being written; None before the first byte.
-        num_bytes: bytes written to it.
-    """
-
-    def __init__(self, folder: Path, *, segment_bytes: int) -> None:
-        """Write to new files in `folder`; start the next file when one has reached `segment_bytes`."""
-        self.boot: str | None = None
-        self.segment: Segment | None = None
-        self.num_bytes = 0
-        self._rank = 0
-        self._folder = folder
-        self._segment_bytes = segment_bytes
-        self._descriptor = -1
-
-    def begin(self, *, rank: int, boot: str) -> None:
-        """Set rank and boot id of the writing process, which name its segments."""
-        self._rank = rank
-        self.boot = boot
-
-    def append(self, line: bytes) -> int:
-        """Write a line, or the rest of one, with one system call; return how many bytes were written."""
-        if self._descriptor < 0:
-            self._open_next()
-        num_written = os.write(self._descriptor, line)
-        self.num_bytes += num_written
-        if self.num_bytes >= self._segment_bytes and num_written == len(line):
-            self.close()
-        return num_written
-
-    def sync(self) -> None:
-        """Flush the file to the disk."""
-        if self._descriptor >= 0:
-            os.fsync(self._descriptor)
-
-    def close(self) -> None:
-        """Flush the file to the disk and close it; the next line opens another."""
-        if self._descriptor < 0:
-            return
-        descriptor, self._descriptor = self._descriptor, -1
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-    def _open_next(self) -> None:
-        assert self.boot is not None
-        segment = next_segment(self._folder, rank=self._rank, boot=self.boot)
-        # O_EXCL: a file that exists already belongs to another writer.
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
-        self._descriptor = os.open(segment.path, flags, 0o666)
-        self.segment = segment
-        self.num_bytes = 0
 
 
 def _make_folder(folder: Path) -> Path:

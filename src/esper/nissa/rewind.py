@@ -11,6 +11,7 @@ from pathlib import Path
 from esper.leyline.atomic import write_atomically
 from esper.leyline.errors import LogError
 from esper.nissa.log import LogPosition
+from esper.nissa.run_lock import Role, RunLock, describe_holder
 from esper.nissa.segments import LOG_FOLDER, Segment, find_segments
 
 SUPERSEDED_FOLDER = "superseded"
@@ -23,10 +24,24 @@ def rewind(run_folder: Path, position: LogPosition | None, *, rank: int = 0) -> 
 
     Raises:
         RunNotFoundError: `run_folder` does not hold a run log.
-        LogError: the log does not reach to `position`.
+        LogError: the log does not reach to `position`, or is being written.
         OSError: a file could not be read, written or moved.
     """
     segments = [one for one in find_segments(run_folder)[0] if one.rank == rank]
+    lock = RunLock.acquire(run_folder, Role.LOG, rank=rank)
+    if lock is None:
+        raise LogError(
+            f"a run must have ended before its log is rewound, got {run_folder}, which"
+            f" {describe_holder(run_folder, rank=rank)} writes; wait until that ends or stop it"
+        )
+    try:
+        return _rewind(run_folder, segments, position)
+    finally:
+        lock.release()
+
+
+def _rewind(run_folder: Path, segments: list[Segment], position: LogPosition | None) -> int:
+    """Do the work of `rewind` on the segments of one rank."""
     if position is None:
         return sum(_move_away(segment) for segment in reversed(segments))
     held = [segment for segment in segments if segment.name == position.segment]

@@ -1,11 +1,16 @@
 """Warnings about telemetry itself, for the person at the terminal."""
 
-import contextlib
 import sys
+
+from esper.leyline.interrupts import raised_by_signal_handler
 
 
 def warn(message: str) -> None:
     """Write `telemetry: message` to standard error; if that fails, ignore it, so that training goes on."""
-    if sys.stderr is not None:
-        with contextlib.suppress(OSError, ValueError):
-            print(f"telemetry: {message}", file=sys.stderr, flush=True)
+    if sys.stderr is None:
+        return
+    try:
+        print(f"telemetry: {message}", file=sys.stderr, flush=True)
+    except (OSError, ValueError) as error:
+        if raised_by_signal_handler(error):
+            raise

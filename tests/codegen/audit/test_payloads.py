@@ -2,10 +2,13 @@
 
 import copy
 import dataclasses
+import http
 import pickle
+from fractions import Fraction
 
 import numpy
 import pytest
+import torch
 
 
 @pytest.fixture
@@ -98,7 +101,12 @@ def test_a_number_that_is_not_finite_is_kept_where_the_contract_says_so(audit, f
         ("wait_ms", True, r"wait_ms must be a float, got True \(bool\)"),
         ("wait_ms", "1", "wait_ms must be a float, got '1'"),
         pytest.param("wait_ms", 10**400, "wait_ms must be finite", id="huge"),
-        ("wait_ms", numpy.float64(1), "wait_ms must be a float, got numpy.float64; convert it"),
+        ("wait_ms", numpy.bool_(True), "wait_ms must be a float, got numpy.bool"),
+        ("wait_ms", numpy.float32("nan"), "wait_ms must be finite, got "),
+        ("wait_ms", numpy.float64(-1), r"wait_ms must be in \[0.0, inf\], got .*-1.0"),
+        ("wait_ms", numpy.zeros(()), "wait_ms must be a float, got numpy.ndarray; convert it"),
+        ("wait_ms", torch.tensor(1.0), "wait_ms must be a float, got torch.Tensor; convert it"),
+        ("wait_ms", http.HTTPStatus.OK, "wait_ms must be a float, got http.HTTPStatus; convert it"),
         ("request", "0123ABCD", r"request must match \[0-9a-f\]\{8\}, got '0123ABCD'"),
     ],
 )
@@ -108,6 +116,37 @@ def test_an_invalid_value_is_refused(audit, fields, name, value, complaint):
     assert caught.value.field.startswith(name)
 
 
+class Seconds(float):
+    """A float of a class of its own."""
+
+
+class Count(int):
+    """An int of a class of its own."""
+
+
+@pytest.mark.parametrize(
+    "number",
+    [numpy.float64(2), numpy.float32(2), numpy.int8(2), Seconds(2), Count(2), Fraction(2)],
+)
+def test_a_real_number_of_another_class_becomes_a_float(audit, fields, number):
+    wait_ms = audit.DocumentUsed(**fields | {"wait_ms": number}).wait_ms
+
+    assert (wait_ms, type(wait_ms)) == (2.0, float)
+
+
+@pytest.mark.parametrize("number", [numpy.int64(2), numpy.uint8(2), Count(2)])
+def test_an_integer_of_another_class_becomes_an_int(audit, number):
+    size = audit.Document(doc_id="d1", size=number).size
+
+    assert (size, type(size)) == (2, int)
+
+
+def test_numbers_in_maps_are_converted_too(audit, fields):
+    scores = audit.DocumentUsed(**fields | {"scores": {"spam": numpy.float64(0.5)}}).scores
+
+    assert type(scores["spam"]) is float
+
+
 @pytest.mark.parametrize(
     ("size", "complaint"),
     [
@@ -115,7 +154,10 @@ def test_an_invalid_value_is_refused(audit, fields, name, value, complaint):
         (1.0, "size must be an int, got 1.0"),
         (2**63, r"size must be in \[0, 9223372036854775807\]"),
         pytest.param(10**5000, "got a huge int", id="huge"),
-        (numpy.int64(1), "size must be an int, got numpy.int64"),
+        (numpy.int64(-1), r"size must be in \[0, 9223372036854775807\], got -1"),
+        (numpy.float64(1), "size must be an int, got numpy.float64"),
+        (torch.tensor(1), "size must be an int, got torch.Tensor"),
+        (http.HTTPStatus.OK, "size must be an int, got http.HTTPStatus"),
     ],
 )
 def test_a_record_checks_itself_too(audit, size, complaint):
