@@ -15,7 +15,8 @@ from esper.kasmina.gradients import capture_gradient_health
 from esper.leyline.actions import Germinate
 from esper.leyline.errors import SnapshotError
 from esper.leyline.signals import TrainingSignals
-from esper.nissa.hub import Hub, HubConfig
+from esper.nissa.hub import Hub
+from esper.nissa.hub_config import HubConfig
 from esper.nissa.sinks.memory import MemorySink
 from esper.tolaria.detection.verdict import Verdict
 from esper.tolaria.training.growing_optimizer import cosine_factor

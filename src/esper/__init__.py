@@ -35,7 +35,9 @@ if TYPE_CHECKING:
     from esper.leyline.policy import GrowthPolicy
     from esper.leyline.signals import SlotSignals, TrainingSignals
     from esper.loading import load
-    from esper.nissa.hub import Hub, HubConfig
+    from esper.nissa.hub import Hub
+    from esper.nissa.hub_config import HubConfig
+    from esper.nissa.joining import HubHandle
     from esper.nissa.log import RunLog, RunLogConfig
     from esper.nissa.reader import RunEvents, read_run
     from esper.nissa.sink import Sink, SynchronousSink
@@ -73,6 +75,7 @@ __all__ = [
     "HeuristicPolicy",
     "Hub",
     "HubConfig",
+    "HubHandle",
     "LogError",
     "MemorySink",
     "MissingExtraError",
@@ -141,7 +144,8 @@ _HOMES = {
     "HeuristicConfig": "esper.tamiyo.heuristic",
     "HeuristicPolicy": "esper.tamiyo.heuristic",
     "Hub": "esper.nissa.hub",
-    "HubConfig": "esper.nissa.hub",
+    "HubConfig": "esper.nissa.hub_config",
+    "HubHandle": "esper.nissa.joining",
     "LogError": "esper.leyline.errors",
     "MemorySink": "esper.nissa.sinks.memory",
     "MissingExtraError": "esper.leyline.errors",

@@ -8,7 +8,8 @@ import time
 import pytest
 
 from esper._generated.lifecycle import SeedGerminatedPayload
-from esper.nissa.hub import Hub, HubConfig
+from esper.nissa.hub import Hub
+from esper.nissa.hub_config import HubConfig
 from esper.nissa.sink import SynchronousSink
 from esper.nissa.sinks.memory import MemorySink
 from tests.nissa.sample_events import emit_fossil, emit_germination

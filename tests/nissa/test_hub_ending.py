@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from esper.nissa.hub import Hub, HubConfig
+from esper.nissa.hub import Hub
+from esper.nissa.hub_config import HubConfig
 from esper.nissa.log import RunLog
 from esper.nissa.sink import SynchronousSink
 from esper.nissa.sinks.memory import MemorySink

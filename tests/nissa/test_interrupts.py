@@ -7,7 +7,8 @@ import signal
 import pytest
 
 from esper.leyline.interrupts import raised_by_signal_handler
-from esper.nissa.hub import Hub, HubConfig
+from esper.nissa.hub import Hub
+from esper.nissa.hub_config import HubConfig
 from esper.nissa.log import RunLog, RunLogConfig
 from esper.nissa.reader import read_run
 from esper.nissa.sink import SynchronousSink

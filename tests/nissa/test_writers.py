@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from esper.leyline.errors import LogError, UsageError
-from esper.nissa.hub import Hub, HubConfig
+from esper.nissa.hub import Hub
+from esper.nissa.hub_config import HubConfig
 from esper.nissa.log import RunLog, RunLogConfig
 from esper.nissa.reader import read_run
 from esper.nissa.rewind import rewind

@@ -1,8 +1,7 @@
 """A slot: the place in a host network where a seed is planted, learns, blends in, and is kept or removed.
 
-The README in this folder describes the life of a seed. Two rules hold throughout. All changes of stage go through
-`_transition`, which is the only place that emits them. And if the channel raises, the slot is in the state before the
-change or in the state after it, never between them.
+The README in this folder describes the life of a seed. All changes of stage go through `_transition`, the only place that
+emits them. If the channel raises, the slot is in the state before the change or after it, never between them.
 """
 
 from collections.abc import Iterator, Mapping
@@ -48,8 +47,6 @@ from esper.leyline.lifecycle import (
 @final
 class SeedSlot(SeedFigures, nn.Module):
     """Holds at most one seed and leads it through its life; an empty slot returns features unchanged.
-
-    It has a `SeedState`, the history of the seed in plain values, and a `SeedForward`, which runs the seed accordingly.
 
     Attributes:
         slot_id: name in telemetry.

@@ -12,7 +12,6 @@ import secrets
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass
 from typing import Any, NoReturn, Self, TypeVar, final
 from weakref import WeakSet, finalize
 
@@ -21,7 +20,8 @@ from esper._generated.checks import ContractError
 from esper._generated.envelope import Envelope, make_envelope
 from esper._generated.telemetry import TelemetryRejectedPayload
 from esper.leyline.channel import TelemetryChannel
-from esper.nissa.delivery import Delivery, DirectDelivery, GuardedSink, QueuedDelivery, SinkStats
+from esper.nissa.delivery import Delivery, DirectDelivery, GuardedSink, QueuedDelivery
+from esper.nissa.hub_config import HubConfig, HubStats
 from esper.nissa.joining import HubHandle, lock_unused_rank
 from esper.nissa.log import RunLog
 from esper.nissa.rejections import RejectionWarnings
@@ -29,33 +29,6 @@ from esper.nissa.sink import EventOrigin, Sink, SynchronousSink
 from esper.nissa.stderr import warn
 
 _SinkT = TypeVar("_SinkT", bound=Sink)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HubConfig:
-    """Limits on the memory, failures and time that a slow or failing sink may cost."""
-
-    queue_size: int = 4096
-    """Events that may wait in a sink's queue; further ones are dropped for that sink. One step of a vectorised
-    environment emits some hundred at once."""
-    max_failures: int = 10
-    """Exceptions in a row after which a sink is closed. Synchronous sinks, such as the run log, are never closed for
-    theirs."""
-    close_timeout_s: float = 5.0
-    """Seconds that all sinks together have to process their queues when the hub closes, and one sink when it is
-    detached."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HubStats:
-    """Counts of a hub's events."""
-
-    num_sent: int
-    """Events that were numbered and passed to the sinks."""
-    num_lost: int
-    """Events that were emitted after the hub was closed."""
-    sinks: tuple[SinkStats, ...]
-    """Counts of each attached sink; synchronous sinks first."""
 
 
 @final

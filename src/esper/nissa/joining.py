@@ -5,14 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from esper.nissa.hub_config import HubConfig
 from esper.nissa.log import RunLogConfig
 from esper.nissa.run_lock import Role, RunLock
 from esper.nissa.segments import LOG_FOLDER, Segment
-
-if TYPE_CHECKING:
-    from esper.nissa.hub import HubConfig
 
 _FIRST_JOINED_RANK = 1_000_000
 """The ranks of processes that join a run start here, so that those of a launcher stay free."""
