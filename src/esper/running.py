@@ -6,7 +6,10 @@ command line.
 
 import dataclasses
 import logging
-from collections.abc import Callable, Iterable, Mapping
+import shutil
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +23,7 @@ from esper.leyline.policy import GrowthPolicy
 from esper.nissa.hub import Hub
 from esper.nissa.log import LogPosition, RunLog
 from esper.nissa.rewind import rewind
-from esper.nissa.runs import create_run, resolve
+from esper.nissa.runs import create_run, has_events, resolve
 from esper.nissa.sink import Sink
 from esper.tolaria.tasks.registry import get_task
 from esper.tolaria.tasks.task import Samples, Task
@@ -28,6 +31,7 @@ from esper.tolaria.training.checkpoint import Checkpoints
 from esper.tolaria.training.run import Resumption, train_run
 from esper.tolaria.training.run_lock import lock_run
 from esper.tolaria.training.run_settings import RunSettings, load_settings, save_settings
+from esper.tolaria.training.stop_request import StopRequest
 
 _LOG = logging.getLogger(__name__)
 
@@ -53,6 +57,10 @@ def run_task(
         story = esper.run_task(task, esper.RunSettings(seed=1), policy=esper.HeuristicPolicy())
         model = esper.load(story.folder)
 
+    The first Ctrl-C, SIGTERM or SIGHUP ends the run in order, with the network saved; the signal then has its usual
+    effect. The second one ends the run at once. Signals for which the program has a handler of its own are left to that
+    handler, and so are all signals if this is not called in the main thread.
+
     Args:
         task: data, host and hyperparameters; to load or resume the run later, register it with `register_task`.
         settings: epochs, seed, device and so on; the defaults when None.
@@ -66,14 +74,15 @@ def run_task(
         UsageError: a setting cannot be used here, or `run_dir` cannot be written.
         SlotError: the policy asked a slot for something that it cannot do; the log holds the run up to there.
         OSError: the grown network cannot be saved.
+        KeyboardInterrupt: the user pressed Ctrl-C; the run can be resumed.
     """
     settings = (settings or RunSettings()).for_task(task)
     _check_device(settings.device)
     # Before the folder is made: a task that cannot load its samples must not leave an empty run.
     samples = task.load_samples()
     folder = _create_folder(Path(run_dir), settings)
-    with lock_run(folder):
-        save_settings(settings, folder)
+    with _removed_if_empty(folder), lock_run(folder):
+        _save_first_settings(settings, folder)
         _train(task, settings, samples, folder, policy, (sinks, baseline_sinks), should_stop)
     return read_story(folder)
 
@@ -144,7 +153,11 @@ def _train(
 ) -> None:
     """Train with a hub for the grown network, which the log is attached to, and one for the host alone."""
     first_seq = 0 if resumption is None else resumption.next_seq
-    with Hub(folder.name, first_seq=first_seq) as hub, Hub(folder.name) as baseline_hub:
+    with (
+        StopRequest(_LOG.warning, is_polite=True) as stop,
+        Hub(folder.name, first_seq=first_seq) as hub,
+        Hub(folder.name) as baseline_hub,
+    ):
         log = hub.attach(RunLog(folder))
         for target, attached in zip((hub, baseline_hub), sinks, strict=True):
             for sink in attached:
@@ -159,7 +172,7 @@ def _train(
             baseline_channel=baseline_hub.channel(env_id=0),
             log_position=lambda: _position(log),
             resumption=resumption,
-            should_stop=should_stop,
+            should_stop=lambda: stop.is_made() or should_stop(),
         )
 
 
@@ -203,23 +216,55 @@ def _rewind(
 def _create_folder(run_dir: Path, settings: RunSettings) -> Path:
     try:
         return create_run(run_dir, task=settings.task, seed=settings.seed)
+    except (OSError, ValueError) as error:
+        raise _cannot_write(run_dir, error) from error
+
+
+def _save_first_settings(settings: RunSettings, folder: Path) -> None:
+    try:
+        save_settings(settings, folder)
     except OSError as error:
-        raise UsageError(
-            f"--run-dir must be a folder that can be written, got {run_dir} ({error.strerror});"
-            " name another one"
-        ) from error
+        raise _cannot_write(folder.parent, error) from error
+
+
+def _cannot_write(run_dir: Path, error: OSError | ValueError) -> UsageError:
+    reason = error.strerror if isinstance(error, OSError) else str(error)
+    return UsageError(
+        f"--run-dir must be a folder that can be written, got {run_dir} ({reason}); name another one"
+    )
+
+
+@contextmanager
+def _removed_if_empty(folder: Path) -> Iterator[None]:
+    """Remove the new run's `folder` if the block fails before the first event is on the disk, so that it is not `latest`."""
+    try:
+        yield
+    except BaseException:
+        if not has_events(folder) and not Checkpoints(folder).paths():
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def _check_device(name: str) -> None:
-    """Check that tensors can be made on the device called `name`.
+    """Check that tensors can be made and read on the device called `name`.
 
     Raises:
         UsageError: they cannot.
     """
     try:
-        torch.zeros(1, device=name)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
+        with warnings.catch_warnings():
+            # PyTorch warns about device types that it will remove.
+            warnings.simplefilter("ignore")
+            # Tensors on the device `meta` can be made, but have no values.
+            torch.zeros(1, device=name).item()
+    # PyTorch raises many types: AssertionError without CUDA, ImportError for a plug-in that is not installed.
+    except (RuntimeError, AssertionError, ImportError, ValueError, TypeError) as error:
         raise UsageError(
-            f'--device must be usable here, got "{name}" ({reason}); try cpu'
+            f'--device must be usable here, got "{name}" ({_first_sentence(error)}); try cpu'
         ) from None
+
+
+def _first_sentence(error: Exception) -> str:
+    """Return the first sentence of an error of PyTorch, whose further ones are about building PyTorch."""
+    line = str(error).partition("\n")[0]
+    return line.partition(". ")[0].strip() or type(error).__name__

@@ -12,13 +12,15 @@ from esper.leyline.text import pluralize, printable
 from esper.nissa.lint import Flaw, LogLinter
 from esper.nissa.runs import resolve
 
+NAME = "lint-log"
+
 _MAX_MESSAGE = 400
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command with its arguments."""
     parser = subparsers.add_parser(
-        "lint-log",
+        NAME,
         help="validate the log of a run",
         description="Validate every line of a run's log against the telemetry contract and report each flaw.",
         epilog="exit codes: 0 all lines are valid, 1 the log has flaws, 2 bad usage. example: esper lint-log latest",

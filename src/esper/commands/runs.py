@@ -2,17 +2,18 @@
 
 import argparse
 
-from rich.console import Console
-
 from esper.commands.run_arguments import add_run_dir
+from esper.commands.terminal import make_console
 from esper.karn.listing import render_runs
 from esper.nissa.runs import list_runs
+
+NAME = "runs"
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command with its arguments."""
     parser = subparsers.add_parser(
-        "runs",
+        NAME,
         help="list the runs",
         description="List the runs, newest first, with the outcome of each.",
         epilog="example: esper runs --run-dir experiments",
@@ -28,5 +29,5 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         RunNotFoundError: the folder of runs cannot be read.
     """
-    render_runs(list_runs(options.run_dir), Console())
+    render_runs(list_runs(options.run_dir), make_console())
     return 0

@@ -46,7 +46,7 @@ class Checkpoints:
         Raises:
             OSError: the file cannot be written; older checkpoints are unchanged.
         """
-        self._folder.mkdir(exist_ok=True)
+        self._folder.mkdir(parents=True, exist_ok=True)
         path = self._folder / f"epoch-{epoch:06}.pt"
         buffer = io.BytesIO()
         torch.save({"format": FORMAT, **content}, buffer)

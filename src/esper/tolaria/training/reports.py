@@ -59,3 +59,9 @@ class RunResult:
     num_host_params: int
     num_params: int
     duration_s: float
+    error_type: str | None = None
+    """Name of the class of the exception that ended the run; None unless the run has failed."""
+    error_message: str | None = None
+    """Its message, in one line; None unless the run has failed."""
+    error_place: str | None = None
+    """File, line and function that raised it; None unless the run has failed."""

@@ -13,12 +13,14 @@ import torch
 from esper._generated.enums import RunOutcome
 from esper._generated.run import emit_run_finished, emit_run_resumed, emit_run_started
 from esper.leyline.channel import TelemetryChannel
+from esper.leyline.failure import describe_failure
 from esper.leyline.policy import GrowthPolicy
 from esper.tolaria.tasks.task import Samples, Task
 from esper.tolaria.training.checkpoint import Checkpoints
 from esper.tolaria.training.model_file import save_model
 from esper.tolaria.training.reports import RunDescription, RunResult
-from esper.tolaria.training.run_settings import RunSettings
+from esper.tolaria.training.run_settings import FILE_NAME as SETTINGS_FILE
+from esper.tolaria.training.run_settings import RunSettings, save_settings
 from esper.tolaria.training.trainer import Trainer
 from esper.version import VERSION
 
@@ -70,6 +72,7 @@ def train_run(
     checkpoints = Checkpoints(folder, keep=settings.num_checkpoints)
 
     def save_checkpoint() -> None:
+        _restore_folder(folder, settings)
         content = {"trainer": trainer.state_dict(), "log": dict(log_position())}
         try:
             checkpoints.save(content, epoch=trainer.epochs_completed)
@@ -77,10 +80,11 @@ def train_run(
             # The run is worth more than one of its checkpoints.
             _LOG.warning("no checkpoint after epoch %d: %s", trainer.epochs_completed, error)
 
-    outcome, accuracy, baseline = RunOutcome.FAILED, None, None
+    outcome, accuracy, baseline, failure = RunOutcome.FAILED, None, None, None
     try:
         fitted = trainer.fit(save_checkpoint)
         accuracy = trainer.validate().accuracy
+        _restore_folder(folder, settings)
         save_model(trainer.model, folder, task=task.name)
         has_baseline = settings.has_baseline and policy is not None
         if fitted is RunOutcome.COMPLETED and has_baseline:
@@ -88,6 +92,13 @@ def train_run(
             if baseline is None:
                 fitted = RunOutcome.INTERRUPTED
         outcome = fitted
+    except (KeyboardInterrupt, SystemExit):
+        # The user ends the run at once; it has not failed, and can be resumed.
+        outcome = RunOutcome.INTERRUPTED
+        raise
+    except BaseException as error:
+        failure = describe_failure(error)
+        raise
     finally:
         result = RunResult(
             outcome=outcome,
@@ -97,9 +108,31 @@ def train_run(
             num_host_params=trainer.num_host_params,
             num_params=trainer.num_params,
             duration_s=time.monotonic() - started,
+            error_type=None if failure is None else failure.type,
+            error_message=None if failure is None else failure.message,
+            error_place=None if failure is None else failure.place,
         )
         emit_run_finished(channel, result)
     return result
+
+
+def _restore_folder(folder: Path, settings: RunSettings) -> None:
+    """Make the run's folder again, with its settings, if it was deleted while the run trains, and say so.
+
+    What it held is lost, but the next checkpoint and the grown network are not.
+    """
+    if (folder / SETTINGS_FILE).exists():
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        save_settings(settings, folder)
+    except OSError as error:
+        _LOG.warning("the run's folder %a is gone and cannot be made again: %s", str(folder), error)
+    else:
+        _LOG.warning(
+            "the run's folder %a was deleted while the run trains; it has been made again, but what it held is lost",
+            str(folder),
+        )
 
 
 def _begin(
