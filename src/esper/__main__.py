@@ -19,6 +19,7 @@ def main() -> int:
         # Ignored signals stay ignored, as SIGHUP under nohup.
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _end)
+    sys.unraisablehook = _report_unraisable
     _fill_closed_descriptors()
     from esper.cli import main as run_command
 
@@ -30,6 +31,12 @@ def _end(number: int, _frame: types.FrameType | None) -> None:
     with contextlib.suppress(OSError):
         os.write(2, f"esper: ended by {signal.Signals(number).name}\n".encode())
     os._exit(_EXIT_BASE + number)
+
+
+def _report_unraisable(unraisable: "sys.UnraisableHookArgs") -> None:
+    """Report an exception that Python cannot raise, such as one in a finalizer, unless it is the user's Ctrl-C."""
+    if not issubclass(unraisable.exc_type, KeyboardInterrupt):
+        sys.__unraisablehook__(unraisable)
 
 
 def _fill_closed_descriptors() -> None:

@@ -84,6 +84,7 @@ ESCAPED = r"\x1b[31mred\x07\u202e\u2066\n\x9b"
         ["summary", HOSTILE],
         ["summary", "x", "--run-dir", HOSTILE],
         ["lint-log", HOSTILE],
+        ["runs", "--run-dir", HOSTILE],
     ],
 )
 def test_control_characters_of_arguments_are_escaped(capsys, tmp_path, monkeypatch, arguments):

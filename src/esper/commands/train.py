@@ -27,7 +27,7 @@ from esper.nissa.runs import resolve
 from esper.nissa.sinks.progress import ProgressSink
 from esper.tamiyo.heuristic import HeuristicPolicy
 from esper.tolaria.training.run_settings import SETTINGS, RunSettings, Setting, load_settings
-from esper.tolaria.training.stop_request import StopRequest, exit_code
+from esper.tolaria.training.stop_request import StopAtOnce, StopRequest, exit_code
 
 _EPILOG = """\
 examples:
@@ -96,7 +96,13 @@ def run(options: argparse.Namespace) -> int:
     start = _start if options.resume is None else _resume
     stop = StopRequest(lambda line: print_line(console, line))
     with stop:
-        story = start(options, given, console, stop)
+        try:
+            story = start(options, given, console, stop)
+        except Exception as error:
+            if stop.number is None:
+                raise
+            # An import that is interrupted may raise anything.
+            raise StopAtOnce(stop.number) from error
     try:
         render(story, console)
         if story.outcome is RunOutcome.INTERRUPTED:

@@ -68,7 +68,6 @@ def train_run(
     trainer = Trainer(
         task, settings, samples, policy=policy, channel=channel, should_stop=should_stop
     )
-    _begin(trainer, channel, _describe(task, settings, samples, trainer), resumption)
     checkpoints = Checkpoints(folder, keep=settings.num_checkpoints)
 
     def save_checkpoint() -> None:
@@ -82,6 +81,7 @@ def train_run(
 
     outcome, accuracy, baseline, failure = RunOutcome.FAILED, None, None, None
     try:
+        _begin(trainer, channel, _describe(task, settings, samples, trainer), resumption)
         fitted = trainer.fit(save_checkpoint)
         accuracy = trainer.validate().accuracy
         _restore_folder(folder, settings)

@@ -39,7 +39,8 @@ class StopAtOnce(KeyboardInterrupt):
 class StopRequest:
     """Handles SIGINT, SIGTERM and SIGHUP within its `with` block, if that runs in the main thread.
 
-    The first signal only sets `is_made`, the second raises `StopAtOnce`, the third ends the process. Signals that are
+    Once training asks `is_made`, the first signal only makes that true, the second raises `StopAtOnce`. Before training
+    there is nothing to end in order, so the first one raises. The one after that ends the process. Signals that are
     ignored, as SIGHUP is under `nohup`, stay ignored.
 
     Attributes:
@@ -56,10 +57,12 @@ class StopRequest:
         self._announce = announce
         self._is_polite = is_polite
         self._previous: dict[int, signal.Handlers | Callable[..., object] | int | None] = {}
-        self._is_repeated = False
+        self._is_training = False
+        self._has_raised = False
 
     def is_made(self) -> bool:
-        """Return whether the run shall end."""
+        """Return whether the run shall end; the training loop asks this before every step."""
+        self._is_training = True
         return self.number is not None
 
     def __enter__(self) -> Self:
@@ -82,13 +85,15 @@ class StopRequest:
         return handler in _DEFAULTS or not self._is_polite
 
     def _handle(self, number: int, _frame: types.FrameType | None) -> None:
-        if self._is_repeated:
-            # The process did not end at once, perhaps because it waits for a disk.
+        if self._has_raised:
+            # The process has not ended by itself, perhaps because it waits for a disk.
             os._exit(exit_code(number))
-        if self.number is not None:
-            self._is_repeated = True
+        is_first = self.number is None
+        if is_first:
+            self.number = number
+        if not is_first or not self._is_training:
+            self._has_raised = True
             raise StopAtOnce(number)
-        self.number = number
         name = _NAMES.get(signal.Signals(number), signal.Signals(number).name)
         # The terminal may be gone, and the main thread may be in the middle of printing.
         with contextlib.suppress(OSError, ValueError, RuntimeError):
