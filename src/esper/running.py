@@ -23,6 +23,7 @@ from esper.leyline.policy import GrowthPolicy
 from esper.nissa.hub import Hub
 from esper.nissa.log import LogPosition, RunLog
 from esper.nissa.rewind import rewind
+from esper.nissa.run_edges import read_edges
 from esper.nissa.runs import create_run, has_events, resolve
 from esper.nissa.sink import Sink
 from esper.tolaria.tasks.registry import get_task
@@ -114,13 +115,15 @@ def resume_run(
 
     Raises:
         RunNotFoundError: there is no such run, or it has no settings.
-        UsageError: the task is not registered, no epochs are left, or another process is training the run.
+        UsageError: the task is not registered, no epochs are left, the folder was renamed, or another process is training
+            the run.
         CheckpointError: the checkpoint is of another network.
         LogError: the log ends before the position that the checkpoint names.
         SlotError: the policy asked a slot for something that it cannot do; the log holds the run up to there.
         OSError: the grown network cannot be saved.
     """
     folder = resolve(str(run), Path(run_dir))
+    _check_name(folder)
     settings = load_settings(folder).resumed(epochs=epochs, device=device)
     _check_device(settings.device)
     task = get_task(settings.task)
@@ -211,6 +214,21 @@ def _rewind(
     return Resumption(
         state=content["trainer"], next_seq=position.next_seq, superseded_events=superseded_events
     )
+
+
+def _check_name(folder: Path) -> None:
+    """Check that the folder still has the name under which its log was written: the name is the run's id.
+
+    Raises:
+        UsageError: it was renamed.
+        LogError: the log cannot be read.
+    """
+    events = read_edges(folder).first
+    if events and events[0].run != folder.resolve().name:
+        raise UsageError(
+            f"a run must have its id as its folder's name to be resumed, got {folder.name} for the run"
+            f" {events[0].run}; rename the folder back"
+        )
 
 
 def _create_folder(run_dir: Path, settings: RunSettings) -> Path:

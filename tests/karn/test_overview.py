@@ -111,10 +111,12 @@ def test_the_middle_of_a_long_log_is_not_read(tmp_path):
     "line",
     [
         b"\xff\xfe",
-        b'{"event":"RUN_FINISHED","t_wall_ns":1,"payload":{"outcome":[],"val_accuracy":"x"}}',
-        b'{"event":"RUN_FINISHED","t_wall_ns":1,"payload":{"epochs_completed":true,"seeds":3}}',
-        b'{"event":"EPOCH_COMPLETED","t_wall_ns":1,"epoch":1,"payload":{"seeds":{"a":1}}}',
-        b'{"event":"RUN_STARTED","t_wall_ns":' + b"9" * 400 + b',"payload":{"seed":1e400}}',
+        b'{"run":"a","event":"RUN_FINISHED","t_wall_ns":1,"payload":{"outcome":[],"val_accuracy":"x"}}',
+        b'{"run":"a","event":"RUN_FINISHED","t_wall_ns":1,"payload":{"epochs_completed":true,"seeds":3}}',
+        b'{"run":"a","event":"EPOCH_COMPLETED","t_wall_ns":1,"epoch":1,"payload":{"seeds":{"a":1}}}',
+        b'{"run":"a","event":"RUN_STARTED","t_wall_ns":'
+        + b"9" * 400
+        + b',"payload":{"seed":1e400}}',
         b"[" * 10_000,
     ],
 )

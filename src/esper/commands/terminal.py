@@ -5,6 +5,7 @@ here, which show control characters as `\\x1b` and the like.
 """
 
 import contextlib
+import errno
 import io
 import os
 import sys
@@ -20,8 +21,8 @@ class _Console(Console):
     """A console that lets the program handle a broken pipe; Rich itself would end the process."""
 
     def on_broken_pipe(self) -> NoReturn:
-        """Raise the BrokenPipeError that is being handled."""
-        raise BrokenPipeError
+        """Raise the error again, which Rich has caught."""
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
 
 def make_console() -> Console:

@@ -27,6 +27,7 @@ _MAX_TAIL_BYTES = 2**20
 class PlainEvent(msgspec.Struct, frozen=True):
     """One line of a log, with the fields of the envelope that lists need."""
 
+    run: str
     event: str
     t_wall_ns: int
     payload: dict[str, Any]

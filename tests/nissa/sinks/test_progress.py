@@ -37,9 +37,15 @@ REPORT = EpochReport(
 )
 
 
-def shown(*, is_terminal: bool, titles: tuple[str, ...] = ("growing",), epochs: int = 2) -> str:
+def shown(
+    *,
+    is_terminal: bool,
+    titles: tuple[str, ...] = ("growing",),
+    epochs: int = 2,
+    width: int = 120,
+) -> str:
     file = io.StringIO()
-    console = Console(file=file, force_terminal=is_terminal, width=120)
+    console = Console(file=file, force_terminal=is_terminal, width=width)
     for title in titles:
         with Hub("run") as hub:
             hub.attach(ProgressSink(console, epochs=epochs, title=title))
@@ -73,3 +79,12 @@ def test_two_bars_on_one_console_follow_each_other(epochs):
 
     rest = text.rpartition("growing")[2]
     assert "host alone" in rest
+
+
+@pytest.mark.parametrize("width", [30, 40, 60, 80, 100])
+def test_a_narrow_terminal_shows_epoch_and_accuracy(width):
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown(is_terminal=True, width=width))
+    *_, last = filter(None, re.split(r"[\r\n]+", text))
+
+    assert re.match(r"growing 2/2 .*90\.0 %", last)
+    assert len(last.rstrip()) <= width
