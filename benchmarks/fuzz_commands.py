@@ -108,9 +108,8 @@ def fuzz(original: Path, *, runs: int, seed: int) -> Tally:
     tally = Tally()
     for number in range(runs):
         rng = random.Random(seed * 1_000_003 + number)
-        with tempfile.TemporaryDirectory() as folder:
-            with contextlib.chdir(folder):
-                _one_run(original, Path(folder), rng, tally, f"seed {seed} run {number}")
+        with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+            _one_run(original, Path(folder), rng, tally, f"seed {seed} run {number}")
     return tally
 
 
