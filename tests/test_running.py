@@ -1,6 +1,9 @@
 """A task and a policy of the user's own, trained from Python in a run folder."""
 
 import logging
+import shutil
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,7 @@ import esper
 from esper.cli import main
 from esper.telemetry import RunOutcome
 from esper.tolaria.tasks import registry
+from esper.tolaria.training.model_file import load_model
 
 
 @pytest.fixture(autouse=True)
@@ -386,3 +390,51 @@ def test_errors_of_a_resumed_run_name_the_argument(tmp_path, arguments, message)
 
     with pytest.raises(esper.UsageError, match=message):
         esper.resume_run(folder, policy=None, **arguments)
+
+
+def test_a_folder_that_is_deleted_during_the_run_is_made_again(tmp_path, caplog):
+    class Deleter(Planter):
+        """Deletes all runs in the third epoch."""
+
+        def decide(self, signals):
+            if signals.epoch == 3:
+                shutil.rmtree(next(tmp_path.iterdir()))
+            return super().decide(signals)
+
+    esper.register_task(BLOBS)
+    # The log that was deleted is not this test's subject.
+    with suppress(esper.EsperError):
+        esper.run_task(BLOBS, policy=Deleter(), run_dir=tmp_path)
+
+    (folder,) = tmp_path.iterdir()
+    assert "was deleted while the run trains; it has been made again" in caplog.text
+    assert load_model(folder)[1].seed is not None
+    assert (folder / "settings.json").exists()
+
+
+def test_a_renamed_run_cannot_be_resumed(tmp_path):
+    esper.register_task(BLOBS)
+    story = esper.run_task(BLOBS, esper.RunSettings(epochs=1), policy=None, run_dir=tmp_path)
+    story.folder.rename(tmp_path / "renamed")
+
+    with pytest.raises(esper.UsageError, match=f"got renamed for the run {story.folder.name}"):
+        esper.resume_run("renamed", policy=None, run_dir=tmp_path, epochs=2)
+
+
+@pytest.mark.parametrize("seed", [2**44, 2**63 - 1])
+def test_large_seeds_train(tmp_path, seed):
+    settings = esper.RunSettings(epochs=1, seed=seed)
+
+    assert esper.run_task(BLOBS, settings, policy=None, run_dir=tmp_path).started.seed == seed
+
+
+def test_a_start_that_fails_leaves_no_folder(tmp_path):
+    def fail():
+        raise RuntimeError("no host")
+
+    broken = replace(BLOBS, build_host=fail)
+
+    with pytest.raises(RuntimeError, match="no host"):
+        esper.run_task(broken, policy=None, run_dir=tmp_path)
+
+    assert list(tmp_path.iterdir()) == []

@@ -1,18 +1,33 @@
 """The command line: `esper COMMAND ...`."""
 
 import argparse
-import difflib
+import os
+import signal
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from esper.commands import lint_log, runs, summary, train
+from esper.commands import completion, help_command, lint_log, runs, summary, train
 from esper.commands.run_arguments import with_flags
+from esper.commands.terminal import discard_output, escape_unencodable, flush_output, print_error
 from esper.leyline.errors import EsperError
+from esper.leyline.failure import describe_failure
+from esper.leyline.text import did_you_mean
+from esper.tolaria.training.stop_request import StopAtOnce, exit_code
 from esper.version import VERSION
 
-_COMMANDS = (train, summary, runs, lint_log)
+_COMMANDS = (train, summary, runs, lint_log, completion, help_command)
 _USAGE_EXIT_CODE = 2
+_BUG_EXIT_CODE = 70
+_TRACEBACK_VARIABLE = "ESPER_TRACEBACK"
+_EPILOG = """\
+example: esper train --seed 1   then: esper summary latest
+
+exit codes: 0 success, 2 an error that you can correct, 70 an error in Esper or in a task of your own,
+            130, 143, 129 ended by Ctrl-C, SIGTERM, SIGHUP, 141 the reader of the output has gone;
+            the help of a command lists further ones
+environment: ESPER_TRACEBACK=1 shows the traceback of an error 70
+"""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -20,14 +35,21 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print the line and exit with code 2."""
-        self.exit(_USAGE_EXIT_CODE, f"{self.prog}: {message}; see {self.prog} --help\n")
+        print_error(f"{self.prog}: {message}; see {self.prog} --help")
+        self.exit(_USAGE_EXIT_CODE)
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """Print help or version; unlike the original, which ignores errors, raise OSError if that fails."""
+        if message:
+            print(message, end="", file=file, flush=True)
 
 
 def _build_parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="esper",
         description="Train PyTorch networks that grow, under a governor that rolls back when training breaks.",
-        epilog="example: esper train --seed 1   then: esper summary latest",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"esper {VERSION}")
@@ -36,30 +58,72 @@ def _build_parser() -> argparse.ArgumentParser:
     )
     for command in _COMMANDS:
         command.add_parser(subparsers)
+    # These two need the other commands.
+    subparsers.choices["help"].set_defaults(parsers={"esper": parser, **subparsers.choices})
+    subparsers.choices["completion"].set_defaults(root=parser)
     return parser
-
-
-def _suggestion(unknown: Sequence[str], parser: argparse.ArgumentParser) -> str:
-    """Return `; did you mean --epochs?` if the first unknown argument resembles an option, else nothing."""
-    known = [option for action in parser._actions for option in action.option_strings]
-    close = difflib.get_close_matches(unknown[0].partition("=")[0], known, n=1)
-    return f"; did you mean {close[0]}?" if close else ""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0 for success, 2 for an error that the user can correct.
 
-    `arguments` are those of the process when None. Some commands have further exit codes; their help lists them.
+    `arguments` are those of the process when None. Some commands have further exit codes; their help lists them. Errors are
+    one line on standard error; with ESPER_TRACEBACK in the environment, those that are not the user's are raised.
     """
-    parser = _build_parser()
-    options, unknown = parser.parse_known_args(arguments)
-    command_parser: argparse.ArgumentParser = options.parser
-    if unknown:
-        hint = _suggestion(unknown, command_parser)
-        command_parser.error(f"unknown argument {unknown[0]}{hint}")
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    escape_unencodable()
+    # The error that a command ends with is said under its name.
+    name = "esper" if not arguments or arguments[0].startswith("-") else f"esper {arguments[0]}"
     try:
-        exit_code: int = options.run(options)
+        return _run(arguments)
     except EsperError as error:
-        print(f"esper {options.command}: {with_flags(str(error))}", file=sys.stderr)
+        print_error(f"{name}: {with_flags(str(error))}")
         return _USAGE_EXIT_CODE
-    return exit_code
+    except KeyboardInterrupt as error:
+        number = signal.SIGINT if not isinstance(error, StopAtOnce) else error.number
+        print_error(f"{name}: ended by {signal.Signals(number).name}")
+        return exit_code(number)
+    except BrokenPipeError:
+        # Nobody is left to read more, so nothing is said, as by other programs.
+        discard_output()
+        return exit_code(signal.SIGPIPE)
+    except OSError as error:
+        discard_output()
+        place = "the output" if error.filename is None else os.fsdecode(error.filename)
+        print_error(f"{name}: cannot read or write {place} ({error.strerror or error})")
+        return _USAGE_EXIT_CODE
+    except Exception as error:
+        # A traceback says nothing to a user, and may hold characters that a terminal acts on.
+        if os.environ.get(_TRACEBACK_VARIABLE):
+            raise
+        print_error(f"{name}: {describe_failure(error)}; for more: {_TRACEBACK_VARIABLE}=1")
+        return _BUG_EXIT_CODE
+
+
+def _run(arguments: Sequence[str]) -> int:
+    parser = _build_parser()
+    options = _parse(parser, arguments)
+    code: int = options.run(options)
+    flush_output()
+    return code
+
+
+def _parse(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argparse.Namespace:
+    """Return the parsed arguments; exit with code 2 and a suggestion if a command or an option is unknown."""
+    name = next((argument for argument in arguments if not argument.startswith("-")), None)
+    commands = [command.NAME for command in _COMMANDS]
+    # The options before the command, --help and --version, take no value, so this is the command.
+    if name is not None and name not in commands:
+        hint = did_you_mean(name, commands) or f"; there are: {', '.join(commands)}"
+        parser.error(f"no command {_quote(name)}{hint}")
+    options, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        command_parser: argparse.ArgumentParser = options.parser
+        known = [option for action in command_parser._actions for option in action.option_strings]
+        hint = did_you_mean(unknown[0].partition("=")[0], known)
+        command_parser.error(f"unknown argument {unknown[0]}{hint}")
+    return options
+
+
+def _quote(name: str) -> str:
+    return f'"{name[:200]}"'

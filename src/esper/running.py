@@ -6,7 +6,10 @@ command line.
 
 import dataclasses
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import shutil
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -22,8 +25,9 @@ from esper.leyline.policy import GrowthPolicy, check_policy
 from esper.nissa.hub import Hub
 from esper.nissa.log import LogPosition, RunLog
 from esper.nissa.rewind import rewind
+from esper.nissa.run_edges import read_edges
 from esper.nissa.run_lock import lock_run
-from esper.nissa.runs import create_run, resolve
+from esper.nissa.runs import create_run, has_events, resolve
 from esper.nissa.sink import Sink
 from esper.tolaria.tasks.registry import check_task, get_task
 from esper.tolaria.tasks.task import Samples, Task, load_samples
@@ -36,6 +40,7 @@ from esper.tolaria.training.run_settings import (
     load_settings,
     save_settings,
 )
+from esper.tolaria.training.stop_request import StopRequest
 
 _LOG = logging.getLogger(__name__)
 _WARNINGS = logging.getLogger("esper")
@@ -62,6 +67,10 @@ def run_task(
         story = esper.run_task(task, esper.RunSettings(seed=1), policy=esper.HeuristicPolicy())
         model = esper.load(story.folder)
 
+    The first Ctrl-C, SIGTERM or SIGHUP ends the run in order, with the network saved; the signal then has its usual
+    effect. The second one ends the run at once. Signals for which the program has a handler of its own are left to that
+    handler, and so are all signals if this is not called in the main thread.
+
     Args:
         task: data, host and hyperparameters; to load or resume the run later, register it with `register_task`.
         settings: epochs, seed, device and so on; the defaults when None.
@@ -78,6 +87,7 @@ def run_task(
             its first checkpoint.
         SlotError: the policy asked a slot for something that it cannot do; the log holds the run up to there.
         OSError: the grown network cannot be saved.
+        KeyboardInterrupt: the user pressed Ctrl-C; the run can be resumed.
     """
     check_task(task)
     all_sinks = _checked(policy, should_stop, sinks, baseline_sinks)
@@ -87,8 +97,8 @@ def run_task(
     # Before the folder is made: a task that cannot load its samples must not leave an empty run.
     samples = load_samples(task)
     folder = _create_folder(run_root, settings)
-    with lock_run(folder):
-        save_settings(settings, folder)
+    with _removed_if_empty(folder), lock_run(folder):
+        _save_first_settings(settings, folder)
         _train(task, settings, samples, folder, policy, all_sinks, should_stop)
     return read_story(folder)
 
@@ -121,8 +131,8 @@ def resume_run(
 
     Raises:
         RunNotFoundError: there is no such run, or it has no settings.
-        UsageError: the task is not registered, no epochs are left, another process is training the run, or an argument
-            is of another type.
+        UsageError: the task is not registered, no epochs are left, the folder was renamed, another process is training
+            the run, or an argument is of another type.
         CheckpointError: no checkpoint can be read, or the newest one is of another network or policy.
         LogError: the log ends before the position that the checkpoint names.
         SlotError: the policy asked a slot for something that it cannot do; the log holds the run up to there.
@@ -130,6 +140,7 @@ def resume_run(
     """
     all_sinks = _checked(policy, should_stop, sinks, baseline_sinks)
     folder = resolve(str(run), _path(run_dir))
+    _check_name(folder)
     settings = load_settings(folder).resumed(epochs=epochs, device=device)
     _check_device(settings.device)
     task = get_task(settings.task)
@@ -162,7 +173,11 @@ def _train(
 ) -> None:
     """Train with a hub for the grown network, which the log is attached to, and one for the host alone."""
     first_seq = 0 if resumption is None else resumption.next_seq
-    with Hub(folder.name, first_seq=first_seq) as hub, Hub(folder.name) as baseline_hub:
+    with (
+        StopRequest(_LOG.warning, is_polite=True) as stop,
+        Hub(folder.name, first_seq=first_seq) as hub,
+        Hub(folder.name) as baseline_hub,
+    ):
         log = hub.attach(RunLog(folder))
         for target, attached in zip((hub, baseline_hub), sinks, strict=True):
             for sink in attached:
@@ -177,7 +192,7 @@ def _train(
             baseline_channel=baseline_hub.channel(env_id=0),
             log_position=lambda: _position(log),
             resumption=resumption,
-            should_stop=should_stop,
+            should_stop=lambda: stop.is_made() or should_stop(),
         )
 
 
@@ -231,14 +246,51 @@ def _rewind(
     )
 
 
+def _check_name(folder: Path) -> None:
+    """Check that the folder still has the name under which its log was written: the name is the run's id.
+
+    Raises:
+        UsageError: it was renamed.
+        LogError: the log cannot be read.
+    """
+    events = read_edges(folder).first
+    if events and events[0].run != folder.resolve().name:
+        raise UsageError(
+            f"a run must have its id as its folder's name to be resumed, got {folder.name} for the run"
+            f" {events[0].run}; rename the folder back"
+        )
+
+
 def _create_folder(run_dir: Path, settings: RunSettings) -> Path:
     try:
         return create_run(run_dir, task=settings.task, seed=settings.seed)
+    except (OSError, ValueError) as error:
+        raise _cannot_write(run_dir, error) from error
+
+
+def _save_first_settings(settings: RunSettings, folder: Path) -> None:
+    try:
+        save_settings(settings, folder)
     except OSError as error:
-        raise UsageError(
-            f"`run_dir` must be a folder that can be written, got {run_dir} ({error.strerror});"
-            " name another one"
-        ) from error
+        raise _cannot_write(folder.parent, error) from error
+
+
+def _cannot_write(run_dir: Path, error: OSError | ValueError) -> UsageError:
+    reason = error.strerror if isinstance(error, OSError) else str(error)
+    return UsageError(
+        f"`run_dir` must be a folder that can be written, got {run_dir} ({reason}); name another one"
+    )
+
+
+@contextmanager
+def _removed_if_empty(folder: Path) -> Iterator[None]:
+    """Remove the new run's `folder` if the block fails before the first event is on the disk, so that it is not `latest`."""
+    try:
+        yield
+    except BaseException:
+        if not has_events(folder) and not Checkpoints(folder).paths():
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def _checked(
@@ -269,15 +321,25 @@ def _path(run_dir: object) -> Path:
 
 
 def _check_device(name: str) -> None:
-    """Check that tensors can be made on the device called `name`.
+    """Check that tensors can be made and read on the device called `name`.
 
     Raises:
         UsageError: they cannot.
     """
     try:
-        torch.zeros(1, device=name)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
+        with warnings.catch_warnings():
+            # PyTorch warns about device types that it will remove.
+            warnings.simplefilter("ignore")
+            # Tensors on the device `meta` can be made, but have no values.
+            torch.zeros(1, device=name).item()
+    # PyTorch raises many types: AssertionError without CUDA, ImportError for a plug-in that is not installed.
+    except (RuntimeError, AssertionError, ImportError, ValueError, TypeError) as error:
         raise UsageError(
-            f'`device` must be usable here, got "{name}" ({reason}); try cpu'
+            f'`device` must be usable here, got "{name}" ({_first_sentence(error)}); try cpu'
         ) from None
+
+
+def _first_sentence(error: Exception) -> str:
+    """Return the first sentence of an error of PyTorch, whose further ones are about building PyTorch."""
+    line = str(error).partition("\n")[0]
+    return line.partition(". ")[0].strip() or type(error).__name__

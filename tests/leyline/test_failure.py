@@ -1,4 +1,4 @@
-"""A failure is described in texts that the log can hold."""
+"""A failure is described in texts that the log can hold, and in one line for messages."""
 
 import json
 
@@ -6,7 +6,7 @@ import pytest
 
 from esper._generated.enums import RunOutcome
 from esper._generated.run import RunFinishedPayload
-from esper.leyline.failure import describe_end
+from esper.leyline.failure import describe_end, describe_failure
 
 
 class SlyError(Exception):
@@ -96,3 +96,19 @@ def test_long_texts_fit_the_contract():
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(1)])
 def test_an_interrupt_is_not_a_failure(error):
     assert describe_end(error) == (RunOutcome.INTERRUPTED, None)
+
+
+def test_a_message_has_type_message_and_place_in_one_printable_line():
+    try:
+        raise ValueError("\nbad \x1b[31m batch\nmore")
+    except ValueError as error:
+        line = describe_failure(error)
+
+    head, _, place = line.partition(" (")
+    assert head == r"ValueError: bad \x1b[31m batch"
+    assert place.startswith(f"{__file__}:")
+    assert place.endswith(")")
+
+
+def test_a_message_of_an_exception_that_was_not_raised_has_no_place():
+    assert describe_failure(KeyError()) == "KeyError"

@@ -4,7 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from esper.leyline.text import join_names, pluralize, printable
+from esper.leyline.text import (
+    did_you_mean,
+    join_names,
+    pluralize,
+    printable,
+    printable_message,
+)
 
 
 @pytest.mark.parametrize(
@@ -41,3 +47,18 @@ def test_numbers_have_their_plural(number, counted):
 )
 def test_only_the_first_names_are_listed(names, joined):
     assert join_names(names, max_names=2) == joined
+
+
+def test_a_long_message_is_cut_in_the_middle_so_that_its_remedy_is_kept():
+    shown = printable_message("no run " + "x" * 5000 + "\x1b; see esper runs")
+
+    assert len(shown) <= 1010
+    assert shown.startswith("no run xxx")
+    assert shown.endswith(r"x\x1b; see esper runs")
+
+
+@pytest.mark.parametrize(
+    ("given", "hint"), [("trian", "; did you mean train?"), ("zzz", ""), ("x" * 10**6, "")]
+)
+def test_suggestions(given, hint):
+    assert did_you_mean(given, ["train", "runs"]) == hint

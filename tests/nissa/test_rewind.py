@@ -98,3 +98,11 @@ def test_a_log_that_ends_before_the_checkpoint_is_refused(tmp_path):
 
     with pytest.raises(LogError, match=r"must reach to byte \d+ of .* but it is shorter"):
         rewind(tmp_path, position)
+
+
+def test_a_log_file_that_is_a_device_is_refused(tmp_path):
+    (tmp_path / "log").mkdir()
+    (tmp_path / "log" / "0-aa-0000.jsonl").symlink_to("/dev/zero")
+
+    with pytest.raises(LogError, match="a log file must be a regular file"):
+        rewind(tmp_path, None)

@@ -17,6 +17,8 @@ from esper.nissa.lint import Flaw, LogLinter
 from esper.nissa.runs import resolve
 from esper.nissa.salvage import Salvage, salvage
 
+NAME = "lint-log"
+
 _MAX_MESSAGE = 400
 _MAX_PATH = 4096
 
@@ -24,7 +26,7 @@ _MAX_PATH = 4096
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command with its arguments."""
     parser = subparsers.add_parser(
-        "lint-log",
+        NAME,
         help="validate the log of a run",
         description=(
             "Validate every line of a run's log against the telemetry contract and report each flaw."

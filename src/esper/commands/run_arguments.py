@@ -6,6 +6,8 @@ from pathlib import Path
 
 from esper.tolaria.training.run_settings import SETTINGS
 
+DEFAULT_RUN_DIR = Path("runs")
+
 _FLAGS = {setting.name: setting.flag for setting in SETTINGS} | {"run_dir": "--run-dir"}
 
 
@@ -21,8 +23,8 @@ def add_run_dir(parser: argparse.ArgumentParser) -> None:
     """Add the option that says where the runs are."""
     parser.add_argument(
         "--run-dir",
-        type=Path,
-        default=Path("runs"),
+        type=_folder,
+        default=DEFAULT_RUN_DIR,
         metavar="DIR",
         help="folder that holds the runs (default: %(default)s)",
     )
@@ -39,3 +41,12 @@ def with_flags(message: str) -> str:
         return match[0] if flag is None else " ".join(filter(None, (flag, match["value"])))
 
     return re.sub(r"`(?P<name>\w+)(?:=(?P<value>[^`]*))?`", option, message)
+
+
+def _folder(text: str) -> Path:
+    """Return the path of a folder that is given as an argument."""
+    if not text:
+        raise argparse.ArgumentTypeError("a folder must have a name, got an empty one; for here: .")
+    if "\0" in text:
+        raise argparse.ArgumentTypeError("a folder's name must not contain the character \\0")
+    return Path(text)

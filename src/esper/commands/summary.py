@@ -3,19 +3,20 @@
 import argparse
 import json
 
-from rich.console import Console
-
 from esper.commands.run_arguments import add_run_arguments
+from esper.commands.terminal import make_console
 from esper.karn.run import read_story
 from esper.karn.summary import render
 from esper.karn.summary_json import as_dict
 from esper.nissa.runs import resolve
 
+NAME = "summary"
+
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command with its arguments."""
     parser = subparsers.add_parser(
-        "summary",
+        NAME,
         help="summarise a run",
         description="Summarise a run: accuracies, parameters, the seeds of each slot, snapshots and rollbacks.",
         epilog="example: esper summary latest --json",
@@ -40,5 +41,5 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(as_dict(story), indent=2))
     else:
-        render(story, Console())
+        render(story, make_console())
     return 0

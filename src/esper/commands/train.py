@@ -4,13 +4,22 @@ Its options are the fields of `RunSettings`, apart from `--run-dir` and `--resum
 """
 
 import argparse
+import shlex
+import signal
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from esper._generated.enums import RunOutcome
-from esper.commands.run_arguments import add_run_dir
-from esper.commands.stop_request import StopRequest
+from esper.commands.run_arguments import DEFAULT_RUN_DIR, add_run_dir
+from esper.commands.terminal import (
+    discard_output,
+    flush_output,
+    make_console,
+    print_error,
+    print_line,
+)
 from esper.karn.story import RunStory
 from esper.karn.summary import render
 from esper.leyline.errors import UsageError
@@ -18,6 +27,7 @@ from esper.nissa.runs import resolve
 from esper.nissa.sinks.progress import ProgressSink
 from esper.tamiyo.heuristic import HeuristicPolicy
 from esper.tolaria.training.run_settings import SETTINGS, RunSettings, Setting, load_settings
+from esper.tolaria.training.stop_request import StopAtOnce, StopRequest, exit_code
 
 _EPILOG = """\
 examples:
@@ -26,8 +36,11 @@ examples:
   esper train --inject-fault nan@12       break the run at epoch 12 and watch the governor roll back
   esper train --resume latest             continue a run that was killed or interrupted
 
+signals:    the first Ctrl-C, SIGTERM or SIGHUP ends the run in order, with the network saved,
+            the second one at once; the run can be resumed
 exit codes: 0 all epochs are trained, 1 the end of the log is missing,
-            2 bad usage, 3 the governor stopped the run, 130 interrupted
+            2 bad usage, 3 the governor stopped the run, 70 the run failed,
+            130, 143, 129 ended by Ctrl-C, SIGTERM, SIGHUP
 """
 
 # The help lists how to train, then the folder, then comparison, faults and checkpoints.
@@ -35,18 +48,22 @@ _SETTING_BEFORE_RUN_DIR = "detector"
 
 _CHANGEABLE_ON_RESUME = ("epochs", "device")
 
+NAME = "train"
+
 _EXIT_CODES = {
+    # A log whose end was lost, on a full disk for example, does not hold the outcome.
+    None: 1,
     RunOutcome.COMPLETED: 0,
     RunOutcome.STOPPED: 3,
-    # The code of a process that was ended by Ctrl-C, by the convention of shells.
-    RunOutcome.INTERRUPTED: 130,
+    # A failed run raises, so that this is the outcome of an earlier process.
+    RunOutcome.FAILED: 1,
 }
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command with its arguments."""
     parser = subparsers.add_parser(
-        "train",
+        NAME,
         help="grow a network on a task",
         description="Grow a network on a task, under the governor, and compare it with its host alone.",
         epilog=_EPILOG,
@@ -75,17 +92,35 @@ def run(options: argparse.Namespace) -> int:
         MissingExtraError: the task needs a package that is not installed.
     """
     given = given_settings(options)
-    console = Console()
-    story = (
-        _start(options, given, console)
-        if options.resume is None
-        else _resume(options, given, console)
-    )
-    render(story, console)
+    console = make_console()
+    start = _start if options.resume is None else _resume
+    stop = StopRequest(lambda line: print_line(console, line))
+    with stop:
+        try:
+            story = start(options, given, console, stop)
+        except Exception as error:
+            if stop.number is None:
+                raise
+            # An import that is interrupted may raise anything.
+            raise StopAtOnce(stop.number) from error
+    try:
+        render(story, console)
+        if story.outcome is RunOutcome.INTERRUPTED:
+            print_line(console, f"To continue: {_resume_command(story, options.run_dir)}")
+        flush_output()
+    except OSError as error:
+        # The run counts, not whether somebody reads about it.
+        discard_output()
+        print_error(f"esper train: the summary cannot be printed ({error.strerror})")
     if story.outcome is RunOutcome.INTERRUPTED:
-        console.print(f"To continue: esper train --resume {story.folder.name}", highlight=False)
-    # A log whose end was lost, on a full disk for example, does not hold the outcome.
-    return 1 if story.outcome is None else _EXIT_CODES[story.outcome]
+        return exit_code(stop.number or signal.SIGINT)
+    return _EXIT_CODES[story.outcome]
+
+
+def _resume_command(story: RunStory, run_dir: Path) -> str:
+    words = ["esper", "train", "--resume", story.folder.name]
+    words += [] if run_dir == DEFAULT_RUN_DIR else ["--run-dir", str(run_dir)]
+    return shlex.join(words)
 
 
 def add_option(parser: argparse.ArgumentParser, setting: Setting) -> None:
@@ -134,25 +169,28 @@ def _help_text(setting: Setting) -> str:
     return f"{setting.option.help} (default: {default})"
 
 
-def _start(options: argparse.Namespace, given: dict[str, Any], console: Console) -> RunStory:
+def _start(
+    options: argparse.Namespace, given: dict[str, Any], console: Console, stop: StopRequest
+) -> RunStory:
     # PyTorch takes a second to import, which commands that only read a run need not pay.
     from esper.running import run_task
     from esper.tolaria.tasks.registry import get_task
 
     settings = RunSettings(**given)
     task = get_task(settings.task)
-    with StopRequest(console) as stop:
-        return run_task(
-            task,
-            settings,
-            policy=HeuristicPolicy(),
-            run_dir=options.run_dir,
-            should_stop=stop.is_made,
-            **_progress(console, settings.epochs_of(task)),
-        )
+    return run_task(
+        task,
+        settings,
+        policy=HeuristicPolicy(),
+        run_dir=options.run_dir,
+        should_stop=stop.is_made,
+        **_progress(console, settings.epochs_of(task)),
+    )
 
 
-def _resume(options: argparse.Namespace, given: dict[str, Any], console: Console) -> RunStory:
+def _resume(
+    options: argparse.Namespace, given: dict[str, Any], console: Console, stop: StopRequest
+) -> RunStory:
     from esper.running import resume_run
     from esper.tolaria.tasks.registry import get_task
 
@@ -164,15 +202,14 @@ def _resume(options: argparse.Namespace, given: dict[str, Any], console: Console
     folder = resolve(options.resume, options.run_dir)
     settings = load_settings(folder).resumed(**given)
     epochs = settings.epochs_of(get_task(settings.task))
-    with StopRequest(console) as stop:
-        return resume_run(
-            folder,
-            policy=HeuristicPolicy(),
-            should_stop=stop.is_made,
-            notify=lambda line: console.print(line, markup=False, highlight=False, soft_wrap=True),
-            **given,
-            **_progress(console, epochs),
-        )
+    return resume_run(
+        folder,
+        policy=HeuristicPolicy(),
+        should_stop=stop.is_made,
+        notify=lambda line: print_line(console, line),
+        **given,
+        **_progress(console, epochs),
+    )
 
 
 def _progress(console: Console, epochs: int) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The failure of a run: class, message and place of the exception that ended it, as the log keeps them."""
+"""Failures: class, message and place of an exception, as the log keeps them and as messages of the command line."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from pathlib import Path
 from types import TracebackType
 
 from esper._generated.enums import RunOutcome
-from esper.leyline.text import shorten
+from esper.leyline.text import printable, shorten
 
 _MAX_TYPE = 256
 _MAX_MESSAGE = 1024
 _MAX_PLACE = 512
 """Most characters that the contract allows in the fields of RUN_FINISHED; a test compares them with it."""
+_MAX_SHOWN_MESSAGE = 500
 
 _ESPER = str(Path(__file__).parents[1])
 
@@ -31,6 +32,13 @@ class Failure:
     place: str | None
     """File and line of the innermost frame of the user's code, such as `train.py:12`; None without a traceback."""
 
+    def __str__(self) -> str:
+        """Return class, message and place in one printable line; of the message, the first line that is not empty."""
+        lines = (line.strip() for line in self.message.splitlines())
+        message = printable(next(filter(None, lines), ""), _MAX_SHOWN_MESSAGE)
+        place = "" if self.place is None else f" ({printable(self.place, _MAX_PLACE)})"
+        return f"{printable(self.type)}{f': {message}' if message else ''}{place}"
+
 
 def describe_end(error: BaseException) -> tuple[RunOutcome, Failure | None]:
     """Return the outcome of a run that `error` ended, and the failure.
@@ -40,17 +48,25 @@ def describe_end(error: BaseException) -> tuple[RunOutcome, Failure | None]:
     """
     if not isinstance(error, Exception):
         return RunOutcome.INTERRUPTED, None
+    return RunOutcome.FAILED, _describe(error)
+
+
+def describe_failure(error: BaseException) -> str:
+    """Return class, message and place of `error` in one printable line, for a message of the command line."""
+    return str(_describe(error))
+
+
+def _describe(error: BaseException) -> Failure:
     cls = type(error)
     is_bare = cls.__module__ in ("builtins", "__main__")
     name = cls.__qualname__ if is_bare else f"{cls.__module__}.{cls.__qualname__}"
     # `str(error)` would fail here if the exception's own `__str__` raises; `traceback` handles that.
     text = "".join(traceback.format_exception_only(error)).strip()
-    failure = Failure(
+    return Failure(
         type=shorten(_encodable(name), _MAX_TYPE),
         message=shorten(_encodable(text.removeprefix(name).removeprefix(": ")), _MAX_MESSAGE),
         place=_find_place(error.__traceback__),
     )
-    return RunOutcome.FAILED, failure
 
 
 def _find_place(frames: TracebackType | None) -> str | None:

@@ -1,8 +1,10 @@
 """Short texts for messages: safe to print on a terminal, cut to a length, with correct plurals."""
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Iterable, Sequence
 
 _MAX_LENGTH = 200
+_MAX_MESSAGE = 1000
 
 
 def shorten(text: str, max_length: int) -> str:
@@ -16,13 +18,15 @@ def printable(text: str, max_length: int = _MAX_LENGTH) -> str:
     Names and reasons are read from logs that anybody may have written. Line ends, escape sequences and characters that
     change the writing direction are shown as `\n`, `\x1b` and the like.
     """
-    shortened = shorten(text, max_length)
-    if shortened.isprintable():
-        return shortened
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
-        for character in shortened
-    )
+    return _escape(shorten(text, max_length))
+
+
+def printable_message(text: str, max_length: int = _MAX_MESSAGE) -> str:
+    """Return a message as `printable` does, but shortened in the middle, since the remedy is at its end."""
+    if len(text) > max_length:
+        half = (max_length - 3) // 2
+        text = f"{text[:half]}...{text[-half:]}"
+    return _escape(text)
 
 
 def pluralize(number: int, noun: str) -> str:
@@ -35,3 +39,19 @@ def join_names(names: Sequence[str], *, max_names: int) -> str:
     num_more = len(names) - max_names
     joined = ", ".join(names[:max_names])
     return f"{joined} and {num_more} more" if num_more > 0 else joined
+
+
+def did_you_mean(given: str, known: Iterable[str]) -> str:
+    """Return `; did you mean --epochs?` if `given` resembles one of the `known` names, else nothing."""
+    # The search takes a time that grows with the length.
+    close = difflib.get_close_matches(given[:_MAX_LENGTH], known, n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def _escape(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
+        for character in text
+    )

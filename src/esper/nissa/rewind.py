@@ -57,20 +57,31 @@ def _rewind(run_folder: Path, segments: list[Segment], position: LogPosition | N
 
 def _move_away(segment: Segment) -> int:
     """Move a whole file to the superseded ones; return how many events it holds."""
-    num_events = segment.path.read_bytes().count(b"\n")
+    num_events = _read(segment).count(b"\n")
     segment.path.replace(_unused_path(segment))
     return num_events
 
 
 def _truncate(segment: Segment, num_bytes: int) -> int:
     """Keep the first `num_bytes` of a file and copy the rest to the superseded ones; return how many events that is."""
-    content = segment.path.read_bytes()
+    content = _read(segment)
     kept, rest = content[:num_bytes], content[num_bytes:]
     if not rest:
         return 0
     _unused_path(segment).write_bytes(rest)
     write_atomically(segment.path, lambda file: file.write(kept))
     return rest.count(b"\n")
+
+
+def _read(segment: Segment) -> bytes:
+    """Return the content of a file.
+
+    Raises:
+        LogError: it is a pipe or a device, which would never end.
+    """
+    if not segment.path.is_file():
+        raise LogError(f"{segment.path}: a log file must be a regular file; move it elsewhere")
+    return segment.path.read_bytes()
 
 
 def _unused_path(segment: Segment) -> Path:

@@ -116,9 +116,21 @@ def resolve(run: str, root: Path) -> Path:
     raise RunNotFoundError(_not_found(run, root, folders))
 
 
+def has_events(folder: Path) -> bool:
+    """Return whether the log of the run in `folder` holds anything."""
+    try:
+        return any(path.stat().st_size for path in (folder / LOG_FOLDER).iterdir())
+    except OSError:
+        return False
+
+
 def _is_run(folder: Path) -> bool:
     """Return whether `folder` holds a run log."""
-    return (folder / LOG_FOLDER).is_dir()
+    try:
+        return (folder / LOG_FOLDER).is_dir()
+    except OSError:
+        # The name is longer than the system allows, or the folder may not be entered.
+        return False
 
 
 def _not_found(run: str, root: Path, folders: list[Path]) -> str:

@@ -41,9 +41,15 @@ REPORT = EpochReport(
 )
 
 
-def shown(*, is_terminal: bool, titles: tuple[str, ...] = ("growing",), epochs: int = 2) -> str:
+def shown(
+    *,
+    is_terminal: bool,
+    titles: tuple[str, ...] = ("growing",),
+    epochs: int = 2,
+    width: int = 120,
+) -> str:
     file = io.StringIO()
-    console = Console(file=file, force_terminal=is_terminal, width=120)
+    console = Console(file=file, force_terminal=is_terminal, width=width)
     for title in titles:
         with Hub("run") as hub:
             hub.attach(ProgressSink(console, epochs=epochs, title=title))
@@ -131,3 +137,12 @@ def test_an_epoch_of_an_own_loop_shows_what_is_known(values, text):
         hub.channel(env_id=0, epoch=1).send(payload)
 
     assert file.getvalue().strip().endswith(text)
+
+
+@pytest.mark.parametrize("width", [30, 40, 60, 80, 100])
+def test_a_narrow_terminal_shows_epoch_and_accuracy(width):
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown(is_terminal=True, width=width))
+    *_, last = filter(None, re.split(r"[\r\n]+", text))
+
+    assert re.match(r"growing 2/2 .*90\.0 %", last)
+    assert len(last.rstrip()) <= width

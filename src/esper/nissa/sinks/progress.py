@@ -1,10 +1,10 @@
 """Shows the progress of a run: a bar on a terminal, one line for each epoch elsewhere."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import final
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from esper._generated.channel import Payload
 from esper._generated.envelope import Envelope
@@ -13,9 +13,14 @@ from esper._generated.run import (
     LoopEpochCompletedPayload,
     MetricsLoggedPayload,
 )
-from esper.leyline.text import printable
+from esper.leyline.text import printable, shorten
 
 _MAX_METRICS = 4
+_MIN_WIDTH_OF_BAR = 80
+_BAR_WIDTH = 20
+_TIME_WIDTH = len("-:--:--")
+# The shortest text after the epoch: an accuracy.
+_MIN_STATE = len("100.0 %")
 
 
 @final
@@ -27,6 +32,7 @@ class ProgressSink:
         self._console = console
         self._epochs = epochs
         self._title = title
+        self._epoch = 0
         self._progress: Progress | None = None
 
     def write(self, envelope: Envelope, payload: Payload) -> None:
@@ -38,12 +44,11 @@ class ProgressSink:
             return
         if envelope.epoch is None:
             return
-        text = _describe(payload)
         if self._console.is_terminal:
-            self._draw_bar(envelope.epoch, text)
+            self._draw_bar(envelope.epoch, _describe_briefly(payload))
         else:
             self._console.print(
-                f"{self._title}: epoch {envelope.epoch}/{self._epochs}  {text}",
+                f"{self._title}: epoch {envelope.epoch}/{self._epochs}  {_describe(payload)}",
                 markup=False,
                 highlight=False,
                 soft_wrap=True,
@@ -61,18 +66,23 @@ class ProgressSink:
 
     def _draw_bar(self, epoch: int | None, text: str) -> None:
         """Draw `text` beside the bar; an `epoch` of None leaves the bar as it is."""
+        self._epoch = self._epoch if epoch is None else epoch
+        has_bar = self._console.width >= _MIN_WIDTH_OF_BAR
+        place = f"{self._title} {self._epoch}/{self._epochs}"
+        taken = len(place) + 1 + (_BAR_WIDTH + 1 + _TIME_WIDTH + 1 if has_bar else 0)
+        # Cut here, because Rich would cut the epoch and the accuracy as well.
+        state = shorten(text, max(self._console.width - taken, _MIN_STATE))
         if self._progress is None:
+            middle = [BarColumn(bar_width=_BAR_WIDTH), TimeRemainingColumn()] if has_bar else []
             self._progress = Progress(
                 TextColumn("{task.description}", markup=False),
-                BarColumn(bar_width=20),
-                MofNCompleteColumn(),
-                TimeRemainingColumn(),
+                *middle,
                 TextColumn("{task.fields[state]}", markup=False),
                 console=self._console,
             )
-            self._bar = self._progress.add_task(self._title, total=self._epochs, state="")
+            self._bar = self._progress.add_task(place, total=self._epochs, state=state)
             self._progress.start()
-        self._progress.update(self._bar, completed=epoch, state=text)
+        self._progress.update(self._bar, description=place, completed=self._epoch, state=state)
         if epoch is not None and epoch >= self._epochs:
             # A console can have one live display at a time, and the run that trains the host alone may draw the next.
             self._progress.stop()
@@ -80,16 +90,32 @@ class ProgressSink:
 
 def _describe(payload: EpochCompletedPayload | LoopEpochCompletedPayload) -> str:
     """Return loss, accuracy, parameters and slots as far as they are known, and further metrics."""
-    loss, accuracy, num_params = payload.val_loss, payload.val_accuracy, payload.num_params
-    parts = [
-        "" if loss is None else f"loss {loss:.3f}",
-        "" if accuracy is None else f"accuracy {accuracy:.1f} %",
-        "" if num_params is None else f"parameters {num_params:,}",
-        *(f"{seed.slot_id} {seed.stage.name.lower()} {seed.alpha:.2f}" for seed in payload.seeds),
-    ]
-    if isinstance(payload, LoopEpochCompletedPayload) and payload.metrics:
-        parts.append(_describe_metrics(payload.metrics))
+    loss, accuracy = _loss(payload), _percent(payload)
+    parts = [loss, f"accuracy {accuracy}" if accuracy else "", *_describe_rest(payload)]
     return "  ".join(filter(None, parts))
+
+
+def _describe_briefly(payload: EpochCompletedPayload | LoopEpochCompletedPayload) -> str:
+    """Return the same with the accuracy first, because a terminal may cut the end."""
+    return "  ".join(filter(None, [_percent(payload), _loss(payload), *_describe_rest(payload)]))
+
+
+def _loss(payload: EpochCompletedPayload | LoopEpochCompletedPayload) -> str:
+    return "" if payload.val_loss is None else f"loss {payload.val_loss:.3f}"
+
+
+def _percent(payload: EpochCompletedPayload | LoopEpochCompletedPayload) -> str:
+    return "" if payload.val_accuracy is None else f"{payload.val_accuracy:.1f} %"
+
+
+def _describe_rest(payload: EpochCompletedPayload | LoopEpochCompletedPayload) -> Iterator[str]:
+    """Yield parameters, slots and further metrics."""
+    if payload.num_params is not None:
+        yield f"parameters {payload.num_params:,}"
+    for seed in payload.seeds:
+        yield f"{printable(seed.slot_id)} {seed.stage.name.lower()} {seed.alpha:.2f}"
+    if isinstance(payload, LoopEpochCompletedPayload):
+        yield _describe_metrics(payload.metrics)
 
 
 def _describe_metrics(metrics: Mapping[str, float]) -> str:

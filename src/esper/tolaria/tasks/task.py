@@ -61,7 +61,9 @@ class Samples:
 
         As the order does not depend on earlier epochs, a run can be resumed at any epoch.
         """
-        generator = torch.Generator().manual_seed((seed << 20) + epoch)
+        # Rotated by 20 bits within 64, so that neighbouring seeds do not share an order and no seed overflows.
+        rotated = seed << 20 | seed >> 44
+        generator = torch.Generator().manual_seed((rotated + epoch) % 2**64)
         order = torch.randperm(len(self), generator=generator).to(self.targets.device)
         for index in order.split(size):
             yield Samples(inputs=self.inputs[index], targets=self.targets[index])

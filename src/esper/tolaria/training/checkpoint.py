@@ -49,7 +49,7 @@ class Checkpoints:
         """
         path = self._folder / f"epoch-{epoch:06}.pt"
         check_plain(content, name=path.name)
-        self._folder.mkdir(exist_ok=True)
+        self._folder.mkdir(parents=True, exist_ok=True)
         buffer = io.BytesIO()
         torch.save({"format": FORMAT, **content}, buffer)
         write_atomically(path, lambda file: _write(file, buffer.getbuffer()))

@@ -21,6 +21,7 @@ FAULTS: Final[dict[FaultKind, str]] = {
 
 _SPIKE_FACTOR = 100.0
 _SPIKE_EPOCHS = 3
+_MAX_DIGITS = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +53,9 @@ def parse_fault(text: str) -> Fault:
         UsageError: `text` has another form.
     """
     kind, _, epoch = text.partition("@")
-    if kind not in FAULTS or not epoch.isdecimal() or int(epoch) < 1:
+    # Python does not convert thousands of digits.
+    is_number = epoch.isdecimal() and len(epoch) <= _MAX_DIGITS
+    if kind not in FAULTS or not is_number or int(epoch) < 1:
         forms = " or ".join(f"{name}@EPOCH" for name in FAULTS)
         raise UsageError(f'a fault must be {forms} with an epoch from 1, got "{text}"; try nan@12')
     return Fault(kind=kind, epoch=int(epoch))

@@ -1,5 +1,6 @@
 """The grown network on disk, in a file that loads without running code from it."""
 
+import io
 from pathlib import Path
 
 import torch
@@ -24,7 +25,10 @@ def save_model(model: nn.Module, folder: Path, *, task: str) -> None:
     """
     content = {"format": FORMAT, "task": task, "state": model.state_dict()}
     check_plain(content, name=FILE_NAME)
-    write_atomically(folder / FILE_NAME, lambda file: torch.save(content, file))
+    # By way of memory, because torch.save raises other errors than OSError when the disk is full.
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    write_atomically(folder / FILE_NAME, lambda file: file.write(buffer.getbuffer()))
 
 
 def load_model(folder: Path, *, device: str = "cpu") -> nn.Module:

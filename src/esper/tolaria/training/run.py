@@ -19,7 +19,8 @@ from esper.tolaria.tasks.task import Samples, Task
 from esper.tolaria.training.checkpoint import Checkpoints
 from esper.tolaria.training.model_file import save_model
 from esper.tolaria.training.reports import RunDescription, RunResult
-from esper.tolaria.training.run_settings import RunSettings
+from esper.tolaria.training.run_settings import FILE_NAME as SETTINGS_FILE
+from esper.tolaria.training.run_settings import RunSettings, save_settings
 from esper.tolaria.training.trainer import Trainer
 from esper.version import VERSION
 
@@ -67,10 +68,10 @@ def train_run(
     trainer = Trainer(
         task, settings, samples, policy=policy, channel=channel, should_stop=should_stop
     )
-    _begin(trainer, channel, _describe(task, settings, samples, trainer), resumption)
     checkpoints = Checkpoints(folder, keep=settings.num_checkpoints)
 
     def save_checkpoint() -> None:
+        _restore_folder(folder, settings)
         content = {"trainer": trainer.state_dict(), "log": dict(log_position())}
         try:
             checkpoints.save(content, epoch=trainer.epochs_completed)
@@ -80,8 +81,10 @@ def train_run(
 
     outcome, accuracy, baseline, failure = RunOutcome.FAILED, None, None, None
     try:
+        _begin(trainer, channel, _describe(task, settings, samples, trainer), resumption)
         fitted = trainer.fit(save_checkpoint)
         accuracy = trainer.validate().accuracy
+        _restore_folder(folder, settings)
         save_model(trainer.model, folder, task=task.name)
         has_baseline = settings.has_baseline and policy is not None
         if fitted is RunOutcome.COMPLETED and has_baseline:
@@ -105,6 +108,25 @@ def train_run(
         )
         emit_run_finished(channel, result)
     return result
+
+
+def _restore_folder(folder: Path, settings: RunSettings) -> None:
+    """Make the run's folder again, with its settings, if it was deleted while the run trains, and say so.
+
+    What it held is lost, but the next checkpoint and the grown network are not.
+    """
+    if (folder / SETTINGS_FILE).exists():
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        save_settings(settings, folder)
+    except OSError as error:
+        _LOG.warning("the run's folder %a is gone and cannot be made again: %s", str(folder), error)
+    else:
+        _LOG.warning(
+            "the run's folder %a was deleted while the run trains; it has been made again, but what it held is lost",
+            str(folder),
+        )
 
 
 def _begin(

@@ -23,6 +23,7 @@ from typing import (
 
 import msgspec
 
+from esper._generated.checks import INT64_MAX
 from esper.leyline.arguments import describe, instance_of
 from esper.leyline.atomic import write_atomically
 from esper.leyline.errors import RunNotFoundError, UsageError
@@ -39,12 +40,18 @@ Check = Callable[[str, Any], None]
 """Raises a UsageError when a value cannot be used; called with the name to show and the value."""
 
 
-def at_least(minimum: float) -> Check:
-    """Return a check that accepts numbers from `minimum`."""
+MAX_EPOCHS = 2**31 - 1
+"""The last epoch that the telemetry contract has a number for."""
+
+
+def between(minimum: int, maximum: int) -> Check:
+    """Return a check that accepts numbers from `minimum` to `maximum`, inclusive."""
 
     def check(name: str, value: Any) -> None:
         if not value >= minimum:
             raise UsageError(f"{name} must be at least {minimum}, got {value}")
+        if value > maximum:
+            raise UsageError(f"{name} must be at most {maximum}, got {value}")
 
     return check
 
@@ -85,10 +92,12 @@ class RunSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """`run_task` sets it to the name of the task that it is given."""
     epochs: Annotated[
         int | None,
-        Option(help="epochs to train", default_text="the task's own", check=at_least(1)),
+        Option(help="epochs to train", default_text="the task's own", check=between(1, MAX_EPOCHS)),
     ] = None
     """None: as many as the task says."""
-    seed: Annotated[int, Option(help="seed of every random choice", check=at_least(0))] = 0
+    seed: Annotated[
+        int, Option(help="seed of every random choice", check=between(0, INT64_MAX))
+    ] = 0
     device: Annotated[str, Option(help="where to train, such as cpu or cuda:0")] = "cpu"
     detector: Annotated[DetectorName, Option(help="rule by which the governor judges losses")] = (
         "robust"
@@ -114,7 +123,7 @@ class RunSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             help="newest checkpoints to keep",
             flag="--keep-checkpoints",
             metavar="N",
-            check=at_least(1),
+            check=between(1, INT64_MAX),
         ),
     ] = 2
 

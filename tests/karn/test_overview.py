@@ -1,0 +1,136 @@
+"""The overview of a run is read from both ends of its log."""
+
+import fcntl
+import json
+
+import pytest
+
+from esper._generated.enums import RunOutcome
+from esper._generated.run import emit_run_finished, emit_run_resumed
+from esper.karn.overview import read_overview
+from esper.nissa.hub import Hub
+from esper.nissa.log import RunLog
+from esper.tolaria.training.reports import RunResult
+from tests.nissa.sample_events import emit_start, emit_whole_run
+
+
+def make_run(folder, *emitters):
+    for first_seq, emit in enumerate(emitters):
+        with Hub("a-run", first_seq=100 * first_seq) as hub:
+            hub.attach(RunLog(folder, append=first_seq > 0))
+            emit(hub.channel(env_id=0))
+    return folder
+
+
+def emit_end(outcome):
+    result = RunResult(
+        outcome=outcome,
+        epochs_completed=3,
+        val_accuracy=None,
+        baseline_accuracy=None,
+        num_host_params=1000,
+        num_params=1000,
+        duration_s=1.0,
+    )
+
+    def emit(channel):
+        emit_start(channel)
+        emit_run_finished(channel, result)
+
+    return emit
+
+
+def test_a_finished_run(tmp_path):
+    run = read_overview(make_run(tmp_path / "run", emit_whole_run))
+
+    assert (run.id, run.state, run.reason, run.task) == ("run", "finished", None, "digits")
+    assert (run.epochs_completed, run.epochs_planned) == (8, 8)
+    assert (run.host_accuracy, run.grown_accuracy) == (92.0, 95.5)
+    assert (run.num_fossils, run.num_resumptions) == (1, 0)
+    files = [path for path in (tmp_path / "run").rglob("*") if path.is_file()]
+    assert run.num_bytes == sum(path.stat().st_size for path in files)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "state"),
+    [
+        (RunOutcome.INTERRUPTED, "interrupted"),
+        (RunOutcome.STOPPED, "stopped"),
+        (RunOutcome.FAILED, "failed"),
+    ],
+)
+def test_the_state_is_the_outcome(tmp_path, outcome, state):
+    assert read_overview(make_run(tmp_path / "run", emit_end(outcome))).state == state
+
+
+def test_a_failed_run_says_why(tmp_path):
+    folder = make_run(tmp_path / "run", emit_end(RunOutcome.FAILED))
+    (file,) = (folder / "log").iterdir()
+    *lines, last = file.read_text().splitlines()
+    event = json.loads(last)
+    event["payload"] |= {
+        "error_type": "ValueError",
+        "error_message": "bad \x1b[31m batch",
+        "error_place": "task.py:12 in load",
+    }
+    file.write_text("\n".join([*lines, json.dumps(event), ""]))
+
+    assert read_overview(folder).reason == r"ValueError: bad \x1b[31m batch (task.py:12 in load)"
+
+
+def test_a_run_without_an_end_runs_only_while_its_lock_is_held(tmp_path):
+    folder = make_run(tmp_path / "run", emit_start)
+    with (folder / ".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert read_overview(folder).state == "running"
+
+    assert read_overview(folder).state == "crashed"
+
+
+def test_a_resumed_run_takes_its_epochs_from_the_resumption(tmp_path):
+    def resume(channel):
+        emit_run_resumed(channel, epochs_completed=5, epochs=20, superseded_events=0)
+
+    run = read_overview(make_run(tmp_path / "run", emit_end(RunOutcome.INTERRUPTED), resume))
+
+    assert (run.state, run.num_resumptions) == ("crashed", 1)
+    assert (run.epochs_completed, run.epochs_planned) == (5, 20)
+
+
+def test_the_middle_of_a_long_log_is_not_read(tmp_path):
+    folder = make_run(tmp_path / "run", emit_whole_run)
+    (file,) = (folder / "log").iterdir()
+    first, *rest = file.read_text().splitlines(keepends=True)
+    file.write_text(first + "damaged\n" * 100_000 + "".join(rest))
+
+    run = read_overview(folder)
+
+    assert (run.task, run.epochs_completed, run.state) == ("digits", 8, "finished")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"\xff\xfe",
+        b'{"run":"a","event":"RUN_FINISHED","t_wall_ns":1,"payload":{"outcome":[],"val_accuracy":"x"}}',
+        b'{"run":"a","event":"RUN_FINISHED","t_wall_ns":1,"payload":{"epochs_completed":true,"seeds":3}}',
+        b'{"run":"a","event":"EPOCH_COMPLETED","t_wall_ns":1,"epoch":1,"payload":{"seeds":{"a":1}}}',
+        b'{"run":"a","event":"RUN_STARTED","t_wall_ns":'
+        + b"9" * 400
+        + b',"payload":{"seed":1e400}}',
+        b"[" * 10_000,
+    ],
+)
+def test_a_damaged_line_is_skipped(tmp_path, line):
+    folder = make_run(tmp_path / "run", emit_start)
+    (file,) = (folder / "log").iterdir()
+    file.write_bytes(line + b"\n" + file.read_bytes() + line + b"\n")
+
+    assert read_overview(folder).task == "digits"
+
+
+def test_a_run_that_cannot_be_read_says_why(tmp_path):
+    run = read_overview(tmp_path / "gone")
+
+    assert run.state == "unreadable"
+    assert run.reason.startswith("a run must have a folder named log, but ")
