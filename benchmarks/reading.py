@@ -23,7 +23,7 @@ from esper._generated.lifecycle import emit_seed_stage_changed
 from esper._generated.run import emit_epoch_completed
 from esper.leyline.channel import TelemetryChannel
 from esper.nissa.hub import Hub
-from esper.nissa.lint import LogLinter
+from esper.nissa.lint import LogLint
 from esper.nissa.log import RunLog
 from esper.nissa.reader import read_run
 from esper.tolaria.training.reports import EpochReport
@@ -100,7 +100,7 @@ def load_lines(folder: Path) -> Iterator[object]:
 WAYS: dict[str, Callable[[Path], Iterator[object]]] = {
     "json.loads": load_lines,
     "read_run": lambda folder: iter(read_run(folder)),
-    "lint": lambda folder: iter(LogLinter(folder)),
+    "lint": lambda folder: iter(LogLint(folder)),
 }
 
 

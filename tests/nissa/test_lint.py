@@ -12,7 +12,7 @@ from esper._generated.registry import DEPRECATED, RETIRED
 from esper.leyline.errors import RunNotFoundError
 from esper.nissa.hub import Hub
 from esper.nissa.line_lint import lint_line
-from esper.nissa.lint import LogLinter
+from esper.nissa.lint import LogLint
 from esper.nissa.log import RunLog, RunLogConfig
 from tests.nissa.sample_events import (
     emit_germination,
@@ -46,7 +46,7 @@ def found(line):
 
 
 def flaws(folder):
-    return [(flaw.violation.kind, flaw.line, flaw.violation.message) for flaw in LogLinter(folder)]
+    return [(flaw.violation.kind, flaw.line, flaw.violation.message) for flaw in LogLint(folder)]
 
 
 def test_a_valid_log_has_no_flaws(tmp_path):
@@ -55,7 +55,7 @@ def test_a_valid_log_has_no_flaws(tmp_path):
         emit_whole_run(hub.channel(env_id=0, strict=True))
         num_events = hub.stats.num_sent
 
-    lint = LogLinter(tmp_path)
+    lint = LogLint(tmp_path)
 
     assert list(lint) == []
     assert lint.num_lines == num_events > 5
@@ -305,7 +305,7 @@ def test_lines_and_files_of_another_log(tmp_path):
     file.write_bytes(lines[0] + lines[1].replace(b'"run":"run"', b'"run":"walk"'))
     (tmp_path / "log" / "notes.jsonl").write_text("")
 
-    first, second = LogLinter(tmp_path)
+    first, second = LogLint(tmp_path)
 
     assert (first.violation.kind, first.place) == ("foreign", f"{tmp_path}/log/notes.jsonl")
     assert "a log file must be named RANK-BOOT-SEGMENT.jsonl" in first.violation.message
@@ -317,4 +317,4 @@ def test_a_folder_without_a_log(tmp_path):
     with pytest.raises(
         RunNotFoundError, match=r"a run must have a folder named log, but .* has no such folder"
     ):
-        LogLinter(tmp_path)
+        LogLint(tmp_path)

@@ -13,7 +13,7 @@ from esper.commands.run_arguments import add_run_arguments
 from esper.karn.run import name_unknown
 from esper.karn.summary import describe_unknown
 from esper.leyline.text import pluralize, printable
-from esper.nissa.lint import Flaw, LogLinter
+from esper.nissa.lint import Flaw, LogLint
 from esper.nissa.runs import resolve
 from esper.nissa.salvage import Salvage, salvage
 
@@ -55,12 +55,12 @@ def run(options: argparse.Namespace) -> int:
     """
     folder = resolve(options.which, options.run_dir)
     copy = None if options.salvage is None else salvage(folder, options.salvage)
-    linter = LogLinter(folder)
+    linter = LogLint(folder)
     counts = _print_json(linter, copy) if options.json else _print_text(linter, copy)
     return 1 if counts else 0
 
 
-def _print_text(linter: LogLinter, copy: Salvage | None) -> Counter[tuple[str, str]]:
+def _print_text(linter: LogLint, copy: Salvage | None) -> Counter[tuple[str, str]]:
     counts: Counter[tuple[str, str]] = Counter()
     for flaw in linter:
         counts[_group(flaw)] += 1
@@ -80,7 +80,7 @@ def _print_text(linter: LogLinter, copy: Salvage | None) -> Counter[tuple[str, s
     return counts
 
 
-def _print_json(linter: LogLinter, copy: Salvage | None) -> Counter[tuple[str, str]]:
+def _print_json(linter: LogLint, copy: Salvage | None) -> Counter[tuple[str, str]]:
     flaws = list(linter)
     counts = Counter(_group(flaw) for flaw in flaws)
     groups = [

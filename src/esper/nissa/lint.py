@@ -36,7 +36,7 @@ class Flaw:
 
 
 @final
-class LogLinter:
+class LogLint:
     """Finds the flaws of a run log: iterate over it. Every iteration reads the files again.
 
     Attributes:
