@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+import esper
 from esper._generated.enums import RunOutcome
 from esper._generated.run import emit_run_finished, emit_run_resumed
 from esper.karn.overview import read_overview
@@ -134,3 +135,29 @@ def test_a_run_that_cannot_be_read_says_why(tmp_path):
 
     assert run.state == "unreadable"
     assert run.reason.startswith("a run must have a folder named log, but ")
+
+
+def test_a_run_of_an_own_loop(tmp_path):
+    with esper.start_run(tmp_path, "mine", seed=3, epochs=2) as run:
+        assert read_overview(run.folder).state == "running"
+        run.epoch(val_accuracy=80.0, top5=90.0)
+        run.epoch(val_accuracy=85.0)
+
+    found = read_overview(run.folder)
+    assert (found.state, found.task, found.seed) == ("finished", "mine", 3)
+    assert (found.epochs_completed, found.epochs_planned) == (2, 2)
+    assert (found.grown_accuracy, found.host_accuracy, found.num_params) == (85.0, None, None)
+
+
+def test_an_own_loop_that_fails_says_why_and_where(tmp_path):
+    def train():
+        with esper.start_run(tmp_path, "mine") as run:
+            run.epoch(val_accuracy=80.0)
+            raise ValueError("bad batch")
+
+    with pytest.raises(ValueError, match="bad batch"):
+        train()
+
+    found = read_overview(tmp_path / "mine")
+    assert (found.state, found.epochs_completed, found.grown_accuracy) == ("failed", 1, 80.0)
+    assert found.reason.startswith(f"ValueError: bad batch ({__file__}:")
