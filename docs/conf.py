@@ -41,8 +41,6 @@ nitpick_ignore_regex = [
     (r"py:.*", r"(torch|collections|enum|pathlib|rich|types|typing)\..*"),
     # Type variables and protocols of one signature.
     (r"py:.*", r"esper\..*\._\w+"),
-    # Values that a program receives from Esper and hands on without looking inside.
-    (r"py:.*", r"esper\.nissa\.(joining\.HubHandle|sink\.EventOrigin)"),
 ]
 
 _PUBLIC = {
