@@ -256,7 +256,8 @@ class KilledRun:
         for envelope, payload in events:
             if isinstance(payload, SeedGerminatedPayload) and payload.params == envelope.seq:
                 found[envelope.rank, envelope.boot, envelope.seq] += 1
-        missing = (self.kept - found.keys()) | (self.moved - self._superseded())
+        # A process that is killed before it has rewound the log leaves the events where they were.
+        missing = (self.kept | (self.moved - self._superseded())) - found.keys()
         outcome.lost = len(missing)
         outcome.found = outcome.acknowledged - outcome.lost
         by_number = Counter((rank, seq) for rank, _, seq in found.elements())
