@@ -41,10 +41,34 @@ def handler():
     signal.signal(signal.SIGTERM, previous)
 
 
+STARTED: list[subprocess.Popen[str]] = []
+
+
 def start(root, *arguments: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "esper", "train", "--run-dir", str(root), *arguments]
     pipe = subprocess.PIPE
-    return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True)
+    process = subprocess.Popen(
+        command, stdout=pipe, stderr=pipe, text=True, preexec_fn=handle_signals_as_usual
+    )
+    STARTED.append(process)
+    return process
+
+
+def handle_signals_as_usual() -> None:
+    """Undo that a signal is ignored: tests that are started by `nohup` inherit that for SIGHUP."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(
+            number, signal.SIG_DFL if number != signal.SIGINT else signal.default_int_handler
+        )
+
+
+@pytest.fixture(autouse=True)
+def no_process_is_left():
+    yield
+    while STARTED:
+        process = STARTED.pop()
+        process.kill()
+        process.communicate()
 
 
 def wait_for_an_epoch(root) -> None:
