@@ -438,3 +438,15 @@ def test_a_start_that_fails_leaves_no_folder(tmp_path):
         esper.run_task(broken, policy=None, run_dir=tmp_path)
 
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_warning_about_a_file_holds_no_control_characters(tmp_path, caplog):
+    esper.register_task(BLOBS)
+    folder = short_run(tmp_path / "\x1b[31mred", Planter())
+    (folder / "checkpoints" / "epoch-000002.pt").write_bytes(b"damaged")
+
+    with caplog.at_level(logging.WARNING, "esper"):
+        esper.resume_run(folder, policy=Planter(), epochs=3)
+
+    assert r"\x1b[31mred" in caplog.text
+    assert "\x1b" not in caplog.text

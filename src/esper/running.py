@@ -22,6 +22,7 @@ from esper.karn.story import RunStory
 from esper.leyline.arguments import check_callable, check_methods, describe
 from esper.leyline.errors import CheckpointError, UsageError
 from esper.leyline.policy import GrowthPolicy, check_policy
+from esper.leyline.text import printable, printable_message
 from esper.nissa.hub import Hub
 from esper.nissa.log import LogPosition, RunLog
 from esper.nissa.rewind import rewind
@@ -220,7 +221,10 @@ def _rewind(
     """
     content, damaged = Checkpoints(folder).load_newest(device=settings.device)
     for error in damaged:
-        _WARNINGS.warning("%s: skipped a checkpoint: %s", folder.name, error)
+        # Names of files may hold control characters, and a log is often shown by a terminal.
+        _WARNINGS.warning(
+            "%s: skipped a checkpoint: %s", printable(folder.name), printable_message(str(error))
+        )
         notify(f"skipped: {error}")
     if content is None and damaged:
         raise CheckpointError(

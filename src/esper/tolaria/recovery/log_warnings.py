@@ -10,6 +10,7 @@ from typing import Final
 
 from esper._generated.enums import EscalationAction, SkipCause
 from esper._generated.records import GovernorReport, StopReport
+from esper.leyline.text import printable, printable_message
 
 _LOGGER = logging.getLogger("esper")
 _CAUSES: Final = {
@@ -35,7 +36,9 @@ def warn_of_skip(cause: SkipCause, *, step: int, loss: float) -> None:
 def warn_of_rollback(report: GovernorReport) -> None:
     """Warn that the weights were restored, in a rollback that the caller has not ordered."""
     pruned = (
-        f"; pruned the seeds of {', '.join(report.pruned_slots)}" if report.pruned_slots else ""
+        f"; pruned the seeds of {', '.join(map(printable, report.pruned_slots))}"
+        if report.pruned_slots
+        else ""
     )
     _LOGGER.warning(
         "step %d: rolled back to the snapshot of step %d, because of %s (loss %g);"
@@ -56,7 +59,7 @@ def warn_of_stop(report: StopReport) -> None:
         "step %d: training must stop: %s; every further step is refused,"
         " end the loop when `verdict.must_stop` is true",
         report.step,
-        report.message,
+        printable_message(report.message),
     )
 
 

@@ -15,6 +15,7 @@ from esper._generated.run import emit_run_finished, emit_run_resumed, emit_run_s
 from esper.leyline.channel import TelemetryChannel
 from esper.leyline.failure import describe_end
 from esper.leyline.policy import GrowthPolicy
+from esper.leyline.text import printable_message
 from esper.tolaria.tasks.task import Samples, Task
 from esper.tolaria.training.checkpoint import Checkpoints
 from esper.tolaria.training.model_file import save_model
@@ -77,7 +78,11 @@ def train_run(
             checkpoints.save(content, epoch=trainer.epochs_completed)
         except OSError as error:
             # The run is worth more than one of its checkpoints.
-            _LOG.warning("no checkpoint after epoch %d: %s", trainer.epochs_completed, error)
+            _LOG.warning(
+                "no checkpoint after epoch %d: %s",
+                trainer.epochs_completed,
+                printable_message(str(error)),
+            )
 
     outcome, accuracy, baseline, failure = RunOutcome.FAILED, None, None, None
     try:
@@ -121,7 +126,11 @@ def _restore_folder(folder: Path, settings: RunSettings) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         save_settings(settings, folder)
     except OSError as error:
-        _LOG.warning("the run's folder %a is gone and cannot be made again: %s", str(folder), error)
+        _LOG.warning(
+            "the run's folder %a is gone and cannot be made again: %s",
+            str(folder),
+            printable_message(str(error)),
+        )
     else:
         _LOG.warning(
             "the run's folder %a was deleted while the run trains; it has been made again, but what it held is lost",
