@@ -1,29 +1,33 @@
-"""The command line: python -m codegen [COMMAND]."""
+"""The command line: python -m codegen [COMMAND], or esper-codegen [COMMAND] once installed."""
 
 import gc
 import os
 import sys
-from argparse import ArgumentParser
+from argparse import ArgumentParser, Namespace
 
-from .commands.command import INVALID
-from .commands.options import add_layout_options, choose_layout
-from .commands.table import DEFAULT, NAMES, load_command
-from .diagnostics.errors import CodegenError
+from .commands.command import CLEAN, INVALID, Command
+from .commands.options import add_layout_options, find_layouts, program_name
+from .commands.table import DEFAULT, NAMES, SUMMARIES, load_command
+from .diagnostics.errors import CodegenError, UsageError
 from .diagnostics.similar import suggest
+from .version import VERSION
 
 _EXIT_CODES = "exit codes: 0 clean, 1 findings, 2 invalid contract or usage, 3 drift"
 
 
 def main(argv: list[str]) -> int:
     """Run the command that the first argument names, by default `generate`; return the exit code."""
+    if argv and argv[0] in ("-h", "--help", "help", "--version"):
+        print(f"{program_name()} {VERSION}" if argv[0] == "--version" else _describe_commands())
+        return CLEAN
     name, rest = (argv[0], argv[1:]) if argv and argv[0][:1] != "-" else (DEFAULT, argv)
     if name not in NAMES:
         hint = suggest(name, NAMES) or f"there are: {', '.join(NAMES)}"
         return _complain(f'no command "{name}"; {hint}')
     command = load_command(name)
     parser = ArgumentParser(
-        prog=f"python -m codegen {command.name}",
-        description=f"{command.summary}. Commands: {', '.join(NAMES)}.",
+        prog=f"{program_name()} {command.name}",
+        description=f"{command.summary[:1].upper()}{command.summary[1:]}.",
         epilog=_EXIT_CODES,
         allow_abbrev=False,
     )
@@ -31,7 +35,7 @@ def main(argv: list[str]) -> int:
     command.add_options(parser)
     options = parser.parse_args(rest)
     try:
-        return command.run(options, choose_layout(options))
+        return _run(command, options)
     except CodegenError as error:
         return _complain(str(error))
     except BrokenPipeError:
@@ -42,12 +46,37 @@ def main(argv: list[str]) -> int:
         return _complain(f"{error.filename}: {error.strerror}")
 
 
+def run() -> int:
+    """Run the command line of this process; the entry point of the console script."""
+    # A run builds trees and ends: garbage collection would take a third of its time.
+    gc.disable()
+    return main(sys.argv[1:])
+
+
+def _run(command: Command, options: Namespace) -> int:
+    """Run a command on each contract that the options describe; return the greatest exit code."""
+    code = command.run_alone(options)
+    if code is not None:
+        return code
+    layouts = find_layouts(options)
+    if len(layouts) > 1 and command.is_for_one(options):
+        names = ", ".join(layout.spec.stem for layout in layouts)
+        raise UsageError(f"{command.name} is for one contract; select it with --contract: {names}")
+    return max(command.run(options, layout) for layout in layouts)
+
+
+def _describe_commands() -> str:
+    width = max(map(len, NAMES))
+    lines = [f"  {name:{width}}  {SUMMARIES[name]}" for name in NAMES]
+    usage = f"usage: {program_name()} [COMMAND] [OPTIONS]; COMMAND is {DEFAULT} if left out"
+    return "\n".join([usage, "", *lines, "", f"{program_name()} COMMAND --help; {_EXIT_CODES}"])
+
+
 def _complain(message: str) -> int:
-    print(f"codegen: {message}", file=sys.stderr)
+    for line in message.splitlines():
+        print(f"codegen: {line}", file=sys.stderr)
     return INVALID
 
 
 if __name__ == "__main__":
-    # A run builds trees and ends: garbage collection would take a third of its time.
-    gc.disable()
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run())

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from .contract.bind import Binder
-from .contract.load import load
+from .contract.load import Mapping, load, parse
 from .contract.model import Contract
 from .contract.resolve import resolve
 from .contract.spec import ContractSpec
@@ -17,7 +17,15 @@ def compile_contract(path: Path, name: str, findings: Findings) -> Contract | No
     `name` is the path as findings print it. If there are errors among the findings, the contract is incomplete, and
     no code may be generated from it.
     """
-    document = load(path, name, findings)
+    return _compile(load(path, name, findings), findings)
+
+
+def compile_text(text: str, name: str, findings: Findings) -> Contract | None:
+    """Return the contract in a text, as `compile_contract` returns that in a file."""
+    return _compile(parse(text, name, findings), findings)
+
+
+def _compile(document: Mapping | None, findings: Findings) -> Contract | None:
     if document is None:
         return None
     binder = Binder(findings)

@@ -39,6 +39,8 @@ CODEGEN_IMPORTS = {
     "targets": {"contract", "diagnostics", "languages"},
     "rules": {"contract", "diagnostics", "languages", "targets"},
     "compile": {"contract", "diagnostics", "rules"},
+    "version": set(),
+    "configuration": {"diagnostics", "output", "targets"},
     "output": {"atomic", "contract", "diagnostics", "languages", "targets"},
     "history": {"contract", "diagnostics", "output", "targets"},
     "compat": {"contract", "diagnostics", "history"},

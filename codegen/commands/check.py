@@ -15,7 +15,7 @@ def run(options: Namespace, layout: Layout) -> int:
     contract = read_contract(layout)
     if contract is None:
         return INVALID
-    settings = read_settings(options)
+    settings = read_settings(options, layout)
     files = render(contract, layout, settings)
     extras = [*find_extras(files, layout, settings), *find_foreign_modules(files, layout)]
     drifts = list(find_drift(files, extras))

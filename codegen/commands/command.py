@@ -20,12 +20,18 @@ DRIFT = 3
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command: its name, one line of help, the function that returns its exit code, and its options."""
+    """A command: its name, one line of help, the function that returns its exit code, and its options.
+
+    `run` is called for each contract, unless `is_for_one` says that the options are about one contract only.
+    `run_alone` is called first: it returns an exit code if the options need no contract of a project.
+    """
 
     name: str
     summary: str
     run: Callable[[Namespace, Layout], int]
     add_options: Callable[[ArgumentParser], None]
+    run_alone: Callable[[Namespace], int | None] = lambda options: None
+    is_for_one: Callable[[Namespace], bool] = lambda options: False
 
 
 def read_contract(layout: Layout, *, with_users: bool = True) -> Contract | None:

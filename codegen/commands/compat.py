@@ -4,6 +4,7 @@ import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
+from os.path import relpath
 from pathlib import Path, PurePosixPath
 
 from ..compat.catalogue import compare_contracts, describe_rules
@@ -17,8 +18,9 @@ from ..contract.model import Contract
 from ..diagnostics.errors import UsageError
 from ..diagnostics.findings import Findings
 from ..diagnostics.report import FORMATS, report
-from ..history.archive import FOLDER, Release, folder_of, read_release, read_releases
+from ..history.archive import Release, choose_folder, read_release, read_releases
 from ..output.layout import Layout
+from .against import read_against
 from .command import CLEAN, FINDINGS, INVALID, Command
 
 
@@ -30,6 +32,11 @@ def add_options(parser: ArgumentParser) -> None:
         type=Path,
         metavar="OLD NEW",
         help="contracts (.yaml) or baselines (.json); default: the newest release and the contract",
+    )
+    parser.add_argument(
+        "--against",
+        metavar="git:REF",
+        help="compare with the contract at a branch, tag or commit of Git, instead of the newest release",
     )
     parser.add_argument(
         "--format", choices=list(FORMATS), default="text", help="how to print findings"
@@ -50,25 +57,45 @@ def add_today_option(parser: ArgumentParser) -> None:
 
 
 def run(options: Namespace, layout: Layout) -> int:
-    """Compare two contracts and print the report, or list the rules.
+    """Compare the contract of a layout with its newest release, or with a version in Git, and print the report.
 
     Raises:
-        UsageError: the number of contracts is neither zero nor two.
+        UsageError: Git cannot show the other version.
+    """
+    findings = Findings()
+    if options.against is None:
+        result = compare_with_archive(layout, options.today, findings)
+    else:
+        old = read_against(options.against, layout.spec, findings)
+        new = compile_contract(layout.spec, layout.spec_name, findings)
+        result = _compare_both(old, new, options.today, findings)
+    return _print(result, findings, options)
+
+
+def run_on_files(options: Namespace) -> int | None:
+    """List the rules, or compare the two contracts on the command line; return None if neither is asked for.
+
+    Raises:
+        UsageError: the number of contracts is neither zero nor two, or there is another one in --against.
     """
     if options.rules:
         sys.stdout.write(describe_rules())
         return CLEAN
-    findings = Findings()
     if not options.contracts:
-        result = compare_with_archive(layout, options.today, findings)
-    elif len(options.contracts) == 2:
-        old, new = options.contracts
-        result = _compare_files(old, new, options.today, findings)
-    else:
+        return None
+    if len(options.contracts) != 2:
         raise UsageError(
             "compat takes two contracts, OLD and NEW, or no arguments,"
             f" got {len(options.contracts)}"
         )
+    if options.against is not None:
+        raise UsageError("--against names the old contract, and so does OLD; give one of them")
+    findings = Findings()
+    before, after = (_read(path, findings) for path in options.contracts)
+    return _print(_compare_both(before, after, options.today, findings), findings, options)
+
+
+def _print(result: Report | None, findings: Findings, options: Namespace) -> int:
     sys.stderr.write(report(findings, "text"))
     if result is None:
         return INVALID
@@ -81,6 +108,7 @@ COMMAND = Command(
     "report who is broken by a change of the contract, and the remedies",
     run,
     add_options,
+    run_alone=run_on_files,
 )
 
 
@@ -99,12 +127,26 @@ def compare_with_archive(
 
 def read_archive(layout: Layout, findings: Findings) -> tuple[Release, ...]:
     """Read all releases of the contract of a layout, the oldest first; unreadable ones are added to `findings`."""
-    name = (PurePosixPath(layout.spec_name).parent / FOLDER).as_posix()
-    return read_releases(folder_of(layout.spec), name, findings)
+    folder = archive_of(layout)
+    name = PurePosixPath(layout.spec_name).parent / relpath(folder, layout.spec.parent)
+    return read_releases(folder, name.as_posix(), findings)
 
 
-def _compare_files(old: Path, new: Path, today: date, findings: Findings) -> Report | None:
-    before, after = _read(old, findings), _read(new, findings)
+def archive_of(layout: Layout) -> Path:
+    """Return the folder with the releases of the contract of a layout.
+
+    Raises:
+        UsageError: the folder next to the contract holds releases of a contract that no longer exists.
+    """
+    return layout.history or choose_folder(layout.spec)
+
+
+def _compare_both(
+    before: Contract | Release | None,
+    after: Contract | Release | None,
+    today: date,
+    findings: Findings,
+) -> Report | None:
     if before is None or after is None or findings.has_errors:
         return None
     releases = [one for one in (before, after) if isinstance(one, Release)]

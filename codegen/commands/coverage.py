@@ -71,7 +71,7 @@ def run(options: Namespace, layout: Layout) -> int:
         if options.record:
             return _write_users(users, layout)
         # Recorded users appear only in the reference, which not every layout has.
-        if "docs" in layout.roots:
+        if "docs" in layout.roots or "markdown" in layout.roots:
             path = display_path(users_path(layout.spec)).as_posix()
             compare_users(contract.users, users, path, f"run: {layout.command}", findings)
     today = datetime.now(UTC).date()

@@ -37,7 +37,7 @@ def _generate(options: Namespace, layout: Layout) -> int:
     contract = read_contract(layout)
     if contract is None:
         return INVALID
-    settings = read_settings(options)
+    settings = read_settings(options, layout)
     files = render(contract, layout, settings)
     extras = find_extras(files, layout, settings)
     if options.diff or options.dry_run:
@@ -83,4 +83,5 @@ COMMAND = Command(
     "write the files of the contract, and remove those that no longer belong to it",
     run,
     add_options,
+    is_for_one=lambda options: options.watch,
 )

@@ -1,9 +1,12 @@
-"""Command-line options that several commands share."""
+"""Command-line options that several commands share, and the choice of the contracts that a command is about."""
 
 import re
 from argparse import ArgumentParser, Namespace
-from pathlib import Path
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
 
+from ..configuration.layouts import choose_layouts
+from ..configuration.table import find_configuration, read_configuration
 from ..diagnostics.errors import UsageError
 from ..languages.python.quoting import ident
 from ..output.formatting import check_version, pinned_version
@@ -12,38 +15,103 @@ from ..targets.table import NAMES
 
 # Headers of generated files contain these paths, in comments and texts of several languages.
 _PLAIN_PATH = re.compile(r"[^\x00-\x1f\x7f\"'`\\<>*|?]+")
+_INSTALLED = "esper_codegen"
+
+
+def program_name() -> str:
+    """Return the command that people type: the console script, or the module in this project's checkout."""
+    root = (__package__ or "").partition(".")[0]
+    return "esper-codegen" if root == _INSTALLED else "python -m codegen"
 
 
 def add_layout_options(parser: ArgumentParser) -> None:
-    """Add the options for a contract of another project and the folder of its files."""
-    group = parser.add_argument_group("a contract of another project (all three together)")
-    group.add_argument("--spec", type=Path, metavar="FILE", help="the contract")
+    """Add the options that select the contract and the folders of its files."""
+    group = parser.add_argument_group(
+        "the contract",
+        "By default every contract in the table [tool.esper-codegen] of the nearest pyproject.toml.",
+    )
+    group.add_argument("--config", type=Path, metavar="FILE", help="a pyproject.toml")
+    group.add_argument("--contract", metavar="NAME", help="only this contract of the table")
+    group.add_argument(
+        "--spec",
+        type=Path,
+        metavar="FILE",
+        help="a contract that is not in a table; needs --out and --package",
+    )
     group.add_argument("--out", type=Path, metavar="DIR", help="the folder of its package")
     group.add_argument(
         "--package", metavar="NAME", help="the name by which the package is imported"
     )
+    group.add_argument(
+        "--history",
+        type=Path,
+        metavar="DIR",
+        help="the folder of its releases; default: history, next to the contract",
+    )
 
 
-def choose_layout(options: Namespace) -> Layout:
-    """Return the layout that the options describe; without options, that of this project.
+def find_layouts(options: Namespace) -> list[Layout]:
+    """Return the layouts that the options describe, those of the nearest table, or that of this project.
 
     Raises:
-        UsageError: an option is missing or not valid.
+        UsageError: an option is missing or not valid, the table is not valid, or there is no contract.
     """
+    _check_options(options)
+    path = None
+    if options.spec is None:
+        path = options.config or find_configuration(Path.cwd())
+    if path is not None:
+        layouts = choose_layouts(
+            read_configuration(path),
+            options.contract,
+            out=None if options.out is None else PurePosixPath(options.out.as_posix()),
+            package=options.package,
+        )
+    elif any((options.spec, options.contract, options.out, options.package)):
+        layouts = [_layout_without_table(options)]
+    else:
+        layouts = [_our_layout()]
+    if options.history is None:
+        return layouts
+    if len(layouts) > 1:
+        raise UsageError("--history is for one contract; select it with --contract")
+    return [replace(layouts[0], history=options.history)]
+
+
+def _check_options(options: Namespace) -> None:
+    for name in ("spec", "out", "history"):
+        path = vars(options)[name]
+        if path is not None and not _PLAIN_PATH.fullmatch(str(path)):
+            raise UsageError(f"--{name} must be a path of plain characters, got {str(path)!r}")
+    if options.package is not None:
+        try:
+            ident(options.package)
+        except ValueError:
+            message = f"--package must be a dotted name like audit.events, got {options.package!r}"
+            raise UsageError(message) from None
+
+
+def _layout_without_table(options: Namespace) -> Layout:
+    if options.contract is not None or options.config is not None:
+        raise UsageError(
+            "--contract and --config are about a table in a pyproject.toml, and --spec is not;"
+            " give one of them"
+        )
     given = (options.spec, options.out, options.package)
-    if not any(given):
-        return our_layout()
     if not all(given):
         raise UsageError("--spec, --out and --package belong together; give all three")
-    try:
-        ident(options.package)
-    except ValueError:
-        message = f"--package must be a dotted name like audit.events, got {options.package!r}"
-        raise UsageError(message) from None
-    for name, path in (("--spec", options.spec), ("--out", options.out)):
-        if not _PLAIN_PATH.fullmatch(str(path)):
-            raise UsageError(f"{name} must be a path of plain characters, got {str(path)!r}")
     return foreign_layout(*given)
+
+
+def _our_layout() -> Layout:
+    layout = our_layout()
+    # An installed package has no contract of its own.
+    if not layout.spec.is_file():
+        raise UsageError(
+            "no pyproject.toml here or above has a table [tool.esper-codegen];"
+            f" `{program_name()} init` makes a first contract"
+        )
+    return layout
 
 
 def add_render_options(parser: ArgumentParser) -> None:
@@ -63,16 +131,17 @@ def add_render_options(parser: ArgumentParser) -> None:
     )
 
 
-def read_settings(options: Namespace) -> Settings:
-    """Return the settings that the options describe.
+def read_settings(options: Namespace, layout: Layout) -> Settings:
+    """Return the settings that the options and the layout describe.
 
     Raises:
         FormatterError: Python is to be formatted, and the installed black is not the pinned version.
     """
-    if not options.no_format:
+    is_formatted = layout.is_formatted and not options.no_format
+    if is_formatted:
         check_version(pinned_version(PROJECT / "pyproject.toml"))
     return Settings(
         targets=frozenset(options.target),
-        is_formatted=not options.no_format,
+        is_formatted=is_formatted,
         is_fresh=options.fresh,
     )

@@ -12,7 +12,7 @@ from ..compat.rules.archive import GOLDEN_RULE, GoldenFile
 from ..contract.model import Contract
 from ..diagnostics.findings import Findings
 from ..diagnostics.report import report
-from ..history.archive import Release, folder_of
+from ..history.archive import Release
 from ..history.baseline import write_baseline
 from ..history.decoding import load_decoder
 from ..history.golden import write_golden
@@ -20,7 +20,7 @@ from ..history.shapes import find_shapes
 from ..output.layout import Layout
 from . import check
 from .command import CLEAN, FINDINGS, INVALID, Command
-from .compat import add_today_option, compare_with_archive, read_archive
+from .compat import add_today_option, archive_of, compare_with_archive, read_archive
 from .options import add_render_options
 
 
@@ -64,7 +64,11 @@ def run(options: Namespace, layout: Layout) -> int:
 
 
 COMMAND = Command(
-    "release", "store the contract as a release, with golden records", run, add_options
+    "release",
+    "store the contract as a release, with golden records",
+    run,
+    add_options,
+    is_for_one=lambda options: True,
 )
 
 
@@ -89,9 +93,11 @@ def _write_release(
 ) -> Iterator[Path]:
     previous = releases[-1].baseline.digest if releases else ""
     shapes = find_shapes(contract)
-    text = write_baseline(contract, previous=previous, golden=golden, shapes=shapes)
-    folder = folder_of(layout.spec)
-    folder.mkdir(exist_ok=True)
+    text = write_baseline(
+        contract, name=layout.spec.name, previous=previous, golden=golden, shapes=shapes
+    )
+    folder = archive_of(layout)
+    folder.mkdir(parents=True, exist_ok=True)
     # The baseline is written last: if writing stops in between, there is no release without golden records.
     for suffix, content in ((".jsonl", golden), (".json", text)):
         path = folder / f"{contract.version}{suffix}"

@@ -14,8 +14,15 @@ def add_options(parser: ArgumentParser) -> None:
 
 def run(options: Namespace, layout: Layout) -> int:
     """Print the schema."""
+    return print_schema(options)
+
+
+def print_schema(options: Namespace) -> int:
+    """Print the schema, which is the same for every contract."""
     print(json.dumps(contract_schema(), indent=2))
     return CLEAN
 
 
-COMMAND = Command("schema", "print the JSON Schema of contracts", run, add_options)
+COMMAND = Command(
+    "schema", "print the JSON Schema of contracts", run, add_options, run_alone=print_schema
+)

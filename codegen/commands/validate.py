@@ -22,14 +22,30 @@ def add_options(parser: ArgumentParser) -> None:
 
 
 def run(options: Namespace, layout: Layout) -> int:
-    """Check the contract, and print the findings."""
+    """Check the contract of a layout, and print the findings."""
+    return _validate(layout.spec, layout.spec_name, options)
+
+
+def run_on_file(options: Namespace) -> int | None:
+    """Check the contract that the command line names; return None if it names no contract."""
+    if options.file is None:
+        return None
+    return _validate(options.file, options.file.as_posix(), options)
+
+
+def _validate(path: Path, name: str, options: Namespace) -> int:
     findings = Findings()
-    path = options.file or layout.spec
-    compile_contract(path, options.file.as_posix() if options.file else layout.spec_name, findings)
+    compile_contract(path, name, findings)
     sys.stdout.write(report(findings, options.format))
     if findings.has_errors:
         return INVALID
     return FINDINGS if len(findings) else CLEAN
 
 
-COMMAND = Command("validate", "check a contract and print the findings", run, add_options)
+COMMAND = Command(
+    "validate",
+    "check a contract and print the findings",
+    run,
+    add_options,
+    run_alone=run_on_file,
+)

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Literal
 
 from ..diagnostics.findings import Span
-from .nodes import Bounds, Given, Node, Stability
+from .nodes import Bounds, Given, Node, Stability, Stamp
 from .promises import Exemption, Promise, Upcast
 from .users import Users
 
@@ -119,6 +119,8 @@ class Value(Node):
     deprecated: str | None
     renamed_from: str | None
     owner: str
+    # Only the channel of the writer depends on it, and not the form of a line: it is not compared between versions.
+    stamp: Stamp | None = field(default=None, compare=False, repr=False)
 
     @property
     def innermost(self) -> Type:

@@ -9,6 +9,8 @@ from .forms import Form
 
 Number = int | float
 Stability = Literal["development", "beta", "stable"]
+Stamp = Literal["sequence", "unix_ns", "unix_ms", "unix_s", "monotonic_ns", "process_id", "writer"]
+"""The values that the generated channel puts on a line by itself."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,11 @@ class _Resolver:
                 yield model.ContextValue(**parts, place=spec.place)
 
     def _resolve_envelope(self, spec: EnvelopeSpec) -> model.Envelope:
-        found = {one.name: one for one in self._scope.resolve_values(spec.fields, "stable")}
+        stamps = {one.name: one.stamp for one in spec.fields}
+        found = {
+            one.name: replace(one, stamp=stamps[one.name])
+            for one in self._scope.resolve_values(spec.fields, "stable")
+        }
         for one in self._context.values():
             if one.place == "envelope":
                 # The writer of a line always knows the context, so the envelope has no default for it.

@@ -19,7 +19,7 @@ from .forms import (
     VERSION,
     WIRE_NAME,
 )
-from .nodes import Bounds, Given, Key, Node, Stability
+from .nodes import Bounds, Given, Key, Node, Stability, Stamp
 from .promises import Exemption, Promise, Upcast
 
 
@@ -139,11 +139,21 @@ class RecordSpec(Node):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class EnvelopeFieldSpec(ValueSpec):
+    """A key of every line."""
+
+    stamp: Annotated[
+        Stamp | None,
+        Key("Where the generated channel takes it from; without it, the channel's user gives it."),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class EnvelopeSpec(Node):
     """The keys of every line besides its payload; `event` and `v` (version) are always among them."""
 
     doc: Annotated[str, Key("Meaning of the envelope.", form=SENTENCE)]
-    fields: Annotated[tuple[ValueSpec, ...], Key("Fields.", names=NAME)]
+    fields: Annotated[tuple[EnvelopeFieldSpec, ...], Key("Fields.", names=NAME)]
     order: Annotated[tuple[str, ...], Key("Order of the keys on a line.", form=NAME)] = ()
 
 

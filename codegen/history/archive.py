@@ -7,8 +7,9 @@ from pathlib import Path
 
 from ..contract.forms import VERSION
 from ..contract.versions import Version, parse_version
+from ..diagnostics.errors import UsageError
 from ..diagnostics.findings import Findings, Span
-from .baseline import Baseline, read_baseline
+from .baseline import Baseline, read_baseline, read_owner
 from .normal_form import NormalFormError
 
 FOLDER = "history"
@@ -36,9 +37,25 @@ class Release:
         return path.read_text(encoding="utf-8") if path.is_file() else None
 
 
-def folder_of(spec: Path) -> Path:
-    """Return the archive of the contract at `spec`."""
-    return spec.parent / FOLDER
+def choose_folder(spec: Path) -> Path:
+    """Return the archive of the contract at `spec`: the folder next to it, or, if that belongs to another contract, a
+    folder in it that is named after this contract.
+
+    Raises:
+        UsageError: the folder belongs to a contract that is not there any more; this one may have been renamed.
+    """
+    folder = spec.parent / FOLDER
+    own = folder / spec.stem
+    owners = {name for path in folder.glob("*.json") if (name := read_owner(path))}
+    if own.is_dir() or not owners or spec.name in owners:
+        return own if own.is_dir() else folder
+    gone = sorted(name for name in owners if not (spec.parent / name).is_file())
+    if gone:
+        raise UsageError(
+            f"{folder} holds the releases of {gone[0]}, which does not exist; if {spec.name} is its new name, give"
+            f" --history {folder}"
+        )
+    return own
 
 
 def read_releases(folder: Path, name: str, findings: Findings) -> tuple[Release, ...]:

@@ -13,6 +13,8 @@ Shapes = dict[str, dict[str, str]]
 """Hashes of the output that a target rendered for an event, record or enum, by target and name."""
 
 _KEYS = {"version", "digest", "previous", "golden", "shapes", "contract"}
+_NAME = "name"
+"""The key of the contract's file name, which the first baselines do not have."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,12 +33,16 @@ class Baseline:
     """Whether the file still has this digest."""
 
 
-def write_baseline(contract: Contract, *, previous: str, golden: str, shapes: Shapes) -> str:
+def write_baseline(
+    contract: Contract, *, name: str, previous: str, golden: str, shapes: Shapes
+) -> str:
     """Return the text of the baseline file of a contract.
 
-    `previous` is the digest of the preceding release, `golden` the text of the golden records.
+    `name` is the name of the contract's file, `previous` the digest of the preceding release, and `golden` the text of
+    the golden records.
     """
     plain: dict[str, Any] = {
+        _NAME: name,
         "version": contract.version,
         "previous": previous,
         "golden": hash_golden(golden),
@@ -59,10 +65,10 @@ def read_baseline(path: Path, name: str) -> Baseline:
         raise NormalFormError(f"cannot read the baseline: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
         raise NormalFormError(f"a baseline must be JSON, got: {error}") from None
-    if not isinstance(plain, dict) or set(plain) != _KEYS:
+    if not isinstance(plain, dict) or set(plain) - {_NAME} != _KEYS:
         raise NormalFormError(f"a baseline must have the keys {', '.join(sorted(_KEYS))}")
-    for key in ("version", "digest", "previous", "golden"):
-        if not isinstance(plain[key], str):
+    for key in ("version", "digest", "previous", "golden", _NAME):
+        if not isinstance(plain.get(key, ""), str):
             raise NormalFormError(f"{key} must be a string")
     rest = {key: value for key, value in plain.items() if key != "digest"}
     return Baseline(
@@ -73,6 +79,16 @@ def read_baseline(path: Path, name: str) -> Baseline:
         shapes=_read_shapes(plain["shapes"]),
         is_intact=plain["digest"] == _hash(rest),
     )
+
+
+def read_owner(path: Path) -> str:
+    """Return the name of the contract's file that a baseline belongs to; empty if it is damaged or does not say."""
+    try:
+        plain = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return ""
+    name = plain.get(_NAME, "") if isinstance(plain, dict) else ""
+    return name if isinstance(name, str) else ""
 
 
 def hash_golden(text: str) -> str:

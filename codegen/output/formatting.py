@@ -19,9 +19,18 @@ def installed_version() -> str:
 
 
 def pinned_version(pyproject: Path) -> str:
-    """Return the version of black that the project pins."""
-    match = re.search(r'"black==([0-9.]+)"', pyproject.read_text(encoding="utf-8"))
-    assert match, "pyproject.toml pins black"
+    """Return the version of black that generated code is formatted with.
+
+    A checkout pins it in `pyproject`; an installed distribution, which does not have that file, in its metadata.
+    """
+    if pyproject.is_file():
+        text = pyproject.read_text(encoding="utf-8")
+    else:
+        from importlib.metadata import requires
+
+        text = "\n".join(requires("esper-codegen") or ())
+    match = re.search(r"\bblack==([0-9.]+)", text)
+    assert match, "the extra pins black"
     return match.group(1)
 
 
@@ -35,7 +44,7 @@ def check_version(pinned: str) -> None:
     if installed != pinned:
         found = f"{installed} is installed" if installed else "black is not installed"
         raise FormatterError(
-            f"generated code is formatted by black {pinned}, but {found}; run: pip install black=={pinned}"
+            f"generated code is formatted by black {pinned}, but {found}; run: pip install black=={pinned}, or do without: --no-format"
         )
 
 

@@ -1,11 +1,12 @@
 """The files that a run reads and writes: the contract, the folders of generated files, and the options that apply."""
 
 import shlex
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..diagnostics.errors import PathError
-from ..targets.target import Root
+from ..targets.target import Target
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -15,14 +16,28 @@ class Layout:
     """A contract and the folders in which its generated files are.
 
     `spec_name` is the path of the contract as headers and findings print it, `package` the dotted name by which the
-    generated package is imported, and `command` the command that generates everything again.
+    generated package is imported, and `command` the command that generates everything again. `roots` holds the folders
+    of files, by the kind of target or by the name of one target. `history` is the archive of releases; if it is None,
+    the archive is next to the contract. `left_out` names the targets whose files this layout does not have, and
+    `file_names` the files that are called otherwise than their target calls them. `is_formatted` is whether Python is
+    formatted unless an option says otherwise.
     """
 
     spec: Path
     spec_name: str
     package: str
-    roots: dict[Root, Path]
+    roots: dict[str, Path]
     command: str
+    history: Path | None = None
+    left_out: frozenset[str] = frozenset()
+    file_names: Mapping[str, str] = field(default_factory=dict)
+    is_formatted: bool = True
+
+    def root_of(self, target: Target) -> Path | None:
+        """Return the folder of a target's files; None if this layout does not have them."""
+        if target.name in self.left_out:
+            return None
+        return self.roots.get(target.name, self.roots.get(target.root))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +66,9 @@ def our_layout() -> Layout:
             "specs": PROJECT / "specs",
         },
         command="make codegen",
+        history=PROJECT / "specs" / "history",
+        # Esper has a channel of its own, which sends events to its hub.
+        left_out=frozenset(["channel"]),
     )
 
 

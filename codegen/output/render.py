@@ -35,12 +35,12 @@ def render(contract: Contract, layout: Layout, settings: Settings) -> list[Rende
     gate = Gate(contract, layout.package)
     rendered = []
     for target in load_targets(settings.targets):
-        root = layout.roots.get(target.root)
+        root = layout.root_of(target)
         if root is None:
             continue
         for output in _render_target(target, contract, layout):
-            path = resolve_below(root, output.path)
-            if target.root == "package" and path.suffix == ".py":
+            path = resolve_below(root, layout.file_names.get(target.name, output.path))
+            if target.name == "python":
                 gate.check(output)
             rendered.append(Rendered(path, root, finisher.finish(output, path)))
     return rendered

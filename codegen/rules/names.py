@@ -8,13 +8,18 @@ from ..contract.model import Contract, FromSource, Value
 from ..contract.spec import ContractSpec
 from ..diagnostics.findings import Span
 from ..languages.python.modules import STANDARD, STATIC, TAKEN_WORDS, names_of
-from ..targets import typescript
+from ..targets import channel, typescript
 from .rule import Breach
 
 _KEYWORDS = frozenset([*keyword.kwlist, *keyword.softkwlist])
 _OF_PYTHON = _KEYWORDS | frozenset(dir(builtins))
 _OF_PACKAGE = frozenset(
-    [*STANDARD, *(name for names in STATIC.values() for name in names), *typescript.NAMES]
+    [
+        *STANDARD,
+        *(name for names in STATIC.values() for name in names),
+        *typescript.NAMES,
+        *channel.NAMES,
+    ]
 )
 
 
@@ -61,7 +66,11 @@ def check_classes(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
 def check_families(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
     """Check that a family, which becomes a module, has no name of a module that every package has."""
     for family in contract.families:
-        if family.name in STATIC or family.name in _OF_PYTHON or family.name.endswith("_wire"):
+        if (
+            family.name in (*STATIC, channel.MODULE)
+            or family.name in _OF_PYTHON
+            or family.name.endswith("_wire")
+        ):
             message = f'the family "{family.name}" cannot be a module of that name'
             yield Breach(family.span, message, "rename it")
 

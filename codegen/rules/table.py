@@ -3,7 +3,7 @@
 from ..contract.model import Contract
 from ..contract.spec import ContractSpec
 from ..diagnostics.findings import Findings
-from . import captures, defaults, enums, names, promises, retired, usage, values
+from . import captures, defaults, enums, names, promises, retired, stamps, usage, values
 from .rule import Rule
 
 RULES: tuple[Rule, ...] = (
@@ -27,6 +27,7 @@ RULES: tuple[Rule, ...] = (
     Rule("CAP003", captures.check_groups),
     Rule("CAP004", captures.check_attributes),
     Rule("CAP005", captures.check_context),
+    Rule("STA001", stamps.check_stamps),
     Rule("RET001", retired.check_reserved),
     Rule("RET002", retired.check_versions),
     Rule("UPC001", promises.check_steps),

@@ -7,6 +7,7 @@ from .target import Target
 
 NAMES = (
     "python",
+    "channel",
     "contract_schema",
     "json_schema",
     "sql",

@@ -18,6 +18,7 @@ from codegen.targets.table import load_targets
 
 LANGUAGES: dict[str, type[Printable]] = {
     "arrow": Python,
+    "channel": Python,
     "markdown": Markdown,
     "python": Python,
     "sql": Sql,
@@ -27,7 +28,8 @@ LANGUAGES: dict[str, type[Printable]] = {
 
 
 def test_every_folder_of_templates_has_its_language():
-    assert sorted(path.name for path in TEMPLATES.iterdir()) == sorted(LANGUAGES)
+    # The folder `starter` holds the first contract that `init` writes.
+    assert sorted(path.name for path in TEMPLATES.iterdir()) == sorted([*LANGUAGES, "starter"])
 
 
 @pytest.mark.parametrize("target", LANGUAGES)

@@ -1,0 +1,88 @@
+"""The command init: writes a first contract, and the table in pyproject.toml that configures it."""
+
+import re
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from ..configuration.table import FILE, TABLE, find_configuration
+from ..diagnostics.errors import UsageError
+from ..languages.printable import TEMPLATES
+from ..output.layout import Layout
+from .command import CLEAN, Command
+from .options import program_name
+
+_STARTER = TEMPLATES / "starter" / "contract.yaml"
+_NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
+_CONTRACT = "contracts/events.yaml"
+_TABLE = """\
+[tool.esper-codegen]
+contract = "{contract}"
+out = "{out}"
+package = "{package}"
+formatter = "none" # or "black", which must be installed: pip install 'esper-codegen[black]'
+
+[tool.esper-codegen.targets] # a folder, or a file of the same suffix; true: in the package; false: not at all
+# channel = true
+# sql = true
+# json_schema = true
+# typescript = "web/src"
+# markdown = "docs/events.md"
+# arrow = "{out}"
+# strategies = "tests/generated"
+# contract_schema = "contracts" # with which editors complete and check the contract
+"""
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """Add the options of this command."""
+    parser.add_argument(
+        "name",
+        nargs="?",
+        default="events",
+        metavar="PACKAGE",
+        help="the name by which the generated package is imported, like shop.events; default: events",
+    )
+
+
+def run(options: Namespace, layout: Layout) -> int:
+    """Write the contract and the table."""
+    return write_starter(options)
+
+
+def write_starter(options: Namespace) -> int:
+    """Write a contract and the table into the current folder; change nothing that is there.
+
+    Raises:
+        UsageError: the name cannot be that of a package, or there is a contract or a table already.
+    """
+    if not _NAME.fullmatch(options.name):
+        raise UsageError(f"a package must be a dotted name like shop.events, got {options.name!r}")
+    contract, pyproject = Path(_CONTRACT), Path(FILE)
+    found = find_configuration(Path.cwd())
+    if found is not None:
+        raise UsageError(f"{found} has a table [{'.'.join(TABLE)}] already; add to it by hand")
+    if contract.exists():
+        raise UsageError(f"{contract} exists already; move it, or write the table by hand")
+    before = pyproject.read_text(encoding="utf-8") if pyproject.exists() else ""
+    source = "src/" if Path("src").is_dir() else ""
+    out = source + options.name.replace(".", "/")
+    table = _TABLE.format(contract=_CONTRACT, out=out, package=options.name)
+    contract.parent.mkdir(exist_ok=True)
+    owner = options.name.partition(".")[0]
+    text = _STARTER.read_text(encoding="utf-8").replace("@OWNER@", owner)
+    contract.write_text(text, encoding="utf-8")
+    gap = "" if not before else "\n" if before.endswith("\n") else "\n\n"
+    pyproject.write_text(before + gap + table, encoding="utf-8")
+    print("wrote", contract)
+    print("wrote" if not before else "added the table to", pyproject)
+    print(f"edit {contract}, then run: {program_name()}")
+    return CLEAN
+
+
+COMMAND = Command(
+    "init",
+    "write a first contract, and the table in pyproject.toml that configures it",
+    run,
+    add_options,
+    run_alone=write_starter,
+)
