@@ -12,6 +12,9 @@ from ..diagnostics.findings import Findings
 from ..diagnostics.report import report
 from ..output.layout import Layout
 
+LINE_FORMATS = ("text", "github")
+"""Formats of findings that are lines; of the others, one document is for one contract."""
+
 CLEAN = 0
 FINDINGS = 1
 INVALID = 2
@@ -32,6 +35,11 @@ class Command:
     add_options: Callable[[ArgumentParser], None]
     run_alone: Callable[[Namespace], int | None] = lambda options: None
     is_for_one: Callable[[Namespace], bool] = lambda options: False
+
+
+def is_one_document(options: Namespace) -> bool:
+    """Return whether findings are printed as one document, which has room for one contract only."""
+    return options.format not in LINE_FORMATS
 
 
 def read_contract(layout: Layout, *, with_users: bool = True) -> Contract | None:

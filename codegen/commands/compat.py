@@ -3,6 +3,7 @@
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from os.path import relpath
 from pathlib import Path, PurePosixPath
@@ -21,7 +22,9 @@ from ..diagnostics.report import FORMATS, report
 from ..history.archive import Release, choose_folder, read_release, read_releases
 from ..output.layout import Layout
 from .against import read_against
-from .command import CLEAN, FINDINGS, INVALID, Command
+from .command import CLEAN, FINDINGS, INVALID, Command, is_one_document
+
+_UNCHANGED_VERSION = "SPC001"
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -69,6 +72,10 @@ def run(options: Namespace, layout: Layout) -> int:
         old = read_against(options.against, layout.spec, findings)
         new = compile_contract(layout.spec, layout.spec_name, findings)
         result = _compare_both(old, new, options.today, findings)
+        if result is not None:
+            # A version is raised once after a release, and not with every commit.
+            rest = [one for one in result.findings if one.rule.id != _UNCHANGED_VERSION]
+            result = replace(result, findings=tuple(rest))
     return _print(result, findings, options)
 
 
@@ -109,6 +116,7 @@ COMMAND = Command(
     run,
     add_options,
     run_alone=run_on_files,
+    is_for_one=is_one_document,
 )
 
 

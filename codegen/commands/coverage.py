@@ -18,7 +18,7 @@ from ..diagnostics.errors import UsageError
 from ..diagnostics.findings import Findings
 from ..diagnostics.report import FORMATS, report
 from ..output.layout import Layout, display_path
-from .command import CLEAN, FINDINGS, INVALID, Command, read_contract
+from .command import CLEAN, FINDINGS, INVALID, Command, is_one_document, read_contract
 
 _SETTINGS = "coverage.yaml"
 
@@ -91,6 +91,7 @@ COMMAND = Command(
     "find events and fields that are not emitted, not read, constant, or (--log) missing in a run",
     run,
     add_options,
+    is_for_one=is_one_document,
 )
 
 

@@ -8,7 +8,7 @@ from ..compile import compile_contract
 from ..diagnostics.findings import Findings
 from ..diagnostics.report import FORMATS, report
 from ..output.layout import Layout
-from .command import CLEAN, FINDINGS, INVALID, Command
+from .command import CLEAN, FINDINGS, INVALID, Command, is_one_document
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -48,4 +48,5 @@ COMMAND = Command(
     run,
     add_options,
     run_alone=run_on_file,
+    is_for_one=is_one_document,
 )

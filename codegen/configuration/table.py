@@ -232,16 +232,16 @@ class _Reader:
             claims |= {
                 target: place / one.file_names.get(target, FILE_NAMES[target])
                 for target, place in one.places.items()
-                # Every contract has the same schema for editors.
-                if target in FILE_NAMES and target != "contract_schema"
+                if target in FILE_NAMES
             }
             for key, claim in claims.items():
                 owner = owners.setdefault((key, claim), one)
                 if owner is not one:
-                    self._add(
-                        key if key in _ONE else "targets",
-                        f"{key} {claim} belongs to {owner.contract} already; choose another",
-                    )
+                    self._table = (*TABLE, "contracts", *(() if key in _ONE else ("targets",)))
+                    hint = "choose another"
+                    if key == "contract_schema":
+                        hint = "it is the same for all contracts, so leave it out here"
+                    self._add(key, f"{key} {claim} belongs to {owner.contract} already; {hint}")
         self._table, self._index = TABLE, 0
 
     def _check_keys(self, table: dict[str, Any], known: Sequence[str]) -> None:

@@ -34,7 +34,7 @@ def find_extras(files: Iterable[Rendered], layout: Layout, settings: Settings) -
         return []
     expected = {file.path for file in files}
     found = [path for root in layout.roots.values() for path in _list(root, "*")]
-    return [path for path in found if path not in expected and has_header(path)]
+    return [path for path in found if path not in expected and _is_of(path, layout)]
 
 
 def find_foreign_modules(files: Iterable[Rendered], layout: Layout) -> list[Path]:
@@ -57,6 +57,12 @@ def has_header(path: Path) -> bool:
     """Return whether a file has a header of codegen."""
     with path.open("rb") as file:
         return MARK.encode() in file.read(200)
+
+
+def _is_of(path: Path, layout: Layout) -> bool:
+    """Return whether a file was generated from the contract of this layout, since several may share a folder."""
+    with path.open("rb") as file:
+        return f"{MARK}{layout.spec_name};".encode() in file.read(400)
 
 
 def _write(path: Path, text: str) -> bool:

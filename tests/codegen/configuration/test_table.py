@@ -1,0 +1,110 @@
+"""The table in pyproject.toml is read, and every mistake in it is found with its line."""
+
+import pytest
+
+from codegen.configuration.table import (
+    DEFAULT_TARGETS,
+    FILE_NAMES,
+    TARGETS,
+    find_configuration,
+    read_configuration,
+)
+from codegen.diagnostics.errors import UsageError
+from codegen.targets.table import NAMES, load_targets
+from tests.codegen.configuration.conftest import ONE, TWO
+
+
+def test_a_contract_gets_its_history_and_the_targets_of_its_package(shop):
+    shop.configure(ONE)
+
+    (one,) = read_configuration(shop.folder / "pyproject.toml").contracts
+
+    assert str(one.history) == "contracts/history/pings"
+    assert {str(place) for place in one.places.values()} == {"src/shop/pings"}
+    assert set(one.places) == set(DEFAULT_TARGETS)
+
+
+def test_the_table_is_found_from_a_folder_below(shop):
+    shop.configure(ONE)
+    below = shop.folder / "contracts"
+    (below / "pyproject.toml").write_text("[project]\nname = 'other'\n", encoding="utf-8")
+
+    assert find_configuration(below) == shop.folder / "pyproject.toml"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("out =", "outt =", '3: unknown key "outt" in [tool.esper-codegen]; did you mean "out"?'),
+        ("out =", "outt =", "1: out must be a path of plain characters, got None"),
+        ("shop.pings", "a b", "4: package must be a dotted name like shop.events, got 'a b'"),
+        ("src/shop/pings", "../x", "3: out must be a path inside the folder of pyproject.toml"),
+        ("src/shop/pings", "/x", "3: out must be a path inside the folder of pyproject.toml"),
+        ("src/shop/pings", "", "3: out must be a path of plain characters, got ''"),
+        ("src/shop/pings", ".", "3: out must be a path inside the folder of pyproject.toml"),
+        ("package", "formatter = 'ruff'\npackage", "4: formatter must be one of none, black"),
+        ("package", "targets = {sq = true}\npackage", '4: unknown key "sq" in [tool.esper-codegen.targets]; did you mean "sql"?'),
+        ("package", "targets.channel = 'x'\npackage", "4: channel must be true or false"),
+        ("package", "targets = 3\npackage", "4: targets must be a table of places"),
+        ("package", "contracts = []\npackage", "2: contract belongs into a table of contracts"),
+        ("package", "contracts = []\npackage", "4: contracts must be tables, [[tool.esper-codegen.contracts]]"),
+        ("[tool.esper-codegen]", "[tool]\nesper-codegen = 3\n[x]", "2: [tool.esper-codegen] must be a table"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_reported_with_its_line(shop, old, new, message):
+    shop.configure(ONE.replace(old, new, 1))
+
+    ran = shop.run("check")
+
+    assert ran.code == 2
+    assert f"codegen: pyproject.toml:{message}" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("src/shop/pongs", "src/shop/pings", "15: out src/shop/pings belongs to contracts/pings.yaml already"),
+        ("shop.pongs", "shop.pings", "16: package shop.pings belongs to contracts/pings.yaml already"),
+        ("docs/pongs", "docs/pings", "19: markdown docs/pings.md belongs to contracts/pings.yaml already"),
+        ("arrow = true", "contract_schema = 'contracts'", "20: contract_schema contracts/contract.schema.json belongs to contracts/pings.yaml already; it is the same for all contracts"),
+        ("sql = false", "sqll = false", '23: unknown key "sqll" in [tool.esper-codegen.contracts.targets]; did you mean "sql"?'),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_one_of_several_contracts_is_reported_with_its_line(shop, old, new, message):
+    shop.configure(TWO.replace(old, new, 1))
+
+    ran = shop.run("check")
+
+    assert ran.code == 2
+    assert f"codegen: pyproject.toml:{message}" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"[tool", "pyproject.toml is not TOML: "), (b"\xff", "pyproject.toml must be UTF-8")],
+)
+def test_a_file_that_is_not_toml_is_one_sentence(shop, content, message):
+    (shop.folder / "pyproject.toml").write_bytes(content)
+
+    ran = shop.run("check")
+
+    assert (ran.code, ran.err.count("\n")) == (2, 1)
+    assert message in ran.err
+
+
+def test_a_file_without_the_table_says_what_adds_it(shop):
+    shop.configure("[project]\nname = 'x'\n")
+
+    with pytest.raises(
+        UsageError, match=r"has no table \[tool.esper-codegen\]; `esper-codegen init`"
+    ):
+        read_configuration(shop.folder / "pyproject.toml")
+
+
+def test_every_target_can_be_configured():
+    assert set(NAMES) == {"python", *TARGETS}
+
+
+def test_targets_with_one_file_call_it_as_the_table_says(shop):
+    for target in load_targets(FILE_NAMES):
+        assert list(target.outputs(None)) == [FILE_NAMES[target.name]]
