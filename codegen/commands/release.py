@@ -17,7 +17,7 @@ from ..history.baseline import write_baseline
 from ..history.decoding import load_decoder
 from ..history.golden import write_golden
 from ..history.shapes import find_shapes
-from ..output.layout import Layout
+from ..output.layout import Layout, display_path
 from . import check
 from .command import CLEAN, FINDINGS, INVALID, Command
 from .compat import add_today_option, archive_of, compare_with_archive, read_archive
@@ -57,7 +57,7 @@ def run(options: Namespace, layout: Layout) -> int:
     if result.has_errors:
         return FINDINGS
     for path in _write_release(result.contract, layout, releases, golden):
-        print(f"wrote {path}")
+        print("wrote", display_path(path))
     for one in result.excused:
         print(f"remove the exemption {one.key}; it is no longer needed")
     return CLEAN

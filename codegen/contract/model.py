@@ -143,7 +143,7 @@ class Field(Value):
 
 @dataclass(frozen=True, kw_only=True)
 class ContextValue(Value):
-    """A value that the training loop binds to a channel."""
+    """A value that is bound to a channel."""
 
     place: Literal["payload", "envelope"]
 

@@ -98,7 +98,7 @@ class FieldSpec(ValueSpec):
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class ContextSpec(ValueSpec):
-    """A value that the training loop binds to a channel and that is written with every event."""
+    """A value that is bound to a channel once and is written with its events."""
 
     place: Annotated[Literal["payload", "envelope"], Key("Place where it is written.")]
 
@@ -225,7 +225,7 @@ class ContractSpec(Node):
     envelope: Annotated[EnvelopeSpec, Key("Keys of every line besides its payload.")]
     context: Annotated[
         tuple[ContextSpec, ...],
-        Key("Values that the training loop binds to a channel.", names=NAME),
+        Key("Values that are bound to a channel.", names=NAME),
     ] = ()
     groups: Annotated[tuple[GroupSpec, ...], Key("Groups of fields.", names=NAME)] = ()
     records: Annotated[tuple[RecordSpec, ...], Key("Records.", names=TYPE_NAME)] = ()

@@ -87,5 +87,5 @@ def check_context(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
     for event in contract.events:
         for one in event.fields:
             if isinstance(one.capture, FromCaller) and one.name in in_payload:
-                message = f'"{one.name}" is bound by the training loop, not given by the caller'
+                message = f'"{one.name}" is bound to the channel, not given by the caller'
                 yield Breach(one.span, message, f"add context: [{one.name}]")

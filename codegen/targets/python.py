@@ -134,7 +134,7 @@ def _family_wire(family: Family) -> Iterator[Chunk]:
 
 
 def _channel(contract: Contract) -> Iterator[Chunk]:
-    text = "The values that the training loop binds to a channel, and that helpers stamp on events."
+    text = "The values that are bound to a channel, and that helpers stamp on events."
     yield _chunk("Context", "record.py.j2", record=RecordView("Context", text, contract.context))
     yield from _static("channel")
 

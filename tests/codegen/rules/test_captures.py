@@ -65,4 +65,4 @@ def test_the_context_has_defaults_and_is_stamped_where_it_is_placed():
         "env: {type: int, unit: '1', arg: true, doc: A.}",
         more=context.format(keys="place: payload, default: 0,"),
     )
-    assert '"env" is bound by the training loop, not given by the caller' in complaints_of(given)
+    assert '"env" is bound to the channel, not given by the caller' in complaints_of(given)
