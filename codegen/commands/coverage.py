@@ -17,6 +17,7 @@ from ..coverage.users import compare_users, find_users
 from ..diagnostics.errors import UsageError
 from ..diagnostics.findings import Findings
 from ..diagnostics.report import FORMATS, report
+from ..history.decoding import load_decoder
 from ..output.layout import Layout, display_path
 from .command import CLEAN, FINDINGS, INVALID, Command, is_one_document, read_contract
 
@@ -63,7 +64,8 @@ def run(options: Namespace, layout: Layout) -> int:
     if options.log is not None:
         if options.record:
             raise UsageError("--record is about the code and --log is not; give one of them")
-        points = measure_log(contract, layout.package, options.log)
+        decode = load_decoder(layout.package, layout.roots["package"])
+        points = measure_log(contract, decode, options.log)
     else:
         root = display_path(options.source or _import_root(layout))
         points = _measure_code(contract, layout, root, findings)

@@ -1,6 +1,5 @@
 """Coverage of a contract by a log: which events occur, and which fields have informative values."""
 
-import importlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from enum import Enum
@@ -23,41 +22,30 @@ from ..contract.model import (
 from ..diagnostics.errors import CodegenError
 from .points import Point, live_events, nested_records, own_fields
 
-_Decode = Callable[[bytes], tuple[Any, Any]]
+Decode = Callable[[bytes], tuple[Any, Any]]
 
 
 class LogError(CodegenError):
     """The log cannot be used; the message says why."""
 
 
-def measure_log(contract: Contract, package: str, log: Path) -> list[Point]:
+def measure_log(contract: Contract, decode: Decode, log: Path) -> list[Point]:
     """Read the log at `log`, a file of JSON lines or a folder of such files; return its coverage of the contract.
 
-    The generated `package` decodes the lines, so that they are validated. An incomplete last line is ignored.
+    `decode` is `decode_line` of the generated package, which validates the lines. An incomplete last line is ignored.
 
     Raises:
         LogError: there is no log, it is not valid, or the generated code is not up to date with the contract.
     """
     observer = _Observer(contract)
-    decode = _find_decoder(package)
     for payload in _read_payloads(log, decode):
         observer.observe(payload)
     if not observer.counts:
-        raise LogError(f"a log must hold events, but {log} has no complete line; train a run first")
+        raise LogError(f"a log must hold events, but {log} has no complete line; run the program first")
     return [*_seen(contract, observer), *_moved(contract, observer)]
 
 
-def _find_decoder(package: str) -> _Decode:
-    try:
-        decode: _Decode = importlib.import_module(f"{package}.codec").decode_line
-    except ImportError as error:
-        raise LogError(
-            f"the generated package must be importable, got: {error}; put its folder on PYTHONPATH"
-        ) from None
-    return decode
-
-
-def _read_payloads(log: Path, decode: _Decode) -> Iterator[Any]:
+def _read_payloads(log: Path, decode: Decode) -> Iterator[Any]:
     for path in sorted(log.rglob("*.jsonl")) if log.is_dir() else [log]:
         try:
             # Bytes after the last line end are a line that was not written completely.
@@ -68,7 +56,7 @@ def _read_payloads(log: Path, decode: _Decode) -> Iterator[Any]:
             yield _decode(decode, line, f"{path}:{number}")
 
 
-def _decode(decode: _Decode, line: bytes, place: str) -> Any:
+def _decode(decode: Decode, line: bytes, place: str) -> Any:
     try:
         return decode(line)[1]
     except ValueError as error:
