@@ -1,7 +1,8 @@
 """Target SQL: a DuckDB view of every event, over the lines of a log.
 
-A payload is cast as a whole to the type of its event; the cast fails on unknown and missing keys. If a key may be
-missing, or differs from the name of its field, the fields are read one by one instead.
+A payload is cast as a whole to the type of its event; the cast leaves out unknown keys, and a value that does not have
+its type becomes NULL. If a key may be missing, or differs from the name of its field, the fields are read one by one
+instead.
 """
 
 from collections.abc import Iterable, Iterator
@@ -23,7 +24,7 @@ _FIELDS = name("_fields")
 def render(contract: Contract, package: str) -> Iterator[Output]:
     """Render the script that creates the views."""
     views = [_view(event, contract.envelope) for event in contract.events]
-    yield Output(_PATH, (_lines(contract.envelope.fields), *views))
+    yield Output(_PATH, (_lines(contract), *views))
 
 
 TARGET = Target(
@@ -39,12 +40,14 @@ def _chunk(key: str, template: str, **values: object) -> Chunk:
     return Chunk(key, f"\n{text}\n")
 
 
-def _lines(envelope: Iterable[Value]) -> Chunk:
+def _lines(contract: Contract) -> Chunk:
+    envelope = contract.envelope.fields
     return _chunk(
         "Envelope",
         "lines.sql.j2",
         keys=[_declare_key(key, one.type) for one in envelope for key in keys(one)],
         columns=[_column(_read_column(one), one, one.name) for one in envelope],
+        events=[lit(event.name) for event in contract.events],
     )
 
 

@@ -60,6 +60,10 @@ class Generated:
     def schema(self) -> dict[str, Any]:
         return dict(json.loads(self.read("telemetry.schema.json")))
 
+    @cached_property
+    def reader_schema(self) -> dict[str, Any]:
+        return dict(json.loads(self.read("telemetry.reader.schema.json")))
+
     def read(self, name: str) -> str:
         return (self.layout.roots["package"] / name).read_text(encoding="utf-8")
 
