@@ -9,7 +9,7 @@ def look_up(value: Value, owner: Sql, depth: int = 0) -> Sql:
     """Return the expression that reads a value from the JSON object `owner`; `depth` numbers nested lambdas."""
     paths = [lit(f"/{key.replace('~', '~0').replace('/', '~1')}") for key in keys(value)]
     found = [
-        _convert(value.type, code("($owner -> $path)", owner=owner, path=path), depth)
+        convert(value.type, code("($owner -> $path)", owner=owner, path=path), depth)
         for path in paths
     ]
     # The last alternative needs no condition.
@@ -25,7 +25,7 @@ def look_up(value: Value, owner: Sql, depth: int = 0) -> Sql:
     return rest
 
 
-def _convert(type_: Type, json: Sql, depth: int) -> Sql:
+def convert(type_: Type, json: Sql, depth: int = 0) -> Sql:
     """Return the expression that converts JSON to the SQL type; it is NULL for a value that the type cannot hold."""
     item = name(f"item_{depth}")
     match type_:
@@ -49,7 +49,7 @@ def _convert(type_: Type, json: Sql, depth: int) -> Sql:
                 "list_transform(TRY_CAST($json AS JSON[]), lambda $item: $value)",
                 json=json,
                 item=item,
-                value=_convert(inner, item, depth + 1),
+                value=convert(inner, item, depth + 1),
             )
         case MapType(inner) if holds_loose(type_):
             return code(
@@ -57,7 +57,7 @@ def _convert(type_: Type, json: Sql, depth: int) -> Sql:
                 " lambda $item: struct_pack(key := $item.key, value := $value)))",
                 json=json,
                 item=item,
-                value=_convert(inner, code("$item.value", item=item), depth + 1),
+                value=convert(inner, code("$item.value", item=item), depth + 1),
             )
         case _:
             return code("TRY_CAST($json AS $type)", json=json, type=sql_type(type_))
