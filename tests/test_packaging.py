@@ -86,5 +86,10 @@ def test_the_wheel_holds_schema_views_and_types(installed, tmp_path):
 
     found = print_from(installed, tmp_path, code)
 
-    for name in ("telemetry.schema.json", "telemetry.ts", "views.sql"):
+    for name in (
+        "telemetry.schema.json",
+        "telemetry.reader.schema.json",
+        "telemetry.ts",
+        "views.sql",
+    ):
         assert f"_generated/{name}" in found

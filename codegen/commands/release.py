@@ -80,8 +80,9 @@ def _check_golden_records(
     decode = load_decoder(layout.package, layout.roots["package"])
     texts = [(one.golden_name, str(one.version), one.golden or "") for one in releases]
     texts.append((f"{contract.version}.jsonl", contract.version, golden))
+    promised = releases[-1].baseline.contract if releases else contract
     files = [
-        GoldenFile(*text, contract, decode, is_newest=index >= len(texts) - 2)
+        GoldenFile(*text, contract, promised, decode, is_newest=index >= len(texts) - 2)
         for index, text in enumerate(texts)
     ]
     unreadable = apply_rules([GOLDEN_RULE], files, "none")

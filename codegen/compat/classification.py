@@ -77,8 +77,6 @@ def apply_rules(
 def classify(rule: Rule[Any], change: Change, bump: Bump) -> Classification:
     """Classify a change by its compatibility mode, what has resolved it, and the step between the versions."""
     violated = _protected_impact(rule, change) & ~change.resolved
-    if change.is_upcast:
-        violated &= ~rule.resolved_by_upcast
     if change.is_revised:
         violated &= ~rule.resolved_by_revision
     if bump in ("minor", "major"):
@@ -98,6 +96,13 @@ def _bump_for(rule: Rule[Any], change: Change) -> Bump:
     if Impact.WIRE_B in impact and change.mode.stability == "stable":
         return "major"
     if Impact.SOURCE in impact and change.mode.source == "strict":
+        return "major"
+    left = impact & ~change.resolved & ~rule.resolved_by_minor
+    if change.is_revised:
+        left &= ~rule.resolved_by_revision
+    # Readers of a major version read all that its later minor versions write.
+    is_major = Impact.WIRE_F in impact or Impact.SEM in left & rule.resolved_by_major
+    if is_major and not Impact.SEM & left & rule.resolved_by_revision:
         return "major"
     return "minor" if impact else rule.bump
 

@@ -17,11 +17,12 @@ class UnmatchedFields:
     owner: OwnerPair
     removed: tuple[Value, ...]
     added: tuple[Value, ...]
+    is_major: bool
+    """Whether the new contract is a new major version."""
     likely_renames: tuple[tuple[Value, Value], ...]
     """Pairs of a removed and an added field that are probably the same."""
     removed_keys: tuple[Value, ...]
     """Removed fields that identify records: those of the envelope, and those that the context sets."""
-    added_keys: tuple[Value, ...]
 
 
 def find_unmatched_fields(diff: ContractDiff) -> Iterator[UnmatchedFields]:
@@ -32,15 +33,14 @@ def find_unmatched_fields(diff: ContractDiff) -> Iterator[UnmatchedFields]:
         removed = [one for one in owner.removed if not _is_moved(owner, one, old_paths)]
         added = [one for one in owner.added if not _is_moved(owner, one, new_paths)]
         removed_keys, removed = _split_keys(owner, removed)
-        added_keys, added = _split_keys(owner, added)
         renames = tuple(_find_likely_renames(owner, removed, added))
         yield UnmatchedFields(
             owner=owner,
+            is_major=diff.bump == "major",
             removed=tuple(one for one in removed if one not in [old for old, _ in renames]),
             added=tuple(one for one in added if one not in [new for _, new in renames]),
             likely_renames=renames,
             removed_keys=tuple(removed_keys),
-            added_keys=tuple(added_keys),
         )
 
 

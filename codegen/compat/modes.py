@@ -62,9 +62,12 @@ MODES: dict[Stability, CompatibilityMode] = {
 """The mode of each stability."""
 
 
-def mode_of(event: Event, contract: Contract, stability: Stability) -> CompatibilityMode:
-    """Return the mode of an event that was released with `stability`, adjusted by its `promise:` and that of the contract."""
-    mode = MODES[stability]
+def mode_of(event: Event, contract: Contract) -> CompatibilityMode:
+    """Return the mode of an event: that of its stability, adjusted by its `promise:` and that of its contract.
+
+    A change is judged by the contract that was released, so that a promise cannot be lowered and broken at once.
+    """
+    mode = MODES[event.stability]
     for promise in (contract.promise, event.promise):
         mode = _adjust(mode, promise)
     return mode

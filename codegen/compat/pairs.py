@@ -1,7 +1,7 @@
 """Events, enums, fields and their owners that two contracts have in common, as pairs of old and new."""
 
-from collections.abc import Container, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Container, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -9,19 +9,25 @@ from ..contract.model import (
     Enum,
     EnumType,
     Event,
+    Field,
+    FromSource,
     ListType,
     MapType,
     Primitive,
+    Record,
     RecordType,
     Reserved,
     Type,
     Value,
 )
 from ..contract.nodes import Stability
+from ..contract.promises import Step
 from ..contract.wire_paths import join_path
 from ..diagnostics.findings import Span
 from .impact import NO_IMPACT, Impact
 from .modes import CompatibilityMode
+from .reading import Kind
+from .readings import Holder, Reading, Verdict, judge
 from .rule import Change, RequiredUpcast
 from .upcast_chain import PayloadPath, UpcastChain, quote_path
 
@@ -35,6 +41,7 @@ class EventPair:
     old: Event
     new: Event
     mode: CompatibilityMode
+    reading: Reading
 
     @property
     def is_revised(self) -> bool:
@@ -42,13 +49,21 @@ class EventPair:
         is_noted = self.new.note is not None and self.new.note != self.old.note
         return self.new.revision > self.old.revision and is_noted
 
-    def make_change(self, key: str, description: str, *, resolved: Impact = NO_IMPACT) -> Change:
+    def make_change(
+        self,
+        key: str,
+        description: str,
+        *,
+        impact: Impact | None = None,
+        resolved: Impact = NO_IMPACT,
+    ) -> Change:
         """Build a change of the attribute `key` of the event."""
         return Change(
             subject=self.new.name,
             span=self.new.at(key),
             description=description,
             mode=self.mode,
+            impact=impact,
             resolved=resolved,
             is_revised=self.is_revised,
         )
@@ -60,19 +75,29 @@ class Move:
 
     pair: EventPair
     old: str
+    """The old path, where renamed fields have their new names."""
     new: str
     value: Value
 
 
+@dataclass(frozen=True, slots=True)
+class EnumPlace:
+    """A field that holds members of an enum, with its keys in the old and the new contract."""
+
+    holder: Holder
+    old: str | None
+    new: str | None
+
+
 @dataclass(frozen=True)
 class EnumPair:
-    """An enum that both contracts have, and the paths at which payloads hold its members."""
+    """An enum that both contracts have, and the fields that hold its members."""
 
     upcasts: UpcastChain
     old: Enum
     new: Enum
     mode: CompatibilityMode
-    paths: tuple[PayloadPath, ...]
+    places: tuple[EnumPlace, ...]
 
     def make_change(
         self,
@@ -81,30 +106,46 @@ class EnumPair:
         description: str,
         *,
         impact: Impact | None = None,
+        is_read: bool = False,
         replaced: str = "",
     ) -> Change:
         """Build a change of the member `name`, or of the enum when it is empty.
 
-        `replaced` is the old member that upcasts have to replace; empty when no upcast is needed.
+        `is_read` says whether readers of the fields are affected; `replaced` is the old member that upcasts have to
+        replace, empty when no upcast is needed.
         """
+        verdict = Verdict()
+        for one in self.places if is_read else ():
+            verdict |= judge([one.holder], ["text"], old_key=one.old, new_key=one.new)
+        required = tuple(self._require_upcasts(replaced)) if replaced else ()
+        if required and all(one.is_present for one in required):
+            resolved = verdict.impact & Impact.WIRE_B
+            verdict = replace(verdict, resolved=resolved)
         return Change(
             subject=f"{self.new.name}.{name}" if name else self.new.name,
             span=span,
             description=description,
             mode=self.mode,
-            impact=impact,
-            required_upcasts=tuple(self._require_upcasts(replaced)) if replaced else (),
+            impact=_sum_up(impact, verdict) if is_read else impact,
+            resolved=verdict.resolved,
+            claims=verdict.claims,
+            required_upcasts=required,
         )
 
     def _require_upcasts(self, member: str) -> Iterator[RequiredUpcast]:
-        for one in self.paths:
-            _, steps = self.upcasts.follow(one.event)
-            step = steps.get(one.path)
+        kept = {one.name for one in self.new.members}
+        for place in self.places:
+            if place.new is None or place.holder.new is None:
+                continue
+            event = place.holder.reading.event
+            path = join_path(place.holder.new, place.new)
+            step = self.upcasts.follow(event)[1].get(path)
             names = step.values.value if step and step.values else None
-            text = f"{{convert: {quote_path(one.path)}, values: {{{member}: ...}}}}"
-            is_known = isinstance(names, dict) and member in names
-            is_present = step is not None and (is_known or step.otherwise is not None)
-            yield RequiredUpcast(one.event, f"{quote_path(one.path)}: {text}", is_present)
+            new = names.get(member) if isinstance(names, dict) else None
+            if step is not None and new is None:
+                new = step.otherwise
+            text = f"{{convert: {quote_path(path)}, values: {{{member}: ...}}}}"
+            yield RequiredUpcast(event, f"{quote_path(path)}: {text}", new in kept)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +167,21 @@ class OwnerPair:
     old: Owner
     new: Owner
     mode: CompatibilityMode
-    paths: tuple[PayloadPath, ...] = ()
+    holders: tuple[Holder, ...] = ()
     is_revised: bool = False
+    is_emitted: bool = True
+    """Whether callers can emit it in both versions."""
+    attributes: frozenset[str] = frozenset()
+    """The attributes that its source had in the old contract."""
+
+    @property
+    def paths(self) -> tuple[PayloadPath, ...]:
+        """The paths at which new payloads hold it; the envelope is not a payload."""
+        return tuple(
+            PayloadPath(one.reading.event, one.new)
+            for one in self.holders
+            if one.new is not None and one.reading.event
+        )
 
     @cached_property
     def matched(self) -> tuple["FieldPair", ...]:
@@ -171,6 +225,7 @@ class OwnerPair:
         *,
         impact: Impact | None = None,
         resolved: Impact = NO_IMPACT,
+        verdict: Verdict | None = None,
         key: str = "",
         step: str = "",
         mode: CompatibilityMode | None = None,
@@ -178,24 +233,43 @@ class OwnerPair:
     ) -> Change:
         """Build a change of the field `name`.
 
-        `step` is the upcast step, as YAML, that the value under `key` needs; empty when no upcast would help.
+        `verdict` says who cannot read it; `impact` and `resolved` are added to it. Without both, the rule says it. `step` is the upcast step, as YAML,
+        that the value under `key` needs; empty when no upcast would help.
         """
         return Change(
             subject=f"{self.subject}.{name}",
             span=span,
             description=description,
             mode=mode or self.mode,
-            impact=impact,
-            resolved=resolved,
+            impact=_sum_up(impact, verdict),
+            resolved=resolved | verdict.resolved if verdict else resolved,
+            claims=verdict.claims if verdict else frozenset(),
             required_upcasts=self._require_upcasts(key, step) if step else (),
             is_revised=self.is_revised,
             is_element=is_element or self.is_nested,
         )
 
-    def is_upcast(self, key: str) -> bool:
-        """Return whether upcasts give every old record a value under `key`."""
-        required = self._require_upcasts(key, "{fill: ...}")
-        return bool(required) and all(one.is_present for one in required)
+    def judge(
+        self, kinds: Collection[Kind], *, old_key: str | None = None, new_key: str | None = None
+    ) -> Verdict:
+        """Return who cannot read a field with these keys, as far as it is for one of these kinds of problems."""
+        return judge(self.holders, kinds, old_key=old_key, new_key=new_key)
+
+    def needs_attributes(self, value: Value) -> bool:
+        """Return whether a field is captured from an attribute that old sources do not have."""
+        if not self.is_emitted or not isinstance(value, Field):
+            return False
+        match value.capture:
+            case FromSource(attribute, guard):
+                return bool({attribute, guard} - {None, *self.attributes})
+            case _:
+                return False
+
+    def step_at(self, key: str) -> list[Step | None]:
+        """Return the step of the upcasts that makes the value under `key`, for each path of the owner."""
+        return [
+            self.upcasts.follow(one.event)[1].get(join_path(one.path, key)) for one in self.paths
+        ]
 
     def _require_upcasts(self, key: str, step: str) -> tuple[RequiredUpcast, ...]:
         required = []
@@ -208,10 +282,24 @@ class OwnerPair:
     def _match(self) -> Iterator["FieldPair"]:
         old = {value.name: value for value in self.old.fields}
         new = {value.name for value in self.new.fields}
+        rest = {value.name: value for value in self.old.fields if value.name not in new}
         for value in self.new.fields:
             name = find_old_name(value, old, new)
+            if name is None:
+                name = self._find_origin(value, rest)
             if name is not None:
+                rest.pop(name, None)
                 yield FieldPair(self, old[name], value)
+
+    def _find_origin(self, value: Value, rest: Mapping[str, Value]) -> str | None:
+        """Return the old field that readers of a new field read, by an alias or an upcast; None if it is new."""
+        keys = {value.wire, *value.aliases}
+        for one in self.holders:
+            if one.new is not None and one.old is not None:
+                path = self.upcasts.origins(one.reading.event).get(join_path(one.new, value.wire))
+                if path is not None and path.startswith(one.old):
+                    keys.add(path.removeprefix(one.old).lstrip("."))
+        return next((name for name, old in rest.items() if old.wire in keys), None)
 
 
 @dataclass(frozen=True)
@@ -227,12 +315,29 @@ class FieldPair:
         """How the type has changed."""
         return compare_types(self.old.type, self.new.type)
 
+    def judge(self, *kinds: Kind, is_deep: bool = False) -> Verdict:
+        """Return who cannot read the field, as far as it is for one of these kinds of problems."""
+        return judge(
+            self.owner.holders,
+            kinds,
+            old_key=self.old.wire,
+            new_key=self.new.wire,
+            is_deep=is_deep,
+        )
+
+    @property
+    def steps(self) -> list[Step | None]:
+        """The step of the upcasts that makes the field, for each path of its owner."""
+        return self.owner.step_at(self.new.wire)
+
     def make_change(
         self,
         key: str,
         description: str,
         *,
         impact: Impact | None = None,
+        resolved: Impact = NO_IMPACT,
+        verdict: Verdict | None = None,
         step: str = "",
         is_element: bool = False,
     ) -> Change:
@@ -242,6 +347,8 @@ class FieldPair:
             self.new.at(key),
             description,
             impact=impact,
+            resolved=resolved,
+            verdict=verdict,
             key=self.new.wire,
             step=step,
             mode=self.owner.mode_of(self.old),
@@ -249,7 +356,11 @@ class FieldPair:
         )
 
 
-def find_old_name(one: Event | Value, old: Container[str], new: Container[str]) -> str | None:
+def _sum_up(impact: Impact | None, verdict: Verdict | None) -> Impact | None:
+    return impact if verdict is None else (impact or NO_IMPACT) | verdict.impact
+
+
+def find_old_name(one: Event | Value | Record | Enum, old: Container[str], new: Container[str]) -> str | None:
     """Return the name that an event or a field had in the old contract; None when it is new."""
     if one.name in old:
         return one.name
@@ -271,7 +382,7 @@ def compare_types(old: Type, new: Type) -> TypeChange:
         case EnumType(before), EnumType(after):
             return _compare_enums(before, after)
         case RecordType(before), RecordType(after):
-            return "same" if before.name == after.name else "changed"
+            return "same" if before.name in (after.name, after.renamed_from) else "changed"
     return "same" if old == new else "changed"
 
 
@@ -280,7 +391,7 @@ def _compare_enums(old: Enum, new: Enum) -> TypeChange:
 
     The same enum counts as the same type: the rules about enums report its changes.
     """
-    if old.name == new.name:
+    if old.name in (new.name, new.renamed_from):
         return "same"
     before, after = ({member.name for member in enum.members} for enum in (old, new))
     if before <= after:

@@ -8,6 +8,7 @@ from ..contract.versions import Bump
 from ..diagnostics.findings import Span
 from .impact import NO_IMPACT, Impact
 from .modes import CompatibilityMode
+from .readings import Claim
 
 Subject = TypeVar("Subject")
 
@@ -34,20 +35,17 @@ class Change:
     impact: Impact | None = None
     """Who is affected, where it differs from the impact of the rule; None where it does not."""
     resolved: Impact = NO_IMPACT
-    """The part of the impact that the contract has already resolved, for example by a deprecation."""
+    """The part of the impact that the contract has already resolved, by upcasts or a deprecation."""
+    claims: frozenset[Claim] = frozenset()
+    """Why readers refuse records because of the change."""
     required_upcasts: tuple[RequiredUpcast, ...] = ()
-    """Upcasts that let new readers read old records; empty when no upcast can."""
+    """Steps of upcasts that help new readers to read old records; empty when no upcast can."""
     remedies: tuple[str, ...] = ()
     """Remedies of this change alone; those of its kind are in the rule."""
     is_revised: bool = False
     """Whether the event has a new revision, with a note."""
     is_element: bool = False
     """Whether the change is inside a list, a map or a record."""
-
-    @property
-    def is_upcast(self) -> bool:
-        """Whether the contract has every required upcast, so that all old records can be read."""
-        return bool(self.required_upcasts) and all(one.is_present for one in self.required_upcasts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +60,7 @@ class Rule(Generic[Subject]):
     remedies: tuple[str, ...] = ()
     """Remedies besides those that follow from the attributes below."""
     resolved_by_upcast: Impact = NO_IMPACT
+    """The part of the impact that an upcast can resolve; whether one has is part of the change."""
     resolved_by_revision: Impact = NO_IMPACT
     """The part of the impact that a new revision of the event, with a note, resolves."""
     resolved_by_minor: Impact = NO_IMPACT

@@ -1,9 +1,9 @@
 """The upcasts from an old version of a contract to a new one, and the payload paths that they reach."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from ..contract.promises import Step, Upcast
+from ..contract.promises import EventUpcast, Step, Upcast
 from ..contract.versions import parse_version
 
 
@@ -22,16 +22,37 @@ class UpcastChain:
         written_by = parse_version(version)
         self._upcasts = [one for one in upcasts if parse_version(one.version) > written_by]
 
-    def follow(self, event: str) -> tuple[str, dict[str, Step]]:
-        """Return the name of an event after all upcasts, and the steps that apply to its payload, by path."""
-        steps: dict[str, Step] = {}
+    def stages(self, event: str) -> Iterator[EventUpcast]:
+        """Yield what each upcast does with an event, which may get other names on the way."""
         for upcast in self._upcasts:
             for one in upcast.events:
                 if one.event == event:
-                    steps |= {step.path: step for step in one.steps}
+                    yield one
                     event = one.becomes or event
                     break
-        return event, steps
+
+    def name_of(self, event: str) -> str:
+        """Return the name of an event after all upcasts."""
+        for one in self.stages(event):
+            event = one.becomes or event
+        return event
+
+    def follow(self, event: str) -> tuple[str, dict[str, Step]]:
+        """Return the name of an event after all upcasts, and the steps that apply to its payload, by path."""
+        steps: dict[str, Step] = {}
+        for one in self.stages(event):
+            steps |= {step.path: step for step in one.steps}
+        return self.name_of(event), steps
+
+    def origins(self, event: str) -> dict[str, str]:
+        """Return the old paths of the values of an event that upcasts have moved, by their new paths."""
+        origins: dict[str, str] = {}
+        for one in self.stages(event):
+            moved = {step.path: step.move or step.convert for step in one.steps}
+            origins |= {
+                path: origins.get(old, old) for path, old in moved.items() if old is not None
+            }
+        return origins
 
 
 def quote_path(path: str) -> str:

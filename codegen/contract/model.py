@@ -165,6 +165,7 @@ class Enum(Node):
     open: bool
     members: tuple[Member, ...]
     reserved: tuple[Member, ...]
+    renamed_from: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,6 +185,7 @@ class Record(Node):
     fields: tuple[Value, ...]
     reserved: tuple[Reserved, ...]
     stability: Stability
+    renamed_from: str | None
 
 
 @dataclass(frozen=True, kw_only=True)

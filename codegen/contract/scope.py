@@ -122,6 +122,7 @@ class Scope:
             fields=tuple(self.resolve_values(spec.fields, spec.stability)),
             reserved=to_reserved(spec.reserved),
             stability=spec.stability,
+            renamed_from=spec.renamed_from,
         )
 
 
@@ -145,6 +146,7 @@ def _to_enum(spec: EnumSpec) -> model.Enum:
         open=spec.open,
         members=tuple(_to_member(member) for member in spec.members),
         reserved=tuple(_to_member(member) for member in spec.reserved),
+        renamed_from=spec.renamed_from,
     )
 
 

@@ -45,6 +45,7 @@ class EnumSpec(Node):
         tuple[MemberSpec, ...],
         Key("Removed members, whose names and numbers stay reserved.", names=CONSTANT),
     ] = ()
+    renamed_from: Annotated[str | None, Key("Former name.", form=TYPE_NAME)] = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -136,6 +137,7 @@ class RecordSpec(Node):
     fields: Annotated[tuple[ValueSpec, ...], Key("Fields.", names=NAME)]
     reserved: Annotated[tuple[ReservedSpec, ...], Key("Removed fields.", names=NAME)] = ()
     stability: Annotated[Stability, Key("How stable it is.")] = "stable"
+    renamed_from: Annotated[str | None, Key("Former name.", form=TYPE_NAME)] = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)

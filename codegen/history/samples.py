@@ -8,7 +8,8 @@ from ..contract.model import EnumType, ListType, MapType, Primitive, RecordType,
 from ..contract.nodes import INT64, OPEN, Bounds
 from ..diagnostics.errors import CodegenError
 
-_FLOATS = Bounds(-1.5e300, 1.5e300)
+FLOATS = Bounds(-1.5e300, 1.5e300)
+"""The extremes of floats without a range; larger numbers are not measured."""
 _LONG = 100
 _UNKNOWN_MEMBER = "HEARD_OF_LATER"
 
@@ -48,7 +49,7 @@ def _sample_type(value: Value, type_: Type, length: Bounds) -> Iterator[Any]:
         case Primitive("int"):
             yield from _sample_bounds(value.range or OPEN, INT64, 3)
         case Primitive("float"):
-            yield from _sample_bounds(value.range or OPEN, _FLOATS, 0.25)
+            yield from _sample_bounds(value.range or OPEN, FLOATS, 0.25)
             yield from ("NaN", "Infinity", "-Infinity") if value.nonfinite == "string" else ()
         case Primitive("bool"):
             yield from (True, False)

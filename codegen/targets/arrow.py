@@ -23,7 +23,18 @@ _PATH = "arrow_schemas.py"
 _TEMPLATES = environment("arrow", Python)
 _PRIMITIVES = {"int": "int64()", "float": "float64()", "bool": "bool_()", "str": "string()"}
 _PYARROW = (
-    *("Schema", "StructType", "bool_", "field", "float64", "int64", "list_", "map_", "schema"),
+    *(
+        "Schema",
+        "StructType",
+        "Table",
+        "bool_",
+        "field",
+        "float64",
+        "int64",
+        "list_",
+        "map_",
+        "schema",
+    ),
     *("string", "struct"),
 )
 _HOMES = dict.fromkeys(_PYARROW, "pyarrow") | {"Mapping": "collections.abc"}

@@ -1,4 +1,8 @@
-"""Target JSON Schema: the schema of a line of the log, as strict as the codec."""
+"""Target JSON Schema: a schema of a line of the log for its writers, and one for its readers.
+
+The first allows exactly what this version writes. The second allows all that the codec reads of lines of this major
+version: a later minor version may add fields, events and members, and widen ranges, lengths and patterns.
+"""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -16,6 +20,7 @@ from ..contract.model import (
     Value,
 )
 from ..contract.nodes import INT64, OPEN, Bounds
+from ..contract.versions import parse_version
 from ..diagnostics.errors import QuotingError
 from ..languages.wording import describe
 from .target import Chunk, Output, Target
@@ -23,35 +28,46 @@ from .target import Chunk, Output, Target
 Schema = dict[str, Any]
 
 _PATH = "telemetry.schema.json"
+_READERS_PATH = "telemetry.reader.schema.json"
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _NONFINITE: Schema = {"enum": ["NaN", "Infinity", "-Infinity"]}
 _UNKNOWN_MEMBER: Schema = {"type": "string", "pattern": "^[A-Z][A-Z0-9_]{0,63}$"}
+# The keywords of bounds, which a later minor version may widen.
+_BOUNDS = (
+    "minLength",
+    "maxLength",
+    "pattern",
+    "minItems",
+    "maxItems",
+    "minProperties",
+    "maxProperties",
+)
 _WIDTH = 100
 
 
 def render(contract: Contract, package: str) -> Iterator[Output]:
-    """Render the schema of a line; without a template, as JSON is printed from values.
+    """Render the schemas of a line; without a template, as JSON is printed from values.
 
     Raises:
-        QuotingError: the printed schema does not read back as the same values.
+        QuotingError: a printed schema does not read back as the same values.
     """
-    schema = line_schema(contract)
-    text = _print(schema)
-    if json.loads(text) != schema:
-        raise QuotingError("the printed schema does not read back as the same values")
-    yield Output(_PATH, (Chunk("", f"{text}\n"),))
+    for path, schema in ((_PATH, line_schema(contract)), (_READERS_PATH, reader_schema(contract))):
+        text = _print(schema)
+        if json.loads(text) != schema:
+            raise QuotingError("the printed schema does not read back as the same values")
+        yield Output(path, (Chunk("", f"{text}\n"),))
 
 
 TARGET = Target(
     name="json_schema",
     root="package",
-    outputs=lambda contract: [_PATH],
+    outputs=lambda contract: [_PATH, _READERS_PATH],
     render=render,
 )
 
 
 def line_schema(contract: Contract) -> Schema:
-    """Return the schema of a line."""
+    """Return the schema of a line that this version writes."""
     line = _object(contract.envelope.doc, contract.envelope.fields)
     line["properties"] |= {"payload": {"type": "object"}}
     line["required"] += ["payload"]
@@ -72,6 +88,46 @@ def line_schema(contract: Contract) -> Schema:
     definitions |= {one.payload: _object(one.doc, one.fields) for one in events}
     title = f"A line of a log, by version {contract.version} of the contract"
     return {"$schema": _DIALECT, "title": title, **line, "$defs": definitions}
+
+
+def reader_schema(contract: Contract) -> Schema:
+    """Return the schema of a line of this major version, which a later minor version may have written."""
+    schema = line_schema(contract)
+    major = parse_version(contract.version).major
+    title = (
+        f"A line of a log, by any version {major}.x of the contract, read with {contract.version}"
+    )
+    definitions = {enum.name: _enum(enum, is_open=True) for enum in contract.enums}
+    objects = (name for name in schema["$defs"] if name not in definitions)
+    definitions |= {name: _open(schema["$defs"][name]) for name in objects}
+    line = _open(schema)
+    event = {"description": schema["properties"]["event"]["description"], "type": "string"}
+    version = schema["properties"]["v"] | {"pattern": rf"^{major}\.[0-9]+\.[0-9]+$"}
+    properties = line["properties"] | {"event": event, "v": version}
+    return line | {"title": title, "properties": properties, "$defs": definitions}
+
+
+def _open(schema: Schema) -> Schema:
+    """Return the schema of an object without those keywords that a later minor version may break."""
+    properties = {key: _unbound(value) for key, value in schema["properties"].items()}
+    rest = {key: schema[key] for key in schema if key != "additionalProperties"}
+    return rest | {"properties": properties}
+
+
+def _unbound(schema: Schema) -> Schema:
+    """Return the schema of a value without bounds; an int keeps those of 64 bits, which no version can widen."""
+    bounds: Schema = {}
+    types = schema.get("type", ())
+    if "integer" in ([types] if isinstance(types, str) else types):
+        bounds = _limit(INT64, "minimum", "maximum")
+    skipped = (*_BOUNDS, "minimum", "maximum")
+    unbound = {key: schema[key] for key in schema if key not in skipped} | bounds
+    for key in ("items", "additionalProperties"):
+        if key in unbound:
+            unbound[key] = _unbound(unbound[key])
+    if "anyOf" in unbound:
+        unbound["anyOf"] = [_unbound(one) for one in unbound["anyOf"]]
+    return unbound
 
 
 def _object(doc: str, fields: Iterable[Value]) -> Schema:
@@ -142,9 +198,10 @@ def _limit(bounds: Bounds, least: str, greatest: str) -> Schema:
     return {keyword: limit for keyword, limit in limits.items() if limit is not None}
 
 
-def _enum(enum: Enum) -> Schema:
+def _enum(enum: Enum, is_open: bool = False) -> Schema:
     known: Schema = {"enum": [member.name for member in enum.members]}
-    return {"description": enum.doc} | ({"anyOf": [known, _UNKNOWN_MEMBER]} if enum.open else known)
+    any_member = {"anyOf": [known, _UNKNOWN_MEMBER]}
+    return {"description": enum.doc} | (any_member if enum.open or is_open else known)
 
 
 def _refer(name: str) -> Schema:

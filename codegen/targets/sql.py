@@ -1,15 +1,16 @@
 """Target SQL: a DuckDB view of every event, over the lines of a log.
 
-A payload is cast as a whole to the type of its event; the cast fails on unknown and missing keys. If a key may be
-missing, or differs from the name of its field, the fields are read one by one instead.
+A payload is cast as a whole to the type of its event; the cast leaves out unknown keys, and a value that does not have
+its type becomes NULL. If a key may be missing, or differs from the name of its field, the fields are read one by one
+instead.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
-from ..contract.model import Contract, Envelope, Event, Type, Value
+from ..contract.model import Contract, Envelope, Event, Value
 from ..languages.printable import environment
 from ..languages.sql.quoting import Sql, code, comment, join, lit, name
-from ..languages.sql.reading import literal, look_up
+from ..languages.sql.reading import convert, literal, look_up
 from ..languages.sql.types import call, declare, is_loose, keys, sql_type
 from ..languages.wording import describe, name_columns
 from .target import Chunk, Output, Target
@@ -23,7 +24,7 @@ _FIELDS = name("_fields")
 def render(contract: Contract, package: str) -> Iterator[Output]:
     """Render the script that creates the views."""
     views = [_view(event, contract.envelope) for event in contract.events]
-    yield Output(_PATH, (_lines(contract.envelope.fields), *views))
+    yield Output(_PATH, (_lines(contract), *views))
 
 
 TARGET = Target(
@@ -39,12 +40,14 @@ def _chunk(key: str, template: str, **values: object) -> Chunk:
     return Chunk(key, f"\n{text}\n")
 
 
-def _lines(envelope: Iterable[Value]) -> Chunk:
+def _lines(contract: Contract) -> Chunk:
+    envelope = contract.envelope.fields
     return _chunk(
         "Envelope",
         "lines.sql.j2",
-        keys=[_declare_key(key, one.type) for one in envelope for key in keys(one)],
+        keys=[_declare_key(key, one) for one in envelope for key in keys(one)],
         columns=[_column(_read_column(one), one, one.name) for one in envelope],
+        events=[lit(event.name) for event in contract.events],
     )
 
 
@@ -81,11 +84,21 @@ def _take(value: Value) -> Sql:
 
 def _read_column(value: Value) -> Sql:
     """Return the expression for a value of the envelope, whose keys are columns already."""
-    choices = [name(key) for key in keys(value)]
-    if value.missing is not None:
-        choices.append(literal(value))
-    return choices[0] if len(choices) == 1 else call("coalesce", choices)
+    columns = [name(key) for key in keys(value)]
+    if value.missing is None:
+        return columns[0] if len(columns) == 1 else call("coalesce", columns)
+    # A key that is missing has its default, but one with a value that the type cannot hold is NULL.
+    expression = literal(value)
+    for column in reversed(columns):
+        expression = code(
+            "CASE WHEN $column IS NULL THEN $rest ELSE $found END",
+            column=column,
+            rest=expression,
+            found=convert(value.type, column),
+        )
+    return expression
 
 
-def _declare_key(key: str, type_: Type) -> Sql:
-    return code("$key: $type", key=name(key), type=lit(sql_type(type_)))
+def _declare_key(key: str, value: Value) -> Sql:
+    type_ = Sql("JSON") if value.missing is not None else sql_type(value.type)
+    return code("$key: $type", key=name(key), type=lit(type_))

@@ -1,4 +1,4 @@
-"""Target TypeScript: the types of the lines of a log, a union that is discriminated by the event."""
+"""Target TypeScript: the types of the lines of a log, a union that is discriminated by the event, and a parser of lines."""
 
 from collections.abc import Iterable, Iterator
 
@@ -12,12 +12,22 @@ from ..contract.model import (
     Type,
     Value,
 )
+from ..contract.versions import parse_version
 from ..languages.printable import environment
 from ..languages.typescript import TypeScript, code, doc, key, lit, name
 from ..languages.wording import describe
 from .target import Chunk, Output, Target
 
-NAMES = ("VERSION", "NonFinite", "Envelope", "Line")
+NAMES = (
+    "VERSION",
+    "NonFinite",
+    "Envelope",
+    "Line",
+    "EVENTS",
+    "UnknownLine",
+    "isKnown",
+    "parseLine",
+)
 """Names that the module always exports."""
 
 _PATH = "telemetry.ts"
@@ -43,7 +53,7 @@ def _chunks(contract: Contract) -> Iterator[Chunk]:
     for enum in contract.enums:
         members = [lit(member.name) for member in enum.members]
         # Unlike `string`, this type lets an editor still propose the known names.
-        members += [TypeScript("(string & {})")] if enum.open else []
+        members.append(TypeScript("(string & {})"))
         yield _chunk(
             enum.name, "enum.ts.j2", name=name(enum.name), doc=doc(enum.doc), members=members
         )
@@ -63,6 +73,8 @@ def _chunks(contract: Contract) -> Iterator[Chunk]:
             code("Envelope<$event, $payload>", event=lit(one.name), payload=name(one.payload))
             for one in contract.events
         ],
+        events=[lit(one.name) for one in contract.events],
+        major=lit(f"{parse_version(contract.version).major}."),
     )
 
 

@@ -42,6 +42,7 @@ def test_only_files_that_changed_are_written(project):
         "pings/rest_wire.py",
         "pings/fields.py",
         "pings/telemetry.schema.json",
+        "pings/telemetry.reader.schema.json",
         "pings/telemetry.ts",
         "pings/views.sql",
     }

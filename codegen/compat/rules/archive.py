@@ -26,6 +26,8 @@ class GoldenFile:
     version: str
     golden: str
     contract: Contract
+    promised: Contract
+    """The contract whose promises count: the newest release, so that they cannot be lowered and broken at once."""
     decode: Decode
     is_newest: bool
     """Whether the file is from the newest release or from this one; older files are read by transitive modes only."""
@@ -74,11 +76,12 @@ def _make_change(release: Release, description: str) -> Change:
 def _find_unreadable(file: GoldenFile) -> Iterator[Change]:
     contract = file.contract
     upcasts = UpcastChain(file.version, contract.upcasts)
-    modes = {one.name: mode_of(one, contract, one.stability) for one in contract.events}
+    modes = {one.name: mode_of(one, file.promised) for one in file.promised.events}
     retired = {one.name for one in contract.retired}
     for number, line in enumerate(file.golden.splitlines(), 1):
-        event, _ = upcasts.follow(event_of(line))
-        mode = modes.get(event, MODES["stable"])
+        name = event_of(line)
+        event = upcasts.name_of(name)
+        mode = modes.get(name) or modes.get(event, MODES["stable"])
         if event in retired or not (file.is_newest or mode.is_transitive):
             continue
         problem = _try_to_decode(file.decode, line)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from ...contract.model import Member
+from ...contract.model import Member, Record
 from ..contract_diff import ContractDiff
 from ..impact import NO_IMPACT, WIRE_AND_SOURCE, Impact
 from ..modes import MODES
@@ -16,7 +16,14 @@ def _find_removed(pair: EnumPair) -> Iterator[Change]:
     for member in pair.old.members:
         if member.name not in new and member.name not in renamed:
             description = "the member is removed"
-            yield pair.make_change(member.name, pair.new.span, description, replaced=member.name)
+            yield pair.make_change(
+                member.name,
+                pair.new.span,
+                description,
+                impact=Impact.SOURCE,
+                is_read=True,
+                replaced=member.name,
+            )
 
 
 def _find_added(pair: EnumPair) -> Iterator[Change]:
@@ -24,9 +31,14 @@ def _find_added(pair: EnumPair) -> Iterator[Change]:
     old = {member.name for member in pair.old.members}
     for member in pair.new.members:
         if member.name not in old and member.name not in renamed:
-            impact = NO_IMPACT if pair.old.open else Impact.WIRE_F
             description = "a new member" if pair.old.open else "a new member of a closed enum"
-            yield pair.make_change(member.name, member.span, description, impact=impact)
+            yield pair.make_change(
+                member.name,
+                member.span,
+                description,
+                impact=NO_IMPACT,
+                is_read=not pair.old.open,
+            )
 
 
 def _find_changed_values(pair: EnumPair) -> Iterator[Change]:
@@ -34,20 +46,30 @@ def _find_changed_values(pair: EnumPair) -> Iterator[Change]:
     for member in pair.new.members:
         if member.name in old and old[member.name].value != member.value:
             description = f"{old[member.name].value} -> {member.value}"
-            yield pair.make_change(member.name, member.at("value"), description)
+            yield pair.make_change(
+                member.name, member.at("value"), description, impact=Impact.SOURCE | Impact.SEM
+            )
 
 
 def _find_renamed(pair: EnumPair) -> Iterator[Change]:
     for old, new in _find_renames(pair):
         description = f"{old.name} -> {new.name}, both {new.value}"
-        yield pair.make_change(new.name, new.span, description, replaced=old.name)
+        yield pair.make_change(
+            new.name,
+            new.span,
+            description,
+            impact=Impact.SOURCE,
+            is_read=True,
+            replaced=old.name,
+        )
 
 
 def _find_openness(pair: EnumPair) -> Iterator[Change]:
     if pair.old.open != pair.new.open:
-        impact = Impact.SOURCE if pair.new.open else Impact.WIRE_B
         description = "closed -> open" if pair.new.open else "open -> closed"
-        yield pair.make_change("", pair.new.at("open"), description, impact=impact)
+        yield pair.make_change(
+            "", pair.new.at("open"), description, impact=Impact.SOURCE, is_read=True
+        )
 
 
 def _find_renames(pair: EnumPair) -> Iterator[tuple[Member, Member]]:
@@ -62,7 +84,7 @@ def _find_renames(pair: EnumPair) -> Iterator[tuple[Member, Member]]:
 
 
 def _find_removed_classes(diff: ContractDiff) -> Iterator[Change]:
-    kept = {one.name for one in (*diff.new.enums, *diff.new.records)}
+    kept = {old.name for old, _ in diff.class_pairs}
     for enum in diff.old.enums:
         if enum.name not in kept:
             yield Change(
@@ -82,7 +104,7 @@ def _find_removed_classes(diff: ContractDiff) -> Iterator[Change]:
 
 
 def _find_added_classes(diff: ContractDiff) -> Iterator[Change]:
-    known = {one.name for one in (*diff.old.enums, *diff.old.records)}
+    known = {new.name for _, new in diff.class_pairs}
     for one in (*diff.new.enums, *diff.new.records):
         if one.name not in known:
             yield Change(
@@ -93,6 +115,18 @@ def _find_added_classes(diff: ContractDiff) -> Iterator[Change]:
             )
 
 
+def _find_renamed_classes(diff: ContractDiff) -> Iterator[Change]:
+    for old, new in diff.class_pairs:
+        if old.name != new.name:
+            stability = old.stability if isinstance(old, Record) else "stable"
+            yield Change(
+                subject=new.name,
+                span=new.at("renamed_from"),
+                description=f"{old.name} -> {new.name}",
+                mode=MODES[stability],
+            )
+
+
 DIFF_RULES: tuple[Rule[ContractDiff], ...] = (
     Rule(
         id="ENM006",
@@ -100,6 +134,14 @@ DIFF_RULES: tuple[Rule[ContractDiff], ...] = (
         find=_find_removed_classes,
         impact=Impact.SOURCE,
         why="callers and readers import it",
+        resolved_by_major=Impact.SOURCE,
+    ),
+    Rule(
+        id="ENM008",
+        name="CLASS_RENAMED",
+        find=_find_renamed_classes,
+        impact=Impact.SOURCE,
+        why="callers and readers import the old name; on the wire, nothing changes",
         resolved_by_major=Impact.SOURCE,
     ),
     Rule(
@@ -138,8 +180,8 @@ PAIR_RULES: tuple[Rule[EnumPair], ...] = (
         id="ENM003",
         name="MEMBER_VALUE_CHANGED",
         find=_find_changed_values,
-        impact=WIRE_AND_SOURCE,
-        why="stored numbers, and comparisons with them, would mean another member",
+        impact=Impact.SOURCE | Impact.SEM,
+        why="numbers that were stored or compared would mean another member; lines hold names",
         remedies=("add a member with the new number, and deprecate this one",),
     ),
     Rule(
@@ -156,9 +198,10 @@ PAIR_RULES: tuple[Rule[EnumPair], ...] = (
         id="ENM005",
         name="OPENNESS_CHANGED",
         find=_find_openness,
-        impact=Impact.WIRE_B | Impact.SOURCE,
-        why="a closed enum refuses unknown names in old records; an open one breaks exhaustive matches",
-        resolved_by_major=Impact.SOURCE,
+        impact=WIRE_AND_SOURCE,
+        why="readers and callers of a closed enum know all names; those of an open one do not",
+        resolved_by_upcast=Impact.WIRE_B,
+        resolved_by_major=Impact.WIRE_F | Impact.SOURCE,
     ),
 )
 """Rules about an enum that both contracts have."""

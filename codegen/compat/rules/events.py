@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from ...contract.model import Event
 from ..contract_diff import ContractDiff
 from ..impact import NO_IMPACT, WIRE_AND_SOURCE, Impact
-from ..modes import CompatibilityMode, mode_of
+from ..modes import mode_of
 from ..pairs import EventPair
 from ..rule import Change, RequiredUpcast, Rule
 
@@ -16,6 +16,7 @@ _MIN_SIMILARITY = 0.7
 def _find_removed(diff: ContractDiff) -> Iterator[Change]:
     renamed = {old.name for old, _ in _find_likely_renames(diff)}
     retired = {one.name: one for one in diff.new.retired}
+    names = {event.name for event in diff.new.events}
     for event in diff.removed_events:
         if event.name in renamed:
             continue
@@ -25,8 +26,9 @@ def _find_removed(diff: ContractDiff) -> Iterator[Change]:
             subject=event.name,
             span=retired[event.name].span if event.name in retired else diff.span_of("events"),
             description="the event is removed",
-            mode=_mode(diff, event),
-            resolved=Impact.SOURCE if is_announced else NO_IMPACT,
+            mode=mode_of(event, diff.old),
+            resolved=(Impact.SOURCE if is_announced else NO_IMPACT)
+            | (Impact.WIRE_B if becomes in names else NO_IMPACT),
             required_upcasts=(RequiredUpcast(event.name, "becomes: ...", becomes != event.name),),
         )
 
@@ -37,7 +39,7 @@ def _find_undeclared_renames(diff: ContractDiff) -> Iterator[Change]:
             subject=new.name,
             span=new.span,
             description=f"looks like {old.name}, which is removed; say renamed_from: {old.name}",
-            mode=_mode(diff, old),
+            mode=mode_of(old, diff.old),
         )
 
 
@@ -47,11 +49,14 @@ def _find_renamed(diff: ContractDiff) -> Iterator[Change]:
             continue
         becomes, _ = diff.upcasts.follow(pair.old.name)
         is_present = becomes == pair.new.name
+        is_emitted = pair.old.retired is None
         yield Change(
             subject=pair.new.name,
             span=pair.new.at("renamed_from"),
             description=f"{pair.old.name} -> {pair.new.name}",
             mode=pair.mode,
+            impact=WIRE_AND_SOURCE if is_emitted else Impact.WIRE_B | Impact.WIRE_F,
+            resolved=Impact.WIRE_B if is_present else NO_IMPACT,
             required_upcasts=(
                 RequiredUpcast(pair.old.name, f"becomes: {pair.new.name}", is_present),
             ),
@@ -66,7 +71,7 @@ def _find_added(diff: ContractDiff) -> Iterator[Change]:
                 subject=event.name,
                 span=event.span,
                 description="a new event",
-                mode=_mode(diff, event),
+                mode=mode_of(event, diff.new),
             )
 
 
@@ -84,10 +89,6 @@ def _compare(old: Event, new: Event) -> float:
     """Return the share of fields that two events have in common."""
     fields = [{(one.wire, str(one.type)) for one in event.fields} for event in (old, new)]
     return len(fields[0] & fields[1]) / max(1, *(len(one) for one in fields))
-
-
-def _mode(diff: ContractDiff, event: Event) -> CompatibilityMode:
-    return mode_of(event, diff.new, event.stability)
 
 
 def _find_cadence(pair: EventPair) -> Iterator[Change]:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from ...contract.model import Field, FromCaller, ListType, MapType, Value
 from ..impact import NO_IMPACT, WIRE_AND_SOURCE, Impact
 from ..pairs import FieldPair, TypeChange
+from ..readings import Verdict, judge
 from ..rule import Change, Rule
 
 _NEW_FIELD = ("add a field with the new type, and deprecate this one",)
@@ -14,34 +15,44 @@ def _find_changed_wire_name(pair: FieldPair) -> Iterator[Change]:
     old, new = pair.old, pair.new
     readable = {new.wire, *new.aliases}
     if old.wire != new.wire:
-        impact = Impact.WIRE_F if old.wire in readable else Impact.WIRE_F | Impact.WIRE_B
         description = f"key {old.wire} -> {new.wire}"
-        yield pair.make_change("wire", description, impact=impact, step=f"{{move: {old.wire}}}")
+        verdict = pair.judge("missing", "unknown", "repeated")
+        yield pair.make_change("wire", description, verdict=verdict, step=f"{{move: {old.wire}}}")
     for alias in old.aliases:
         if alias not in readable:
             description = f"key {alias} is no longer read"
+            verdict = judge(
+                pair.owner.holders,
+                ("missing", "unknown", "repeated"),
+                old_key=alias,
+                new_key=new.wire,
+            ).backward
             yield pair.make_change(
-                "aliases", description, impact=Impact.WIRE_B, step=f"{{move: {alias}}}"
+                "aliases", description, verdict=verdict, step=f"{{move: {alias}}}"
             )
 
 
 def _find_renamed(pair: FieldPair) -> Iterator[Change]:
     if pair.old.name != pair.new.name:
-        yield pair.make_change("renamed_from", f"{pair.old.name} -> {pair.new.name}")
+        yield pair.make_change(
+            "renamed_from", f"{pair.old.name} -> {pair.new.name}", impact=Impact.SOURCE
+        )
 
 
 def _find_became_required(pair: FieldPair) -> Iterator[Change]:
     old, new = pair.old, pair.new
-    impact, lost = NO_IMPACT, []
+    impact, lost, verdict = NO_IMPACT, [], Verdict()
     if old.missing is not None and new.missing is None:
-        impact |= Impact.WIRE_B
+        verdict = pair.judge("missing")
         lost.append("missing")
     if old.default is not None and new.default is None and _is_passed(new):
         impact |= Impact.SOURCE
         lost.append("default")
     if lost:
         description = f"{' and '.join(lost)} removed"
-        yield pair.make_change("type", description, impact=impact, step="{fill: ...}")
+        yield pair.make_change(
+            "type", description, impact=impact, verdict=verdict, step="{fill: ...}"
+        )
 
 
 def _find_became_optional(pair: FieldPair) -> Iterator[Change]:
@@ -55,13 +66,21 @@ def _find_became_optional(pair: FieldPair) -> Iterator[Change]:
 
 def _find_nullable_added(pair: FieldPair) -> Iterator[Change]:
     if pair.new.nullable and not pair.old.nullable:
-        yield pair.make_change("nullable", f"{pair.old.type} -> {pair.new.type} or null")
+        description = f"{pair.old.type} -> {pair.new.type} or null"
+        verdict = pair.judge("null")
+        yield pair.make_change("nullable", description, impact=Impact.SOURCE, verdict=verdict)
 
 
 def _find_nullable_removed(pair: FieldPair) -> Iterator[Change]:
     if pair.old.nullable and not pair.new.nullable:
         description = f"{pair.old.type} or null -> {pair.new.type}"
-        yield pair.make_change("nullable", description, step="{fill: ...}")
+        yield pair.make_change(
+            "nullable",
+            description,
+            impact=Impact.SOURCE,
+            verdict=pair.judge("null"),
+            step="{fill: ...}",
+        )
 
 
 def _type_finder(kind: TypeChange) -> Callable[[FieldPair], Iterator[Change]]:
@@ -72,7 +91,14 @@ def _type_finder(kind: TypeChange) -> Callable[[FieldPair], Iterator[Change]]:
         if pair.type_change == kind:
             is_inside = isinstance(old, ListType | MapType) and kind != "cardinality"
             step = f"{{convert: {pair.old.wire}, ...}}"
-            yield pair.make_change("type", f"{old} -> {new}", step=step, is_element=is_inside)
+            yield pair.make_change(
+                "type",
+                f"{old} -> {new}",
+                impact=Impact.SOURCE,
+                verdict=pair.judge("type", "text", "range", "length", is_deep=True),
+                step=step,
+                is_element=is_inside,
+            )
 
     return find
 
@@ -134,9 +160,10 @@ RULES: tuple[Rule[FieldPair], ...] = (
         id="FLD015",
         name="NULLABLE_REMOVED",
         find=_find_nullable_removed,
-        impact=Impact.WIRE_B,
-        why="old records hold nulls",
+        impact=Impact.WIRE_B | Impact.SOURCE,
+        why="old records hold nulls, and callers pass None",
         resolved_by_upcast=Impact.WIRE_B,
+        resolved_by_major=Impact.SOURCE,
         has_element_form=True,
     ),
     Rule(
@@ -153,10 +180,11 @@ RULES: tuple[Rule[FieldPair], ...] = (
         id="FLD021",
         name="TYPE_NARROWED",
         find=_type_finder("narrowed"),
-        impact=Impact.WIRE_B,
-        why="old records hold values that the new type does not allow",
+        impact=Impact.WIRE_B | Impact.SOURCE,
+        why="old records hold, and callers pass, values that the new type does not allow",
         remedies=_NEW_FIELD,
         resolved_by_upcast=Impact.WIRE_B,
+        resolved_by_major=Impact.SOURCE,
         has_element_form=True,
     ),
     Rule(

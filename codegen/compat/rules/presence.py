@@ -7,6 +7,7 @@ from ..contract_diff import ContractDiff
 from ..field_matching import UnmatchedFields
 from ..impact import NO_IMPACT, WIRE_AND_SOURCE, Impact
 from ..pairs import OwnerPair
+from ..readings import ANY, Holder, Verdict, judge
 from ..rule import Change, RequiredUpcast, Rule
 
 
@@ -14,64 +15,64 @@ def _find_removed(unmatched: UnmatchedFields) -> Iterator[Change]:
     owner = unmatched.owner
     for value in unmatched.removed:
         is_announced = value.deprecated is not None and _is_reserved(owner, value)
-        resolved = Impact.WIRE_F | Impact.SOURCE if is_announced else NO_IMPACT
-        yield _removal(owner, value, "the field is removed", resolved)
+        # Old readers are told by a new major version alone, if they were told to expect it.
+        announced = Impact.SOURCE | (Impact.WIRE_F if unmatched.is_major else NO_IMPACT)
+        resolved = announced if is_announced else NO_IMPACT
+        verdict = owner.judge(ANY, old_key=value.wire).forward
+        yield _removal(owner, value, "the field is removed", Impact.SOURCE, verdict, resolved)
 
 
 def _find_unreserved(unmatched: UnmatchedFields) -> Iterator[Change]:
     owner = unmatched.owner
     for value in unmatched.removed:
         if not _is_reserved(owner, value):
-            yield _removal(owner, value, "its name is not reserved", NO_IMPACT)
+            verdict = Verdict()
+            for key in (value.wire, *value.aliases):
+                verdict |= owner.judge(["unknown"], old_key=key, new_key=key).backward
+            # Even where an upcast takes the value away, the name could be given to something else.
+            is_read = verdict.impact == verdict.resolved
+            impact = Impact.POLICY if is_read else NO_IMPACT
+            yield _removal(owner, value, "its name is not reserved", impact, verdict)
 
 
 def _find_undeclared_renames(unmatched: UnmatchedFields) -> Iterator[Change]:
+    owner = unmatched.owner
     for old, new in unmatched.likely_renames:
         description = f"looks like {old.name}, which is removed; say renamed_from: {old.name}"
-        yield unmatched.owner.make_change(new.name, new.span, description)
+        verdict = owner.judge(ANY, old_key=old.wire, new_key=new.wire)
+        yield owner.make_change(
+            new.name, new.span, description, impact=Impact.SOURCE, verdict=verdict
+        )
 
 
 def _find_required(unmatched: UnmatchedFields) -> Iterator[Change]:
     owner = unmatched.owner
     for value in unmatched.added:
-        impact = _impact_of_added(owner, value)
-        if impact:
-            description = "a new field that old records and callers do not have"
-            yield _addition(owner, value, description, impact)
+        change = _addition(owner, value, "a new field that old records and callers do not have")
+        if _is_break(owner, change):
+            yield change
 
 
 def _find_optional(unmatched: UnmatchedFields) -> Iterator[Change]:
     owner = unmatched.owner
     for value in unmatched.added:
-        if not _impact_of_added(owner, value):
-            yield _addition(owner, value, f"a new field{_describe_source(value)}", NO_IMPACT)
+        change = _addition(owner, value, "a new field")
+        if not _is_break(owner, change):
+            yield change
 
 
-def _find_changed_keys(unmatched: UnmatchedFields) -> Iterator[Change]:
+def _is_break(owner: OwnerPair, change: Change) -> bool:
+    assert change.impact is not None
+    return bool(change.impact & owner.mode.protected)
+
+
+def _find_removed_keys(unmatched: UnmatchedFields) -> Iterator[Change]:
     owner = unmatched.owner
     for value in unmatched.removed_keys:
-        yield owner.make_change(value.name, owner.new.span, "it no longer identifies records")
-    for value in unmatched.added_keys:
-        is_readable = value.missing is not None or owner.is_upcast(value.wire)
-        impact = Impact.SEM if is_readable else Impact.SEM | Impact.WIRE_B
-        yield _addition(owner, value, "it also identifies records now", impact)
-
-
-def _impact_of_added(owner: OwnerPair, value: Value) -> Impact:
-    """Return who is broken by an added field: readers of old records without it, callers who do not pass it."""
-    impact = NO_IMPACT
-    if value.missing is None and not owner.is_upcast(value.wire):
-        impact |= Impact.WIRE_B
-    is_captured = isinstance(value, Field) and not isinstance(value.capture, FromCaller)
-    if value.default is None and not is_captured:
-        impact |= Impact.SOURCE
-    return impact & owner.mode.protected
-
-
-def _describe_source(value: Value) -> str:
-    if isinstance(value, Field) and isinstance(value.capture, FromSource):
-        return f"; every source of the event needs the attribute {value.capture.attribute}"
-    return ""
+        verdict = owner.judge(ANY, old_key=value.wire)
+        description = "it no longer identifies records"
+        impact = Impact.SOURCE | Impact.SEM
+        yield _removal(owner, value, description, impact, verdict, NO_IMPACT)
 
 
 def _is_reserved(owner: OwnerPair, value: Value) -> bool:
@@ -80,32 +81,74 @@ def _is_reserved(owner: OwnerPair, value: Value) -> bool:
     return {value.name, value.wire} <= names
 
 
-def _removal(owner: OwnerPair, value: Value, description: str, resolved: Impact) -> Change:
-    mode = owner.mode_of(value)
-    return owner.make_change(value.name, owner.new.span, description, resolved=resolved, mode=mode)
+def _removal(
+    owner: OwnerPair,
+    value: Value,
+    description: str,
+    impact: Impact,
+    verdict: Verdict,
+    resolved: Impact = NO_IMPACT,
+) -> Change:
+    return owner.make_change(
+        value.name,
+        owner.new.span,
+        description,
+        impact=impact,
+        resolved=resolved,
+        verdict=verdict,
+        mode=owner.mode_of(value),
+    )
 
 
-def _addition(owner: OwnerPair, value: Value, description: str, impact: Impact) -> Change:
+def _addition(owner: OwnerPair, value: Value, description: str) -> Change:
+    verdict = owner.judge(ANY, new_key=value.wire).backward
+    impact = NO_IMPACT
+    if owner.needs_attributes(value):
+        impact = Impact.SOURCE
+        assert isinstance(value, Field)
+        description += f"; sources of the event need {_describe_capture(value)}"
+    elif value.default is None and _is_passed(owner, value):
+        impact = Impact.SOURCE
     return owner.make_change(
         value.name,
         value.span,
         description,
         impact=impact,
+        verdict=verdict,
         key=value.wire,
         step="{fill: ...}",
         mode=owner.mode_of(value),
     )
 
 
+def _is_passed(owner: OwnerPair, value: Value) -> bool:
+    """Return whether callers have to pass the value: to an emission helper, or to the constructor of a record."""
+    if isinstance(value, Field):
+        return isinstance(value.capture, FromCaller) and owner.is_emitted
+    return True
+
+
+def _describe_capture(value: Field) -> str:
+    assert isinstance(value.capture, FromSource)
+    names = [f'the attribute "{value.capture.attribute}"']
+    names += [f'"{value.capture.guard}"'] if value.capture.guard else []
+    return " and ".join(names)
+
+
 def _find_moved(diff: ContractDiff) -> Iterator[Change]:
     for move in diff.moves:
         _, steps = diff.upcasts.follow(move.pair.old.name)
         step = f'"{move.new}": {{move: "{move.old}"}}'
+        holder = Holder(move.pair.reading, "", "")
+        verdict = judge([holder], ANY, old_key=move.old, new_key=move.new)
         yield Change(
             subject=f"{move.pair.new.name}.{move.value.name}",
             span=move.value.span,
             description=f"{move.old} -> {move.new}",
             mode=move.pair.mode,
+            impact=Impact.SOURCE | verdict.impact,
+            resolved=verdict.resolved,
+            claims=verdict.claims,
             required_upcasts=(RequiredUpcast(move.pair.old.name, step, move.new in steps),),
         )
 
@@ -136,8 +179,8 @@ RULES: tuple[Rule[UnmatchedFields], ...] = (
         id="FLD002",
         name="FIELD_REMOVED_UNRESERVED",
         find=_find_unreserved,
-        impact=Impact.WIRE_B,
-        why="a later field of the same name would read the values of this one in old records",
+        impact=Impact.WIRE_B | Impact.POLICY,
+        why="readers refuse old records with it, or would read its values as those of a later field",
         remedies=("put the name under reserved, with wire: if it had another key on the wire",),
     ),
     Rule(
@@ -170,13 +213,12 @@ RULES: tuple[Rule[UnmatchedFields], ...] = (
     ),
     Rule(
         id="EVT008",
-        name="EVENT_KEY_CHANGED",
-        find=_find_changed_keys,
-        impact=Impact.WIRE_B | Impact.SEM,
+        name="EVENT_KEY_REMOVED",
+        find=_find_removed_keys,
+        impact=WIRE_AND_SOURCE | Impact.SEM,
         why="records are joined and deduplicated by these keys",
-        remedies=("say missing: for readers of old records",),
-        resolved_by_upcast=Impact.WIRE_B,
-        resolved_by_major=Impact.SEM,
+        remedies=("keep it",),
+        resolved_by_major=Impact.WIRE_F | Impact.SOURCE | Impact.SEM,
     ),
 )
 """Rules about the fields of an owner that only one contract has."""

@@ -12,7 +12,7 @@ def _find_reused_events(diff: ContractDiff) -> Iterator[Change]:
     retired = {one.name for one in diff.old.retired}
     for event in diff.added_events:
         if event.name in retired:
-            mode = mode_of(event, diff.new, event.stability)
+            mode = mode_of(event, diff.new)
             description = "a former event had this name"
             yield Change(subject=event.name, span=event.span, description=description, mode=mode)
 

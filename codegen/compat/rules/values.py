@@ -3,33 +3,47 @@
 import json
 from collections.abc import Iterator
 
-from ...contract.model import Field, FromCaller, FromContext, FromSource
+from ...contract.model import Field, FromCaller, FromContext, FromSource, Primitive, Value
 from ...contract.nodes import OPEN, Bounds, Given
-from ..impact import NO_IMPACT, Impact
+from ..impact import NO_IMPACT, WIRE_AND_SOURCE, Impact
 from ..pairs import FieldPair
 from ..rule import Change, Rule
+from ..text_sets import TextSet, includes
 
 
 def _find_default(pair: FieldPair) -> Iterator[Change]:
     old, new = pair.old.default, pair.new.default
     if old and new and old != new:
-        yield pair.make_change("default", f"{_format_value(old)} -> {_format_value(new)}")
+        description = f"{_format_value(old)} -> {_format_value(new)}"
+        yield pair.make_change("default", description, impact=Impact.SEM)
 
 
 def _find_missing(pair: FieldPair) -> Iterator[Change]:
     old, new = pair.old.missing, pair.new.missing
     if old and new and old != new:
-        step = f"{{fill: {_format_value(old)}}}"
+        is_filled = all(step is not None and step.fill == old for step in pair.steps)
+        both = Impact.WIRE_B | Impact.SEM
         yield pair.make_change(
-            "missing", f"{_format_value(old)} -> {_format_value(new)}", step=step
+            "missing",
+            f"{_format_value(old)} -> {_format_value(new)}",
+            impact=both,
+            resolved=both if pair.steps and is_filled else NO_IMPACT,
+            step=f"{{fill: {_format_value(old)}}}",
         )
 
 
 def _find_unit(pair: FieldPair) -> Iterator[Change]:
     old, new = pair.old.unit, pair.new.unit
     if old != new and _is_comparable(pair):
-        step = f"{{convert: {pair.old.wire}, factor: ...}}"
-        yield pair.make_change("unit", f"{old or 'no unit'} -> {new or 'no unit'}", step=step)
+        steps = pair.steps
+        is_converted = bool(steps) and all(step and step.convert for step in steps)
+        yield pair.make_change(
+            "unit",
+            f"{old or 'no unit'} -> {new or 'no unit'}",
+            impact=Impact.SEM,
+            resolved=Impact.SEM if is_converted else NO_IMPACT,
+            step=f"{{convert: {pair.old.wire}, factor: ...}}",
+        )
 
 
 def _find_capture(pair: FieldPair) -> Iterator[Change]:
@@ -39,7 +53,8 @@ def _find_capture(pair: FieldPair) -> Iterator[Change]:
     if old.capture != new.capture:
         kinds = {type(old.capture), type(new.capture)}
         is_argument = FromCaller in kinds and len(kinds) > 1
-        impact = Impact.SEM | Impact.SOURCE if is_argument else Impact.SEM
+        is_break = is_argument or pair.owner.needs_attributes(new)
+        impact = Impact.SEM | Impact.SOURCE if is_break else Impact.SEM
         yield pair.make_change("from", f"{_describe(old)} -> {_describe(new)}", impact=impact)
     for key, before, after in (("phase", old.phase, new.phase), ("reduce", old.reduce, new.reduce)):
         if before != after:
@@ -52,14 +67,22 @@ def _find_tightened(pair: FieldPair) -> Iterator[Change]:
         return
     for key, old, new in _bounds_of(pair):
         if not _is_within(old, new):
-            step = f"{{convert: {pair.old.wire}, clamp: ...}}"
+            verdict = pair.judge("range" if key == "range" else "length").backward
             yield pair.make_change(
-                key, f"{key}: {_format_bounds(old)} -> {_format_bounds(new)}", step=step
+                key,
+                f"{key}: {_format_bounds(old)} -> {_format_bounds(new)}",
+                impact=Impact.SOURCE,
+                verdict=verdict,
+                step=f"{{convert: {pair.old.wire}, clamp: ...}}",
             )
-    if pair.new.pattern is not None and pair.old.pattern != pair.new.pattern:
-        description = f"pattern: {pair.old.pattern or 'not given'} -> {pair.new.pattern}"
+    if _is_new_pattern(pair) and not _has_all_texts(pair.new, pair.old):
+        verdict = pair.judge("text").backward
         yield pair.make_change(
-            "pattern", description, step=f"{{convert: {pair.old.wire}, values: ...}}"
+            "pattern",
+            _describe_pattern(pair),
+            impact=Impact.SOURCE,
+            verdict=verdict,
+            step=f"{{convert: {pair.old.wire}, values: ...}}",
         )
 
 
@@ -68,26 +91,45 @@ def _find_loosened(pair: FieldPair) -> Iterator[Change]:
         return
     for key, old, new in _bounds_of(pair):
         if not _is_within(new, old):
-            yield pair.make_change(key, f"{key}: {_format_bounds(old)} -> {_format_bounds(new)}")
-    if pair.old.pattern is not None and pair.new.pattern is None:
-        yield pair.make_change("type", f"pattern: {pair.old.pattern} -> not given")
+            description = f"{key}: {_format_bounds(old)} -> {_format_bounds(new)}"
+            verdict = pair.judge("range" if key == "range" else "length").forward
+            yield pair.make_change(key, description, verdict=verdict)
+    if _is_new_pattern(pair) and not _has_all_texts(pair.old, pair.new):
+        verdict = pair.judge("text").forward
+        yield pair.make_change("pattern", _describe_pattern(pair), verdict=verdict)
 
 
 def _find_nonfinite(pair: FieldPair) -> Iterator[Change]:
     old, new = pair.old.nonfinite, pair.new.nonfinite
     if old != new and _is_comparable(pair):
-        impact = NO_IMPACT
-        if old != "error":
-            impact |= Impact.WIRE_B
-        if new != "error":
-            impact |= Impact.WIRE_F
-        step = f"{{convert: {pair.old.wire}, values: ...}}"
-        yield pair.make_change("nonfinite", f"{old} -> {new}", impact=impact, step=step)
+        # Callers may pass NaN unless it is an error.
+        yield pair.make_change(
+            "nonfinite",
+            f"{old} -> {new}",
+            impact=Impact.SOURCE if new == "error" else NO_IMPACT,
+            verdict=pair.judge("type", "text"),
+            step=f"{{convert: {pair.old.wire}, values: ...}}",
+        )
 
 
 def _is_comparable(pair: FieldPair) -> bool:
     """Return whether old and new values can be compared; if not, the rules about types report the change."""
     return pair.type_change not in ("changed", "cardinality")
+
+
+def _is_new_pattern(pair: FieldPair) -> bool:
+    text = Primitive("str")
+    is_text = pair.old.innermost == text and pair.new.innermost == text
+    return is_text and pair.old.pattern != pair.new.pattern
+
+
+def _has_all_texts(outer: Value, inner: Value) -> bool:
+    """Return whether the pattern of `outer` allows all texts that that of `inner` does."""
+    return includes((TextSet(outer.pattern),), (TextSet(inner.pattern),))
+
+
+def _describe_pattern(pair: FieldPair) -> str:
+    return f"pattern: {pair.old.pattern or 'not given'} -> {pair.new.pattern or 'not given'}"
 
 
 def _bounds_of(pair: FieldPair) -> Iterator[tuple[str, Bounds, Bounds]]:
@@ -173,16 +215,18 @@ RULES: tuple[Rule[FieldPair], ...] = (
         find=_find_loosened,
         impact=Impact.WIRE_F,
         why="old readers refuse some new values",
-        resolved_by_minor=Impact.WIRE_F,
+        resolved_by_major=Impact.WIRE_F,
+        bump="minor",
     ),
     Rule(
         id="FLD036",
         name="NONFINITE_POLICY_CHANGED",
         find=_find_nonfinite,
-        impact=Impact.WIRE_B | Impact.WIRE_F,
-        why="NaN and infinities are encoded in another way",
+        impact=WIRE_AND_SOURCE,
+        why="NaN and infinities are encoded in another way, or no longer allowed",
         resolved_by_upcast=Impact.WIRE_B,
-        resolved_by_major=Impact.WIRE_F,
+        resolved_by_major=Impact.WIRE_F | Impact.SOURCE,
+        bump="minor",
     ),
 )
 """Rules about a field that both contracts have: the meaning and the limits of its values."""

@@ -1,13 +1,18 @@
 """Rules about a new version: whether it is high enough, its upcasts, and the output that targets render from it."""
 
+import re
 from collections.abc import Iterator
 
+from ...contract.promises import Step
 from ...contract.versions import parse_version
 from ...diagnostics.findings import Span
 from ...history.shapes import find_shapes
 from ..classification import Comparison
+from ..contract_diff import ContractDiff
 from ..impact import Impact
-from ..modes import MODES
+from ..modes import MODES, CompatibilityMode, mode_of
+from ..reading import Problem
+from ..readings import Reading
 from ..rule import Change, Rule
 
 
@@ -27,6 +32,66 @@ def _find_too_small(comparison: Comparison) -> Iterator[Change]:
 def _make_version_change(comparison: Comparison, description: str) -> Change:
     remedy = f"say version: {comparison.needed_version}"
     return _make_change("version", comparison.diff.span_of("version"), description, remedy)
+
+
+def _find_unreadable(comparison: Comparison) -> Iterator[Change]:
+    """Find what new readers refuse of old records, where a step of an upcast makes it or no other rule explains it."""
+    claimed = {claim for one in comparison.changes for claim in one.change.claims}
+    for reading, mode, span in _protected_readings(comparison.diff):
+        for problem in sorted(reading.converted):
+            step = _find_step(comparison.diff, reading.event, problem.path)
+            if step is not None or (reading.event, "old", problem) not in claimed:
+                yield Change(
+                    subject=f"{reading.event or 'envelope'}.{problem.path}",
+                    span=step.span if step else span,
+                    description=f"in {'upcast' if step else 'old'} records, {problem}",
+                    mode=mode,
+                )
+
+
+def _find_refused(comparison: Comparison) -> Iterator[Change]:
+    """Find what old readers refuse of new records, where no other rule explains it."""
+    claimed = {claim for one in comparison.changes for claim in one.change.claims}
+    for reading, mode, span in _protected_readings(comparison.diff):
+        for problem in sorted(reading.forward):
+            if (reading.event, "new", problem) not in claimed:
+                yield Change(
+                    subject=f"{reading.event or 'envelope'}.{problem.path}",
+                    span=span,
+                    description=f"in new records, {problem}",
+                    mode=mode,
+                )
+
+
+def _find_vain_steps(comparison: Comparison) -> Iterator[Change]:
+    """Find steps that take a value from a path at which no old record has one."""
+    diff = comparison.diff
+    pairs = {pair.old.name: pair for pair in diff.event_pairs}
+    for event, source, step in diff.vain_steps():
+        yield Change(
+            subject=f"{event}.{step.path}",
+            span=step.at("move" if step.move is not None else "convert"),
+            description=f"records of {diff.old.version} do not have {source}",
+            mode=pairs[event].mode if event in pairs else MODES["stable"],
+            remedies=("name a key that old records have", "remove the step"),
+        )
+
+
+def _protected_readings(diff: ContractDiff) -> Iterator[tuple[Reading, CompatibilityMode, Span]]:
+    modes = {event.name: mode_of(event, diff.old) for event in diff.old.events}
+    spans = {pair.old.name: pair.new.span for pair in diff.event_pairs}
+    for reading in diff.readings:
+        span = spans.get(reading.event, diff.new.span)
+        yield reading, modes.get(reading.event, MODES["stable"]), span
+
+
+def _find_step(diff: ContractDiff, event: str, path: str) -> Step | None:
+    """Return the last step that makes a value or the objects around it."""
+    bare = re.sub(r"(\[\]|\{\})+$", "", path)
+    for one, step in diff.upcasts.follow(event)[1].items():
+        if bare == one or bare.startswith(f"{one}."):
+            return step
+    return None
 
 
 def _find_missing_upcasts(comparison: Comparison) -> Iterator[Change]:
@@ -93,6 +158,29 @@ def _make_change(subject: str, span: Span, description: str, *remedies: str) -> 
 
 
 RULES: tuple[Rule[Comparison], ...] = (
+    Rule(
+        id="SPC009",
+        name="RECORD_UNREADABLE",
+        find=_find_unreadable,
+        impact=Impact.WIRE_B,
+        why="every released record must stay readable, after its upcasts",
+        remedies=("mend the upcast, or add one",),
+    ),
+    Rule(
+        id="SPC010",
+        name="RECORD_REFUSED",
+        find=_find_refused,
+        impact=Impact.WIRE_F,
+        why="readers of this major version must read the records of later minor versions",
+        resolved_by_major=Impact.WIRE_F,
+    ),
+    Rule(
+        id="SPC011",
+        name="UPCAST_STEP_VAIN",
+        find=_find_vain_steps,
+        impact=Impact.POLICY,
+        why="the step never finds a value, so it is probably misspelt",
+    ),
     Rule(
         id="SPC001",
         name="VERSION_NOT_BUMPED",

@@ -1,6 +1,6 @@
 """SQL expressions that read values from JSON one by one, for payloads that cannot be cast as a whole."""
 
-from ...contract.model import ListType, MapType, RecordType, Type, Value
+from ...contract.model import EnumType, ListType, MapType, RecordType, Type, Value
 from .quoting import Sql, code, join, lit, name
 from .types import call, holds_loose, keys, sql_type
 
@@ -9,7 +9,7 @@ def look_up(value: Value, owner: Sql, depth: int = 0) -> Sql:
     """Return the expression that reads a value from the JSON object `owner`; `depth` numbers nested lambdas."""
     paths = [lit(f"/{key.replace('~', '~0').replace('/', '~1')}") for key in keys(value)]
     found = [
-        _convert(value.type, code("($owner -> $path)", owner=owner, path=path), depth)
+        convert(value.type, code("($owner -> $path)", owner=owner, path=path), depth)
         for path in paths
     ]
     # The last alternative needs no condition.
@@ -25,13 +25,15 @@ def look_up(value: Value, owner: Sql, depth: int = 0) -> Sql:
     return rest
 
 
-def _convert(type_: Type, json: Sql, depth: int) -> Sql:
-    """Return the expression that converts JSON to the SQL type."""
+def convert(type_: Type, json: Sql, depth: int = 0) -> Sql:
+    """Return the expression that converts JSON to the SQL type; it is NULL for a value that the type cannot hold."""
     item = name(f"item_{depth}")
     match type_:
         case _ if sql_type(type_) == "VARCHAR":
             # A cast would keep the quotes of the JSON.
             return code("$json ->> '$'", json=json)
+        case EnumType():
+            return code("TRY_CAST($json ->> '$' AS $type)", json=json, type=sql_type(type_))
         case RecordType(record) if holds_loose(type_):
             fields = [
                 code("$name := $value", name=name(one.name), value=look_up(one, json, depth))
@@ -44,21 +46,21 @@ def _convert(type_: Type, json: Sql, depth: int) -> Sql:
             )
         case ListType(inner) if holds_loose(type_):
             return code(
-                "list_transform(CAST($json AS JSON[]), lambda $item: $value)",
+                "list_transform(TRY_CAST($json AS JSON[]), lambda $item: $value)",
                 json=json,
                 item=item,
-                value=_convert(inner, item, depth + 1),
+                value=convert(inner, item, depth + 1),
             )
         case MapType(inner) if holds_loose(type_):
             return code(
-                "map_from_entries(list_transform(map_entries(CAST($json AS MAP(VARCHAR, JSON))),"
+                "map_from_entries(list_transform(map_entries(TRY_CAST($json AS MAP(VARCHAR, JSON))),"
                 " lambda $item: struct_pack(key := $item.key, value := $value)))",
                 json=json,
                 item=item,
-                value=_convert(inner, code("$item.value", item=item), depth + 1),
+                value=convert(inner, code("$item.value", item=item), depth + 1),
             )
         case _:
-            return code("CAST($json AS $type)", json=json, type=sql_type(type_))
+            return code("TRY_CAST($json AS $type)", json=json, type=sql_type(type_))
 
 
 def literal(value: Value) -> Sql:

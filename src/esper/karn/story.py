@@ -109,7 +109,7 @@ class UnknownInLog:
     """A name that a later minor version of the contract has added, and that this version does not know."""
 
     kind: str
-    """`field`, `event` or `member`."""
+    """`field`, `event`, `member`, or `value`: a field with a value outside the bounds that this version has."""
     name: str
     count: int
     """How often it occurs."""
@@ -155,7 +155,7 @@ class RunStory:
     unknown: tuple[UnknownInLog, ...]
     """Names that a later minor version of the contract has added."""
     num_set_aside: int
-    """Events left out because this version does not know them or one of their enum members."""
+    """Events left out because this version does not know them or cannot hold one of their values."""
     overlaps: tuple[Overlap, ...]
     """Writers of one rank that wrote at the same time."""
     other_files: tuple[Path, ...]

@@ -249,7 +249,12 @@ def _describe_telemetry(story: RunStory) -> Iterator[str]:
 
 def describe_unknown(names: Sequence[UnknownInLog]) -> str:
     """Return a line on the names that a later minor version has added: `2 fields, 1 event unknown to contract ...`."""
-    kinds = (("field", "field"), ("event", "event"), ("member", "enum member"))
+    kinds = (
+        ("field", "field"),
+        ("event", "event"),
+        ("member", "enum member"),
+        ("value", "wider field"),
+    )
     counts = [(sum(one.kind == kind for one in names), noun) for kind, noun in kinds]
     numbers = ", ".join(pluralize(number, noun) for number, noun in counts if number)
     listed = join_names([printable(one.name) for one in names], max_names=2 * _MAX_LISTED)

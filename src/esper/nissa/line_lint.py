@@ -219,7 +219,10 @@ class _FieldLinter:
         if plain is None and field.nullable:
             return
         yield from _lint_deprecation(qualified_name, path)
-        yield from self._lint_value(field, field.type, path, plain)
+        for violation in self._lint_value(field, field.type, path, plain):
+            # A later version may have widened the bounds.
+            if violation.kind != "out_of_range" or not self.is_later:
+                yield violation
 
     def _lint_value(
         self, field: FieldInfo, type_name: str, path: str, plain: Any

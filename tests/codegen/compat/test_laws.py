@@ -39,7 +39,8 @@ def declarations(draw, is_optional=False):
     limits = draw(st.sampled_from(TYPES[type_]))
     unit = ', unit: "1"' if type_ in ("int", "float") else ""
     wrapper = draw(st.sampled_from(["", "[]", "{}", "[]{}"]))
-    origin = draw(st.sampled_from(["arg: true", "from: NAME"]))
+    # A new attribute of a source breaks existing sources.
+    origin = "arg: true" if is_optional else draw(st.sampled_from(["arg: true", "from: NAME"]))
     if wrapper and ("length" in limits or "null" in limits):
         wrapper = ""
     parts = f'type: "{type_}{wrapper}"{unit}{limits}, {origin}, doc: D.'

@@ -51,14 +51,25 @@ class Generated:
     def strategies(self) -> ModuleType:
         return importlib.import_module(f"{self.tests_package}.strategies")
 
+    @cached_property
+    def arrow(self) -> ModuleType:
+        return importlib.import_module(f"{self.tests_package}.arrow_schemas")
+
     def schema_of(self, event: str) -> pyarrow.Schema:
         """Return the Arrow schema of an event's table."""
-        module = importlib.import_module(f"{self.tests_package}.arrow_schemas")
-        return module.EVENT_SCHEMAS[event]
+        return self.arrow.EVENT_SCHEMAS[event]
+
+    def fit_table(self, event: str, table: pyarrow.Table) -> pyarrow.Table:
+        """Convert a table of an event to its Arrow schema."""
+        return self.arrow.fit_table(event, table)
 
     @cached_property
     def schema(self) -> dict[str, Any]:
         return dict(json.loads(self.read("telemetry.schema.json")))
+
+    @cached_property
+    def reader_schema(self) -> dict[str, Any]:
+        return dict(json.loads(self.read("telemetry.reader.schema.json")))
 
     def read(self, name: str) -> str:
         return (self.layout.roots["package"] / name).read_text(encoding="utf-8")

@@ -1,9 +1,10 @@
-"""The JSON Schema accepts exactly the lines that the codec accepts."""
+"""The JSON Schemas accept exactly the lines that the codec accepts: of this version, and of a later minor one."""
 
 import json
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis.strategies import (
     DataObject,
@@ -35,15 +36,43 @@ VALUES: SearchStrategy[object] = (
 )
 
 
-def test_the_schema_is_valid(generated: Generated) -> None:
+def test_the_schemas_are_valid(generated: Generated) -> None:
     Draft202012Validator.check_schema(generated.schema)
+    Draft202012Validator.check_schema(generated.reader_schema)
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(drawn=data())
-def test_it_accepts_the_lines_that_the_codec_accepts(
+def test_the_writers_schema_accepts_the_lines_that_the_codec_accepts(
     generated: Generated, drawn: DataObject
 ) -> None:
+    plain = draw_changed_line(generated, drawn)
+    assert _validates(generated.schema, plain) == _decodes(generated, plain), plain
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(drawn=data())
+def test_the_readers_schema_accepts_the_lines_of_a_later_minor_version_that_the_codec_accepts(
+    generated: Generated, drawn: DataObject
+) -> None:
+    plain = draw_changed_line(generated, drawn)
+    major = generated.contract.version.partition(".")[0]
+    plain["v"] = f"{major}.999.0"
+    assert _validates(generated.reader_schema, plain) == _decodes(generated, plain), plain
+
+
+@pytest.mark.parametrize(
+    ("version", "is_valid"), [("2.0.0", True), ("2.99.1", True), ("3.0.0", False)]
+)
+def test_the_readers_schema_is_of_one_major_version(
+    everything: Generated, version: str, is_valid: bool
+) -> None:
+    envelope = {"num": 1, "level": "LOW", "w.h/o": "me", "event": "NOTHING_SAID", "v": version}
+    assert _validates(everything.reader_schema, envelope | {"payload": {}}) == is_valid
+
+
+def draw_changed_line(generated: Generated, drawn: DataObject) -> Any:
+    """Draw a line as plain JSON, in which one value is removed, added or replaced."""
     line = generated.codec.encode_line(*drawn.draw(generated.strategies.LINES))
     plain = json.loads(line)
     owner, key = drawn.draw(sampled_from(list(_places(plain))))
@@ -54,7 +83,7 @@ def test_it_accepts_the_lines_that_the_codec_accepts(
         owner[key] = drawn.draw(VALUES)
     elif isinstance(owner, dict):
         owner["added"] = drawn.draw(VALUES)
-    assert _validates(generated, plain) == _decodes(generated, plain), plain
+    return plain
 
 
 def _places(plain: Any) -> Iterator[tuple[Any, Any]]:
@@ -66,8 +95,8 @@ def _places(plain: Any) -> Iterator[tuple[Any, Any]]:
                 yield from _places(plain[key])
 
 
-def _validates(generated: Generated, plain: Any) -> bool:
-    return bool(Draft202012Validator(generated.schema).is_valid(plain))
+def _validates(schema: dict[str, Any], plain: Any) -> bool:
+    return bool(Draft202012Validator(schema).is_valid(plain))
 
 
 def _decodes(generated: Generated, plain: Any) -> bool:

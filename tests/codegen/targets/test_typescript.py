@@ -50,7 +50,8 @@ def test_every_member_is_a_name(generated):
     unions = read_unions(generated.read("telemetry.ts"))
     for enum in generated.contract.enums:
         names = [f'"{member.name}"' for member in enum.members]
-        assert unions[enum.name] == names + (["(string & {})"] if enum.open else [])
+        # A later minor version may add a member to any enum.
+        assert unions[enum.name] == [*names, "(string & {})"]
 
 
 @pytest.mark.parametrize(

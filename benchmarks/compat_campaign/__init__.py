@@ -1,0 +1,1 @@
+"""The compat campaign: random pairs of contracts, their real readers and callers, and the verdicts of compat."""

@@ -1,0 +1,258 @@
+"""Compares the verdicts of compat on a pair of contracts with what readers and callers really do."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+
+from benchmarks.compat_campaign.drawing import Draft, draw
+from benchmarks.compat_campaign.edits import EDITS
+from benchmarks.compat_campaign.judges import (
+    LINE,
+    Pairing,
+    ReaderError,
+    Shown,
+    show_backward,
+    show_first,
+    show_forward,
+    show_meaning,
+    show_source,
+)
+from benchmarks.compat_campaign.packages import Package, compile_plain
+from codegen.compat.catalogue import compare_contracts
+from codegen.compat.classification import Classification
+from codegen.compat.impact import Impact
+from codegen.contract.model import Contract, Event
+from codegen.contract.promises import Promise
+from codegen.contract.versions import parse_version
+from codegen.contract.wire_paths import walk_leaves, walk_records
+
+_FIRST_RULES = ("EVT004", "FLD003", "FLD004")
+"""Rules about the records of releases before the old contract."""
+_SIDES = {"backward": Impact.WIRE_B, "forward": Impact.WIRE_F}
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What was shown about a pair; it does not depend on compat."""
+
+    old: Contract
+    new: Contract
+    edits: tuple[str, ...]
+    backward: Shown
+    forward: Shown
+    source: Shown
+    meaning: Shown
+    first: Shown | None
+    """What was shown about records of the release before the old one; None where there is none."""
+
+
+@dataclass
+class Verdicts:
+    """What compat says of a pair, and where the evidence disagrees."""
+
+    met: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """How often each rule was met with each verdict."""
+    disagreements: list[str] = field(default_factory=list)
+
+
+def gather(seed: int) -> Evidence:
+    """Draw a pair, generate both packages, and run their readers and callers.
+
+    Raises:
+        ReaderError: the readers of one contract disagree among themselves.
+    """
+    pair = draw(seed, EDITS)
+    return gather_pair(pair)
+
+
+def gather_pair(pair: Draft) -> Evidence:
+    """Generate the packages of a pair, and run their readers and callers."""
+    old, new = compile_plain(pair.old), compile_plain(pair.new)
+    pairing = Pairing(dict(_pair_events(old, new)))
+    first = None
+    with ExitStack() as stack:
+        old_package = stack.enter_context(Package(old, "oracle_old"))
+        new_package = stack.enter_context(Package(new, "oracle_new"))
+        if pair.first is not None:
+            first_contract = compile_plain(pair.first)
+            first_package = stack.enter_context(Package(first_contract, "oracle_first"))
+            first = show_first(first_package, old_package, new_package)
+        is_later = parse_version(new.version) > parse_version(old.version)
+        return Evidence(
+            old=old,
+            new=new,
+            edits=tuple(pair.names),
+            backward=show_backward(old_package, new_package, pairing) if is_later else Shown(),
+            forward=show_forward(old_package, new_package, pairing) if is_later else Shown(),
+            source=show_source(old_package, new_package, pairing),
+            meaning=show_meaning(old_package, new_package, pairing),
+            first=first,
+        )
+
+
+def judge(evidence: Evidence) -> Verdicts:
+    """Run compat on a pair, and compare its verdicts with the evidence."""
+    verdicts = Verdicts()
+    _, findings = compare_contracts(evidence.old, evidence.new, {})
+    for one in findings:
+        verdicts.met[one.rule.name, str(one.violated) or "nobody"] += 1
+    verdicts.disagreements += _compare_readers(evidence, findings)
+    verdicts.disagreements += _compare_others(evidence, findings)
+    verdicts.disagreements += _compare_policy(evidence, findings)
+    return verdicts
+
+
+def _pair_events(old: Contract, new: Contract) -> Iterator[tuple[str, str]]:
+    names = {event.name for event in new.events}
+    renamed = {event.renamed_from: event.name for event in new.events}
+    becomes = {
+        one.event: one.becomes for upcast in new.upcasts for one in upcast.events if one.becomes
+    }
+    for event in old.events:
+        if event.name in names:
+            yield event.name, event.name
+        elif event.name in renamed:
+            yield event.name, renamed[event.name]
+        elif becomes.get(event.name) in names - {one.name for one in old.events}:
+            yield event.name, becomes[event.name]
+
+
+def _compare_readers(evidence: Evidence, findings: list[Classification]) -> Iterator[str]:
+    """Compare what is said about readers, event by event."""
+    bump = parse_version(evidence.new.version).bump_from(parse_version(evidence.old.version))
+    if bump == "none":
+        return
+    for side, impact in _SIDES.items():
+        shown: Shown = getattr(evidence, side)
+        said = dict(_subjects(evidence, findings, impact))
+        promised = _promised(evidence.old, impact)
+        for subject, proof in shown.proofs.items():
+            # A new major version tells old readers that they cannot read its records.
+            is_told = impact == Impact.WIRE_F and bump == "major"
+            if subject in promised and subject not in said and not is_told:
+                yield f"{side}: nothing is said of {subject}, but {proof}"
+        for subject, rules in said.items():
+            is_told = impact == Impact.WIRE_F and bump == "major"
+            if subject not in shown.proofs and not is_told:
+                yield f"{side}: {subject} is called broken by {rules}, and nothing shows it"
+            elif subject not in promised:
+                yield f"{side}: {subject} is called broken by {rules}, but nothing was promised"
+
+
+def _subjects(
+    evidence: Evidence, findings: Iterable[Classification], impact: Impact
+) -> Iterator[tuple[str, str]]:
+    """Yield the subjects that findings call broken, with the rule: old names of events, or the envelope."""
+    side = "old" if impact == Impact.WIRE_B else "new"
+    promised = _promised(evidence.old, impact)
+    for one in findings:
+        if impact not in one.violated or one.rule.id in (*_FIRST_RULES, "SPC003"):
+            continue
+        claimed = {event or LINE for event, which, _ in one.change.claims if which == side}
+        for subject in claimed & promised or claimed or _expand(evidence, one):
+            yield subject, one.rule.name
+
+
+def _expand(evidence: Evidence, one: Classification) -> set[str]:
+    """Return the events that a finding is about."""
+    name = one.change.subject.partition(".")[0]
+    old_names = {new: old for old, new in _pair_events(evidence.old, evidence.new)}
+    if name == LINE:
+        return {LINE}
+    events = {event.name for event in evidence.old.events}
+    if name in events or name in old_names:
+        return {old_names.get(name, name)}
+    return {
+        event.name
+        for event in evidence.old.events
+        if any(record.name == name for _, record in walk_records(event.fields))
+        or any(str(value.innermost) == name for _, value in walk_leaves(event.fields))
+    } & _promised(evidence.old, Impact.WIRE_B)
+
+
+def _promised(contract: Contract, impact: Impact) -> set[str]:
+    """Return the subjects for which a contract promises not to break this; computed apart from compat."""
+    found = {event.name for event in contract.events if impact in _promise_of(event, contract)}
+    return found | {LINE}
+
+
+def _promise_of(event: Event, contract: Contract) -> Impact:
+    wire = {"stable": "full", "beta": "backward", "development": "none"}[event.stability]
+    source = event.stability != "development"
+    promises: tuple[Promise, ...] = (contract.promise, event.promise)
+    for promise in promises:
+        wire = promise.wire or wire
+        source = source if promise.source is None else promise.source != "none"
+    impact = Impact.SEM if event.stability != "development" else Impact(0)
+    impact |= Impact.WIRE_B if wire in ("full", "backward") else Impact(0)
+    impact |= Impact.WIRE_F if wire in ("full", "forward") else Impact(0)
+    return impact | (Impact.SOURCE if source else Impact(0))
+
+
+def _compare_others(evidence: Evidence, findings: list[Classification]) -> Iterator[str]:
+    """Compare what is said about callers and about meanings, for the pair as a whole."""
+    bump = parse_version(evidence.new.version).bump_from(parse_version(evidence.old.version))
+    shown_meaning = dict(evidence.meaning.proofs)
+    said_first = [one.rule.name for one in findings if one.rule.id in _FIRST_RULES and one.violated & (Impact.WIRE_B | Impact.SEM)]
+    rest = [one for one in findings if one.rule.id not in _FIRST_RULES]
+    for name, impact, shown in (
+        ("source", Impact.SOURCE, evidence.source.proofs),
+        ("meaning", Impact.SEM, shown_meaning),
+    ):
+        said = [one.rule.name for one in rest if impact in one.violated]
+        promised = {k: v for k, v in shown.items() if _is_promised(evidence.old, k, impact)}
+        if said and not shown:
+            yield f"{name}: {said} call it broken, and nothing shows it"
+        if promised and not said and bump != "major" and not _is_announced(evidence, impact):
+            yield f"{name}: nothing is said, but {promised}"
+    if evidence.first is not None:
+        is_said = said_first or any(one.rule.id == "SPC004" and one.violated for one in findings)
+        if evidence.first.proofs and not is_said:
+            yield f"first: nothing is said, but {evidence.first.proofs}"
+        if said_first and not evidence.first.proofs:
+            yield f"first: {said_first} call it broken, and nothing shows it"
+
+
+def _is_announced(evidence: Evidence, impact: Impact) -> bool:
+    """Return whether callers were told to expect the break by a deprecation."""
+    deprecated = any(event.deprecated for event in evidence.old.events) or any(
+        value.deprecated for value in evidence.old.values
+    )
+    return impact == Impact.SOURCE and deprecated
+
+
+def _is_promised(contract: Contract, subject: str, impact: Impact) -> bool:
+    events = {event.name: event for event in contract.events}
+    if subject in events:
+        return impact in _promise_of(events[subject], contract)
+    enums = {enum.name for enum in contract.enums}
+    if subject in enums:
+        users = [
+            event
+            for event in contract.events
+            if any(str(value.innermost) == subject for _, value in walk_leaves(event.fields))
+        ]
+        return not users or any(impact in _promise_of(event, contract) for event in users)
+    return True
+
+
+def _compare_policy(evidence: Evidence, findings: list[Classification]) -> Iterator[str]:
+    """Compare the findings about the maintenance of contracts with the edits that were made."""
+    said = {one.rule.name for one in findings if Impact.POLICY in one.violated}
+    expected = {
+        "STABILITY_LOWERED": "lower_stability" in evidence.edits,
+        "UPCASTER_EDITED": "edit_released_upcast" in evidence.edits,
+        "VERSION_NOT_BUMPED": evidence.old.version == evidence.new.version,
+    }
+    for name, is_expected in expected.items():
+        if (name in said) != is_expected:
+            yield f"policy: {name} is {'not ' if is_expected else ''}said"
+
+
+def describe(evidence: Evidence) -> str:
+    """Return a line about a pair: its versions and edits."""
+    return f"{evidence.old.version} -> {evidence.new.version}, {', '.join(evidence.edits)}"
+
+
