@@ -13,7 +13,7 @@ from typing import NamedTuple
 import yaml
 
 from ..diagnostics.findings import Findings, Span
-from .scalars import read_plain
+from .scalars import is_doubtful, read_plain
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 20
@@ -37,6 +37,8 @@ class Scalar(NamedTuple):
 
     value: str | int | float | bool | None
     span: Span
+    is_doubtful: bool = False
+    """Whether it is an unquoted word like no or none, which is refused unless only a name can be meant."""
 
 
 class Entry(NamedTuple):
@@ -230,6 +232,7 @@ class _Reader:
         if event.value == "<<":
             self._findings.add(span, "YAML007", "merge keys (<<) are refused", "use a group")
             return None
+        # Every key is a name, so that n, y, no, off and none are not ambiguous here.
         key = self._read_scalar(event).value
         if not isinstance(key, str):
             self._findings.add(
@@ -262,6 +265,8 @@ class _Reader:
             )
             return Scalar("", span)
         # The C parser says "" for the plain style, the Python parser None.
+        if not event.style and is_doubtful(text):
+            return Scalar(text, span, is_doubtful=True)
         if not event.style:
             return Scalar(read_plain(text, span, self._findings), span)
         # The line end after a block scalar is not part of the text.

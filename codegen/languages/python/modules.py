@@ -78,6 +78,14 @@ STATIC = {
 }
 """The modules that every package has, and the names that they define for every contract."""
 
+BUILTINS = frozenset([
+    "Exception", "KeyError", "OverflowError", "RecursionError", "TypeError", "UnicodeDecodeError",
+    "UnicodeEncodeError", "ValueError", "all", "any", "bool", "bytes", "dict", "enumerate",
+    "float", "frozenset", "int", "isinstance", "len", "list", "map", "max", "min", "object", "property",
+    "repr", "round", "str", "super", "tuple", "type",
+])  # fmt: skip
+"""The builtins that generated modules use; the gate refuses any other."""
+
 _LOCALS = (
     "self",
     "channel",
