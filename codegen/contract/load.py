@@ -13,6 +13,7 @@ from typing import NamedTuple
 import yaml
 
 from ..diagnostics.findings import Findings, Span
+from .hidden import find_hidden
 from .scalars import is_doubtful, read_plain
 
 MAX_BYTES = 1 << 20
@@ -23,12 +24,6 @@ MAX_TEXT = 10_000
 
 _LOADER = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
 _BREAK = re.compile(r"\r\n|\r")
-# Control characters except the line feed, surrogates, and Unicode's format characters and line separators:
-# they hide text, reorder it, or end a line in one tool and not in another.
-_HIDDEN = re.compile(
-    "[\x00-\x09\x0b-\x1f\x7f-\x9f\xad\u0600-\u0605\u061c\u06dd\u070f\u180e\u200b-\u200f\u2028-\u202e"
-    "\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\U000110bd\U000e0000-\U000e007f]"
-)
 _MAX_HIDDEN = 20
 
 
@@ -117,15 +112,15 @@ def _find_hidden(text: str, where: str | Span, findings: Findings) -> bool:
 
     `where` is the name of the file, if `text` is all of it, or the place of the value.
     """
-    matches = list(islice(_HIDDEN.finditer(text), _MAX_HIDDEN))
-    for match in matches:
-        if match.group() == "\t":
+    indices = list(islice(find_hidden(text), _MAX_HIDDEN))
+    for index in indices:
+        if text[index] == "\t":
             message, hint = "tabs are refused", "use spaces"
         else:
-            character = f"U+{ord(match.group()):04X}"
+            character = f"U+{ord(text[index]):04X}"
             message, hint = f"the hidden character {character} is refused", "remove it"
-        findings.add(_place_of(match.start(), text, where), "YAML013", message, hint)
-    return bool(matches)
+        findings.add(_place_of(index, text, where), "YAML013", message, hint)
+    return bool(indices)
 
 
 def _place_of(index: int, text: str, where: str | Span) -> Span:
