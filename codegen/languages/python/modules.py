@@ -43,6 +43,7 @@ STANDARD = {
 STATIC = {
     "checks": (
         "ContractError",
+        "FrozenMap",
         "INT64_MAX",
         "INT64_MIN",
         "check_any_float",
