@@ -33,14 +33,15 @@ TOLARIA_IMPORTS = {
 }
 CODEGEN_IMPORTS = {
     "atomic": set(),
+    "reading": set(),
     "diagnostics": set(),
-    "contract": {"diagnostics"},
+    "contract": {"diagnostics", "reading"},
     "languages": {"contract", "diagnostics"},
     "targets": {"contract", "diagnostics", "languages"},
     "rules": {"contract", "diagnostics", "languages", "targets"},
     "compile": {"contract", "diagnostics", "rules"},
     "output": {"atomic", "contract", "diagnostics", "languages", "targets"},
-    "history": {"contract", "diagnostics", "output", "targets"},
+    "history": {"contract", "diagnostics", "output", "reading", "targets"},
     "compat": {"contract", "diagnostics", "history"},
     "coverage": {"contract", "diagnostics", "languages"},
 }

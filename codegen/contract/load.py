@@ -13,6 +13,7 @@ from typing import NamedTuple
 import yaml
 
 from ..diagnostics.findings import Findings, Span
+from ..reading import TooLargeError, read_bounded
 from .hidden import find_hidden
 from .scalars import is_doubtful, read_plain
 
@@ -68,12 +69,14 @@ def load(path: Path, name: str, findings: Findings) -> Mapping | None:
     """
     start = Span(name, 1, 1)
     try:
-        data = path.read_bytes()
+        data = read_bounded(path, MAX_BYTES)
+    except TooLargeError as error:
+        findings.add(
+            start, "YAML002", f"a contract has at most {MAX_BYTES} bytes, got {error.size}"
+        )
+        return None
     except OSError as error:
         findings.add(start, "YAML001", f"cannot read the contract: {error.strerror}")
-        return None
-    if len(data) > MAX_BYTES:
-        findings.add(start, "YAML002", f"a contract has at most {MAX_BYTES} bytes, got {len(data)}")
         return None
     try:
         text = data.decode("utf-8-sig")

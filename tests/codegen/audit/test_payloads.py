@@ -139,7 +139,7 @@ def test_an_open_enum_takes_the_name_of_a_member_for_the_member(audit, fields):
 
 
 def test_a_named_tuple_is_a_tuple_and_a_record_of_a_subclass_a_record(audit, fields, document):
-    Pair = collections.namedtuple("Pair", "first second")  # noqa: PYI024 - of a plain class
+    Pair = collections.namedtuple("Pair", "first second")
 
     class Special(type(document)):
         """A document of a class of its own."""
