@@ -3,14 +3,19 @@
 import gc
 import os
 import sys
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser
 
-from .commands.command import CLEAN, INVALID, Command
-from .commands.options import add_layout_options, find_layouts, program_name
-from .commands.table import DEFAULT, NAMES, SUMMARIES, load_command
-from .diagnostics.errors import CodegenError, UsageError
+from .diagnostics.errors import CodegenError, UsageError, describe_missing
 from .diagnostics.similar import suggest
 from .version import VERSION
+
+try:
+    from .commands.command import CLEAN, INVALID
+    from .commands.options import add_layout_options, find_layouts, program_name
+    from .commands.table import DEFAULT, NAMES, SUMMARIES, load_command
+except ModuleNotFoundError as missing:
+    print(f"codegen: {describe_missing(missing)}", file=sys.stderr)
+    sys.exit(2)
 
 _EXIT_CODES = "exit codes: 0 clean, 1 findings, 2 invalid contract or usage, 3 drift"
 
@@ -24,6 +29,34 @@ def main(argv: list[str]) -> int:
     if name not in NAMES:
         hint = suggest(name, NAMES) or f"there are: {', '.join(NAMES)}"
         return _complain(f'no command "{name}"; {hint}')
+    try:
+        return _run(name, rest)
+    except CodegenError as error:
+        return _complain(str(error))
+    except BrokenPipeError:
+        # The reader, such as head, has closed the pipe; without this, Python reports that again while it exits.
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - it stays open until the process ends
+        return INVALID
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename is not None else ""
+        return _complain(f"{place}{error.strerror}")
+    except ModuleNotFoundError as error:
+        return _complain(describe_missing(error))
+    except RecursionError:
+        return _complain("the input is nested too deeply")
+    except MemoryError:
+        return _complain("there is not enough memory for the input")
+
+
+def run() -> int:
+    """Run the command line of this process; the entry point of the console script."""
+    # A run builds trees and ends: garbage collection would take a third of its time.
+    gc.disable()
+    return main(sys.argv[1:])
+
+
+def _run(name: str, rest: list[str]) -> int:
+    """Run a command on each contract that the options describe; return the greatest exit code."""
     command = load_command(name)
     parser = ArgumentParser(
         prog=f"{program_name()} {command.name}",
@@ -34,27 +67,6 @@ def main(argv: list[str]) -> int:
     add_layout_options(parser)
     command.add_options(parser)
     options = parser.parse_args(rest)
-    try:
-        return _run(command, options)
-    except CodegenError as error:
-        return _complain(str(error))
-    except BrokenPipeError:
-        # The reader, such as head, has closed the pipe; without this, Python reports that again while it exits.
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - it stays open until the process ends
-        return INVALID
-    except OSError as error:
-        return _complain(f"{error.filename}: {error.strerror}")
-
-
-def run() -> int:
-    """Run the command line of this process; the entry point of the console script."""
-    # A run builds trees and ends: garbage collection would take a third of its time.
-    gc.disable()
-    return main(sys.argv[1:])
-
-
-def _run(command: Command, options: Namespace) -> int:
-    """Run a command on each contract that the options describe; return the greatest exit code."""
     code = command.run_alone(options)
     if code is not None:
         return code

@@ -33,8 +33,9 @@ TOLARIA_IMPORTS = {
 }
 CODEGEN_IMPORTS = {
     "atomic": set(),
+    "reading": set(),
     "diagnostics": set(),
-    "contract": {"diagnostics"},
+    "contract": {"diagnostics", "reading"},
     "languages": {"contract", "diagnostics"},
     "targets": {"contract", "diagnostics", "languages"},
     "rules": {"contract", "diagnostics", "languages", "targets"},
@@ -42,7 +43,7 @@ CODEGEN_IMPORTS = {
     "version": set(),
     "configuration": {"diagnostics", "output", "targets"},
     "output": {"atomic", "contract", "diagnostics", "languages", "targets"},
-    "history": {"contract", "diagnostics", "output", "targets"},
+    "history": {"contract", "diagnostics", "output", "reading", "targets"},
     "compat": {"contract", "diagnostics", "history"},
     "coverage": {"contract", "diagnostics", "languages"},
 }

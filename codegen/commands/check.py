@@ -1,13 +1,25 @@
 """The command check: compares the files on disk with the contract."""
 
-from argparse import Namespace
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterable
 
-from ..output.drift import find_drift
+from ..diagnostics.findings import Findings, Span
+from ..diagnostics.report import FORMATS, report
+from ..output.drift import Drift, find_drift
 from ..output.layout import Layout, display_path
 from ..output.render import render
 from ..output.write import find_extras, find_foreign_modules
 from .command import CLEAN, DRIFT, INVALID, Command, read_contract
 from .options import add_render_options, read_settings
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """Add the options of this command."""
+    add_render_options(parser)
+    parser.add_argument(
+        "--format", choices=list(FORMATS), default="text", help="how to print the differences"
+    )
 
 
 def run(options: Namespace, layout: Layout) -> int:
@@ -19,6 +31,9 @@ def run(options: Namespace, layout: Layout) -> int:
     files = render(contract, layout, settings)
     extras = [*find_extras(files, layout, settings), *find_foreign_modules(files, layout)]
     drifts = list(find_drift(files, extras))
+    if options.format != "text":
+        sys.stdout.write(report(_to_findings(drifts, layout), options.format))
+        return DRIFT if drifts else CLEAN
     for drift in drifts:
         print(drift.diff, end="")
     for drift in drifts:
@@ -33,4 +48,12 @@ def run(options: Namespace, layout: Layout) -> int:
     return DRIFT if drifts else CLEAN
 
 
-COMMAND = Command("check", "compare the files on disk with the contract", run, add_render_options)
+COMMAND = Command("check", "compare the files on disk with the contract", run, add_options)
+
+
+def _to_findings(drifts: Iterable[Drift], layout: Layout) -> Findings:
+    findings = Findings()
+    for drift in drifts:
+        span = Span(display_path(drift.path).as_posix(), 1, 1)
+        findings.add(span, "DRIFT", "; ".join(drift.reasons), f"run: {layout.command}")
+    return findings

@@ -34,7 +34,7 @@ class Report:
 
 
 def format_report(report: Report, form: str) -> str:
-    """Return a report in a form: text, json, github or sarif."""
+    """Return a report in a form: one of the `FORMATS` of diagnostics."""
     findings = sorted(report.findings, key=lambda one: (one.change.span, one.key, one.rule.name))
     if form == "text":
         return "".join(_to_text(one, report) for one in findings) + _summarize(report)

@@ -9,13 +9,16 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 
 from ..diagnostics.findings import Findings, Span
 from ..diagnostics.similar import suggest
-from .forms import Form
+from .forms import NAME, PATH, WIRE_NAME, Form
 from .load import Entry, Mapping, Scalar, Sequence, Value
 from .nodes import Bounds, Given, Key, Node
+from .scalars import read_plain
 
 _NodeType = TypeVar("_NodeType", bound=Node)
 _ABSENT: Any = object()
 _NODE_FIELDS = {"name", "span", "spans"}
+# Where such a text is expected, words like n and off can only be names.
+_NAMES = (NAME, PATH, WIRE_NAME)
 _TYPE_WORDS = {int: "an integer", float: "a number", bool: "true or false", str: "a text"}
 
 
@@ -111,6 +114,8 @@ class Binder:
 
     def _read(self, key: BoundKey, entry: Entry) -> Any:
         annotation, value = key.annotation, entry.value
+        if annotation in (Given, Bounds):
+            self._refuse_doubtful(value)
         if annotation is Given:
             return Given(to_plain(value))
         if annotation is Bounds:
@@ -159,6 +164,7 @@ class Binder:
         value = to_plain(entry.value)
         if value in choices:
             return value
+        self._refuse_doubtful(entry.value)
         hint = suggest(str(value), choices)
         message = f"{entry.key} must be one of {', '.join(choices)}, got {quote(value)}"
         self._findings.add(entry.value.span, "FORM004", message, hint)
@@ -174,6 +180,8 @@ class Binder:
 
     def _read_scalar(self, cls: type, form: Form | None, name: str, value: Value) -> Any:
         plain = to_plain(value)
+        if cls is not str or form not in _NAMES:
+            self._refuse_doubtful(value)
         if cls is float and type(plain) is int:
             plain = float(plain)
         if type(plain) is not cls:
@@ -184,6 +192,17 @@ class Binder:
             self._refuse_text(value.span, name, form, plain)
             return _ABSENT
         return plain
+
+    def _refuse_doubtful(self, value: Value) -> None:
+        """Add a finding for each unquoted word in `value` that could be meant as true, false or null."""
+        if isinstance(value, Scalar) and value.is_doubtful:
+            read_plain(str(value.value), value.span, self._findings)
+        elif isinstance(value, Sequence):
+            for item in value.items:
+                self._refuse_doubtful(item)
+        elif isinstance(value, Mapping):
+            for entry in value.entries:
+                self._refuse_doubtful(entry.value)
 
     def _refuse_text(self, span: Span, name: str, form: Form, text: str) -> None:
         message = f"{name} must be {form.words} of at most {form.max_length} characters, got {quote(text)}"

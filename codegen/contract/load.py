@@ -13,7 +13,9 @@ from typing import NamedTuple
 import yaml
 
 from ..diagnostics.findings import Findings, Span
-from .scalars import read_plain
+from ..reading import TooLargeError, read_bounded
+from .hidden import find_hidden
+from .scalars import is_doubtful, read_plain
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 20
@@ -23,12 +25,6 @@ MAX_TEXT = 10_000
 
 _LOADER = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
 _BREAK = re.compile(r"\r\n|\r")
-# Control characters except the line feed, surrogates, and Unicode's format characters and line separators:
-# they hide text, reorder it, or end a line in one tool and not in another.
-_HIDDEN = re.compile(
-    "[\x00-\x09\x0b-\x1f\x7f-\x9f\xad\u0600-\u0605\u061c\u06dd\u070f\u180e\u200b-\u200f\u2028-\u202e"
-    "\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\U000110bd\U000e0000-\U000e007f]"
-)
 _MAX_HIDDEN = 20
 
 
@@ -37,6 +33,8 @@ class Scalar(NamedTuple):
 
     value: str | int | float | bool | None
     span: Span
+    is_doubtful: bool = False
+    """Whether it is an unquoted word like no or none, which is refused unless only a name can be meant."""
 
 
 class Entry(NamedTuple):
@@ -71,12 +69,14 @@ def load(path: Path, name: str, findings: Findings) -> Mapping | None:
     """
     start = Span(name, 1, 1)
     try:
-        data = path.read_bytes()
+        data = read_bounded(path, MAX_BYTES)
+    except TooLargeError as error:
+        findings.add(
+            start, "YAML002", f"a contract has at most {MAX_BYTES} bytes, got {error.size}"
+        )
+        return None
     except OSError as error:
         findings.add(start, "YAML001", f"cannot read the contract: {error.strerror}")
-        return None
-    if len(data) > MAX_BYTES:
-        findings.add(start, "YAML002", f"a contract has at most {MAX_BYTES} bytes, got {len(data)}")
         return None
     try:
         text = data.decode("utf-8-sig")
@@ -115,15 +115,15 @@ def _find_hidden(text: str, where: str | Span, findings: Findings) -> bool:
 
     `where` is the name of the file, if `text` is all of it, or the place of the value.
     """
-    matches = list(islice(_HIDDEN.finditer(text), _MAX_HIDDEN))
-    for match in matches:
-        if match.group() == "\t":
+    indices = list(islice(find_hidden(text), _MAX_HIDDEN))
+    for index in indices:
+        if text[index] == "\t":
             message, hint = "tabs are refused", "use spaces"
         else:
-            character = f"U+{ord(match.group()):04X}"
+            character = f"U+{ord(text[index]):04X}"
             message, hint = f"the hidden character {character} is refused", "remove it"
-        findings.add(_place_of(match.start(), text, where), "YAML013", message, hint)
-    return bool(matches)
+        findings.add(_place_of(index, text, where), "YAML013", message, hint)
+    return bool(indices)
 
 
 def _place_of(index: int, text: str, where: str | Span) -> Span:
@@ -230,6 +230,7 @@ class _Reader:
         if event.value == "<<":
             self._findings.add(span, "YAML007", "merge keys (<<) are refused", "use a group")
             return None
+        # Every key is a name, so that n, y, no, off and none are not ambiguous here.
         key = self._read_scalar(event).value
         if not isinstance(key, str):
             self._findings.add(
@@ -262,6 +263,8 @@ class _Reader:
             )
             return Scalar("", span)
         # The C parser says "" for the plain style, the Python parser None.
+        if not event.style and is_doubtful(text):
+            return Scalar(text, span, is_doubtful=True)
         if not event.style:
             return Scalar(read_plain(text, span, self._findings), span)
         # The line end after a block scalar is not part of the text.

@@ -13,6 +13,7 @@ _MAX_INT = 2**63
 _INT = re.compile(r"-?(0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"-?(0|[1-9][0-9]*)\.[0-9]+(e[+-][0-9]+)?")
 _WORDS: dict[str, bool | None] = {"true": True, "false": False, "null": None}
+_DOUBTFUL = re.compile(r"yes|no|on|off|y|n|none|nil", re.I)
 _AMBIGUOUS = (
     (re.compile(r"|~"), 'write null, or "" for an empty text'),
     (re.compile(r"yes|no|on|off|y|n|true|false", re.I), "write true or false, or quote it"),
@@ -23,10 +24,15 @@ _AMBIGUOUS = (
     (re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}.*"), "quote it"),
     (re.compile(r"[-+]?\.(nan|inf)", re.I), "write a finite number, or quote it"),
     (
-        re.compile(r"[-+]?[0-9_]*\.?[0-9_]+\.?(e[-+]?[0-9_]+)?|\+?[0-9_]+\.", re.I),
+        re.compile(r"[-+]?([0-9_]+(\.[0-9_]+)?|\.[0-9_]+)\.?(e[-+]?[0-9_]+)?", re.I),
         "write it like 12, 0.5 or 1.0e-3, or quote it",
     ),
 )
+
+
+def is_doubtful(text: str) -> bool:
+    """Return whether an unquoted word is a text in YAML 1.2, but true, false or null elsewhere or to some people."""
+    return _DOUBTFUL.fullmatch(text) is not None
 
 
 def read_plain(text: str, span: Span, findings: Findings) -> str | int | float | bool | None:

@@ -10,6 +10,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from ..diagnostics.errors import UsageError
+from ..reading import read_bounded
+
+MAX_BYTES = 1 << 24
 
 Modules = Mapping[str, tuple[str, ...]]
 
@@ -41,8 +44,8 @@ def read_users(path: Path) -> Users:
     if not path.exists():
         return Users()
     try:
-        found = json.loads(path.read_bytes())
-    except ValueError as error:
+        found = json.loads(read_bounded(path, MAX_BYTES))
+    except (ValueError, RecursionError) as error:
         raise _damaged(path, str(error)) from None
     if not (isinstance(found, dict) and sorted(found) == ["emitters", "readers"]):
         raise _damaged(path, "other keys than emitters and readers")

@@ -31,3 +31,12 @@ class UnprintableError(CodegenError, TypeError):
 
 class PathError(CodegenError):
     """A generated file would be outside its root, or replace a file that codegen did not write."""
+
+
+_DISTRIBUTIONS = {"yaml": "PyYAML"}
+
+
+def describe_missing(error: ModuleNotFoundError) -> str:
+    """Return a sentence about a package that cannot be imported, and how to install it."""
+    name = (error.name or "").partition(".")[0]
+    return f"the package {name} is missing; run: pip install {_DISTRIBUTIONS.get(name, name)}"

@@ -1,11 +1,17 @@
-"""Prints findings as text, as JSON, as annotations for GitHub, and as SARIF for code scanners."""
+"""Prints findings as text, as JSON, and in the formats of GitHub, GitLab, JUnit and SARIF."""
 
+import hashlib
 import json
+import re
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
+from xml.sax.saxutils import escape, quoteattr
 
 from .findings import Finding
 
+# Characters that XML 1.0 cannot contain, not even escaped.
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
@@ -63,6 +69,58 @@ def _to_result(finding: Finding) -> dict[str, Any]:
     }
 
 
+def _to_gitlab(findings: list[Finding]) -> str:
+    """Write the code quality report of GitLab, which tells old findings from new ones by their fingerprints."""
+    counts: Counter[tuple[str, ...]] = Counter()
+    entries = []
+    for one in findings:
+        # Without the line, a finding stays the same when other parts of the file move.
+        identity = (one.rule, one.span.path, one.message)
+        counts[identity] += 1
+        text = "\n".join([*identity, str(counts[identity])])
+        entries.append(
+            {
+                "description": _say(one),
+                "check_name": one.rule,
+                "fingerprint": _hash(text),
+                "severity": "major" if one.level == "error" else "minor",
+                "location": {"path": one.span.path, "lines": {"begin": one.span.line}},
+            }
+        )
+    return json.dumps(entries, indent=2) + "\n"
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
+
+
+def _to_junit(findings: list[Finding]) -> str:
+    """Write the results of tests: an error is a test that failed, a warning one that printed something.
+
+    Without findings there is one test that passed, because some readers refuse a report without tests.
+    """
+    cases = [_to_case(one) for one in findings]
+    cases = cases or ['    <testcase name="no findings" classname="codegen"/>\n']
+    num_failures = sum(one.level == "error" for one in findings)
+    counts = f'tests="{len(cases)}" failures="{num_failures}"'
+    return (
+        f'<?xml version="1.0" encoding="UTF-8"?>\n<testsuites {counts}>\n'
+        f'  <testsuite name="codegen" {counts} errors="0">\n{"".join(cases)}  </testsuite>\n</testsuites>\n'
+    )
+
+
+def _to_case(finding: Finding) -> str:
+    span = finding.span
+    name = quoteattr(_NOT_XML.sub("", f"{finding.rule} {span}"))
+    path = quoteattr(_NOT_XML.sub("", span.path))
+    text = _NOT_XML.sub("", _say(finding))
+    if finding.level == "error":
+        result = f"<failure type={quoteattr(finding.rule)} message={quoteattr(text)}>{escape(f'{span}: {text}')}</failure>"
+    else:
+        result = f"<system-out>{escape(f'{span}: warning: {text}')}</system-out>"
+    return f"    <testcase name={name} classname={path}>{result}</testcase>\n"
+
+
 def _say(finding: Finding) -> str:
     return f"{finding.message}; {finding.hint}" if finding.hint else finding.message
 
@@ -79,5 +137,7 @@ FORMATS: dict[str, Callable[[list[Finding]], str]] = {
     "text": _to_text,
     "json": _to_json,
     "github": _to_github,
+    "gitlab": _to_gitlab,
+    "junit": _to_junit,
     "sarif": _to_sarif,
 }

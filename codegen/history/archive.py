@@ -9,7 +9,8 @@ from ..contract.forms import VERSION
 from ..contract.versions import Version, parse_version
 from ..diagnostics.errors import UsageError
 from ..diagnostics.findings import Findings, Span
-from .baseline import Baseline, read_baseline, read_owner
+from ..reading import read_bounded
+from .baseline import MAX_BYTES, Baseline, read_baseline, read_owner
 from .normal_form import NormalFormError
 
 FOLDER = "history"
@@ -34,7 +35,7 @@ class Release:
     def golden(self) -> str | None:
         """The golden records; None when their file is missing."""
         path = self.path.with_suffix(".jsonl")
-        return path.read_text(encoding="utf-8") if path.is_file() else None
+        return read_bounded(path, MAX_BYTES).decode() if path.is_file() else None
 
 
 def choose_folder(spec: Path) -> Path:

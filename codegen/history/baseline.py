@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from ..contract.model import Contract
+from ..reading import read_bounded
 from .normal_form import NormalFormError, from_normal_form, to_normal_form
 
 Shapes = dict[str, dict[str, str]]
 """Hashes of the output that a target rendered for an event, record or enum, by target and name."""
+
+MAX_BYTES = 1 << 26
 
 _KEYS = {"version", "digest", "previous", "golden", "shapes", "contract"}
 _NAME = "name"
@@ -60,7 +63,7 @@ def read_baseline(path: Path, name: str) -> Baseline:
         NormalFormError: the file cannot be read or is not a valid baseline; the message says why.
     """
     try:
-        plain = json.loads(path.read_text(encoding="utf-8"))
+        plain = json.loads(read_bounded(path, MAX_BYTES).decode())
     except OSError as error:
         raise NormalFormError(f"cannot read the baseline: {error.strerror}") from None
     except (ValueError, RecursionError) as error:

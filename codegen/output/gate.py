@@ -9,16 +9,10 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from ..contract.model import Contract, Value
 from ..diagnostics.errors import GateError
-from ..languages.python.modules import STANDARD, STATIC, find_homes, names_of
+from ..languages.python.modules import BUILTINS, STANDARD, STATIC, find_homes, names_of
 from ..languages.python.syntax import read_syntax
 from ..targets.target import Output
 
-_BUILTINS = frozenset([
-    "Exception", "KeyError", "OverflowError", "RecursionError", "TypeError", "UnicodeDecodeError",
-    "UnicodeEncodeError", "ValueError", "all", "any", "bool", "bytes", "dict", "enumerate",
-    "float", "frozenset", "int", "isinstance", "len", "list", "map", "max", "min", "object", "property",
-    "repr", "round", "str", "super", "tuple", "type",
-])  # fmt: skip
 _DUNDERS = frozenset([
     "__class__", "__delattr__", "__init__", "__members__", "__module__", "__name__", "__post_init__",
     "__qualname__", "__setattr__", "__slots__", "__str__",
@@ -83,7 +77,7 @@ class Gate:
                 raise GateError(f"{path} imports {module}")
 
     def _check_names(self, path: str, names: set[str], attributes: set[str]) -> None:
-        unknown = {one for one in names if one not in self._homes and one not in _BUILTINS}
+        unknown = {one for one in names if one not in self._homes and one not in BUILTINS}
         unknown |= {one for one in attributes if one.startswith("__") and one not in _DUNDERS}
         if unknown:
             raise GateError(f"{path} mentions {', '.join(sorted(unknown))}")

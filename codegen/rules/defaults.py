@@ -15,6 +15,7 @@ from ..contract.model import (
 )
 from ..contract.nodes import Bounds
 from ..contract.spec import ContractSpec
+from .patterns import is_usable
 from .rule import Breach
 
 
@@ -73,13 +74,9 @@ def _check_number(value: Value, name: str, plain: object) -> str | None:
 def _check_text(value: Value, plain: object) -> str | None:
     if not isinstance(plain, str):
         return f"must be str, got {plain}"
-    if value.pattern is not None:
-        try:
-            if not re.fullmatch(value.pattern, plain):
-                return f"must match {value.pattern}, got {plain}"
-        except (re.error, OverflowError):
-            # VAL003 reports the pattern.
-            return None
+    # VAL003 reports a pattern that is not usable.
+    if value.pattern is not None and is_usable(value) and not re.fullmatch(value.pattern, plain):
+        return f"must match {value.pattern}, got {plain}"
     return None
 
 

@@ -1,18 +1,18 @@
 """Rules about names: they are free in Python and in the generated code, unique, and not easily confused."""
 
-import builtins
 import keyword
 from collections.abc import Iterable, Iterator
 
 from ..contract.model import Contract, FromSource, Value
 from ..contract.spec import ContractSpec
 from ..diagnostics.findings import Span
-from ..languages.python.modules import STANDARD, STATIC, TAKEN_WORDS, names_of
+from ..languages.python.modules import BUILTINS, STANDARD, STATIC, TAKEN_WORDS, names_of
 from ..targets import channel, typescript
 from .rule import Breach
 
 _KEYWORDS = frozenset([*keyword.kwlist, *keyword.softkwlist])
-_OF_PYTHON = _KEYWORDS | frozenset(dir(builtins))
+# Only names that would break the generated code are taken: it does not use other builtins, such as id and hash.
+_OF_PYTHON = _KEYWORDS | BUILTINS
 _OF_PACKAGE = frozenset(
     [
         *STANDARD,
@@ -66,11 +66,8 @@ def check_classes(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
 def check_families(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
     """Check that a family, which becomes a module, has no name of a module that every package has."""
     for family in contract.families:
-        if (
-            family.name in (*STATIC, channel.MODULE)
-            or family.name in _OF_PYTHON
-            or family.name.endswith("_wire")
-        ):
+        is_taken = family.name in (*STATIC, channel.MODULE) or family.name in _KEYWORDS
+        if is_taken or family.name.endswith("_wire"):
             message = f'the family "{family.name}" cannot be a module of that name'
             yield Breach(family.span, message, "rename it")
 

@@ -3,7 +3,18 @@
 from ..contract.model import Contract
 from ..contract.spec import ContractSpec
 from ..diagnostics.findings import Findings
-from . import captures, defaults, enums, names, promises, retired, stamps, usage, values
+from . import (
+    captures,
+    defaults,
+    enums,
+    names,
+    patterns,
+    promises,
+    retired,
+    stamps,
+    usage,
+    values,
+)
 from .rule import Rule
 
 RULES: tuple[Rule, ...] = (
@@ -17,7 +28,7 @@ RULES: tuple[Rule, ...] = (
     Rule("MEM002", enums.check_numbers),
     Rule("VAL001", values.check_constraints),
     Rule("VAL002", values.check_bounds),
-    Rule("VAL003", values.check_patterns),
+    Rule("VAL003", patterns.check_patterns),
     Rule("VAL004", values.check_nonfinite),
     Rule("VAL005", defaults.check_defaults),
     Rule("VAL006", values.check_units),

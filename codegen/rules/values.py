@@ -1,6 +1,5 @@
 """Rules about the constraints and units of values."""
 
-import re
 from collections.abc import Iterator
 
 from ..contract.model import Contract, EnumType, ListType, MapType, Primitive, RecordType, Type
@@ -13,18 +12,6 @@ MAX_DEPTH = 2
 
 _NUMBERS = (Primitive("int"), Primitive("float"))
 _TEXT = Primitive("str")
-
-# A pattern is a choice of sequences. An item of a sequence is a character, an escaped character or a class of
-# characters, once or repeated. Without groups no repetition contains another, so matching takes linear time; without
-# shorthands like \d, every language matches the same texts.
-_ESCAPED = r"\\[.*+?()\[\]{}|^$\\/-]"
-_CLASS = rf"\[\^?(?:[^\[\]\\^]|{_ESCAPED})+\]"
-_ITEM = rf"(?:{_CLASS}|{_ESCAPED}|[^\\.^$*+?()\[\]{{}}|])"
-_COUNT = r"(?:[*+?]|\{[0-9]{1,4}(?:,[0-9]{0,4})?\})"
-_PATTERN = re.compile(rf"(?:{_ITEM}{_COUNT}?|\|)*")
-_PATTERN_HINT = (
-    "use characters, classes like [a-z0-9], the repeats ? * + {2,8}, and | between whole choices"
-)
 
 
 def check_constraints(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
@@ -62,14 +49,6 @@ def check_bounds(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
                 yield Breach(value.at(key), f"length must be 0 or more, got {low}")
 
 
-def check_patterns(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
-    """Check that a pattern means the same in every output language and is matched in linear time."""
-    for value in contract.values:
-        flaw = _find_flaw(value.pattern) if value.pattern is not None else ""
-        if flaw:
-            yield Breach(value.at("pattern"), flaw, _PATTERN_HINT)
-
-
 def check_nonfinite(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
     """Check that a value whose NaN becomes null may be null."""
     for value in contract.values:
@@ -103,19 +82,6 @@ def check_depth(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
         if _depth(value.type) > MAX_DEPTH:
             message = f"lists and maps are nested at most {MAX_DEPTH} deep, got {value.type}"
             yield Breach(value.at("type"), message, "use records instead")
-
-
-def _find_flaw(pattern: str) -> str:
-    """Return why a pattern cannot be used; empty if it can."""
-    match = _PATTERN.match(pattern)
-    assert match, "the empty pattern matches everywhere"
-    if match.end() < len(pattern):
-        return f"the pattern is not understood from {pattern[match.end() :][:20]!r} on"
-    try:
-        re.compile(pattern)
-    except (re.error, OverflowError) as error:
-        return f"not a valid pattern: {error}"
-    return ""
 
 
 def _depth(type_: Type) -> int:

@@ -96,7 +96,7 @@ def view_wire_field(value: Value, owner: str) -> WireFieldView:
         name,
         declaration,
         _optional(value, held, _write(value, value.type, held)),
-        _optional(value, wire, _read(value, value.type, wire)),
+        _optional(value, wire, _read(value, value.type, wire, is_frozen=owner != "record")),
     )
 
 
@@ -204,7 +204,8 @@ def _write(value: Value, type_: Type, subject: Python) -> Python:
             return subject
 
 
-def _read(value: Value, type_: Type, subject: Python) -> Python:
+def _read(value: Value, type_: Type, subject: Python, *, is_frozen: bool) -> Python:
+    """Return the expression that reads a value; the constructor of a record freezes its maps, a draft does not."""
     match type_:
         case Primitive("float") if value.nonfinite == "string":
             return code(
@@ -219,9 +220,12 @@ def _read(value: Value, type_: Type, subject: Python) -> Python:
             reader = ident(wire_names(record)[2])
             return code("{reader}({subject})", reader=reader, subject=subject)
         case ListType(item):
-            return _each(subject, _read(value, item, Python("item")), is_list=True)
+            inner = _read(value, item, Python("item"), is_frozen=is_frozen)
+            return _each(subject, inner, is_list=True)
         case MapType(item):
-            return _each(subject, _read(value, item, Python("item")), is_list=False)
+            inner = _read(value, item, Python("item"), is_frozen=is_frozen)
+            copied = _each(subject, inner, is_list=False)
+            return code("FrozenMap({map})", map=copied) if is_frozen else copied
         case _:
             return subject
 

@@ -43,6 +43,7 @@ STANDARD = {
 STATIC = {
     "checks": (
         "ContractError",
+        "FrozenMap",
         "INT64_MAX",
         "INT64_MIN",
         "check_any_float",
@@ -77,6 +78,14 @@ STATIC = {
     "codec": ("decode_line", "decode_payload", "encode_line", "encode_payload", "inspect_line"),
 }
 """The modules that every package has, and the names that they define for every contract."""
+
+BUILTINS = frozenset([
+    "Exception", "KeyError", "OverflowError", "RecursionError", "TypeError", "UnicodeDecodeError",
+    "UnicodeEncodeError", "ValueError", "all", "any", "bool", "bytes", "dict", "enumerate",
+    "float", "frozenset", "int", "isinstance", "len", "list", "map", "max", "min", "object", "property",
+    "repr", "round", "str", "super", "tuple", "type",
+])  # fmt: skip
+"""The builtins that generated modules use; the gate refuses any other."""
 
 _LOCALS = (
     "self",

@@ -144,9 +144,12 @@ def _call(value: Value, type_: Type) -> _Call:
             pattern = () if value.pattern is None else (lit(value.pattern),)
             is_item = isinstance(value.type, ListType | MapType)
             bounds = () if is_item else _bounds(value.length, lit(0))
-            return _Call("check_pattern" if pattern else "check_str", (*pattern, *bounds))
+            name = "check_pattern" if pattern else "check_str"
+            return _Call(name, (*pattern, *bounds), converts=True)
         case EnumType(enum):
-            return _Call("check_open_enum" if enum.open else "check_enum", (ident(enum.name),))
+            if enum.open:
+                return _Call("check_open_enum", (ident(enum.name),), converts=True)
+            return _Call("check_enum", (ident(enum.name),))
         case RecordType(record):
             return _Call("check_record", (ident(record.name),))
         case ListType(item):

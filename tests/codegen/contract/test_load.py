@@ -116,3 +116,32 @@ def test_a_folded_text_is_one_paragraph():
     assert rules_of(tiny("note:\n  type: str\n  arg: true\n  doc: |\n    A long\n    note.")) == [
         "FORM005"
     ]
+
+
+@pytest.mark.parametrize("word", ["n", "y", "no", "Off", "ON", "none", "nil"])
+def test_a_word_is_not_ambiguous_where_it_can_only_be_a_name(word):
+    member = f"enums:\n  Color: {{doc: A., members: {{{word.upper()}: {{value: 0, doc: A.}}}}}}"
+    wire = (
+        f"note: {{type: str, arg: true, wire: {word}, aliases: [{word}_2, {word}], doc: A note.}}"
+    )
+    assert not rules_of(tiny(wire, more=member))
+
+
+def test_a_promise_may_say_none_without_quotes():
+    assert not rules_of(tiny(event="promise: {wire: none, source: none}"))
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        "note: {type: str, arg: true, doc: A note., default: none}",
+        "note: {type: str, arg: true, doc: A note., missing: no}",
+        "note: {type: 'str[]', arg: true, doc: A note., default: [a, off]}",
+        "note: {type: str, arg: true, doc: A note., nullable: yes}",
+        "note: {type: str, arg: true, doc: A note., deprecated: no}",
+        "note: {type: str, arg: true, doc: A note., nonfinite: none}",
+        'note: {type: int, unit: "1", arg: true, doc: A note., range: [none, 1]}',
+    ],
+)
+def test_a_word_is_ambiguous_where_it_could_be_another_value(field):
+    assert "YAML011" in rules_of(tiny(field))

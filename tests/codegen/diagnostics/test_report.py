@@ -1,9 +1,14 @@
 """Findings are printed in every format."""
 
 import json
+from dataclasses import replace
+from xml.etree import ElementTree
 
+import jsonschema
 import pytest
 
+from codegen.diagnostics.findings import Finding, Span
+from codegen.diagnostics.report import FORMATS, report
 from tests.codegen.tiny import tiny
 
 BROKEN = tiny(
@@ -100,3 +105,106 @@ def test_a_clean_contract_is_an_empty_report(validate):
     assert validate("text", tiny()).out == ""
     assert json.loads(validate("json", tiny()).out) == []
     assert json.loads(validate("sarif", tiny()).out)["runs"][0]["results"] == []
+
+
+FINDING = Finding(span=Span("a.yaml", 3, 5), rule="REF001", message="unknown", hint="rename it")
+HOSTILE = replace(FINDING, message='a\x00b\x1b[0m <b> & "q" ]]>\ud800\uffff\n::error::\u00e9')
+
+GITLAB_SCHEMA = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "required": ["description", "check_name", "fingerprint", "severity", "location"],
+        "additionalProperties": False,
+        "properties": {
+            "description": {"type": "string", "minLength": 1},
+            "check_name": {"type": "string", "minLength": 1},
+            "fingerprint": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
+            "severity": {"enum": ["info", "minor", "major", "critical", "blocker"]},
+            "location": {
+                "type": "object",
+                "required": ["path", "lines"],
+                "properties": {
+                    "path": {"type": "string", "pattern": "^[^/.]"},
+                    "lines": {
+                        "required": ["begin"],
+                        "properties": {"begin": {"type": "integer", "minimum": 1}},
+                    },
+                },
+            },
+        },
+    },
+}
+
+
+@pytest.mark.parametrize("findings", [[], [FINDING], [FINDING, FINDING], [HOSTILE]])
+def test_gitlab_gets_a_code_quality_report(findings):
+    entries = json.loads(report(findings, "gitlab"))
+    jsonschema.Draft202012Validator(GITLAB_SCHEMA).validate(entries)
+    assert len({one["fingerprint"] for one in entries}) == len(findings)
+
+
+def test_a_fingerprint_does_not_depend_on_the_line_but_on_everything_else():
+    def fingerprint(finding):
+        return json.loads(report([finding], "gitlab"))[0]["fingerprint"]
+
+    moved = replace(FINDING, span=Span("a.yaml", 9, 1))
+    assert fingerprint(moved) == fingerprint(FINDING)
+    others = [
+        replace(FINDING, span=Span("b.yaml", 3, 5)),
+        replace(FINDING, rule="REF002"),
+        replace(FINDING, message="other"),
+    ]
+    assert len({fingerprint(one) for one in (FINDING, *others)}) == 4
+
+
+@pytest.mark.parametrize(
+    ("findings", "failures"),
+    [([], 0), ([FINDING], 1), ([FINDING, replace(FINDING, level="warning")], 1), ([HOSTILE], 1)],
+)
+def test_junit_has_a_test_for_each_finding(findings, failures):
+    suites = ElementTree.fromstring(report(findings, "junit").encode())
+    [suite] = suites
+    cases = list(suite)
+    assert (suites.tag, suite.tag, {one.tag for one in cases}) == (
+        "testsuites",
+        "testsuite",
+        {"testcase"},
+    )
+    assert (
+        int(suite.get("tests")) == int(suites.get("tests")) == len(cases) == max(len(findings), 1)
+    )
+    assert int(suite.get("failures")) == len(suite.findall("testcase/failure")) == failures
+    for case in cases:
+        assert case.get("name")
+        assert case.get("classname")
+        assert {one.tag for one in case} <= {"failure", "system-out"}
+    for failure in suite.findall("testcase/failure"):
+        assert failure.get("type") == "REF001"
+        assert failure.text.startswith("a.yaml:3:5: ")
+
+
+def test_junit_escapes_markup_and_removes_what_xml_cannot_contain():
+    suites = ElementTree.fromstring(report([HOSTILE], "junit").encode())
+    [failure] = suites.findall("testsuite/testcase/failure")
+    assert failure.get("message") == 'ab[0m <b> & "q" ]]>\n::error::\u00e9; rename it'
+
+
+@pytest.mark.parametrize("form", [one for one in FORMATS if one != "text"])
+def test_a_check_reports_drift_in_every_format(project, form):
+    project.generate()
+    assert project.codegen("check", "--format", form).code == 0
+    (project.package / "main.py").write_text("edited", encoding="utf-8")
+    ran = project.codegen("check", "--format", form)
+    assert ran.code == 3
+    assert "DRIFT" in ran.out
+    assert "pings/main.py" in ran.out
+
+
+@pytest.mark.parametrize("form", ["gitlab", "junit"])
+def test_a_comparison_is_reported_in_every_format(project, form):
+    new = project.folder / "new.yaml"
+    new.write_text(tiny("word: {type: str, arg: true, doc: A word.}"), encoding="utf-8")
+    ran = project.codegen("compat", "tiny.yaml", "new.yaml", "--format", form, layout=())
+    assert ran.code == 1
+    assert "FLD" in ran.out

@@ -24,9 +24,6 @@ def enum(name, *members):
         "int",
         "str",
         "list",
-        "print",
-        "id",
-        "hash",
         "property",
         "self",
         "channel",
@@ -51,7 +48,12 @@ def test_a_field_cannot_have_a_name_with_another_meaning(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["count", "index", "mro", "name", "value", "replace", "cls", "to_dict"]
+    "name",
+    [
+        *("count", "index", "mro", "name", "value", "replace", "cls", "to_dict"),
+        *("id", "hash", "input", "print", "format", "dir"),
+        *("credits", "license", "help", "exit", "copyright", "quit"),
+    ],
 )
 def test_a_field_may_have_a_name_without_another_meaning(name):
     assert not rules_of(tiny(text(name)))

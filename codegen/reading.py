@@ -1,0 +1,37 @@
+"""Reads files that somebody else names: only regular files, and only up to a limit.
+
+Reading a device or a pipe to its end may never finish, or fill the memory.
+"""
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+
+class TooLargeError(OSError):
+    """A file has more bytes than are read."""
+
+    def __init__(self, path: Path, limit: int, size: int) -> None:
+        super().__init__(errno.EFBIG, f"at most {limit} bytes are read, got {size}", str(path))
+        self.size = size
+
+
+def read_bounded(path: Path, limit: int) -> bytes:
+    """Return the content of a regular file with at most `limit` bytes.
+
+    Raises:
+        TooLargeError: the file has more bytes.
+        OSError: the file is not a regular one, or cannot be read.
+    """
+    # Without O_NONBLOCK, opening a named pipe waits for somebody to write to it.
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "only a regular file is read", str(path))
+        # The size of some regular files, as in /proc, is not known before they are read.
+        data = file.read(limit + 1) if status.st_size <= limit else b""
+        size = max(status.st_size, len(data))
+    if size > limit:
+        raise TooLargeError(path, limit, size)
+    return data
