@@ -41,7 +41,9 @@ def measure_log(contract: Contract, decode: Decode, log: Path) -> list[Point]:
     for payload in _read_payloads(log, decode):
         observer.observe(payload)
     if not observer.counts:
-        raise LogError(f"a log must hold events, but {log} has no complete line; run the program first")
+        raise LogError(
+            f"a log must hold events, but {log} has no complete line; run the program first"
+        )
     return [*_seen(contract, observer), *_moved(contract, observer)]
 
 

@@ -18,7 +18,8 @@ _PATH = f"{MODULE}.py"
 _TEMPLATES = environment("channel", Python)
 # Modules, because a contract may have classes that are called as theirs.
 _MODULES = ("itertools", "logging", "os", "pathlib", "secrets", "threading", "time", "typing")
-_PARAMETERS = ("path", "context", "strict", "sync", "self")
+# Names that the constructor uses otherwise: a parameter that is called so gets an underscore.
+_USED = frozenset(["path", "context", "strict", "sync", "self", "set", *_MODULES])
 _STAMPS = {
     "sequence": Python("number"),
     "unix_ns": Python("time.time_ns()"),
@@ -75,7 +76,7 @@ def _parameters(fixed: Iterable[Value]) -> Iterator[Python]:
 
 
 def _parameter(value: Value) -> Python:
-    return ident(f"{value.name}_" if value.name in _PARAMETERS else value.name)
+    return ident(f"{value.name}_" if value.name in _USED else value.name)
 
 
 def _setup(contract: Contract, fixed: Iterable[Value]) -> Iterator[Python]:

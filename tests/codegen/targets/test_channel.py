@@ -25,6 +25,7 @@ ENVELOPE = """\
     pid: {type: int, unit: "1", stamp: process_id, doc: Process.}
     writer: {type: str, length: [1, 16], stamp: writer, doc: Writer.}
     path: {type: str, doc: Given by the user of the channel.}
+    os: {type: str, default: linux, doc: Given by the user of the channel.}
     rank: {type: int, unit: "1", default: 0, doc: Given by the user of the channel.}
 """
 CONTEXT = "context: {run: {type: str, default: none_yet, place: envelope, doc: The run.}}\n"
@@ -60,7 +61,7 @@ def read(writer, path):
 
 def test_events_are_written_with_stamps_and_read_back(pings, writer, path):
     before = time.time_ns()
-    with writer.JsonLinesChannel(path, path_="a") as channel:
+    with writer.JsonLinesChannel(path, path_="a", os_="mac") as channel:
         pings.emit_ping(channel, note="one")
         channel.context = pings.Context(run="r1")
         pings.emit_ping(channel, note="two")
@@ -69,7 +70,7 @@ def test_events_are_written_with_stamps_and_read_back(pings, writer, path):
     assert (one.note, two.note) == ("one", "two")
     assert (first.seq, second.seq) == (0, 1)
     assert (first.run, second.run) == ("none_yet", "r1")
-    assert (first.path, first.rank, first.pid) == ("a", 0, os.getpid())
+    assert (first.path, first.os, first.rank, first.pid) == ("a", "mac", 0, os.getpid())
     assert before <= first.at_ns <= second.at_ns <= time.time_ns()
     assert first.at_ms == pytest.approx(before // 10**6, abs=60_000)
     assert first.at_s == pytest.approx(before / 10**9, abs=60)
