@@ -60,6 +60,12 @@ def choose_layouts(
             changed = replace(changed, out=out, places=places)
         if package is not None:
             changed = replace(changed, package=package)
+        parts = tuple(changed.package.split("."))
+        if changed.out.parts[-len(parts) :] != parts:
+            raise UsageError(
+                f"the folder of package {changed.package} must be called {'/'.join(parts)}, got {changed.out};"
+                " change --package or --out"
+            )
         layout = layout_of(changed, configuration.folder)
         layouts.append(replace(layout, is_formatted=configuration.formatter == "black"))
     return layouts

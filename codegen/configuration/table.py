@@ -166,6 +166,9 @@ class _Reader:
             self._add("package", f"package must be a dotted name like shop.events, got {package!r}")
         if contract is None or out is None or not isinstance(package, str):
             return
+        parts = tuple(package.split("."))
+        if out.parts[-len(parts) :] != parts:
+            self._add("out", f"out must end with {'/'.join(parts)}, as package does, got {out}")
         history = contract.parent / "history" / contract.stem
         if "history" in table:
             history = self._read_path(table, "history") or history

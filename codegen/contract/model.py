@@ -119,8 +119,6 @@ class Value(Node):
     deprecated: str | None
     renamed_from: str | None
     owner: str
-    # Only the channel of the writer depends on it, and not the form of a line: it is not compared between versions.
-    stamp: Stamp | None = field(default=None, compare=False, repr=False)
 
     @property
     def innermost(self) -> Type:
@@ -190,10 +188,19 @@ class Record(Node):
 
 @dataclass(frozen=True, kw_only=True)
 class Envelope(Node):
-    """The keys of every line besides its payload: its own fields, those of the context, `event` and `v`."""
+    """The keys of every line besides its payload: its own fields, those of the context, `event` and `v`.
+
+    `stamps` says where the generated channel takes a field from, by the name of the field.
+    """
 
     doc: str
     fields: tuple[Value, ...]
+    # Stamps do not change how a line is read, so versions are not compared by them, and releases do not contain them.
+    stamps: tuple[tuple[str, Stamp], ...] = field(default=(), compare=False)
+
+    def stamp_of(self, value: Value) -> Stamp | None:
+        """Return the stamp of a field; None if it has none."""
+        return dict(self.stamps).get(value.name)
 
 
 @dataclass(frozen=True, kw_only=True)

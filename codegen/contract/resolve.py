@@ -77,11 +77,7 @@ class _Resolver:
                 yield model.ContextValue(**parts, place=spec.place)
 
     def _resolve_envelope(self, spec: EnvelopeSpec) -> model.Envelope:
-        stamps = {one.name: one.stamp for one in spec.fields}
-        found = {
-            one.name: replace(one, stamp=stamps[one.name])
-            for one in self._scope.resolve_values(spec.fields, "stable")
-        }
+        found = {one.name: one for one in self._scope.resolve_values(spec.fields, "stable")}
         for one in self._context.values():
             if one.place == "envelope":
                 # The writer of a line always knows the context, so the envelope has no default for it.
@@ -92,7 +88,10 @@ class _Resolver:
         order = [name for name in spec.order if name in found]
         rest = [name for name in found if name not in order]
         return model.Envelope(
-            **places(spec), doc=spec.doc, fields=tuple(found[name] for name in (*order, *rest))
+            **places(spec),
+            doc=spec.doc,
+            fields=tuple(found[name] for name in (*order, *rest)),
+            stamps=tuple((one.name, one.stamp) for one in spec.fields if one.stamp is not None),
         )
 
     def _resolve_families(self) -> tuple[model.Family, ...]:

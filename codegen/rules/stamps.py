@@ -22,22 +22,21 @@ _WRITER_LENGTH = 16
 def check_stamps(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
     """Check that a key of the envelope allows every value of its stamp."""
     for value in contract.envelope.fields:
-        if value.stamp is None:
+        stamp = contract.envelope.stamp_of(value)
+        if stamp is None:
             continue
-        types = _TYPES[value.stamp]
+        types = _TYPES[stamp]
         if str(value.type) not in types:
-            message = (
-                f"the stamp {value.stamp} is {' or '.join(types)}, and {value.name} is {value.type}"
-            )
+            message = f"the stamp {stamp} is {' or '.join(types)}, and {value.name} is {value.type}"
             yield Breach(value.at("stamp"), message, "change the type or the stamp")
         bounds = value.range
         if bounds and (bounds.high is not None or (bounds.low is not None and bounds.low > 0)):
-            message = f"the stamp {value.stamp} can be any number from 0"
+            message = f"the stamp {stamp} can be any number from 0"
             yield Breach(value.at("range"), message, "write range: [0, null]")
         length = value.length
         if value.pattern is not None or (
             length is not None
             and not (length.low or 0) <= _WRITER_LENGTH <= (length.high or _WRITER_LENGTH)
         ):
-            message = f"the stamp {value.stamp} is a text of {_WRITER_LENGTH} hexadecimal digits"
+            message = f"the stamp {stamp} is a text of {_WRITER_LENGTH} hexadecimal digits"
             yield Breach(value.at("stamp"), message, "remove pattern: and length:")

@@ -57,7 +57,7 @@ def _find_fixed(contract: Contract) -> Iterator[Value]:
     """Yield the keys of a line that are the same in all lines of a file, because nothing else says where they come from."""
     known = {"event", "v", *(one.name for one in contract.context)}
     for one in contract.envelope.fields:
-        if one.name not in known and one.stamp is None:
+        if one.name not in known and contract.envelope.stamp_of(one) is None:
             yield one
 
 
@@ -83,7 +83,7 @@ def _setup(contract: Contract, fixed: Iterable[Value]) -> Iterator[Python]:
     """Write the statements of the constructor that depend on the envelope."""
     for one in fixed:
         yield code("self.{name} = {given}", name=_attribute(one), given=_parameter(one))
-    if any(one.stamp == "writer" for one in contract.envelope.fields):
+    if "writer" in dict(contract.envelope.stamps).values():
         yield Python("self._writer = secrets.token_hex(8)")
 
 
@@ -103,10 +103,11 @@ def _value_of(value: Value, contract: Contract) -> Python:
         return Python("payload.EVENT")
     if any(one.name == value.name for one in contract.context):
         return code("self.context.{name}", name=ident(value.name))
-    if value.stamp is None:
+    stamp = contract.envelope.stamp_of(value)
+    if stamp is None:
         return code("self.{name}", name=_attribute(value))
-    if value.stamp == "unix_s":
+    if stamp == "unix_s":
         return Python(
             "time.time()" if str(value.type) == "float" else "time.time_ns() // 1_000_000_000"
         )
-    return _STAMPS[value.stamp]
+    return _STAMPS[stamp]

@@ -124,6 +124,15 @@ def test_the_command_line_replaces_what_the_table_says(shop):
     assert "from pings.channel import Payload" in text
 
 
+def test_package_and_folder_on_the_command_line_agree(shop):
+    shop.configure(ONE)
+
+    ran = shop.run("generate", "--package", "pongs")
+
+    assert ran.code == 2
+    assert "the folder of package pongs must be called pongs, got src/shop/pings" in ran.err
+
+
 def test_black_formats_if_the_table_says_so(shop):
     shop.configure(ONE + 'formatter = "black"\n')
     assert shop.run().code == 0

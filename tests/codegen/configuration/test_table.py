@@ -42,6 +42,7 @@ def test_the_table_is_found_from_a_folder_below(shop):
         ("src/shop/pings", "/x", "3: out must be a path inside the folder of pyproject.toml"),
         ("src/shop/pings", "", "3: out must be a path of plain characters, got ''"),
         ("src/shop/pings", ".", "3: out must be a path inside the folder of pyproject.toml"),
+        ("src/shop/pings", "src/pings", "3: out must end with shop/pings, as package does, got src/pings"),
         ("package", "formatter = 'ruff'\npackage", "4: formatter must be one of none, black"),
         ("package", "targets = {sq = true}\npackage", '4: unknown key "sq" in [tool.esper-codegen.targets]; did you mean "sql"?'),
         ("package", "targets.channel = 'x'\npackage", "4: channel must be true or false"),
