@@ -4,8 +4,8 @@ from argparse import Namespace
 
 from ..output.drift import find_drift
 from ..output.layout import Layout, display_path
+from ..output.ownership import find_owned
 from ..output.render import render
-from ..output.write import find_extras, find_foreign_modules
 from .command import CLEAN, DRIFT, INVALID, Command, read_contract
 from .options import add_render_options, read_settings
 
@@ -15,10 +15,10 @@ def run(options: Namespace, layout: Layout) -> int:
     contract = read_contract(layout)
     if contract is None:
         return INVALID
-    settings = read_settings(options)
+    settings = read_settings(options, layout)
     files = render(contract, layout, settings)
-    extras = [*find_extras(files, layout, settings), *find_foreign_modules(files, layout)]
-    drifts = list(find_drift(files, extras))
+    owned = find_owned(files, contract, layout, settings)
+    drifts = list(find_drift(files, owned, layout))
     for drift in drifts:
         print(drift.diff, end="")
     for drift in drifts:

@@ -31,3 +31,7 @@ class UnprintableError(CodegenError, TypeError):
 
 class PathError(CodegenError):
     """A generated file would be outside its root, or replace a file that codegen did not write."""
+
+
+class ManifestError(PathError):
+    """The list of generated files in a folder is damaged, or another file has its name."""

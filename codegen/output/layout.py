@@ -1,11 +1,14 @@
 """The files that a run reads and writes: the contract, the folders of generated files, and the options that apply."""
 
+import os
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..diagnostics.errors import PathError
-from ..targets.target import Root
+from ..targets.target import Root, Target
+from .cache import Cache
+from .header import name_origin
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -15,7 +18,8 @@ class Layout:
     """A contract and the folders in which its generated files are.
 
     `spec_name` is the path of the contract as headers and findings print it, `package` the dotted name by which the
-    generated package is imported, and `command` the command that generates everything again.
+    generated package is imported, and `command` the command that generates everything again. `origin` is what headers
+    say about both; if it is empty, they say the same as findings do.
     """
 
     spec: Path
@@ -23,6 +27,21 @@ class Layout:
     package: str
     roots: dict[Root, Path]
     command: str
+    origin: str = ""
+
+    def root_of(self, target: Target) -> Path | None:
+        """Return the folder of a target's files; None if this layout does not have them."""
+        return self.roots.get(target.root)
+
+    @property
+    def header_origin(self) -> str:
+        """What headers say about the contract and the command."""
+        return self.origin or name_origin(self.spec_name, self.command)
+
+    @property
+    def package_root(self) -> Path:
+        """The folder of the package, which belongs to codegen and holds the list of generated files."""
+        return self.roots["package"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,12 +49,12 @@ class Settings:
     """The choices of one run.
 
     `targets` are the targets to render; if it is empty, all are. `is_formatted` is whether black formats Python.
-    `is_fresh` is whether black formats all of it, including the parts whose header on disk certifies them.
+    `cache` holds the texts of earlier runs; without it, everything is rendered and formatted.
     """
 
     targets: frozenset[str] = frozenset()
     is_formatted: bool = True
-    is_fresh: bool = False
+    cache: Cache | None = None
 
 
 def our_layout() -> Layout:
@@ -55,15 +74,57 @@ def our_layout() -> Layout:
 
 
 def foreign_layout(spec: Path, out: Path, package: str) -> Layout:
-    """Return the layout of another project's contract: a package, and no files outside it."""
-    options = ["--spec", spec.as_posix(), "--out", out.as_posix(), "--package", package]
+    """Return the layout of another project's contract: a package, and no files outside it.
+
+    However the paths are given, headers name them relative to the folder of the contract.
+
+    Raises:
+        PathError: the folder is behind a symbolic link, or its path does not end like the name of the package.
+    """
+    home = spec.parent.resolve()
+    folder = _find_folder(out, home)
+    parts = package.split(".")
+    if list(folder.parts[-len(parts) :]) != parts:
+        raise PathError(
+            f"the folder of package {package} must be called {'/'.join(parts)}, got --out {out};"
+            " change --package or --out"
+        )
+    options = ["--spec", spec.name, "--out", relative_name(folder, home), "--package", package]
+    command = ["python", "-m", "codegen"]
+    given = ["--spec", spec.as_posix(), "--out", out.as_posix(), "--package", package]
     return Layout(
         spec=spec,
         spec_name=spec.as_posix(),
         package=package,
-        roots={"package": out},
-        command=shlex.join(["python", "-m", "codegen", *options]),
+        roots={"package": folder},
+        command=shlex.join([*command, *given]),
+        origin=name_origin(spec.name, shlex.join([*command, *options])),
     )
+
+
+def relative_name(path: Path, folder: Path) -> str:
+    """Return a path relative to a folder, with slashes on every system."""
+    return Path(os.path.relpath(path, folder)).as_posix()
+
+
+def _find_folder(out: Path, home: Path) -> Path:
+    """Return the real path of the output folder.
+
+    A symbolic link on the way is followed only if it leads to a folder around the contract, so that it is merely
+    another spelling of the project's path. Any other link could lead to files that are not the project's.
+    """
+    place = Path(out.anchor) if out.is_absolute() else Path.cwd()
+    for part in out.parts[len(Path(out.anchor).parts) :]:
+        place = place.parent if part == ".." else place / part
+        if place.is_symlink():
+            target = place.resolve()
+            if not home.is_relative_to(target):
+                raise PathError(
+                    f"{place} is a symbolic link, which generated files do not follow;"
+                    f" remove it, or give the path that it leads to: {target}"
+                )
+            place = target
+    return place
 
 
 def resolve_below(root: Path, path: str) -> Path:
