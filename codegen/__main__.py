@@ -5,11 +5,17 @@ import os
 import sys
 from argparse import ArgumentParser
 
-from .commands.command import INVALID
-from .commands.options import add_layout_options, choose_layout
-from .commands.table import DEFAULT, NAMES, load_command
-from .diagnostics.errors import CodegenError
-from .diagnostics.similar import suggest
+from .dependencies import explain_missing
+
+try:
+    from .commands.command import INVALID
+    from .commands.options import add_layout_options, choose_layout
+    from .commands.table import DEFAULT, NAMES, load_command
+    from .diagnostics.errors import CodegenError
+    from .diagnostics.similar import suggest
+except ModuleNotFoundError as error:
+    print(explain_missing(error), file=sys.stderr)
+    sys.exit(2)
 
 _EXIT_CODES = "exit codes: 0 clean, 1 findings, 2 invalid contract or usage, 3 drift"
 
@@ -34,12 +40,15 @@ def main(argv: list[str]) -> int:
         return command.run(options, choose_layout(options))
     except CodegenError as error:
         return _complain(str(error))
+    except ModuleNotFoundError as error:
+        print(explain_missing(error), file=sys.stderr)
+        return INVALID
     except BrokenPipeError:
         # The reader, such as head, has closed the pipe; without this, Python reports that again while it exits.
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - it stays open until the process ends
         return INVALID
     except OSError as error:
-        return _complain(f"{error.filename}: {error.strerror}")
+        return _complain(f"{error.filename}: {error.strerror}" if error.filename else str(error))
 
 
 def _complain(message: str) -> int:

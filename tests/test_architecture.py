@@ -33,6 +33,7 @@ TOLARIA_IMPORTS = {
 }
 CODEGEN_IMPORTS = {
     "atomic": set(),
+    "dependencies": set(),
     "diagnostics": set(),
     "contract": {"diagnostics"},
     "languages": {"contract", "diagnostics"},

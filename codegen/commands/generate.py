@@ -46,7 +46,7 @@ def _generate(options: Namespace, layout: Layout) -> int:
     settings = read_settings(options, layout)
     files = render(contract, layout, settings)
     if options.diff or options.dry_run:
-        owned = find_owned(files, contract, layout, settings)
+        owned = find_owned(files, contract, layout, settings, adopts=options.adopt)
         check_ownership(files, owned.before, layout, adopts=options.adopt)
         for drift in find_drift(files, owned, layout):
             sys.stdout.write(

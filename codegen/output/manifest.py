@@ -19,7 +19,7 @@ from .layout import Layout, relative_name, resolve_below
 
 NAME = "generated.json"
 
-_COMMENT = "The files that codegen made from the contract, with their SHA-256. Do not edit."
+COMMENT = "The files that codegen made from the contract, with their SHA-256. Do not edit."
 _KEYS = ["$comment", "contract", "package", "targets", "version"]
 
 
@@ -77,7 +77,7 @@ def read_manifest(path: Path) -> Manifest | None:
         return None
     try:
         plain = json.loads(path.read_bytes())
-        if not isinstance(plain, dict) or sorted(plain) != _KEYS or plain["$comment"] != _COMMENT:
+        if not isinstance(plain, dict) or sorted(plain) != _KEYS or plain["$comment"] != COMMENT:
             raise ManifestError(f"{path} is not a list of generated files")
         entries = [one for item in plain["targets"].items() for one in _read_target(path, *item)]
         contract, package, version = (plain[key] for key in ("contract", "package", "version"))
@@ -100,7 +100,7 @@ def format_manifest(manifest: Manifest, root: Path) -> str:
             entry.hashes[0] if len(entry.hashes) == 1 else list(entry.hashes)
         )
     plain = {
-        "$comment": _COMMENT,
+        "$comment": COMMENT,
         "contract": manifest.contract,
         "version": manifest.version,
         "package": manifest.package,

@@ -12,6 +12,7 @@ from .finish import Rendered
 from .header import MARK, split_file
 from .layout import Layout, Settings, display_path, read_exactly, resolve_below
 from .manifest import (
+    COMMENT,
     NAME,
     Entry,
     Manifest,
@@ -47,14 +48,22 @@ class Owned:
 
 
 def find_owned(
-    files: list[Rendered], contract: Contract, layout: Layout, settings: Settings
+    files: list[Rendered],
+    contract: Contract,
+    layout: Layout,
+    settings: Settings,
+    *,
+    adopts: bool = False,
 ) -> Owned:
-    """Compare the rendered files with the list on disk; a list that is damaged or another's counts as missing."""
+    """Compare the rendered files with the list on disk.
+
+    A list that is damaged counts as missing; so does that of another contract or package, unless it is adopted.
+    """
     try:
         before = read_manifest(manifest_path(layout))
     except ManifestError:
         before = None
-    if before is not None and not is_manifest_of(before, layout):
+    if before is not None and not adopts and not is_manifest_of(before, layout):
         before = None
     listed = before.entries if before is not None else {}
     rendered = {file.path: entry_of(file) for file in files}
@@ -78,7 +87,7 @@ def check_ownership(
 ) -> None:
     """Check that writing these files replaces nothing that is not listed, in no folder that is another contract's.
 
-    With `adopts`, the files of a folder without a list of this contract may be replaced if they have a header of it.
+    With `adopts`, files that are not listed may be replaced if they have a header of this contract.
 
     Raises:
         PathError: something belongs to somebody else, or nobody knows to whom.
@@ -86,6 +95,8 @@ def check_ownership(
     root = layout.package_root
     for folder in dict.fromkeys(layout.roots.values()):
         _check_surroundings(folder, root)
+    if before is None:
+        _check_list(root / NAME)
     if before is None and not adopts:
         _check_empty(root, layout)
     if before is None and adopts and not any(_has_header_of(file.path, layout) for file in files):
@@ -120,6 +131,14 @@ def _check_surroundings(folder: Path, root: Path) -> None:
                     f"{display_path(folder)} is inside {display_path(place)}, which belongs to the package"
                     f" {other.package} of {other.contract}; choose a folder outside it"
                 )
+
+
+def _check_list(path: Path) -> None:
+    """Check that a file which is no usable list of generated files was one, before something damaged it."""
+    if path.exists() and not (path.is_file() and COMMENT.encode() in path.read_bytes()):
+        raise PathError(
+            f"{display_path(path)} is in the way: it is not a list of generated files; move or remove it"
+        )
 
 
 def _check_empty(root: Path, layout: Layout) -> None:

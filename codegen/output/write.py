@@ -66,7 +66,7 @@ def _find_allowed(
     *,
     adopts: bool,
 ) -> Owned:
-    owned = find_owned(files, contract, layout, settings)
+    owned = find_owned(files, contract, layout, settings, adopts=adopts)
     check_ownership(files, owned.before, layout, adopts=adopts)
     return owned
 
