@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..output.drift import find_drift
 from ..output.layout import Layout, display_path
-from ..output.ownership import check_ownership, find_owned
+from ..output.ownership import check_folders, check_ownership, find_owned
 from ..output.render import render
 from ..output.write import write_all
 from .command import CLEAN, FINDINGS, INVALID, Command, read_contract
@@ -46,6 +46,7 @@ def _generate(options: Namespace, layout: Layout) -> int:
     settings = read_settings(options, layout)
     files = render(contract, layout, settings)
     if options.diff or options.dry_run:
+        check_folders(layout)
         owned = find_owned(files, contract, layout, settings, adopts=options.adopt)
         check_ownership(files, owned.before, layout, adopts=options.adopt)
         for drift in find_drift(files, owned, layout):

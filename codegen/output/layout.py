@@ -11,6 +11,7 @@ from .cache import Cache
 from .header import name_origin
 
 PROJECT = Path(__file__).resolve().parents[2]
+_QUOTES = frozenset("\"'`\\<>*|?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,17 +80,23 @@ def foreign_layout(spec: Path, out: Path, package: str) -> Layout:
     However the paths are given, headers name them relative to the folder of the contract.
 
     Raises:
-        PathError: the folder is behind a symbolic link, or its path does not end like the name of the package.
+        PathError: the folder is behind a symbolic link, its path does not end like the name of the package, or headers
+            cannot name it.
     """
     home = spec.parent.resolve()
-    folder = _find_folder(out, home)
+    folder = find_folder(out, home)
     parts = package.split(".")
     if list(folder.parts[-len(parts) :]) != parts:
         raise PathError(
             f"the folder of package {package} must be called {'/'.join(parts)}, got --out {out};"
             " change --package or --out"
         )
-    options = ["--spec", spec.name, "--out", relative_name(folder, home), "--package", package]
+    names = (spec.name, relative_name(folder, home))
+    for name in names:
+        # Headers contain these names, in comments and texts of several languages.
+        if not name.isprintable() or _QUOTES.intersection(name):
+            raise PathError(f"the path {name!r}, which headers name, must be of plain characters")
+    options = ["--spec", names[0], "--out", names[1], "--package", package]
     command = ["python", "-m", "codegen"]
     given = ["--spec", spec.as_posix(), "--out", out.as_posix(), "--package", package]
     return Layout(
@@ -107,11 +114,14 @@ def relative_name(path: Path, folder: Path) -> str:
     return Path(os.path.relpath(path, folder)).as_posix()
 
 
-def _find_folder(out: Path, home: Path) -> Path:
-    """Return the real path of the output folder.
+def find_folder(out: Path, home: Path) -> Path:
+    """Return the real path of a folder of generated files; `home` is the real folder of the contract.
 
     A symbolic link on the way is followed only if it leads to a folder around the contract, so that it is merely
     another spelling of the project's path. Any other link could lead to files that are not the project's.
+
+    Raises:
+        PathError: another symbolic link is on the way.
     """
     place = Path(out.anchor) if out.is_absolute() else Path.cwd()
     for part in out.parts[len(Path(out.anchor).parts) :]:

@@ -10,7 +10,7 @@ from ..contract.model import Contract
 from ..diagnostics.errors import ManifestError, PathError
 from .finish import Rendered
 from .header import MARK, split_file
-from .layout import Layout, Settings, display_path, read_exactly, resolve_below
+from .layout import Layout, Settings, display_path, find_folder, read_exactly, resolve_below
 from .manifest import (
     COMMENT,
     NAME,
@@ -82,10 +82,21 @@ def find_owned(
     )
 
 
+def check_folders(layout: Layout) -> None:
+    """Check that no folder of a layout is inside that of another package, or behind a symbolic link.
+
+    Raises:
+        PathError: a folder is.
+    """
+    for folder in dict.fromkeys(layout.roots.values()):
+        find_folder(folder, layout.spec.parent.resolve())
+        _check_surroundings(folder, layout.package_root)
+
+
 def check_ownership(
     files: Iterable[Rendered], before: Manifest | None, layout: Layout, *, adopts: bool
 ) -> None:
-    """Check that writing these files replaces nothing that is not listed, in no folder that is another contract's.
+    """Check that writing these files replaces nothing that is not listed, and that the package's folder is no other's.
 
     With `adopts`, files that are not listed may be replaced if they have a header of this contract.
 
@@ -93,8 +104,6 @@ def check_ownership(
         PathError: something belongs to somebody else, or nobody knows to whom.
     """
     root = layout.package_root
-    for folder in dict.fromkeys(layout.roots.values()):
-        _check_surroundings(folder, root)
     if before is None:
         _check_list(root / NAME)
     if before is None and not adopts:

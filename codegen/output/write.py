@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -12,7 +12,7 @@ from ..contract.model import Contract
 from .finish import Rendered
 from .layout import Layout, Settings
 from .manifest import Entry, Manifest, format_manifest, manifest_path
-from .ownership import Owned, check_ownership, find_owned
+from .ownership import Owned, check_folders, check_ownership, find_owned
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,40 +40,27 @@ def write_all(
         PathError: something in the folders belongs to somebody else; nothing has been written.
         OSError: the disk is full, or a folder cannot be written.
     """
-    owned = _find_allowed(files, contract, layout, settings, adopts=adopts)
-    if not _has_work(files, owned, layout):
-        return [Change("kept", one.path) for one in owned.stale]
-    root = layout.package_root
-    is_new = not root.exists()
+    check_folders(layout)
+    with _held(layout.package_root):
+        # Only now is it certain that no other process changes the files and their list.
+        owned = find_owned(files, contract, layout, settings, adopts=adopts)
+        check_ownership(files, owned.before, layout, adopts=adopts)
+        return list(_write(files, owned, layout))
+
+
+@contextmanager
+def _held(root: Path) -> Iterator[None]:
+    """Hold the lock of the package's folder; if it was created for that and nothing was written, it is removed."""
+    created = [one for one in (root, *root.parents) if not one.exists()]
     root.mkdir(parents=True, exist_ok=True)
     try:
         with locked(root):
-            # Another process may have written while this one waited.
-            owned = _find_allowed(files, contract, layout, settings, adopts=adopts)
-            return list(_write(files, owned, layout))
-    except OSError:
-        if is_new:
+            yield
+    except BaseException:
+        for folder in created:
             with suppress(OSError):
-                root.rmdir()
+                folder.rmdir()
         raise
-
-
-def _find_allowed(
-    files: list[Rendered],
-    contract: Contract,
-    layout: Layout,
-    settings: Settings,
-    *,
-    adopts: bool,
-) -> Owned:
-    owned = find_owned(files, contract, layout, settings, adopts=adopts)
-    check_ownership(files, owned.before, layout, adopts=adopts)
-    return owned
-
-
-def _has_work(files: list[Rendered], owned: Owned, layout: Layout) -> bool:
-    is_removing = any(one.is_unchanged for one in owned.stale) or bool(owned.left_over)
-    return is_removing or any(_differs(path, data) for path, data in _texts(files, owned, layout))
 
 
 def _write(files: list[Rendered], owned: Owned, layout: Layout) -> Iterator[Change]:
@@ -84,6 +71,9 @@ def _write(files: list[Rendered], owned: Owned, layout: Layout) -> Iterator[Chan
     for path, _ in texts:
         path.parent.mkdir(parents=True, exist_ok=True)
     announced = format_manifest(_announce(owned), layout.package_root).encode()
+    if not texts and not removed:
+        yield from _keep(owned)
+        return
     with staged([*texts, (manifest_path(layout), announced)]) as temporary:
         if _differs(manifest_path(layout), announced):
             os.replace(temporary[-1], manifest_path(layout))
@@ -93,7 +83,11 @@ def _write(files: list[Rendered], owned: Owned, layout: Layout) -> Iterator[Chan
         for one, (path, _) in zip(temporary[:-1], texts, strict=True):
             os.replace(one, path)
             yield Change("wrote", path)
-    yield from (Change("kept", one.path) for one in owned.stale if not one.is_unchanged)
+    yield from _keep(owned)
+
+
+def _keep(owned: Owned) -> Iterator[Change]:
+    return (Change("kept", one.path) for one in owned.stale if not one.is_unchanged)
 
 
 def _texts(files: list[Rendered], owned: Owned, layout: Layout) -> list[tuple[Path, bytes]]:

@@ -222,6 +222,19 @@ def test_a_link_above_the_folder_is_refused(project):
     assert not list((project.folder / "elsewhere").iterdir())
 
 
+@pytest.mark.parametrize("name", ["a\nb", "a\u2028b", "a'b", 'a"b'])
+def test_a_folder_whose_name_could_leave_the_comment_of_a_header_is_refused(
+    project, monkeypatch, name
+):
+    folder = project.folder / name
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    ran = project.codegen(*PLAIN, layout=layout("pings", "pings", "../tiny.yaml"))
+    assert ran.code == 2
+    assert "which headers name, must be of plain characters" in ran.err
+    assert not list(folder.iterdir())
+
+
 @pytest.mark.parametrize("target", ["markdown", "strategies", "arrow", "contract_schema"])
 def test_a_target_without_a_folder_says_so(project, target):
     for command in ("generate", "check"):
