@@ -8,9 +8,9 @@ from ..diagnostics.findings import Findings, Span
 from ..diagnostics.report import FORMATS, report
 from ..output.drift import Drift, find_drift
 from ..output.layout import Layout, display_path
+from ..output.ownership import find_owned
 from ..output.render import render
-from ..output.write import find_extras, find_foreign_modules
-from .command import CLEAN, DRIFT, INVALID, Command, read_contract
+from .command import CLEAN, DRIFT, INVALID, Command, is_one_document, read_contract
 from .options import add_render_options, read_settings
 
 
@@ -29,8 +29,8 @@ def run(options: Namespace, layout: Layout) -> int:
         return INVALID
     settings = read_settings(options, layout)
     files = render(contract, layout, settings)
-    extras = [*find_extras(files, layout, settings), *find_foreign_modules(files, layout)]
-    drifts = list(find_drift(files, extras))
+    owned = find_owned(files, contract, layout, settings)
+    drifts = list(find_drift(files, owned, layout))
     if options.format != "text":
         sys.stdout.write(report(_to_findings(drifts, layout), options.format))
         return DRIFT if drifts else CLEAN
@@ -48,7 +48,13 @@ def run(options: Namespace, layout: Layout) -> int:
     return DRIFT if drifts else CLEAN
 
 
-COMMAND = Command("check", "compare the files on disk with the contract", run, add_options)
+COMMAND = Command(
+    "check",
+    "compare the files on disk with the contract",
+    run,
+    add_options,
+    is_for_one=is_one_document,
+)
 
 
 def _to_findings(drifts: Iterable[Drift], layout: Layout) -> Findings:

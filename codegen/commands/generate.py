@@ -8,9 +8,10 @@ from pathlib import Path
 
 from ..output.drift import find_drift
 from ..output.layout import Layout, display_path
+from ..output.ownership import check_folders, check_ownership, find_owned
 from ..output.render import render
-from ..output.write import find_extras, write_all
-from .command import CLEAN, INVALID, Command, read_contract
+from ..output.write import write_all
+from .command import CLEAN, FINDINGS, INVALID, Command, read_contract
 from .options import add_render_options, read_settings
 
 _POLL_S = 0.3
@@ -23,6 +24,11 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument("--diff", action="store_true", help="only print the changes, as a diff")
     parser.add_argument(
         "--watch", action="store_true", help="generate again whenever the contract changes"
+    )
+    parser.add_argument(
+        "--adopt",
+        action="store_true",
+        help="take over files that have a header of this contract and are not in the list of generated files",
     )
 
 
@@ -39,19 +45,25 @@ def _generate(options: Namespace, layout: Layout) -> int:
         return INVALID
     settings = read_settings(options, layout)
     files = render(contract, layout, settings)
-    extras = find_extras(files, layout, settings)
     if options.diff or options.dry_run:
-        for drift in find_drift(files, extras):
+        check_folders(layout)
+        owned = find_owned(files, contract, layout, settings, adopts=options.adopt)
+        check_ownership(files, owned.before, layout, adopts=options.adopt)
+        for drift in find_drift(files, owned, layout):
             sys.stdout.write(
                 drift.diff if options.diff else f"would {drift.verb} {display_path(drift.path)}\n"
             )
         return CLEAN
-    for path in write_all(files):
-        print("wrote", display_path(path))
-    for path in extras:
-        path.unlink()
-        print("removed", display_path(path))
-    return CLEAN
+    changes = write_all(files, contract, layout, settings, adopts=options.adopt)
+    for change in changes:
+        print(change.verb, display_path(change.path))
+    kept = [change.path for change in changes if change.verb == "kept"]
+    if kept:
+        print(
+            "a kept file is not of the contract any more, and was changed after codegen wrote it; move or remove it",
+            file=sys.stderr,
+        )
+    return FINDINGS if kept else CLEAN
 
 
 def _watch(path: Path, act: Callable[[], int]) -> int:

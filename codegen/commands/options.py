@@ -1,7 +1,7 @@
 """Command-line options that several commands share, and the choice of the contracts that a command is about."""
 
 import re
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -9,6 +9,7 @@ from ..configuration.layouts import choose_layouts
 from ..configuration.table import find_configuration, read_configuration
 from ..diagnostics.errors import UsageError
 from ..languages.python.quoting import ident
+from ..output.cache import VARIABLE, find_cache
 from ..output.formatting import check_version, pinned_version
 from ..output.layout import PROJECT, Layout, Settings, foreign_layout, our_layout
 from ..targets.table import NAMES
@@ -30,21 +31,21 @@ def add_layout_options(parser: ArgumentParser) -> None:
         "the contract",
         "By default every contract in the table [tool.esper-codegen] of the nearest pyproject.toml.",
     )
-    group.add_argument("--config", type=Path, metavar="FILE", help="a pyproject.toml")
+    group.add_argument("--config", type=_read_path, metavar="FILE", help="a pyproject.toml")
     group.add_argument("--contract", metavar="NAME", help="only this contract of the table")
     group.add_argument(
         "--spec",
-        type=Path,
+        type=_read_path,
         metavar="FILE",
         help="a contract that is not in a table; needs --out and --package",
     )
-    group.add_argument("--out", type=Path, metavar="DIR", help="the folder of its package")
+    group.add_argument("--out", type=_read_path, metavar="DIR", help="the folder of its package")
     group.add_argument(
         "--package", metavar="NAME", help="the name by which the package is imported"
     )
     group.add_argument(
         "--history",
-        type=Path,
+        type=_read_path,
         metavar="DIR",
         help="the folder of its releases; default: history, next to the contract",
     )
@@ -125,9 +126,10 @@ def add_render_options(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--no-format", action="store_true", help="do not format Python")
     parser.add_argument(
+        "--no-cache",
         "--fresh",
         action="store_true",
-        help="format everything, including parts that are formatted on disk",
+        help=f"render and format everything again; the cache is outside the project, {VARIABLE} moves it",
     )
 
 
@@ -136,6 +138,7 @@ def read_settings(options: Namespace, layout: Layout) -> Settings:
 
     Raises:
         FormatterError: Python is to be formatted, and the installed black is not the pinned version.
+        UsageError: the folder of the cache is inside the project.
     """
     is_formatted = layout.is_formatted and not options.no_format
     if is_formatted:
@@ -143,5 +146,11 @@ def read_settings(options: Namespace, layout: Layout) -> Settings:
     return Settings(
         targets=frozenset(options.target),
         is_formatted=is_formatted,
-        is_fresh=options.fresh,
+        cache=None if options.no_cache else find_cache(layout.spec),
     )
+
+
+def _read_path(text: str) -> Path:
+    if not text:
+        raise ArgumentTypeError("must be a path, got an empty text")
+    return Path(text)

@@ -37,7 +37,7 @@ def run(options: Namespace, layout: Layout) -> int:
         UsageError: the generated package cannot be imported.
         SampleError: a field has no sample for the golden records.
     """
-    code = check.run(options, layout)
+    code = check.run(Namespace(**{**vars(options), "format": "text"}), layout)
     if code != CLEAN:
         return code
     findings = Findings()

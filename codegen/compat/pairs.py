@@ -360,7 +360,9 @@ def _sum_up(impact: Impact | None, verdict: Verdict | None) -> Impact | None:
     return impact if verdict is None else (impact or NO_IMPACT) | verdict.impact
 
 
-def find_old_name(one: Event | Value | Record | Enum, old: Container[str], new: Container[str]) -> str | None:
+def find_old_name(
+    one: Event | Value | Record | Enum, old: Container[str], new: Container[str]
+) -> str | None:
     """Return the name that an event or a field had in the old contract; None when it is new."""
     if one.name in old:
         return one.name

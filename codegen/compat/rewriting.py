@@ -165,7 +165,12 @@ def _put(slots: Slots, keys: list[str], values: ValueSet, is_always: bool) -> Sl
 
 
 def _put_inside(
-    others: Slots, before: Slot | None, first: str, rest: list[str], values: ValueSet, is_always: bool
+    others: Slots,
+    before: Slot | None,
+    first: str,
+    rest: list[str],
+    values: ValueSet,
+    is_always: bool,
 ) -> Slots:
     if before is None:
         inner = _put((), rest, values, is_always=True)
@@ -225,8 +230,14 @@ def _in_value(values: ValueSet, parts: list[str], change: Callable[[Slots], Slot
     if first == "{}":
         if values.entries is None:
             return values
-        return replace(values, entries=(_in_value(values.entries[0], rest, change), values.entries[1]))
-    return values if values.slots is None else replace(values, slots=_inside(values.slots, parts, change))
+        return replace(
+            values, entries=(_in_value(values.entries[0], rest, change), values.entries[1])
+        )
+    return (
+        values
+        if values.slots is None
+        else replace(values, slots=_inside(values.slots, parts, change))
+    )
 
 
 def has_path(slots: Slots, path: str) -> bool:

@@ -40,3 +40,7 @@ def describe_missing(error: ModuleNotFoundError) -> str:
     """Return a sentence about a package that cannot be imported, and how to install it."""
     name = (error.name or "").partition(".")[0]
     return f"the package {name} is missing; run: pip install {_DISTRIBUTIONS.get(name, name)}"
+
+
+class ManifestError(PathError):
+    """The list of generated files in a folder is damaged, or another file has its name."""

@@ -1,93 +1,90 @@
-"""Finishes a rendered file: formats its Python, and puts the header on it that certifies the text."""
+"""Finishes a rendered file: formats its Python, part by part, and puts a header on it."""
 
 import ast
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..diagnostics.errors import FormatterError
 from ..targets.target import Chunk, Output
+from .cache import CachedFile, CachedPart, hash_part
 from .formatting import format_source, installed_version
-from .header import (
-    ContractHashes,
-    Header,
-    Part,
-    hash_part,
-    hash_text,
-    join_file,
-    split_file,
-)
-from .layout import Layout, Settings, read_exactly
+from .header import ContractHashes, Header, hash_text, join_file
+from .layout import Layout, Settings
 
 UNFORMATTED = "none"
 """The formatter in the header of a file that black does not format."""
 
 
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A generated file: its path, its target, its text, and the final texts of its parts, each with its key."""
+
+    path: Path
+    target: str
+    text: str
+    parts: tuple[tuple[str, str], ...] = ()
+
+
 class Finisher:
-    """Finishes files; parts that the header of a file on disk certifies are reused instead of formatted again."""
+    """Finishes files; a part that is known to be formatted already is not formatted again."""
 
     def __init__(self, hashes: ContractHashes, layout: Layout, settings: Settings) -> None:
         self._hashes = hashes
-        self._origin = f"{layout.spec_name}; edit that instead, then: {layout.command}"
+        self._origin = layout.header_origin
         self._formatter = installed_version() if settings.is_formatted else UNFORMATTED
-        self._reuses_parts = not settings.is_fresh
 
-    def finish(self, output: Output, path: Path) -> str:
-        """Return the final text of a file that is to be written to `path`.
+    def format_parts(self, output: Output, known: Mapping[str, str]) -> CachedFile:
+        """Return a file with its parts formatted; `known` has formatted parts by the hashes of their rendered texts.
 
         Raises:
             FormatterError: black changed the meaning of the code, and not only its layout.
         """
-        known = self._find_formatted(path) if path.suffix == ".py" else {}
-        texts = [self._format(chunk, path, known) for chunk in output.chunks]
-        body = _join(texts) if path.suffix == ".py" else "".join(texts)
-        parts = (
-            Part(chunk.key, hash_part(chunk.text), text.count("\n"))
-            for chunk, text in zip(output.chunks, texts, strict=True)
+        parts = []
+        for chunk in output.chunks:
+            rendered = hash_part(chunk.text)
+            text = known.get(rendered)
+            if text is None or not _is_python(output.path):
+                text = self._format(chunk, output.path)
+            parts.append(CachedPart(chunk.key, rendered, text))
+        return CachedFile(
+            output.path, self._hashes.hash_of(part.key for part in parts), tuple(parts)
         )
+
+    def finish(self, file: CachedFile, path: Path, target: str) -> Rendered:
+        """Return the file with its header, as it is to be written to `path`."""
+        texts = [part.text for part in file.parts]
+        is_python = _is_python(file.path)
+        body = _join(texts) if is_python else "".join(texts)
         header = Header(
-            spec=self._hashes.hash_of(chunk.key for chunk in output.chunks),
-            formatter=self._formatter if path.suffix == ".py" else UNFORMATTED,
+            origin=self._origin,
+            spec=file.spec,
+            formatter=self._formatter if is_python else UNFORMATTED,
             text=hash_text(body),
-            parts=tuple(parts),
         )
-        return join_file(path, self._origin, header, body)
+        parts = tuple((part.key, part.text) for part in file.parts)
+        return Rendered(path, target, join_file(path, header, body), parts)
 
-    def _find_formatted(self, path: Path) -> dict[str, str]:
-        """Return the certified parts of the file on disk, by the hashes of the texts they were rendered from."""
-        found = split_file(path, read_exactly(path)) if path.is_file() else None
-        if found is None or not self._reuses_parts:
-            return {}
-        header, body = found
-        if header.formatter != self._formatter or header.text != hash_text(body):
-            return {}
-        parts = {}
-        lines = body.splitlines(keepends=True)
-        start = 0
-        for part in header.parts:
-            while lines[start : start + 1] == ["\n"]:
-                start += 1
-            parts[part.hash] = "".join(lines[start : start + part.num_lines])
-            start += part.num_lines
-        return parts
-
-    def _format(self, chunk: Chunk, path: Path, known: dict[str, str]) -> str:
-        if path.suffix != ".py":
+    def _format(self, chunk: Chunk, path: str) -> str:
+        if not _is_python(path):
             return chunk.text
         if self._formatter == UNFORMATTED:
             return chunk.text.rstrip("\n") + "\n"
-        found = known.get(hash_part(chunk.text))
-        return found if found is not None else _format_safely(chunk, path)
+        return _format_safely(chunk, path)
 
 
-def _format_safely(chunk: Chunk, path: Path) -> str:
+def _is_python(path: str) -> bool:
+    return path.endswith(".py")
+
+
+def _format_safely(chunk: Chunk, path: str) -> str:
     text = format_source(chunk.text)
     if _dump(chunk.text) != _dump(text):
-        raise FormatterError(
-            f"black changed the meaning of {chunk.key or 'the head'} in {path.name}"
-        )
+        raise FormatterError(f"black changed the meaning of {chunk.key or 'the head'} in {path}")
     return text
 
 
-def _join(texts: list[str]) -> str:
+def _join(texts: Iterable[str]) -> str:
     """Join formatted parts with as many empty lines as black and isort put between them."""
     head, *rest = texts
     body = "\n\n".join(rest)

@@ -1,5 +1,6 @@
 """The files that a run reads and writes: the contract, the folders of generated files, and the options that apply."""
 
+import os
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,8 +8,11 @@ from pathlib import Path
 
 from ..diagnostics.errors import PathError
 from ..targets.target import Target
+from .cache import Cache
+from .header import name_origin
 
 PROJECT = Path(__file__).resolve().parents[2]
+_QUOTES = frozenset("\"'`\\<>*|?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +24,8 @@ class Layout:
     of files, by the kind of target or by the name of one target. `history` is the archive of releases; if it is None,
     the archive is next to the contract. `left_out` names the targets whose files this layout does not have, and
     `file_names` the files that are called otherwise than their target calls them. `is_formatted` is whether Python is
-    formatted unless an option says otherwise.
+    formatted unless an option says otherwise. `origin` is what headers say about contract and
+    command; if it is empty, they say the same as findings do.
     """
 
     spec: Path
@@ -28,6 +33,7 @@ class Layout:
     package: str
     roots: dict[str, Path]
     command: str
+    origin: str = ""
     history: Path | None = None
     left_out: frozenset[str] = frozenset()
     file_names: Mapping[str, str] = field(default_factory=dict)
@@ -39,18 +45,28 @@ class Layout:
             return None
         return self.roots.get(target.name, self.roots.get(target.root))
 
+    @property
+    def header_origin(self) -> str:
+        """What headers say about the contract and the command."""
+        return self.origin or name_origin(self.spec_name, self.command)
+
+    @property
+    def package_root(self) -> Path:
+        """The folder of the package, which belongs to codegen and holds the list of generated files."""
+        return self.roots["package"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """The choices of one run.
 
     `targets` are the targets to render; if it is empty, all are. `is_formatted` is whether black formats Python.
-    `is_fresh` is whether black formats all of it, including the parts whose header on disk certifies them.
+    `cache` holds the texts of earlier runs; without it, everything is rendered and formatted.
     """
 
     targets: frozenset[str] = frozenset()
     is_formatted: bool = True
-    is_fresh: bool = False
+    cache: Cache | None = None
 
 
 def our_layout() -> Layout:
@@ -73,15 +89,66 @@ def our_layout() -> Layout:
 
 
 def foreign_layout(spec: Path, out: Path, package: str) -> Layout:
-    """Return the layout of another project's contract: a package, and no files outside it."""
-    options = ["--spec", spec.as_posix(), "--out", out.as_posix(), "--package", package]
+    """Return the layout of another project's contract: a package, and no files outside it.
+
+    However the paths are given, headers name them relative to the folder of the contract.
+
+    Raises:
+        PathError: the folder is behind a symbolic link, its path does not end like the name of the package, or headers
+            cannot name it.
+    """
+    home = spec.parent.resolve()
+    folder = find_folder(out, home)
+    parts = package.split(".")
+    if list(folder.parts[-len(parts) :]) != parts:
+        raise PathError(
+            f"the folder of package {package} must be called {'/'.join(parts)}, got --out {out};"
+            " change --package or --out"
+        )
+    names = (spec.name, relative_name(folder, home))
+    for name in names:
+        # Headers contain these names, in comments and texts of several languages.
+        if not name.isprintable() or _QUOTES.intersection(name):
+            raise PathError(f"the path {name!r}, which headers name, must be of plain characters")
+    options = ["--spec", names[0], "--out", names[1], "--package", package]
+    command = ["python", "-m", "codegen"]
+    given = ["--spec", spec.as_posix(), "--out", out.as_posix(), "--package", package]
     return Layout(
         spec=spec,
         spec_name=spec.as_posix(),
         package=package,
-        roots={"package": out},
-        command=shlex.join(["python", "-m", "codegen", *options]),
+        roots={"package": folder},
+        command=shlex.join([*command, *given]),
+        origin=name_origin(spec.name, shlex.join([*command, *options])),
     )
+
+
+def relative_name(path: Path, folder: Path) -> str:
+    """Return a path relative to a folder, with slashes on every system."""
+    return Path(os.path.relpath(path, folder)).as_posix()
+
+
+def find_folder(out: Path, home: Path) -> Path:
+    """Return the real path of a folder of generated files; `home` is the real folder of the contract.
+
+    A symbolic link on the way is followed only if it leads to a folder around the contract, so that it is merely
+    another spelling of the project's path. Any other link could lead to files that are not the project's.
+
+    Raises:
+        PathError: another symbolic link is on the way.
+    """
+    place = Path(out.anchor) if out.is_absolute() else Path.cwd()
+    for part in out.parts[len(Path(out.anchor).parts) :]:
+        place = place.parent if part == ".." else place / part
+        if place.is_symlink():
+            target = place.resolve()
+            if not home.is_relative_to(target):
+                raise PathError(
+                    f"{place} is a symbolic link, which generated files do not follow;"
+                    f" remove it, or give the path that it leads to: {target}"
+                )
+            place = target
+    return place
 
 
 def resolve_below(root: Path, path: str) -> Path:

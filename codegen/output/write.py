@@ -1,74 +1,113 @@
-"""Writes generated files: atomically, only those that changed, and never over a file that codegen did not write."""
+"""Writes generated files: only those that changed, all or none of them, and nothing that is somebody else's."""
 
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
-from ..atomic import write_atomically
-from ..diagnostics.errors import PathError
-from .header import MARK
+from ..atomic import locked, staged
+from ..contract.model import Contract
+from .finish import Rendered
 from .layout import Layout, Settings
-from .render import Rendered
+from .manifest import Entry, Manifest, format_manifest, manifest_path
+from .ownership import Owned, check_folders, check_ownership, find_owned
 
 
-def write_all(files: Iterable[Rendered]) -> Iterator[Path]:
-    """Write the files that differ on disk; yield the path of each one that was written.
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change of a file on disk; a file that is kept should be removed, but somebody has changed it."""
+
+    verb: Literal["wrote", "removed", "kept"]
+    path: Path
+
+
+def write_all(
+    files: list[Rendered],
+    contract: Contract,
+    layout: Layout,
+    settings: Settings,
+    *,
+    adopts: bool = False,
+) -> list[Change]:
+    """Write the files that differ on disk and their list, and remove those that no longer belong to the contract.
+
+    The list is written twice: before the first file is replaced it gets every path of both sides, so a run that is
+    killed leaves nothing that the next run does not know. Other processes wait meanwhile.
 
     Raises:
-        PathError: a file that codegen did not write has the same path; nothing has been written.
+        PathError: something in the folders belongs to somebody else; nothing has been written.
+        OSError: the disk is full, or a folder cannot be written.
     """
-    files = list(files)
-    for file in files:
-        if file.path.exists() and not has_header(file.path):
-            raise PathError(
-                f"{file.path} is in the way, and was not written by codegen; move or remove it"
-            )
-    for file in files:
-        if _write(file.path, file.text):
-            yield file.path
+    check_folders(layout)
+    with _held(layout.package_root):
+        # Only now is it certain that no other process changes the files and their list.
+        owned = find_owned(files, contract, layout, settings, adopts=adopts)
+        check_ownership(files, owned.before, layout, adopts=adopts)
+        return list(_write(files, owned, layout))
 
 
-def find_extras(files: Iterable[Rendered], layout: Layout, settings: Settings) -> list[Path]:
-    """Return the files below the roots that have a header of codegen and are not rendered any more."""
-    if settings.targets:
-        # The files of the other targets are not rendered, so it is not known which of them are extra.
-        return []
-    expected = {file.path for file in files}
-    found = [path for root in layout.roots.values() for path in _list(root, "*")]
-    return [path for path in found if path not in expected and _is_of(path, layout)]
+@contextmanager
+def _held(root: Path) -> Iterator[None]:
+    """Hold the lock of the package's folder; if it was created for that and nothing was written, it is removed."""
+    created = [one for one in (root, *root.parents) if not one.exists()]
+    root.mkdir(parents=True, exist_ok=True)
+    try:
+        with locked(root):
+            yield
+    except BaseException:
+        for folder in created:
+            with suppress(OSError):
+                folder.rmdir()
+        raise
 
 
-def find_foreign_modules(files: Iterable[Rendered], layout: Layout) -> list[Path]:
-    """Return the modules in folders of generated code that codegen did not write; it never removes them."""
-    expected = {file.path for file in files}
-    roots = [root for name, root in layout.roots.items() if name in ("package", "tests")]
-    found = [path for root in roots for path in _list(root, "*.py")]
-    return [path for path in found if path not in expected and not has_header(path)]
+def _write(files: list[Rendered], owned: Owned, layout: Layout) -> Iterator[Change]:
+    for path in owned.left_over:
+        path.unlink(missing_ok=True)
+    removed = [one.path for one in owned.stale if one.is_unchanged]
+    texts = [item for item in _texts(files, owned, layout) if _differs(*item)]
+    for path, _ in texts:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    announced = format_manifest(_announce(owned), layout.package_root).encode()
+    if not texts and not removed:
+        yield from _keep(owned)
+        return
+    with staged([*texts, (manifest_path(layout), announced)]) as temporary:
+        if _differs(manifest_path(layout), announced):
+            os.replace(temporary[-1], manifest_path(layout))
+        for path in removed:
+            path.unlink(missing_ok=True)
+            yield Change("removed", path)
+        for one, (path, _) in zip(temporary[:-1], texts, strict=True):
+            os.replace(one, path)
+            yield Change("wrote", path)
+    yield from _keep(owned)
 
 
-def _list(root: Path, pattern: str) -> list[Path]:
-    """Return the files below a root, except temporary ones that another process is writing."""
-    found = sorted(root.rglob(pattern))
+def _keep(owned: Owned) -> Iterator[Change]:
+    return (Change("kept", one.path) for one in owned.stale if not one.is_unchanged)
+
+
+def _texts(files: list[Rendered], owned: Owned, layout: Layout) -> list[tuple[Path, bytes]]:
+    """Return all files with their bytes; their list is the last one, because it vouches for the others."""
+    listing = format_manifest(owned.after, layout.package_root)
     return [
-        path for path in found if path.is_file() and path.name[0] != "." and not path.is_symlink()
+        *((file.path, file.text.encode()) for file in files),
+        (manifest_path(layout), listing.encode()),
     ]
 
 
-def has_header(path: Path) -> bool:
-    """Return whether a file has a header of codegen."""
-    with path.open("rb") as file:
-        return MARK.encode() in file.read(200)
+def _announce(owned: Owned) -> Manifest:
+    """Return the list that is true at every moment of the run: both sides' files, and the hashes of both."""
+    before = owned.before.entries if owned.before is not None else {}
+    entries = dict(before)
+    for path, entry in owned.after.entries.items():
+        known = before[path].hashes if path in before else ()
+        entries[path] = Entry(entry.target, path, tuple(dict.fromkeys((*known, *entry.hashes))))
+    return replace(owned.after, entries=entries)
 
 
-def _is_of(path: Path, layout: Layout) -> bool:
-    """Return whether a file was generated from the contract of this layout, since several may share a folder."""
-    with path.open("rb") as file:
-        return f"{MARK}{layout.spec_name};".encode() in file.read(400)
-
-
-def _write(path: Path, text: str) -> bool:
-    data = text.encode()
-    if path.exists() and path.read_bytes() == data:
-        return False
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, data)
-    return True
+def _differs(path: Path, data: bytes) -> bool:
+    return not path.is_file() or path.read_bytes() != data

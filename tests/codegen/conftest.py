@@ -68,6 +68,14 @@ class Project:
         return {path.name: path.read_text(encoding="utf-8") for path in self.package.iterdir()}
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory):
+    """Keep rendered texts in a folder of the test run, so that tests neither use nor fill the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ESPER_CODEGEN_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture
 def project(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
