@@ -28,7 +28,6 @@ _HYPOTHESIS = (
     *("just", "lists", "none", "one_of", "sampled_from", "text", "tuples"),
 )
 _HOMES = dict.fromkeys(_HYPOTHESIS, "hypothesis.strategies") | {
-    "IntEnum": "enum",
     "ascii_uppercase": "string",
     "digits": "string",
     "inf": "math",
@@ -110,7 +109,7 @@ def _draw_type(value: Value, type_: Type, length: Bounds) -> Python:
             known = code("sampled_from({enum})", enum=ident(enum.name))
             if not enum.open:
                 return known
-            return code("{known} | unknown_names({enum})", known=known, enum=ident(enum.name))
+            return code("{known} | unknown_members({enum})", known=known, enum=ident(enum.name))
         case RecordType(record):
             return ident(fields_name(record))
         case ListType(item):

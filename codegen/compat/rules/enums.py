@@ -45,7 +45,7 @@ def _find_renamed(pair: EnumPair) -> Iterator[Change]:
 
 def _find_openness(pair: EnumPair) -> Iterator[Change]:
     if pair.old.open != pair.new.open:
-        impact = Impact.SOURCE if pair.new.open else Impact.WIRE_B
+        impact = Impact.WIRE_F if pair.new.open else Impact.WIRE_B
         description = "closed -> open" if pair.new.open else "open -> closed"
         yield pair.make_change("", pair.new.at("open"), description, impact=impact)
 
@@ -156,9 +156,10 @@ PAIR_RULES: tuple[Rule[EnumPair], ...] = (
         id="ENM005",
         name="OPENNESS_CHANGED",
         find=_find_openness,
-        impact=Impact.WIRE_B | Impact.SOURCE,
-        why="a closed enum refuses unknown names in old records; an open one breaks exhaustive matches",
-        resolved_by_major=Impact.SOURCE,
+        impact=Impact.WIRE_B | Impact.WIRE_F,
+        why="readers of a closed enum refuse unknown names, or set their events aside",
+        resolved_by_minor=Impact.WIRE_F,
+        resolved_by_major=Impact.WIRE_F,
     ),
 )
 """Rules about an enum that both contracts have."""

@@ -20,8 +20,7 @@ def annotate_type(type_: Type) -> Python:
         case Primitive(name):
             return ident(name)
         case EnumType(enum):
-            # An open enum keeps a name that this version does not know as the text that was on the wire.
-            return code("{enum} | str" if enum.open else "{enum}", enum=ident(enum.name))
+            return ident(enum.name)
         case RecordType(record):
             return ident(record.name)
         case ListType(item):
@@ -146,7 +145,7 @@ def _call(value: Value, type_: Type) -> _Call:
             bounds = () if is_item else _bounds(value.length, lit(0))
             return _Call("check_pattern" if pattern else "check_str", (*pattern, *bounds))
         case EnumType(enum):
-            return _Call("check_open_enum" if enum.open else "check_enum", (ident(enum.name),))
+            return _Call("check_enum", (ident(enum.name),))
         case RecordType(record):
             return _Call("check_record", (ident(record.name),))
         case ListType(item):
