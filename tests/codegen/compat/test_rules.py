@@ -92,7 +92,7 @@ CHANGES = [
     ("ENM003", WIRE_AND_SOURCE, "members", WILD, WILD.replace("2", "3")),
     ("ENM004", WIRE_AND_SOURCE, "members", WILD, WILD.replace("WILD", "ANGRY")),
     ("ENM005", "WIRE-B", "mood", "open: true", ""),
-    ("ENM005", "SOURCE", "mood", "", "open: true"),
+    ("ENM005", "WIRE-F", "mood", "", "open: true"),
     ("ENM006", "SOURCE", "enums", "Size: {doc: S., members: {BIG: {value: 1, doc: B.}}}", ""),
     ("ENM006", "SOURCE", "records", "Toy: {doc: T., fields: {name: {type: str, doc: N.}}}", ""),
     ("ENM007", "info", "records", "", "Toy: {doc: T., fields: {name: {type: str, doc: N.}}}"),
