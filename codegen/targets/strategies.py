@@ -40,7 +40,7 @@ def render(contract: Contract, package: str) -> Iterator[Output]:
     chunks = list(_chunks(contract))
     used = {name for chunk in chunks for name in names_used(chunk.text)}
     imports = import_block(used, find_homes(contract, package) | _HOMES)
-    text = "Strategies for everything that the contract allows."
+    text = "Strategies for everything that this version of the contract writes."
     yield Output(_PATH, (Chunk("", join("\n\n", [doc(text), imports])), *chunks))
 
 
