@@ -157,7 +157,7 @@ class Member(Node):
 
 @dataclass(frozen=True, kw_only=True)
 class Enum(Node):
-    """An enum; readers of an open one accept unknown names."""
+    """An enum; readers of an open one accept names of members that later versions have added."""
 
     doc: str
     open: bool

@@ -15,7 +15,7 @@ from ..targets.target import Output
 
 _DUNDERS = frozenset([
     "__class__", "__delattr__", "__init__", "__members__", "__module__", "__name__", "__post_init__",
-    "__qualname__", "__setattr__", "__slots__", "__str__",
+    "__new__", "__qualname__", "__setattr__", "__slots__", "__str__",
 ])  # fmt: skip
 _MODULES = frozenset(STANDARD.values())
 _DATACLASS = "dataclass(frozen=True, slots=True, kw_only=True)"

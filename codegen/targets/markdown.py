@@ -110,7 +110,11 @@ def _enum(enum: Enum) -> Chunk:
         "part.md.j2",
         name=text(enum.name),
         doc=text(enum.doc),
-        facts=[text("Readers accept unknown names.")] if enum.open else [],
+        facts=(
+            [text("Open: readers accept members that a later minor version adds.")]
+            if enum.open
+            else []
+        ),
         table=tabulate(rows),
         reserved=tabulate([]),
     )

@@ -28,7 +28,6 @@ _HYPOTHESIS = (
     *("just", "lists", "none", "one_of", "sampled_from", "text", "tuples"),
 )
 _HOMES = dict.fromkeys(_HYPOTHESIS, "hypothesis.strategies") | {
-    "IntEnum": "enum",
     "ascii_uppercase": "string",
     "digits": "string",
     "inf": "math",
@@ -41,7 +40,7 @@ def render(contract: Contract, package: str) -> Iterator[Output]:
     chunks = list(_chunks(contract))
     used = {name for chunk in chunks for name in names_used(chunk.text)}
     imports = import_block(used, find_homes(contract, package) | _HOMES)
-    text = "Strategies for everything that the contract allows."
+    text = "Strategies for everything that this version of the contract writes."
     yield Output(_PATH, (Chunk("", join("\n\n", [doc(text), imports])), *chunks))
 
 
@@ -110,7 +109,7 @@ def _draw_type(value: Value, type_: Type, length: Bounds) -> Python:
             known = code("sampled_from({enum})", enum=ident(enum.name))
             if not enum.open:
                 return known
-            return code("{known} | unknown_names({enum})", known=known, enum=ident(enum.name))
+            return code("{known} | unknown_members({enum})", known=known, enum=ident(enum.name))
         case RecordType(record):
             return ident(fields_name(record))
         case ListType(item):

@@ -173,8 +173,12 @@ def part_of(value, type_, package, length=None):
         case Primitive():
             return st.text(st.characters(exclude_categories=["Cs"]), min_size=low, max_size=high)
         case EnumType(enum):
-            known = st.sampled_from(list(getattr(package, enum.name)))
-            return known | st.just("UNKNOWN_NAME") if enum.open else known
+            members = getattr(package, enum.name)
+            known = st.sampled_from(list(members))
+            unknown = st.just("UNKNOWN_NAME").map(
+                lambda name: package.unknown_member(members, name)
+            )
+            return known | unknown if enum.open else known
         case RecordType(record):
             parts = {one.name: value_of(one, package) for one in record.fields}
             return st.builds(getattr(package, record.name), **parts)

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from esper._generated.enums import RunOutcome
 from esper._generated.run import emit_run_resumed
 from esper.leyline.errors import LogError, RunNotFoundError
 from esper.nissa import reader, segments
@@ -227,18 +228,34 @@ def test_what_a_later_minor_version_has_added_is_set_aside_and_counted(
     }
 
 
-def test_an_event_with_an_unknown_member_is_set_aside(tmp_path):
+def write_later_run(folder, old, new):
+    """Write the log of a run as a later minor version, with `new` in place of `old`; return how often `old` is in it."""
     with Hub("run") as hub:
-        log = hub.attach(RunLog(tmp_path))
+        log = hub.attach(RunLog(folder))
         emit_whole_run(hub.channel(env_id=0))
-        file = tmp_path / "log" / log.position.segment
-    lines = file.read_bytes().replace(b'"outcome":"COMPLETED"', b'"outcome":"SLEPT"')
-    file.write_bytes(re.sub(rb'"v":"[^"]*"', b'"v":"1.99.0"', lines))
+        file = folder / "log" / log.position.segment
+    data = file.read_bytes()
+    file.write_bytes(re.sub(rb'"v":"[^"]*"', b'"v":"1.99.0"', data.replace(old, new)))
+    return data.count(old)
+
+
+def test_an_event_with_an_unknown_member_is_set_aside(tmp_path):
+    count = write_later_run(tmp_path, b'"severity":"OK"', b'"severity":"DROWSY"')
 
     events = read_run(tmp_path)
 
-    assert len(seqs(events)) == 23
-    assert [tuple(name) for name in events.unknown] == [("member", "RunOutcome.SLEPT")]
+    assert len(seqs(events)) == 24 - count
+    assert events.num_set_aside == count > 0
+    assert {tuple(name) for name in events.unknown} == {("member", "Severity.DROWSY")}
+
+
+def test_an_unknown_member_of_an_open_enum_is_read(tmp_path):
+    assert write_later_run(tmp_path, b'"outcome":"COMPLETED"', b'"outcome":"SLEPT"') == 1
+
+    events = list(read_run(tmp_path))
+
+    (outcome,) = [one.outcome for envelope, one in events if envelope.event == "RUN_FINISHED"]
+    assert (type(outcome), outcome.name) == (RunOutcome, "SLEPT")
 
 
 @pytest.mark.parametrize("event", ["SEED_GERMINATED", "SEED_SOLD"])

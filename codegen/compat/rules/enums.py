@@ -68,7 +68,7 @@ def _find_openness(pair: EnumPair) -> Iterator[Change]:
     if pair.old.open != pair.new.open:
         description = "closed -> open" if pair.new.open else "open -> closed"
         yield pair.make_change(
-            "", pair.new.at("open"), description, impact=Impact.SOURCE, is_read=True
+            "", pair.new.at("open"), description, is_read=True
         )
 
 

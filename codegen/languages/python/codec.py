@@ -20,9 +20,6 @@ from .modules import draft_name, table_name, wire_names
 from .quoting import Python, code, doc, ident, join, lit
 from .values import missing_of
 
-# The pattern of a member's name, the same as in check_open_enum.
-_MEMBER = "[A-Z][A-Z0-9_]{0,63}"
-
 
 class WireNames:
     """The names of an event or record, of its wire struct, and of the functions that write and read it."""
@@ -72,6 +69,7 @@ class EnumWireView:
     def __init__(self, enum: Enum) -> None:
         self.name = ident(enum.name)
         self.table = ident(table_name(enum.name))
+        self.is_open = enum.open
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,10 +143,9 @@ def _annotate(value: Value, type_: Type, is_outer: bool) -> Python:
             return _constrain(
                 Python("str"), length or OPEN, "min_length", "max_length", value.pattern
             )
-        case EnumType(enum):
+        case EnumType():
             # The reader looks the name up; the strict reader reports one that does not exist.
-            pattern = _MEMBER if enum.open else None
-            return _constrain(Python("str"), OPEN, "min_length", "max_length", pattern)
+            return Python("str")
         case RecordType(record):
             return ident(wire_names(record)[0])
         case ListType(item):
@@ -187,11 +184,7 @@ def _write(value: Value, type_: Type, subject: Python) -> Python:
                 "{subject} if -inf < {subject} < inf else write_nonfinite({subject})",
                 subject=subject,
             )
-        case EnumType(enum):
-            if enum.open:
-                return code(
-                    "{subject} if isinstance({subject}, str) else {subject}._name_", subject=subject
-                )
+        case EnumType():
             return code("{subject}._name_", subject=subject)
         case RecordType(record):
             writer = ident(wire_names(record)[1])
@@ -213,8 +206,6 @@ def _read(value: Value, type_: Type, subject: Python, *, is_frozen: bool) -> Pyt
             )
         case EnumType(enum):
             table = ident(table_name(enum.name))
-            if enum.open:
-                return code("{table}.get({subject}, {subject})", table=table, subject=subject)
             return code("{table}[{subject}]", table=table, subject=subject)
         case RecordType(record):
             reader = ident(wire_names(record)[2])

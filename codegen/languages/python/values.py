@@ -20,8 +20,7 @@ def annotate_type(type_: Type) -> Python:
         case Primitive(name):
             return ident(name)
         case EnumType(enum):
-            # An open enum keeps a name that this version does not know as the text that was on the wire.
-            return code("{enum} | str" if enum.open else "{enum}", enum=ident(enum.name))
+            return ident(enum.name)
         case RecordType(record):
             return ident(record.name)
         case ListType(item):
@@ -147,8 +146,6 @@ def _call(value: Value, type_: Type) -> _Call:
             name = "check_pattern" if pattern else "check_str"
             return _Call(name, (*pattern, *bounds), converts=True)
         case EnumType(enum):
-            if enum.open:
-                return _Call("check_open_enum", (ident(enum.name),), converts=True)
             return _Call("check_enum", (ident(enum.name),))
         case RecordType(record):
             return _Call("check_record", (ident(record.name),))

@@ -67,7 +67,10 @@ def render(story: RunStory, console: Console) -> None:
 
 
 def _title(story: RunStory) -> Text:
-    return Text.assemble((printable(story.run_id), "bold"), "  ", _OUTCOMES[story.outcome])
+    # A later minor version of the contract may have added an outcome.
+    name = "" if story.outcome is None else story.outcome.name.lower()
+    outcome = _OUTCOMES.get(story.outcome, (name, "bold"))
+    return Text.assemble((printable(story.run_id), "bold"), "  ", outcome)
 
 
 def _facts(story: RunStory) -> list[_Entry]:

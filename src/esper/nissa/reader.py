@@ -92,8 +92,8 @@ class RunEvents:
         gaps: places where event numbers do not follow each other; duplicates are skipped. The first `MAX_LISTED`.
         num_gaps: how many there are.
         unknown: names that a later minor version of the contract has added, and how often they occur.
-        num_set_aside: events of which this version cannot build a payload, because of an unknown event or enum member;
-            they are not among the events.
+        num_set_aside: events of which this version cannot build a payload, because of an unknown event or enum member, or
+            a value outside the bounds that it knows; they are not among the events.
         num_superseded: events skipped because the run was resumed from a checkpoint before them.
         overlaps: writers of one rank that wrote at the same time; the events of all of them are read.
         other_files: files in the log's folder that Esper did not write.
