@@ -21,8 +21,8 @@ from ..contract.wire_paths import brackets, join_path, walk_leaves, walk_records
 from ..diagnostics.findings import Span
 from .modes import MODES, CompatibilityMode, mode_of, strictest_of
 from .pairs import EnumPair, EnumPlace, EventPair, Move, Owner, OwnerPair, find_old_name
-from .rewriting import has_path, rewrite
 from .readings import Holder, Reading, read_envelope, read_event
+from .rewriting import has_path, rewrite
 from .upcast_chain import UpcastChain
 from .value_sets import accepted_slots
 
@@ -98,7 +98,11 @@ class ContractDiff:
     @cached_property
     def readings(self) -> tuple[Reading, ...]:
         """What readers refuse: of the envelope, of shared events, and of events whose upcasts make others of them."""
-        return (self.envelope_reading, *(pair.reading for pair in self.event_pairs), *self._merged())
+        return (
+            self.envelope_reading,
+            *(pair.reading for pair in self.event_pairs),
+            *self._merged(),
+        )
 
     @cached_property
     def envelope_reading(self) -> Reading:
@@ -120,6 +124,9 @@ class ContractDiff:
         modes = [pair.mode for pair in self.event_pairs if _contains(pair.old.fields, enum)]
         if _contains(self.old.envelope.fields, enum):
             modes.append(MODES["stable"])
+        for record in self.old.records:
+            if _contains(record.fields, enum):
+                modes.append(MODES[record.stability].without_wire())
         return strictest_of(modes)
 
     def _pair_events(self) -> Iterator[EventPair]:

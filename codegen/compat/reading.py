@@ -10,9 +10,7 @@ from ..contract.wire_paths import join_path
 from .text_sets import TextSet, includes
 from .value_sets import Slot, Slots, ValueSet, allowed_values
 
-Kind = Literal[
-    "event", "missing", "unknown", "repeated", "null", "type", "range", "length", "text"
-]
+Kind = Literal["event", "missing", "unknown", "repeated", "null", "type", "range", "length", "text"]
 
 _TEXTS: dict[Kind, str] = {
     "event": "the reader does not know the event",
@@ -89,7 +87,9 @@ def _compare(
                 yield from read_slots(values.slots, record.fields, is_open=is_open, prefix=path)
         case ListType(item) | MapType(item):
             is_list = isinstance(type_, ListType)
-            inner, outer = (values.items, allowed.items) if is_list else (values.entries, allowed.entries)
+            inner, outer = (
+                (values.items, allowed.items) if is_list else (values.entries, allowed.entries)
+            )
             if inner is not None:
                 assert outer is not None
                 yield from _compare_length(inner[1], outer[1], path)
@@ -133,7 +133,9 @@ def _kinds_of_text(values: ValueSet, allowed: ValueSet) -> Iterator[Kind]:
     if includes(allowed.texts, values.texts):
         return
     is_plain = all(one.words is None for one in allowed.texts)
-    if is_plain and not includes(tuple(TextSet(length=one.length) for one in allowed.texts), values.texts):
+    if is_plain and not includes(
+        tuple(TextSet(length=one.length) for one in allowed.texts), values.texts
+    ):
         yield "length"
     if not includes(tuple(replace(one, length=OPEN) for one in allowed.texts), values.texts):
         yield "text"

@@ -144,7 +144,11 @@ def _backward(
 
 
 def _at(
-    problems: frozenset[Problem], prefix: str | None, key: str | None, kinds: Collection[Kind], is_deep: bool
+    problems: frozenset[Problem],
+    prefix: str | None,
+    key: str | None,
+    kinds: Collection[Kind],
+    is_deep: bool,
 ) -> frozenset[Problem]:
     if prefix is None or key is None:
         return frozenset()

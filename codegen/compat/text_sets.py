@@ -15,7 +15,9 @@ MAX_STATES = 4000
 """After so many states the search is given up, and the set counts as not included."""
 
 _ESCAPE = r"\\."
-_ITEM = re.compile(rf"({_ESCAPE}|\[(?:{_ESCAPE}|[^\]\\])+\]|[^\\\[])([*+?]|\{{[0-9]+(?:,[0-9]*)?\}})?")
+_ITEM = re.compile(
+    rf"({_ESCAPE}|\[(?:{_ESCAPE}|[^\]\\])+\]|[^\\\[])([*+?]|\{{[0-9]+(?:,[0-9]*)?\}})?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,9 @@ def _is_wider(outer: TextSet, inner: TextSet) -> bool:
     low, high = outer.length.low, outer.length.high
     is_low = low is None or low <= (inner.length.low or 0)
     is_high = high is None or (inner.length.high is not None and inner.length.high <= high)
-    return outer.words is None and outer.excluded <= inner.excluded and is_same and is_low and is_high
+    return (
+        outer.words is None and outer.excluded <= inner.excluded and is_same and is_low and is_high
+    )
 
 
 class _Search:
@@ -164,7 +168,10 @@ def _letters_of(all_choices: list[_Choices]) -> tuple[str, ...]:
     for one in classes:
         for letter in re.sub(r"\\(.)", r"\1", one):
             candidates |= {chr(max(0, ord(letter) + step)) for step in (-1, 0, 1)}
-    groups = {tuple(_matches(one, letter) for one in sorted(classes)): letter for letter in sorted(candidates)}
+    groups = {
+        tuple(_matches(one, letter) for one in sorted(classes)): letter
+        for letter in sorted(candidates)
+    }
     return tuple(groups.values())
 
 
@@ -185,7 +192,9 @@ def _read(choices: _Choices, places: frozenset[_Place], letter: str) -> frozense
     )
 
 
-def _steps(items: tuple[_Item, ...], choice: int, item: int, count: int, letter: str) -> Iterator[_Place]:
+def _steps(
+    items: tuple[_Item, ...], choice: int, item: int, count: int, letter: str
+) -> Iterator[_Place]:
     """Yield the places after one more letter; items that may be empty are skipped."""
     while item < len(items):
         one = items[item]

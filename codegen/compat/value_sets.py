@@ -113,11 +113,13 @@ def map_leaves(values: ValueSet, change: Callable[[ValueSet], ValueSet]) -> Valu
         leaves,
         items=values.items and (map_leaves(values.items[0], change), values.items[1]),
         entries=values.entries and (map_leaves(values.entries[0], change), values.entries[1]),
-        slots=None
-        if values.slots is None
-        else tuple(
-            replace(slot, choices={k: map_leaves(v, change) for k, v in slot.choices.items()})
-            for slot in values.slots
+        slots=(
+            None
+            if values.slots is None
+            else tuple(
+                replace(slot, choices={k: map_leaves(v, change) for k, v in slot.choices.items()})
+                for slot in values.slots
+            )
         ),
     )
 
@@ -158,7 +160,9 @@ def rounded(values: ValueSet) -> ValueSet:
     finite = [min(max(one, -_LARGEST), _LARGEST) for one in ends]
     ints = _hull(values.ints, Bounds(round(finite[0]), round(finite[1])))
     infinite = [one for one in ends if math.isinf(one)]
-    return replace(values, ints=ints, floats=Bounds(infinite[0], infinite[-1]) if infinite else None)
+    return replace(
+        values, ints=ints, floats=Bounds(infinite[0], infinite[-1]) if infinite else None
+    )
 
 
 def renamed(values: ValueSet, names: Mapping[str, Any], otherwise: str | None) -> ValueSet:

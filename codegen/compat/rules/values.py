@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from ...contract.model import Field, FromCaller, FromContext, FromSource, Primitive, Value
 from ...contract.nodes import OPEN, Bounds, Given
 from ..impact import NO_IMPACT, WIRE_AND_SOURCE, Impact
-from ..pairs import FieldPair
+from ..pairs import FieldPair, has_default
 from ..rule import Change, Rule
 from ..text_sets import TextSet, includes
 
@@ -51,9 +51,9 @@ def _find_capture(pair: FieldPair) -> Iterator[Change]:
     if not isinstance(old, Field) or not isinstance(new, Field):
         return
     if old.capture != new.capture:
-        kinds = {type(old.capture), type(new.capture)}
-        is_argument = FromCaller in kinds and len(kinds) > 1
-        is_break = is_argument or pair.owner.needs_attributes(new)
+        is_refused = isinstance(old.capture, FromCaller)
+        is_required = isinstance(new.capture, FromCaller) and not has_default(new)
+        is_break = is_refused or is_required or pair.owner.needs_attributes(new)
         impact = Impact.SEM | Impact.SOURCE if is_break else Impact.SEM
         yield pair.make_change("from", f"{_describe(old)} -> {_describe(new)}", impact=impact)
     for key, before, after in (("phase", old.phase, new.phase), ("reduce", old.reduce, new.reduce)):
@@ -71,7 +71,7 @@ def _find_tightened(pair: FieldPair) -> Iterator[Change]:
             yield pair.make_change(
                 key,
                 f"{key}: {_format_bounds(old)} -> {_format_bounds(new)}",
-                impact=Impact.SOURCE,
+                impact=Impact.SOURCE if key in pair.lost else NO_IMPACT,
                 verdict=verdict,
                 step=f"{{convert: {pair.old.wire}, clamp: ...}}",
             )
@@ -80,7 +80,7 @@ def _find_tightened(pair: FieldPair) -> Iterator[Change]:
         yield pair.make_change(
             "pattern",
             _describe_pattern(pair),
-            impact=Impact.SOURCE,
+            impact=Impact.SOURCE if "text" in pair.lost else NO_IMPACT,
             verdict=verdict,
             step=f"{{convert: {pair.old.wire}, values: ...}}",
         )

@@ -11,7 +11,6 @@ from ..classification import Comparison
 from ..contract_diff import ContractDiff
 from ..impact import Impact
 from ..modes import MODES, CompatibilityMode, mode_of
-from ..reading import Problem
 from ..readings import Reading
 from ..rule import Change, Rule
 
