@@ -3,7 +3,7 @@
 from ..contract.model import Contract
 from ..contract.spec import ContractSpec
 from ..diagnostics.findings import Findings
-from . import captures, defaults, enums, names, promises, retired, usage, values
+from . import captures, defaults, enums, names, promises, retired, upcasts, usage, values
 from .rule import Rule
 
 RULES: tuple[Rule, ...] = (
@@ -29,9 +29,12 @@ RULES: tuple[Rule, ...] = (
     Rule("CAP005", captures.check_context),
     Rule("RET001", retired.check_reserved),
     Rule("RET002", retired.check_versions),
+    Rule("RET003", retired.check_renames),
     Rule("UPC001", promises.check_steps),
     Rule("UPC002", promises.check_paths),
     Rule("UPC003", promises.check_upcasts),
+    Rule("UPC004", upcasts.check_targets),
+    Rule("UPC005", upcasts.check_values),
     Rule("REV001", promises.check_revisions),
     Rule("EXM001", promises.check_exemptions),
     Rule("USE001", usage.check_unused, level="warning"),
