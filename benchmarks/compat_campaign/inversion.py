@@ -87,7 +87,8 @@ def _inverted_find(rule: Rule[Any]) -> Callable[[Any], Iterator[Change]]:
                 change,
                 impact=NO_IMPACT if is_broken else _ALL,
                 resolved=NO_IMPACT,
-                claims=frozenset(),
+                # With its claims, the rule also answers for what the rules about whole records would report.
+                claims=change.claims if is_broken else frozenset(),
             )
 
     return find

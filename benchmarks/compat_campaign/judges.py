@@ -290,7 +290,7 @@ def show_source(old: Package, new: Package, pairing: Pairing) -> Shown:
     for event in old.contract.events:
         if event.retired is None:
             _emit(event, old, new, shown)
-        _show_attributes(event, new, pairing, shown)
+        _show_attributes(event, old, new, pairing, shown)
     return shown
 
 
@@ -438,7 +438,9 @@ def _source_attributes(old: Package, event: Event, new: Package) -> dict[str, An
     return found
 
 
-def _show_attributes(event: Event, new: Package, pairing: Pairing, shown: Shown) -> None:
+def _show_attributes(
+    event: Event, old: Package, new: Package, pairing: Pairing, shown: Shown
+) -> None:
     """Read new records, and use the payload as code for the old version does."""
     name = pairing.events.get(event.name)
     found = [one for one in new.contract.events if one.name == name]
@@ -446,9 +448,13 @@ def _show_attributes(event: Event, new: Package, pairing: Pairing, shown: Shown)
         read = _decode(new, encode(line))
         if isinstance(read, Exception):
             raise ReaderError(f"{encode(line)!r}: its own reader refuses it: {read}")
-        problem = _misfit_of(event.fields, read[1], new, event.name)
-        if problem:
-            shown.add(*problem)
+        for subject, fields, owner in (
+            (event.name, event.fields, read[1]),
+            (LINE, old.contract.envelope.fields, read[0]),
+        ):
+            problem = _misfit_of(fields, owner, new, subject)
+            if problem:
+                shown.add(*problem)
 
 
 def _misfit_of(

@@ -5,8 +5,11 @@ from collections.abc import Iterator
 
 from ...contract.model import Field, FromCaller, FromContext, FromSource, Primitive, Value
 from ...contract.nodes import OPEN, Bounds, Given
+from ...contract.wire_paths import join_path
 from ..impact import NO_IMPACT, WIRE_AND_SOURCE, Impact
 from ..pairs import FieldPair, has_default
+from ..reading import Problem
+from ..readings import Verdict
 from ..rule import Change, Rule
 from ..text_sets import TextSet, includes
 
@@ -21,13 +24,18 @@ def _find_default(pair: FieldPair) -> Iterator[Change]:
 def _find_missing(pair: FieldPair) -> Iterator[Change]:
     old, new = pair.old.missing, pair.new.missing
     if old and new and old != new:
-        is_filled = all(step is not None and step.fill == old for step in pair.steps)
         both = Impact.WIRE_B | Impact.SEM
+        claims = {
+            (place.event, "old", Problem(join_path(place.path, pair.new.wire), "value"))
+            for place, step in zip(pair.owner.paths, pair.steps, strict=True)
+            if step is None or step.fill != old
+        }
+        is_filled = bool(pair.steps) and not claims
+        verdict = Verdict(both, both if is_filled else NO_IMPACT, frozenset(claims))
         yield pair.make_change(
             "missing",
             f"{_format_value(old)} -> {_format_value(new)}",
-            impact=both,
-            resolved=both if pair.steps and is_filled else NO_IMPACT,
+            verdict=verdict,
             step=f"{{fill: {_format_value(old)}}}",
         )
 
