@@ -23,7 +23,7 @@ from benchmarks.compat_campaign.judges import ReaderError
 from benchmarks.compat_campaign.oracle import Evidence, describe, gather, judge
 from benchmarks.compat_campaign.packages import InvalidContractError
 
-_KEPT = 40
+_KEPT = 60
 """Pairs that are kept for each rule, to be looked at again when it is inverted."""
 
 

@@ -248,16 +248,57 @@ def _is_promised(contract: Contract, subject: str, impact: Impact) -> bool:
 
 
 def _compare_policy(evidence: Evidence, findings: list[Classification]) -> Iterator[str]:
-    """Compare the findings about the maintenance of contracts with the edits that were made."""
-    said = {one.rule.name for one in findings if Impact.POLICY in one.violated}
+    """Compare the findings about the maintenance of contracts with the contracts, the edits and the evidence."""
+    said = {one.rule.name for one in findings if one.violated}
+    old, new = evidence.old, evidence.new
+    bump = parse_version(new.version).bump_from(parse_version(old.version))
     expected = {
         "STABILITY_LOWERED": "lower_stability" in evidence.edits,
         "UPCASTER_EDITED": "edit_released_upcast" in evidence.edits,
-        "VERSION_NOT_BUMPED": evidence.old.version == evidence.new.version,
+        "VERSION_NOT_BUMPED": old.version == new.version,
     }
+    if evidence.first is None and "forget_reserved" not in evidence.edits:
+        expected["RESERVED_REMOVED"] = _is_forgotten(old, new)
+    if bump == "major":
+        expected["BUMP_TOO_SMALL"] = False
+    elif bump != "none" and _needs_major(evidence):
+        expected["BUMP_TOO_SMALL"] = True
+    if evidence.edits == ("rename_field",) and bump != "none":
+        expected["UPCAST_STEP_VAIN"] = "_typo" in repr(new.upcasts)
+    if evidence.edits[1:] == () and evidence.edits[0] in _CURABLE and not new.upcasts:
+        broken = evidence.backward.proofs.keys() & _promised(old, Impact.WIRE_B)
+        expected["UPCASTER_MISSING"] = bool(broken)
     for name, is_expected in expected.items():
         if (name in said) != is_expected:
             yield f"policy: {name} is {'not ' if is_expected else ''}said"
+
+
+_CURABLE = ("remove_null", "change_missing", "rename_member", "remove_member")
+"""Edits whose breaks for new readers are all resolved by upcasts."""
+
+
+def _is_forgotten(old: Contract, new: Contract) -> bool:
+    """Return whether a retired event or a reserved member is neither reserved nor used any more."""
+    kept = {one.name for one in (*new.retired, *new.events)}
+    enums = {enum.name: enum for enum in new.enums}
+    return any(one.name not in kept for one in old.retired) or any(
+        member.name
+        not in {one.name for one in (*enums[enum.name].reserved, *enums[enum.name].members)}
+        for enum in old.enums
+        if enum.name in enums
+        for member in enum.reserved
+    )
+
+
+def _needs_major(evidence: Evidence) -> bool:
+    """Return whether somebody is broken whom only a new major version may break."""
+    forward = evidence.forward.proofs.keys() & _promised(evidence.old, Impact.WIRE_F)
+    strict = {
+        event.name
+        for event in evidence.old.events
+        if event.stability == "stable" and event.promise.source is None
+    }
+    return bool(forward or evidence.source.proofs.keys() & strict)
 
 
 def describe(evidence: Evidence) -> str:
