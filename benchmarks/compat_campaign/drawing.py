@@ -101,7 +101,11 @@ def base(rng: random.Random) -> Plain:
         "units": {"ms": {"doc": "D."}, "s": {"doc": "D."}},
         "enums": {
             "Color": {"doc": "D.", "members": {"RED": _member(1), "GREEN": _member(2)}},
-            "Shade": {"doc": "D.", "open": True, "members": {"RED": _member(1), "DARK": _member(2)}},
+            "Shade": {
+                "doc": "D.",
+                "open": True,
+                "members": {"RED": _member(1), "DARK": _member(2)},
+            },
         },
         "envelope": {"doc": "D.", "fields": {"seq": {"type": "int", "doc": "D.", **unit}}},
         "context": {"env": {"type": "int", "doc": "D.", "default": 0, "place": "payload", **unit}},
@@ -110,7 +114,10 @@ def base(rng: random.Random) -> Plain:
             "Point": {"doc": "D.", "fields": {"x": {"type": "float", "doc": "D.", **unit}}},
             "Leg": {
                 "doc": "D.",
-                "fields": {"end": {"type": "Point", "doc": "D."}, "tag": {"type": "str", "doc": "D."}},
+                "fields": {
+                    "end": {"type": "Point", "doc": "D."},
+                    "tag": {"type": "str", "doc": "D."},
+                },
             },
         },
         "events": {

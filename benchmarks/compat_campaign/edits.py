@@ -21,7 +21,9 @@ def edit(function: Edit) -> Edit:
     return function
 
 
-def _both(draft: Draft, old: Plain, new: Plain, step: Plain | None = None, owner: str = "") -> tuple[str, str]:
+def _both(
+    draft: Draft, old: Plain, new: Plain, step: Plain | None = None, owner: str = ""
+) -> tuple[str, str]:
     """Add a field to both contracts; return its owner and name. In `step`, KEY stands for its key."""
     owner = owner or draft.owner()
     name = draft.name()
@@ -47,7 +49,9 @@ def add_field(draft: Draft) -> None:
 
 @edit
 def add_optional_field(draft: Draft) -> None:
-    kind = draft.rng.choice([{**_INT, "missing": 1, "default": 1}, {"type": "str{}", "missing": {}, "default": {}}])
+    kind = draft.rng.choice(
+        [{**_INT, "missing": 1, "default": 1}, {"type": "str{}", "missing": {}, "default": {}}]
+    )
     draft.put(draft.new, draft.owner(), draft.name(), kind)
 
 
@@ -71,13 +75,22 @@ def add_captured_field(draft: Draft) -> None:
 @edit
 def add_from_record(draft: Draft) -> None:
     owner, name = draft.owner(), draft.name()
-    draft.put(draft.new, owner, name, {"type": "Point", "nullable": True, "missing": None, "default": None})
+    draft.put(
+        draft.new,
+        owner,
+        name,
+        {"type": "Point", "nullable": True, "missing": None, "default": None},
+    )
 
 
 @edit
 def remove_field(draft: Draft) -> None:
     owner, name = draft.owner(), draft.name()
-    keys = {**_INT, **_maybe(draft, 0.4, {"missing": 1}), **_maybe(draft, 0.5, {"deprecated": "D."})}
+    keys = {
+        **_INT,
+        **_maybe(draft, 0.4, {"missing": 1}),
+        **_maybe(draft, 0.5, {"deprecated": "D."}),
+    }
     draft.put(draft.old, owner, name, keys)
     if draft.rng.random() < 0.6:
         section_of(draft.new, owner).setdefault("reserved", {})[name] = {"doc": "D."}
@@ -134,7 +147,9 @@ def add_null(draft: Draft) -> None:
 
 @edit
 def remove_null(draft: Draft) -> None:
-    step = draft.rng.choice([{"fill": 0}, {"fill": 0}, {"convert": "KEY", "clamp": [0, 9]}, {"fill": "a"}])
+    step = draft.rng.choice(
+        [{"fill": 0}, {"fill": 0}, {"convert": "KEY", "clamp": [0, 9]}, {"fill": "a"}]
+    )
     _both(draft, {**_INT, "nullable": True}, _INT, step)
 
 
@@ -185,7 +200,9 @@ def change_cardinality(draft: Draft) -> None:
 def change_range(draft: Draft) -> None:
     ranges: list[Any] = [[0, 9], [0, 5], [2, 9], [None, 9], [0, None], [-3, 4]]
     old, new = draft.rng.sample(ranges, 2)
-    kind = draft.rng.choice([_INT, _FLOAT, {**_INT, "type": "int[]"}, {**_FLOAT, "type": "float{}"}])
+    kind = draft.rng.choice(
+        [_INT, _FLOAT, {**_INT, "type": "int[]"}, {**_FLOAT, "type": "float{}"}]
+    )
     ends: Any = draft.rng.choice([new, new, new, [new[0], None], [-9, 99]])
     _both(draft, {**kind, "range": old}, {**kind, "range": new}, {"convert": "KEY", "clamp": ends})
 
@@ -194,7 +211,9 @@ def change_range(draft: Draft) -> None:
 def change_length(draft: Draft) -> None:
     lengths: list[Any] = [[0, 5], [0, 3], [1, 5], [None, 3], [2, None]]
     old, new = draft.rng.sample(lengths, 2)
-    kind: Plain = draft.rng.choice([_STR, {"type": "bool[]"}, {"type": "str{}"}, {"type": "str", "pattern": PATTERNS[1]}])
+    kind: Plain = draft.rng.choice(
+        [_STR, {"type": "bool[]"}, {"type": "str{}"}, {"type": "str", "pattern": PATTERNS[1]}]
+    )
     _both(draft, {**kind, "length": old}, {**kind, "length": new})
 
 
@@ -203,7 +222,11 @@ def change_pattern(draft: Draft) -> None:
     old, new = draft.rng.sample([None, *PATTERNS], 2)
     kind = draft.rng.choice([_STR, {"type": "str[]"}])
     keys = [{**kind, **({"pattern": one} if one else {})} for one in (old, new)]
-    step: Plain = {"convert": "KEY", "values": {}, "otherwise": draft.rng.choice(["abc", "z9", "123"])}
+    step: Plain = {
+        "convert": "KEY",
+        "values": {},
+        "otherwise": draft.rng.choice(["abc", "z9", "123"]),
+    }
     _both(draft, keys[0], keys[1], step)
 
 
@@ -212,7 +235,12 @@ def change_nonfinite(draft: Draft) -> None:
     kind = {**_FLOAT, "nullable": True}
     old, new = draft.rng.sample(["error", "null", "string"], 2)
     step: Plain = {"convert": "KEY", "values": {"NaN": None, "Infinity": None, "-Infinity": None}}
-    _both(draft, {**kind, "nonfinite": old}, {**kind, "nonfinite": new}, step if old == "string" else None)
+    _both(
+        draft,
+        {**kind, "nonfinite": old},
+        {**kind, "nonfinite": new},
+        step if old == "string" else None,
+    )
 
 
 @edit
@@ -344,7 +372,10 @@ def move_field(draft: Draft) -> None:
 
 def _event(name: str, fields: Plain | None = None, **keys: Any) -> Plain:
     payload = name.title().replace("_", "") + "Payload"
-    own = {"what": {"type": "str", "arg": True, "doc": "D."}, "size": {**_INT, "arg": True, "doc": "D."}}
+    own = {
+        "what": {"type": "str", "arg": True, "doc": "D."},
+        "size": {**_INT, "arg": True, "doc": "D."},
+    }
     return {"doc": "D.", "family": "first", "payload": payload, "fields": fields or own, **keys}
 
 
@@ -363,7 +394,11 @@ def remove_event(draft: Draft) -> None:
         draft.new["retired"] = {**draft.new.get("retired", {}), name: {"doc": "D."}}
     other = draft.name("KEPT").upper()
     for side in (draft.old, draft.new):
-        side["events"][other] = _event(other, {"what": {"type": "str", "arg": True, "doc": "D."}}, reserved={"size": {"doc": "D."}})
+        side["events"][other] = _event(
+            other,
+            {"what": {"type": "str", "arg": True, "doc": "D."}},
+            reserved={"size": {"doc": "D."}},
+        )
     draft.becomes[name] = draft.rng.choice([other, other, "ALPHA"])
 
 
@@ -393,7 +428,9 @@ def change_cadence(draft: Draft) -> None:
 @edit
 def change_class(draft: Draft) -> None:
     event = draft.rng.choice(EVENTS)
-    key, value = draft.rng.choice([("payload", "OtherPayload"), ("family", None), ("source", "OtherSource")])
+    key, value = draft.rng.choice(
+        [("payload", "OtherPayload"), ("family", None), ("source", "OtherSource")]
+    )
     other = {"ALPHA": "second", "BETA": "first"}[event]
     draft.new["events"][event][key] = value or other
     # The family that loses its event keeps another one.
@@ -417,7 +454,12 @@ def remove_from_envelope(draft: Draft) -> None:
 @edit
 def change_envelope(draft: Draft) -> None:
     name = draft.name("key")
-    kinds: list[Plain] = [{**_INT, "range": [0, 5]}, {**_INT, "range": [0, 9]}, {**_FLOAT, "range": [0, 5]}, {**_INT, "range": [0, 5], "nullable": True}]
+    kinds: list[Plain] = [
+        {**_INT, "range": [0, 5]},
+        {**_INT, "range": [0, 9]},
+        {**_FLOAT, "range": [0, 5]},
+        {**_INT, "range": [0, 5], "nullable": True},
+    ]
     for side, keys in zip((draft.old, draft.new), draft.rng.sample(kinds, 2), strict=True):
         side["envelope"]["fields"][name] = {**keys, "doc": "D."}
 
@@ -436,7 +478,13 @@ def add_context(draft: Draft) -> None:
 def drop_context(draft: Draft) -> None:
     """An event is written without a value of the context that it had."""
     name = draft.name("context")
-    keys = {**_INT, "doc": "D.", "default": 0, "place": "payload", **_maybe(draft, 0.5, {"missing": 0})}
+    keys = {
+        **_INT,
+        "doc": "D.",
+        "default": 0,
+        "place": "payload",
+        **_maybe(draft, 0.5, {"missing": 0}),
+    }
     for side in (draft.old, draft.new):
         side["context"][name] = dict(keys)
     draft.old["events"]["BETA"].setdefault("context", []).append(name)
@@ -475,7 +523,7 @@ def rename_member(draft: Draft) -> None:
 
 
 def _cure_members(draft: Draft, names: dict[str, str]) -> None:
-    (owner, field) = next(
+    owner, field = next(
         (owner, name)
         for owner in ("ALPHA", "BETA", "Point", "Leg")
         for name, keys in reversed(fields_of(draft.new, owner).items())
@@ -508,7 +556,10 @@ def rename_class(draft: Draft) -> None:
             side["records"][old] = {"doc": "D.", "fields": {"x": {**_INT, "doc": "D."}}}
         _both(draft, {"type": old}, {"type": old})
     name = draft.name("Named").title()
-    draft.new[kind][name] = {**draft.new[kind].pop(old), **_maybe(draft, 0.7, {"renamed_from": old})}
+    draft.new[kind][name] = {
+        **draft.new[kind].pop(old),
+        **_maybe(draft, 0.7, {"renamed_from": old}),
+    }
     for owner in (*draft.new["records"], *draft.new["events"]):
         for keys in fields_of(draft.new, owner).values():
             keys["type"] = keys["type"].replace(old, name)
@@ -516,12 +567,18 @@ def rename_class(draft: Draft) -> None:
 
 @edit
 def remove_class(draft: Draft) -> None:
-    draft.old["enums"][draft.name("Extra").title()] = {"doc": "D.", "members": {"ONE": {"value": 1, "doc": "D."}}}
+    draft.old["enums"][draft.name("Extra").title()] = {
+        "doc": "D.",
+        "members": {"ONE": {"value": 1, "doc": "D."}},
+    }
 
 
 @edit
 def add_class(draft: Draft) -> None:
-    draft.new["records"][draft.name("Extra").title()] = {"doc": "D.", "fields": {"x": {**_INT, "doc": "D."}}}
+    draft.new["records"][draft.name("Extra").title()] = {
+        "doc": "D.",
+        "fields": {"x": {**_INT, "doc": "D."}},
+    }
 
 
 @edit
@@ -571,7 +628,10 @@ def reuse_event(draft: Draft) -> None:
 @edit
 def forget_retired(draft: Draft) -> None:
     """The name of a retired event is no longer reserved."""
-    draft.old["retired"] = {**draft.old.get("retired", {}), draft.name("PAST").upper(): {"doc": "D."}}
+    draft.old["retired"] = {
+        **draft.old.get("retired", {}),
+        draft.name("PAST").upper(): {"doc": "D."},
+    }
 
 
 @edit
@@ -579,7 +639,9 @@ def forget_member(draft: Draft) -> None:
     """A reserved member of an enum is forgotten, or its name or number is used again."""
     name = _enum(draft, "RED", "BLUE")
     draft.old["enums"][name]["reserved"] = {"FORMER": {"value": 5, "doc": "D."}}
-    again = draft.rng.choice([None, {"FORMER": {"value": 6, "doc": "D."}}, {"OTHER": {"value": 5, "doc": "D."}}])
+    again = draft.rng.choice(
+        [None, {"FORMER": {"value": 6, "doc": "D."}}, {"OTHER": {"value": 5, "doc": "D."}}]
+    )
     if again:
         draft.new["enums"][name]["members"] |= again
 

@@ -29,6 +29,8 @@ from codegen.contract.model import (
     Type,
     Value,
 )
+from codegen.contract.promises import Step
+from codegen.contract.wire_paths import walk_leaves
 
 LINE = "envelope"
 """The subject of what concerns every line."""
@@ -69,11 +71,13 @@ def show_backward(old: Package, new: Package, pairing: Pairing) -> Shown:
                 raise ReaderError(f"{data!r}: its own reader refuses it: {before}")
             after = _decode(new, data)
             _check_readers_agree(new, data, after)
+            if isinstance(after, Exception) and _is_of_envelope(new, after):
+                shown.add(LINE, f"{data.decode()}: {after}")
+                # The payload is looked at as well, on a line that the new readers accept.
+                kept = {key: line[key] for key in ("event", "v", "payload")}
+                after = _decode(new, encode({**line_keys(new), **kept}))
             if isinstance(after, Exception):
-                subject = event.name
-                if _is_of_envelope(new, after):
-                    subject = LINE
-                shown.add(subject, f"{data.decode()}: {after}")
+                shown.add(event.name, f"{data.decode()}: {after}")
             elif type(after[1]).EVENT not in (pairing.events.get(event.name), event.name):
                 # An upcast has made another event of it, which is a way to keep it readable.
                 continue
@@ -125,6 +129,12 @@ def show_first(first: Package, old: Package, new: Package) -> Shown:
     return shown
 
 
+def line_keys(package: Package) -> dict[str, Any]:
+    """Return the keys of a line besides the payload as a package writes them."""
+    contract = package.contract
+    return next(lines_of(contract, next(iter(contract.events)), is_accepted=False))
+
+
 def _decode(package: Package, data: bytes) -> Any:
     try:
         return package.codec.decode_line(data)
@@ -157,9 +167,7 @@ def _changed_missing(old: Package, new: Package, before: Any, after: Any) -> str
     return _find_changed(old_event.fields, values, before[1], after[1])
 
 
-def _find_changed(
-    old: tuple[Value, ...], new: Mapping[str, Value], before: Any, after: Any
-) -> str:
+def _find_changed(old: tuple[Value, ...], new: Mapping[str, Value], before: Any, after: Any) -> str:
     for one in old:
         other = new.get(one.name)
         if other is None or one.missing is None or other.missing is None:
@@ -171,9 +179,17 @@ def _find_changed(
     for one in old:
         other = new.get(one.name)
         inner = one.innermost
-        if other is not None and isinstance(inner, RecordType) and isinstance(other.innermost, RecordType):
+        if (
+            other is not None
+            and isinstance(inner, RecordType)
+            and isinstance(other.innermost, RecordType)
+        ):
             fields = {value.name: value for value in other.innermost.record.fields}
-            pairs = zip(_records(getattr(before, one.name)), _records(getattr(after, one.name)), strict=False)
+            pairs = zip(
+                _records(getattr(before, one.name)),
+                _records(getattr(after, one.name)),
+                strict=False,
+            )
             for was, now in pairs:
                 if found := _find_changed(inner.record.fields, fields, was, now):
                     return found
@@ -216,12 +232,14 @@ def _refusal(package: Package, event: str, data: bytes) -> str:
     for one in names:
         if one.kind in ("member", "value"):
             return f"{one.name} has a value that it does not allow"
-    if type(payload).EVENT != event:
+    if event != type(payload).EVENT:
         return "it does not know the event"
     return ""
 
 
-def _query(package: Package, lines: Mapping[str, list[dict[str, Any]]]) -> Iterator[tuple[str, str]]:
+def _query(
+    package: Package, lines: Mapping[str, list[dict[str, Any]]]
+) -> Iterator[tuple[str, str]]:
     """Yield the events that a view does not show as the lines have them, with the difference."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "log.jsonl")
@@ -245,7 +263,11 @@ def _compare_rows(
     for value in declared.fields:
         for row, line in zip(rows, lines, strict=True):
             written = line["payload"].get(value.wire)
-            if value.name in row and (row[value.name] is None) != (written is None) and value.wire in line["payload"]:
+            if (
+                value.name in row
+                and (row[value.name] is None) != (written is None)
+                and value.wire in line["payload"]
+            ):
                 yield event, f"view: {value.name} is {row[value.name]!r} for {written!r}"
 
 
@@ -268,7 +290,7 @@ def show_source(old: Package, new: Package, pairing: Pairing) -> Shown:
     for event in old.contract.events:
         if event.retired is None:
             _emit(event, old, new, shown)
-        _show_attributes(event, new, pairing, shown)
+        _show_attributes(event, old, new, pairing, shown)
     return shown
 
 
@@ -308,7 +330,12 @@ def _show_context(old: Package, new: Package, shown: Shown) -> None:
 
 
 def _call_with(
-    subject: str, fields: tuple[Value, ...], call: Callable[..., Any], old: Package, new: Package, shown: Shown
+    subject: str,
+    fields: tuple[Value, ...],
+    call: Callable[..., Any],
+    old: Package,
+    new: Package,
+    shown: Shown,
 ) -> None:
     """Call a constructor with all values that the old fields allow, and without those that have a default."""
     try:
@@ -380,7 +407,9 @@ def _emit(event: Event, old: Package, new: Package, shown: Shown) -> None:
                 if isinstance(one.capture, FromSource):
                     setattr(source, one.capture.attribute, row[one.name])
             bound = {
-                one.name: row[one.name] for one in event.fields if isinstance(one.capture, FromContext)
+                one.name: row[one.name]
+                for one in event.fields
+                if isinstance(one.capture, FromContext)
             }
             given = [source] if event.source else []
             channel = _bind(new, {**context, **bound})
@@ -392,7 +421,9 @@ def _emit(event: Event, old: Package, new: Package, shown: Shown) -> None:
 def _bind(new: Package, values: Mapping[str, Any]) -> _Channel:
     """Return a channel with the values that old callers bind, as far as the new context still has them."""
     known = {one.name for one in new.contract.context}
-    return _Channel(new.root.Context(**{name: one for name, one in values.items() if name in known}))
+    return _Channel(
+        new.root.Context(**{name: one for name, one in values.items() if name in known})
+    )
 
 
 def _source_attributes(old: Package, event: Event, new: Package) -> dict[str, Any]:
@@ -407,7 +438,9 @@ def _source_attributes(old: Package, event: Event, new: Package) -> dict[str, An
     return found
 
 
-def _show_attributes(event: Event, new: Package, pairing: Pairing, shown: Shown) -> None:
+def _show_attributes(
+    event: Event, old: Package, new: Package, pairing: Pairing, shown: Shown
+) -> None:
     """Read new records, and use the payload as code for the old version does."""
     name = pairing.events.get(event.name)
     found = [one for one in new.contract.events if one.name == name]
@@ -415,9 +448,13 @@ def _show_attributes(event: Event, new: Package, pairing: Pairing, shown: Shown)
         read = _decode(new, encode(line))
         if isinstance(read, Exception):
             raise ReaderError(f"{encode(line)!r}: its own reader refuses it: {read}")
-        problem = _misfit_of(event.fields, read[1], new, event.name)
-        if problem:
-            shown.add(*problem)
+        for subject, fields, owner in (
+            (event.name, event.fields, read[1]),
+            (LINE, old.contract.envelope.fields, read[0]),
+        ):
+            problem = _misfit_of(fields, owner, new, subject)
+            if problem:
+                shown.add(*problem)
 
 
 def _misfit_of(
@@ -481,7 +518,8 @@ def _to_python(type_: Type, value: Value, plain: Any, package: Package) -> Any:
         case RecordType(record):
             cls = getattr(package.root, record.name)
             keys = {
-                one.name: _to_python(one.type, one, plain[one.wire], package) for one in record.fields
+                one.name: _to_python(one.type, one, plain[one.wire], package)
+                for one in record.fields
             }
             try:
                 return cls(**keys)
@@ -512,11 +550,44 @@ def show_meaning(old: Package, new: Package, pairing: Pairing) -> Shown:
     records = {one.name: one for one in new.contract.records}
     for record in old.contract.records:
         if record.name in records:
-            _compare_meaning(record.name, record.fields, records[record.name].fields, False, new, shown)
+            _compare_meaning(
+                record.name, record.fields, records[record.name].fields, False, new, shown
+            )
+    enums = {one.name: one for one in new.contract.enums}
+    for enum in old.contract.enums:
+        if enum.name in enums:
+            _compare_members(enum, enums[enum.name], shown)
     before = {one.name for one in old.contract.envelope.fields}
     if before - {one.name for one in new.contract.envelope.fields}:
         shown.add(LINE, "a key is gone")
     return shown
+
+
+def _compare_members(old: Enum, new: Enum, shown: Shown) -> None:
+    numbers = {member.name: member.value for member in old.members}
+    former = {member.value: member.name for member in old.reserved}
+    for member in new.members:
+        if numbers.get(member.name, member.value) != member.value:
+            shown.add(old.name, f"number of {member.name}")
+        if former.get(member.value, member.name) != member.name:
+            shown.add(old.name, f"number of {member.name}, which was that of another member")
+
+
+def _is_step(package: Package, name: str, is_cure: Callable[[Step], bool]) -> bool:
+    """Return whether upcasts have such a step for a key, for every event that needs one."""
+    steps = [
+        step
+        for upcast in package.contract.upcasts
+        for event in upcast.events
+        for step in event.steps
+        if step.path.rpartition(".")[2] == name
+    ]
+    places = sum(
+        path == name or path.endswith(f".{name}")
+        for event in package.contract.events
+        for path, _ in walk_leaves(event.fields)
+    )
+    return len([one for one in steps if is_cure(one)]) == places
 
 
 def _compare_meaning(
@@ -534,9 +605,20 @@ def _compare_meaning(
             if isinstance(one, Field) and isinstance(one.capture, FromContext):
                 shown.add(subject, f"{one.name} no longer identifies it")
             continue
+        numbers = {Primitive("int"), Primitive("float")}
+        if one.unit != other.unit and {one.innermost, other.innermost} <= numbers:
+            if not _is_step(package, one.name, lambda step: step.convert is not None):
+                shown.add(subject, f"unit of {one.name}")
+        if one.missing and other.missing and one.missing != other.missing:
+            if not _is_step(package, one.name, lambda step, old=one.missing: step.fill == old):
+                shown.add(subject, f"value of a missing {one.name}")
         if one.default and other.default and one.default != other.default and not is_revised:
             shown.add(subject, f"default of {one.name}")
         if isinstance(one, Field) and isinstance(other, Field) and not is_revised:
-            captures = (one.capture, one.phase, one.reduce), (other.capture, other.phase, other.reduce)
+            captures = (one.capture, one.phase, one.reduce), (
+                other.capture,
+                other.phase,
+                other.reduce,
+            )
             if captures[0] != captures[1]:
                 shown.add(subject, f"capture of {one.name}")

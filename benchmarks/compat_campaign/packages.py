@@ -131,7 +131,9 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         """Execute the source of a module."""
-        name = "__init__" if module.__name__ == self._package else module.__name__.rpartition(".")[2]
+        name = (
+            "__init__" if module.__name__ == self._package else module.__name__.rpartition(".")[2]
+        )
         exec(_compile(self._sources[name], name), module.__dict__)
 
 

@@ -68,9 +68,7 @@ def encode(line: dict[str, Any]) -> bytes:
 
 
 def _objects(values: tuple[Value, ...], *, is_accepted: bool) -> list[dict[str, Any]]:
-    columns = {
-        one.wire: _column(one, is_accepted=is_accepted) for one in values
-    }
+    columns = {one.wire: _column(one, is_accepted=is_accepted) for one in values}
     count = max((len(column) for column in columns.values()), default=1)
     objects = [
         {key: column[index % len(column)] for key, column in columns.items()}

@@ -124,6 +124,9 @@ class ContractDiff:
         modes = [pair.mode for pair in self.event_pairs if _contains(pair.old.fields, enum)]
         if _contains(self.old.envelope.fields, enum):
             modes.append(MODES["stable"])
+        for record in self.old.records:
+            if _contains(record.fields, enum):
+                modes.append(MODES[record.stability].without_wire())
         return strictest_of(modes)
 
     def _pair_events(self) -> Iterator[EventPair]:

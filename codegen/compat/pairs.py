@@ -26,10 +26,11 @@ from ..contract.wire_paths import join_path
 from ..diagnostics.findings import Span
 from .impact import NO_IMPACT, Impact
 from .modes import CompatibilityMode
-from .reading import Kind
+from .reading import Kind, read_slots
 from .readings import Holder, Reading, Verdict, judge
 from .rule import Change, RequiredUpcast
 from .upcast_chain import PayloadPath, UpcastChain, quote_path
+from .value_sets import Slot, accepted_slots
 
 TypeChange = Literal["same", "widened", "narrowed", "changed", "cardinality"]
 
@@ -325,6 +326,13 @@ class FieldPair:
             is_deep=is_deep,
         )
 
+    @cached_property
+    def lost(self) -> set[Kind]:
+        """Why the new field does not allow some of the old values, apart from keys and upcasts."""
+        (slot,) = accepted_slots([self.old])
+        own = Slot({self.new.wire: slot.choices[self.old.wire]})
+        return {one.kind for one in read_slots((own,), [self.new], is_open=False)}
+
     @property
     def steps(self) -> list[Step | None]:
         """The step of the upcasts that makes the field, for each path of its owner."""
@@ -368,6 +376,12 @@ def find_old_name(
         return one.name
     is_renamed = one.renamed_from in old and one.renamed_from not in new
     return one.renamed_from if is_renamed else None
+
+
+def has_default(value: Value) -> bool:
+    """Return whether callers may leave a value out; helpers have no default for a map, which calls would share."""
+    is_map = isinstance(value, Field) and isinstance(value.type, MapType)
+    return value.default is not None and not is_map
 
 
 def compare_types(old: Type, new: Type) -> TypeChange:

@@ -10,7 +10,9 @@ from ..contract.wire_paths import join_path
 from .text_sets import TextSet, includes
 from .value_sets import Slot, Slots, ValueSet, allowed_values
 
-Kind = Literal["event", "missing", "unknown", "repeated", "null", "type", "range", "length", "text"]
+Kind = Literal[
+    "event", "missing", "unknown", "repeated", "null", "type", "range", "length", "text", "value"
+]
 
 _TEXTS: dict[Kind, str] = {
     "event": "the reader does not know the event",
@@ -22,6 +24,7 @@ _TEXTS: dict[Kind, str] = {
     "range": "it may be out of range",
     "length": "it may have another length",
     "text": "it may be a text that is not allowed",
+    "value": "it may read as another value than before",
 }
 
 

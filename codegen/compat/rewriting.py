@@ -74,6 +74,41 @@ def convert(values: ValueSet, step: Step) -> ValueSet:
 
 
 def _rewrite_object(slots: Slots, steps: list[tuple[str, Step]]) -> Slots:
+    groups: dict[str, list[tuple[str, Step]]] = {}
+    for path, step in steps:
+        groups.setdefault(_common_parent(path, step), []).append((path, step))
+    for parent, group in groups.items():
+        if not parent or (
+            len(groups) > 1 and any(_meets(parent, one) for one in groups if one != parent)
+        ):
+            return _rewrite_keys(slots, steps)
+    for parent, group in groups.items():
+        start = len(parent) + 1
+        inner = [(path[start:], _below(step, parent)) for path, step in group]
+        slots = _inside(slots, parent.split("."), partial(_rewrite_keys, steps=inner))
+    return slots
+
+
+def _common_parent(path: str, step: Step) -> str:
+    """Return the object in which a step moves or converts a value; empty if it leaves that object, or fills it."""
+    parent = path.rpartition(".")[0]
+    source = split_path(step.move or step.convert or "")[1]
+    return parent if step.fill is None and source.rpartition(".")[0] == parent else ""
+
+
+def _meets(one: str, other: str) -> bool:
+    return f"{one}.".startswith(f"{other}.") or f"{other}.".startswith(f"{one}.") or not other
+
+
+def _below(step: Step, parent: str) -> Step:
+    """Return a step whose old path is relative to `parent`."""
+    source = split_path(step.move or step.convert or "")[1][len(parent) + 1 :]
+    if step.move is not None:
+        return replace(step, move=source)
+    return replace(step, convert=source)
+
+
+def _rewrite_keys(slots: Slots, steps: list[tuple[str, Step]]) -> Slots:
     sources = [split_path(one)[1] for _, step in steps if (one := step.move or step.convert)]
     renames = _exclusive_renames(slots, steps, sources)
     old: dict[str, _Taken] = {}

@@ -23,12 +23,12 @@ def check_defaults(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
     """Check that `default` and `missing` are valid values of their field."""
     for value in contract.values:
         for key, given in (("default", value.default), ("missing", value.missing)):
-            misfit = _find_misfit(value, given.value) if given else None
+            misfit = find_misfit(value, given.value) if given else None
             if misfit:
                 yield Breach(value.at(key), f"{key} of {value.name} {misfit}")
 
 
-def _find_misfit(value: Value, plain: object) -> str | None:
+def find_misfit(value: Value, plain: object) -> str | None:
     """Return why `plain` is not valid, as the end of a sentence that starts with its name; None if it is valid."""
     if plain is None:
         return None if value.nullable else "must not be null; add nullable: true"

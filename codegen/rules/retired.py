@@ -1,8 +1,8 @@
 """Rules about earlier versions: retired names are not used again, and versions are plausible."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from ..contract.model import Contract
+from ..contract.model import Contract, Enum, Event, Record, Value
 from ..contract.spec import ContractSpec
 from ..contract.versions import parse_version
 from .rule import Breach
@@ -42,3 +42,23 @@ def check_versions(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
             if one.last and parse_version(one.last) >= current:
                 message = f"{one.last} is not before version {contract.version}"
                 yield Breach(one.span, message)
+
+
+def check_renames(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
+    """Check that a former name is not a present one: whose records and callers are meant would be ambiguous."""
+    groups: list[Iterable[Event | Enum | Record | Value]] = [
+        contract.events,
+        contract.enums,
+        contract.records,
+        contract.envelope.fields,
+        contract.context,
+        *(owner.fields for owner in contract.owners),
+    ]
+    for group in groups:
+        members = list(group)
+        names = {one.name for one in members}
+        for one in members:
+            if one.renamed_from in names:
+                message = f'{one.name} was renamed from "{one.renamed_from}", which still exists'
+                hint = "remove renamed_from:, or give the other one a new name"
+                yield Breach(one.at("renamed_from"), message, hint)

@@ -303,7 +303,14 @@ class Run:
         self._metrics.flush()
         if outcome is RunOutcome.COMPLETED and self.epochs_completed:
             self.channel.advance(epoch=self.epochs_completed)
-        emit_run_finished(self.channel, self._result(outcome, failure))
+        result = self._result(outcome, failure)
+        emit_run_finished(
+            self.channel,
+            result,
+            error_type=result.error_type,
+            error_message=result.error_message,
+            error_place=result.error_place,
+        )
         self._hub.close()
 
     def _result(self, outcome: RunOutcome, failure: Failure | None) -> RunResult:

@@ -67,9 +67,7 @@ def _find_renamed(pair: EnumPair) -> Iterator[Change]:
 def _find_openness(pair: EnumPair) -> Iterator[Change]:
     if pair.old.open != pair.new.open:
         description = "closed -> open" if pair.new.open else "open -> closed"
-        yield pair.make_change(
-            "", pair.new.at("open"), description, is_read=True
-        )
+        yield pair.make_change("", pair.new.at("open"), description, is_read=True)
 
 
 def _find_renames(pair: EnumPair) -> Iterator[tuple[Member, Member]]:

@@ -1,12 +1,15 @@
 """Rules about events: removed, added or renamed ones, and changes of cadence, classes and emission helper."""
 
 from collections.abc import Iterator
+from typing import Literal
 
 from ...contract.model import Event
 from ..contract_diff import ContractDiff
 from ..impact import NO_IMPACT, WIRE_AND_SOURCE, Impact
 from ..modes import mode_of
 from ..pairs import EventPair
+from ..reading import Problem
+from ..readings import Claim
 from ..rule import Change, RequiredUpcast, Rule
 
 _MIN_SIMILARITY = 0.7
@@ -29,6 +32,7 @@ def _find_removed(diff: ContractDiff) -> Iterator[Change]:
             mode=mode_of(event, diff.old),
             resolved=(Impact.SOURCE if is_announced else NO_IMPACT)
             | (Impact.WIRE_B if becomes in names else NO_IMPACT),
+            claims=frozenset() if becomes in names else _claim(event, "old"),
             required_upcasts=(RequiredUpcast(event.name, "becomes: ...", becomes != event.name),),
         )
 
@@ -40,6 +44,7 @@ def _find_undeclared_renames(diff: ContractDiff) -> Iterator[Change]:
             span=new.span,
             description=f"looks like {old.name}, which is removed; say renamed_from: {old.name}",
             mode=mode_of(old, diff.old),
+            claims=_claim(old, "old"),
         )
 
 
@@ -57,6 +62,8 @@ def _find_renamed(diff: ContractDiff) -> Iterator[Change]:
             mode=pair.mode,
             impact=WIRE_AND_SOURCE if is_emitted else Impact.WIRE_B | Impact.WIRE_F,
             resolved=Impact.WIRE_B if is_present else NO_IMPACT,
+            claims=_claim(pair.old, "new")
+            | (frozenset() if is_present else _claim(pair.old, "old")),
             required_upcasts=(
                 RequiredUpcast(pair.old.name, f"becomes: {pair.new.name}", is_present),
             ),
@@ -73,6 +80,11 @@ def _find_added(diff: ContractDiff) -> Iterator[Change]:
                 description="a new event",
                 mode=mode_of(event, diff.new),
             )
+
+
+def _claim(event: Event, records: Literal["old", "new"]) -> frozenset[Claim]:
+    """Return the claim that readers do not know an event any more, or not yet."""
+    return frozenset([(event.name, records, Problem("", "event"))])
 
 
 def _find_likely_renames(diff: ContractDiff) -> Iterator[tuple[Event, Event]]:
@@ -132,7 +144,7 @@ DIFF_RULES: tuple[Rule[ContractDiff], ...] = (
         id="EVT002",
         name="EVENT_RENAMED_UNDECLARED",
         find=_find_undeclared_renames,
-        impact=WIRE_AND_SOURCE,
+        impact=Impact.WIRE_B | Impact.SOURCE,
         why="whether an event is new or an old one under a new name cannot be inferred",
         remedies=(
             "say renamed_from: in the new event",

@@ -6,7 +6,8 @@ from ...contract.model import Field, FromCaller, FromSource, Value
 from ..contract_diff import ContractDiff
 from ..field_matching import UnmatchedFields
 from ..impact import NO_IMPACT, WIRE_AND_SOURCE, Impact
-from ..pairs import OwnerPair
+from ..modes import MODES
+from ..pairs import OwnerPair, has_default
 from ..readings import ANY, Holder, Verdict, judge
 from ..rule import Change, RequiredUpcast, Rule
 
@@ -107,7 +108,7 @@ def _addition(owner: OwnerPair, value: Value, description: str) -> Change:
         impact = Impact.SOURCE
         assert isinstance(value, Field)
         description += f"; sources of the event need {_describe_capture(value)}"
-    elif value.default is None and _is_passed(owner, value):
+    elif _is_passed(owner, value) and not has_default(value):
         impact = Impact.SOURCE
     return owner.make_change(
         value.name,
@@ -139,13 +140,15 @@ def _find_moved(diff: ContractDiff) -> Iterator[Change]:
     for move in diff.moves:
         _, steps = diff.upcasts.follow(move.pair.old.name)
         step = f'"{move.new}": {{move: "{move.old}"}}'
+        # Code that uses the record relies on its own stability.
+        is_nested = "." in move.old + move.new
         holder = Holder(move.pair.reading, "", "")
         verdict = judge([holder], ANY, old_key=move.old, new_key=move.new)
         yield Change(
             subject=f"{move.pair.new.name}.{move.value.name}",
             span=move.value.span,
             description=f"{move.old} -> {move.new}",
-            mode=move.pair.mode,
+            mode=move.pair.mode | MODES["stable"].without_wire() if is_nested else move.pair.mode,
             impact=Impact.SOURCE | verdict.impact,
             resolved=verdict.resolved,
             claims=verdict.claims,

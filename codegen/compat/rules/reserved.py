@@ -26,12 +26,13 @@ def _find_reused_names(diff: ContractDiff) -> Iterator[Change]:
     for pair in diff.enum_pairs:
         for member in pair.new.members:
             if any(member.name == one.name for one in pair.old.reserved):
-                description = "a former member had this name"
+                description, impact = "a former member had this name", None
             elif any(member.value == one.value for one in pair.old.reserved):
-                description = "a former member had this number"
+                # Lines hold names; only numbers that were stored elsewhere are read as another member.
+                description, impact = "a former member had this number", Impact.SEM
             else:
                 continue
-            yield pair.make_change(member.name, member.span, description)
+            yield pair.make_change(member.name, member.span, description, impact=impact)
 
 
 def _find_no_longer_reserved(diff: ContractDiff) -> Iterator[Change]:
@@ -44,17 +45,22 @@ def _find_no_longer_reserved(diff: ContractDiff) -> Iterator[Change]:
                 span=diff.span_of("retired"),
                 description=description,
                 mode=diff.strictest_mode,
+                impact=Impact.POLICY,
             )
     for owner in diff.owners:
         kept = owner.reserved | {value.name for value in owner.new.fields}
         for one in owner.old.reserved:
             if one.name not in kept:
-                yield owner.make_change(one.name, owner.new.span, description)
+                # Readers drop reserved keys of payloads from old records, and refuse them otherwise.
+                impact = Impact.WIRE_B if owner.paths else Impact.POLICY
+                yield owner.make_change(one.name, owner.new.span, description, impact=impact)
     for pair in diff.enum_pairs:
         kept = {one.name for one in (*pair.new.reserved, *pair.new.members)}
         for member in pair.old.reserved:
             if member.name not in kept:
-                yield pair.make_change(member.name, pair.new.span, description)
+                yield pair.make_change(
+                    member.name, pair.new.span, description, impact=Impact.POLICY
+                )
 
 
 RULES: tuple[Rule[ContractDiff], ...] = (
@@ -78,8 +84,8 @@ RULES: tuple[Rule[ContractDiff], ...] = (
         id="FLD004",
         name="RESERVED_REMOVED",
         find=_find_no_longer_reserved,
-        impact=Impact.WIRE_B,
-        why="the name could be used again for something else",
+        impact=Impact.WIRE_B | Impact.POLICY,
+        why="old records with it could no longer be read, and it could be used again for something else",
         remedies=("keep it under reserved, or in the section retired, forever",),
         is_unconditional=True,
     ),

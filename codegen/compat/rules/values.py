@@ -5,8 +5,11 @@ from collections.abc import Iterator
 
 from ...contract.model import Field, FromCaller, FromContext, FromSource, Primitive, Value
 from ...contract.nodes import OPEN, Bounds, Given
+from ...contract.wire_paths import join_path
 from ..impact import NO_IMPACT, WIRE_AND_SOURCE, Impact
-from ..pairs import FieldPair
+from ..pairs import FieldPair, has_default
+from ..reading import Problem
+from ..readings import Verdict
 from ..rule import Change, Rule
 from ..text_sets import TextSet, includes
 
@@ -21,13 +24,18 @@ def _find_default(pair: FieldPair) -> Iterator[Change]:
 def _find_missing(pair: FieldPair) -> Iterator[Change]:
     old, new = pair.old.missing, pair.new.missing
     if old and new and old != new:
-        is_filled = all(step is not None and step.fill == old for step in pair.steps)
         both = Impact.WIRE_B | Impact.SEM
+        claims = {
+            (place.event, "old", Problem(join_path(place.path, pair.new.wire), "value"))
+            for place, step in zip(pair.owner.paths, pair.steps, strict=True)
+            if step is None or step.fill != old
+        }
+        is_filled = bool(pair.steps) and not claims
+        verdict = Verdict(both, both if is_filled else NO_IMPACT, frozenset(claims))
         yield pair.make_change(
             "missing",
             f"{_format_value(old)} -> {_format_value(new)}",
-            impact=both,
-            resolved=both if pair.steps and is_filled else NO_IMPACT,
+            verdict=verdict,
             step=f"{{fill: {_format_value(old)}}}",
         )
 
@@ -51,9 +59,9 @@ def _find_capture(pair: FieldPair) -> Iterator[Change]:
     if not isinstance(old, Field) or not isinstance(new, Field):
         return
     if old.capture != new.capture:
-        kinds = {type(old.capture), type(new.capture)}
-        is_argument = FromCaller in kinds and len(kinds) > 1
-        is_break = is_argument or pair.owner.needs_attributes(new)
+        is_refused = isinstance(old.capture, FromCaller)
+        is_required = isinstance(new.capture, FromCaller) and not has_default(new)
+        is_break = is_refused or is_required or pair.owner.needs_attributes(new)
         impact = Impact.SEM | Impact.SOURCE if is_break else Impact.SEM
         yield pair.make_change("from", f"{_describe(old)} -> {_describe(new)}", impact=impact)
     for key, before, after in (("phase", old.phase, new.phase), ("reduce", old.reduce, new.reduce)):
@@ -71,7 +79,7 @@ def _find_tightened(pair: FieldPair) -> Iterator[Change]:
             yield pair.make_change(
                 key,
                 f"{key}: {_format_bounds(old)} -> {_format_bounds(new)}",
-                impact=Impact.SOURCE,
+                impact=Impact.SOURCE if key in pair.lost else NO_IMPACT,
                 verdict=verdict,
                 step=f"{{convert: {pair.old.wire}, clamp: ...}}",
             )
@@ -80,7 +88,7 @@ def _find_tightened(pair: FieldPair) -> Iterator[Change]:
         yield pair.make_change(
             "pattern",
             _describe_pattern(pair),
-            impact=Impact.SOURCE,
+            impact=Impact.SOURCE if "text" in pair.lost else NO_IMPACT,
             verdict=verdict,
             step=f"{{convert: {pair.old.wire}, values: ...}}",
         )

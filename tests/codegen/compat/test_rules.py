@@ -30,7 +30,7 @@ def x(text):
 
 CHANGES = [
     ("EVT001", "WIRE-B, SOURCE", "events", FLED, ""),
-    ("EVT002", WIRE_AND_SOURCE, "events", FLED, ESCAPED),
+    ("EVT002", "WIRE-B, SOURCE", "events", FLED, ESCAPED),
     ("EVT003", WIRE_AND_SOURCE, "events", FLED, f"{ESCAPED}  renamed_from: FLED\n"),
     ("EVT006", "SEM", "event", "cadence: once a day", "cadence: once a meal"),
     ("EVT008", "WIRE-B, WIRE-F, SOURCE, SEM", "envelope", DAY, ""),
@@ -42,8 +42,8 @@ CHANGES = [
     ("FLD001", "WIRE-F, SOURCE", "fields", x(NUMBER), ""),
     ("FLD002", "WIRE-B", "fields", x(NUMBER), ""),
     ("FLD004", "WIRE-B", "event", "reserved: {x: {doc: X.}}", ""),
-    ("FLD004", "WIRE-B", "mood", "reserved: {WILD: {value: 2, doc: Wild.}}", ""),
-    ("FLD004", "WIRE-B", "top", "retired: {FLED: {doc: It has fled.}}", ""),
+    ("FLD004", "policy", "mood", "reserved: {WILD: {value: 2, doc: Wild.}}", ""),
+    ("FLD004", "policy", "top", "retired: {FLED: {doc: It has fled.}}", ""),
     ("FLD005", WIRE_AND_SOURCE, "fields", x(NUMBER), f"w: {{{NUMBER}, doc: W.}}"),
     ("FLD006", "WIRE-B, WIRE-F", "fields", x(NUMBER), x(f"{NUMBER}, wire: z")),
     ("FLD006", "WIRE-F", "fields", x(NUMBER), x(f"{NUMBER}, wire: z, aliases: [x]")),
@@ -125,7 +125,9 @@ def test_a_change_is_found_with_its_impact(tmp_path, rule, level, place, before,
 @pytest.mark.parametrize(("rule", "before", "after"), REUSED)
 def test_reserved_names_cannot_be_used_again(tmp_path, rule, before, after):
     _, findings = compare(tmp_path, contract_yaml(**before), contract_yaml(**after))
-    assert levels(findings, rule) == ["WIRE-B, SEM"]
+    # Lines hold the names of members and not their numbers.
+    expected = "SEM" if "TAME" in str(before) else "WIRE-B, SEM"
+    assert levels(findings, rule) == [expected]
 
 
 @pytest.mark.parametrize(

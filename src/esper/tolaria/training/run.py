@@ -111,7 +111,13 @@ def train_run(
             duration_s=time.monotonic() - started,
             failure=failure,
         )
-        emit_run_finished(channel, result)
+        emit_run_finished(
+            channel,
+            result,
+            error_type=result.error_type,
+            error_message=result.error_message,
+            error_place=result.error_place,
+        )
     return result
 
 
