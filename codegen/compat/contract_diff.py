@@ -19,7 +19,6 @@ from ..contract.promises import Step
 from ..contract.versions import Bump, parse_version
 from ..contract.wire_paths import brackets, join_path, walk_leaves, walk_records
 from ..diagnostics.findings import Span
-from .impact import WIRE, Impact
 from .modes import MODES, CompatibilityMode, mode_of, strictest_of
 from .pairs import EnumPair, EnumPlace, EventPair, Move, Owner, OwnerPair, find_old_name
 from .readings import Holder, Reading, read_envelope, read_event
@@ -226,18 +225,14 @@ class ContractDiff:
 
     def _places_of(self, old: Enum, new: Enum) -> tuple[EnumPlace, ...]:
         places = []
-        owners: list[tuple[Reading, Iterable[Value], Iterable[Value], Impact]] = [
-            (self.envelope_reading, self.old.envelope.fields, self.new.envelope.fields, WIRE)
-        ]
-        owners += [
-            (one.reading, one.old.fields, one.new.fields, one.mode.protected)
-            for one in self.event_pairs
-        ]
-        for reading, before, after, protected in owners:
+        # A member must stay readable whatever was promised, so the promise of the event does not count here.
+        owners = [(self.envelope_reading, self.old.envelope.fields, self.new.envelope.fields)]
+        owners += [(one.reading, one.old.fields, one.new.fields) for one in self.event_pairs]
+        for reading, before, after in owners:
             for path in _paths_of(old, before):
-                places.append(EnumPlace(Holder(reading, "", None, protected), path, None))
+                places.append(EnumPlace(Holder(reading, "", None), path, None))
             for path in _paths_of(new, after):
-                places.append(EnumPlace(Holder(reading, None, "", protected), None, path))
+                places.append(EnumPlace(Holder(reading, None, ""), None, path))
         return tuple(places)
 
     def _find_moves(self, pair: EventPair) -> Iterator[Move]:
