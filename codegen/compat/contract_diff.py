@@ -194,7 +194,8 @@ class ContractDiff:
             modes += [pair.mode] if before | after else []
             for path in sorted(before | after):
                 old_path = path if path in before else None
-                holders.append(Holder(pair.reading, old_path, path if path in after else None))
+                new_path = path if path in after else None
+                holders.append(Holder(pair.reading, old_path, new_path, pair.mode.protected))
         return OwnerPair(
             upcasts=self.upcasts,
             subject=new.name,
@@ -224,6 +225,7 @@ class ContractDiff:
 
     def _places_of(self, old: Enum, new: Enum) -> tuple[EnumPlace, ...]:
         places = []
+        # A member must stay readable whatever was promised, so the promise of the event does not count here.
         owners = [(self.envelope_reading, self.old.envelope.fields, self.new.envelope.fields)]
         owners += [(one.reading, one.old.fields, one.new.fields) for one in self.event_pairs]
         for reading, before, after in owners:

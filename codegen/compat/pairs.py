@@ -3,21 +3,15 @@
 from collections.abc import Collection, Container, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
 
 from ..contract.model import (
     Enum,
-    EnumType,
     Event,
     Field,
     FromSource,
-    ListType,
     MapType,
-    Primitive,
     Record,
-    RecordType,
     Reserved,
-    Type,
     Value,
 )
 from ..contract.nodes import Stability
@@ -29,10 +23,9 @@ from .modes import CompatibilityMode
 from .reading import Kind, read_slots
 from .readings import Holder, Reading, Verdict, judge
 from .rule import Change, RequiredUpcast
+from .type_changes import TypeChange, compare_types
 from .upcast_chain import PayloadPath, UpcastChain, quote_path
 from .value_sets import Slot, accepted_slots
-
-TypeChange = Literal["same", "widened", "narrowed", "changed", "cardinality"]
 
 
 @dataclass(frozen=True)
@@ -382,34 +375,3 @@ def has_default(value: Value) -> bool:
     """Return whether callers may leave a value out; helpers have no default for a map, which calls would share."""
     is_map = isinstance(value, Field) and isinstance(value.type, MapType)
     return value.default is not None and not is_map
-
-
-def compare_types(old: Type, new: Type) -> TypeChange:
-    """Return how a type has changed; inside lists and maps of the same kind, how the type of their items has."""
-    match old, new:
-        case (ListType(before), ListType(after)) | (MapType(before), MapType(after)):
-            return compare_types(before, after)
-        case (ListType() | MapType(), _) | (_, ListType() | MapType()):
-            return "cardinality"
-        case (Primitive("int"), Primitive("float")) | (EnumType(), Primitive("str")):
-            return "widened"
-        case (Primitive("float"), Primitive("int")) | (Primitive("str"), EnumType()):
-            return "narrowed"
-        case EnumType(before), EnumType(after):
-            return _compare_enums(before, after)
-        case RecordType(before), RecordType(after):
-            return "same" if before.name in (after.name, after.renamed_from) else "changed"
-    return "same" if old == new else "changed"
-
-
-def _compare_enums(old: Enum, new: Enum) -> TypeChange:
-    """Compare two enums by the names of their members, which are the values on the wire.
-
-    The same enum counts as the same type: the rules about enums report its changes.
-    """
-    if old.name in (new.name, new.renamed_from):
-        return "same"
-    before, after = ({member.name for member in enum.members} for enum in (old, new))
-    if before <= after:
-        return "widened"
-    return "narrowed" if after <= before else "changed"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from ..contract.model import Event, Value
 from ..contract.wire_paths import join_path, walk_records
-from .impact import NO_IMPACT, Impact
+from .impact import NO_IMPACT, WIRE, Impact
 from .reading import Kind, Problem, read_slots
 from .rewriting import remove_keys, rewrite
 from .upcast_chain import UpcastChain
@@ -65,6 +65,8 @@ class Holder:
     old: str | None
     """None where old payloads do not have it."""
     new: str | None
+    protected: Impact = WIRE
+    """Which readers the event promises not to break; others do not count for parts that events share."""
 
 
 ANY: Collection[Kind] = (
@@ -122,9 +124,10 @@ def judge(
         impact = (Impact.WIRE_F if forward else NO_IMPACT) | (
             Impact.WIRE_B if before or after else NO_IMPACT
         )
+        impact &= holder.protected
         claims = {(reading.event, "new", one) for one in forward}
         claims |= {(reading.event, "old", one) for one in after}
-        resolved = Impact.WIRE_B if before and not after else NO_IMPACT
+        resolved = impact & Impact.WIRE_B if before and not after else NO_IMPACT
         verdict |= Verdict(impact, resolved, frozenset(claims))
     return verdict
 

@@ -76,8 +76,8 @@ def convert(values: ValueSet, step: Step) -> ValueSet:
 def _rewrite_object(slots: Slots, steps: list[tuple[str, Step]]) -> Slots:
     groups: dict[str, list[tuple[str, Step]]] = {}
     for path, step in steps:
-        groups.setdefault(_common_parent(path, step), []).append((path, step))
-    for parent, group in groups.items():
+        groups.setdefault(_common_parent(slots, path, step), []).append((path, step))
+    for parent in groups:
         if not parent or (
             len(groups) > 1 and any(_meets(parent, one) for one in groups if one != parent)
         ):
@@ -89,11 +89,24 @@ def _rewrite_object(slots: Slots, steps: list[tuple[str, Step]]) -> Slots:
     return slots
 
 
-def _common_parent(path: str, step: Step) -> str:
-    """Return the object in which a step moves or converts a value; empty if it leaves that object, or fills it."""
+def _common_parent(slots: Slots, path: str, step: Step) -> str:
+    """Return the object within which a step works; empty if it leaves that object, or may have to create it."""
     parent = path.rpartition(".")[0]
+    if step.fill is not None:
+        return parent if parent and _is_always(slots, parent.split(".")) else ""
     source = split_path(step.move or step.convert or "")[1]
-    return parent if step.fill is None and source.rpartition(".")[0] == parent else ""
+    return parent if source.rpartition(".")[0] == parent else ""
+
+
+def _is_always(slots: Slots, keys: list[str]) -> bool:
+    """Return whether there is always an object at a path of keys."""
+    first, *rest = keys
+    index = _find(slots, first)
+    if index is None or slots[index].is_optional or len(slots[index].choices) > 1:
+        return False
+    values = slots[index].choices[first]
+    is_object = values.slots is not None and replace(values, slots=None) == ValueSet()
+    return is_object and (not rest or _is_always(values.slots or (), rest))
 
 
 def _meets(one: str, other: str) -> bool:
@@ -102,6 +115,8 @@ def _meets(one: str, other: str) -> bool:
 
 def _below(step: Step, parent: str) -> Step:
     """Return a step whose old path is relative to `parent`."""
+    if step.fill is not None:
+        return step
     source = split_path(step.move or step.convert or "")[1][len(parent) + 1 :]
     if step.move is not None:
         return replace(step, move=source)

@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterator
 
 from ...contract.model import Field, FromCaller, ListType, MapType, Value
 from ..impact import NO_IMPACT, WIRE_AND_SOURCE, Impact
-from ..pairs import FieldPair, TypeChange
+from ..pairs import FieldPair
 from ..readings import Verdict, judge
 from ..rule import Change, Rule
+from ..type_changes import TypeChange
 
 _NEW_FIELD = ("add a field with the new type, and deprecate this one",)
 
