@@ -4,16 +4,20 @@ A run's id is the name of its folder: `<date>-<time>-<task>-s<seed>-<four hex di
 """
 
 import difflib
+import os
 import re
 import secrets
 from datetime import UTC, datetime
 from pathlib import Path
 
+from esper.leyline.arguments import describe, instance_of
 from esper.leyline.errors import RunNotFoundError, UsageError
 from esper.leyline.text import join_names, printable
 from esper.nissa.segments import LOG_FOLDER
 
 LATEST = "latest"
+DEFAULT_NAME = "run"
+"""Name of a run of the user's own loop that has been given none."""
 _START = re.compile(r"\d{8}-\d{6}-")
 _MAX_LISTED = 5
 _MAX_NAME = 64
@@ -41,25 +45,54 @@ def create_run(root: Path, *, task: str, seed: int | None) -> Path:
         return folder
 
 
-def create_named_run(root: Path, name: str) -> Path:
-    """Create the folder `name` for a new run under `root` and return it; `check_name` has accepted the name.
+def create_own_run(root: Path, name: str | None, *, seed: int | None) -> Path:
+    """Create the folder `name`, which `check_name` has accepted, for a run of the user's own loop; None: a new name.
 
     Raises:
-        FileExistsError: there is a folder or file of this name.
-        OSError: the folder cannot be created.
+        UsageError: there is a folder or file of this name, or the folder cannot be created.
     """
-    root.mkdir(parents=True, exist_ok=True)
-    folder = root / name
-    folder.mkdir()
+    try:
+        if name is None:
+            return create_run(root, task=DEFAULT_NAME, seed=seed)
+        root.mkdir(parents=True, exist_ok=True)
+        folder = root / name
+        folder.mkdir()
+    except (OSError, ValueError) as error:
+        if name is not None and isinstance(error, FileExistsError) and root.is_dir():
+            raise UsageError(
+                f'a run must have a folder of its own, but "{printable(name)}" is in {printable(str(root))} already;'
+                " give another name, leave the name out to get a new folder each time, or delete the old one"
+            ) from None
+        raise not_writable(root, error) from error
     return folder
+
+
+def not_writable(root: Path, error: OSError | ValueError) -> UsageError:
+    """Return the error for a folder of runs in which nothing can be made; a ValueError is that of a path."""
+    reason = error.strerror if isinstance(error, OSError) else error
+    return UsageError(
+        f"dir must be a folder that can be written, got {printable(str(root))} ({reason}); name another one"
+    )
+
+
+def check_root(root: object) -> Path:
+    """Return the folder of runs, given as `dir`, as a path.
+
+    Raises:
+        UsageError: it is not a path, or an empty one.
+    """
+    if not isinstance(root, str | os.PathLike) or root == "":
+        raise UsageError(f'dir must be a path, got {describe(root)}; for the current folder: "."')
+    return Path(root)
 
 
 def check_name(name: str) -> None:
     """Check that the name of a run can be shown, typed, and used as the name of a folder.
 
     Raises:
-        UsageError: it cannot.
+        UsageError: it cannot, or is not a text.
     """
+    instance_of("the name of a run", name, str, "choose another", error=UsageError)
     is_usable = (
         1 <= len(name) <= _MAX_NAME
         and name.isprintable()
