@@ -32,12 +32,12 @@ def create_run(root: Path, *, task: str, seed: int | None) -> Path:
     Raises:
         OSError: the folder cannot be created.
     """
-    start = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    start = _format_time(datetime.now(UTC))
     name = re.sub(r"[^a-z0-9]+", "-", task.lower()).strip("-") or "run"
     marked_seed = "" if seed is None else f"-s{seed}"
     root.mkdir(parents=True, exist_ok=True)
     while True:
-        folder = root / f"{start}-{name}{marked_seed}-{secrets.token_hex(2)}"
+        folder = root / f"{start}{name}{marked_seed}-{secrets.token_hex(2)}"
         try:
             folder.mkdir()
         except FileExistsError:
@@ -109,9 +109,9 @@ def check_name(name: str) -> None:
 
 
 def list_runs(root: Path) -> list[Path]:
-    """Return the folders of the runs under `root`, newest first; names that do not start with a time come last.
+    """Return the folders of the runs under `root`, newest first.
 
-    A root that does not exist holds no runs.
+    The age is that of the time with which an id starts; of other names that of the newest file of the log. A root that does not exist holds no runs.
 
     Raises:
         RunNotFoundError: `root` cannot be read.
@@ -184,6 +184,26 @@ def _join(names: list[str]) -> str:
 
 
 def _age_key(folder: Path) -> tuple[str, int]:
-    """Return a sort key: the time in the id, and within the same second the folder's modification time."""
+    """Return a sort key: the second of the run's start, and within it the time at which the folder has changed."""
     start = _START.match(folder.name)
-    return (start.group() if start else "", folder.stat().st_mtime_ns)
+    if start is not None:
+        return start.group(), _changed_ns(folder)
+    changed_ns = _changed_ns(folder / LOG_FOLDER)
+    try:
+        return _format_time(datetime.fromtimestamp(changed_ns / 1e9, UTC)), changed_ns
+    except (OverflowError, ValueError, OSError):
+        # A time beyond the calendar.
+        return "", changed_ns
+
+
+def _changed_ns(folder: Path) -> int:
+    """Return when a file was last added to `folder`; 0 if the folder has just been removed."""
+    try:
+        return folder.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _format_time(time: datetime) -> str:
+    """Return a time in UTC as an id starts with it."""
+    return time.strftime("%Y%m%d-%H%M%S-")
