@@ -76,7 +76,11 @@ def test_a_name_of_the_users_own_has_the_age_of_its_log(root):
     os.utime(root / "best" / "log", (1_795_600_000, 1_795_600_000))
     assert resolve("latest", root).name == "best"
 
-    os.utime(root / "best" / "log", (10**12, 10**12))  # beyond the calendar
+
+def test_a_time_beyond_the_calendar_is_the_oldest(root, monkeypatch):
+    make_runs(root, "best")
+    monkeypatch.setattr("esper.nissa.runs._changed_ns", lambda _: 2**70)
+
     assert [folder.name for folder in list_runs(root)] == [NEW, OLD, "best"]
 
 
