@@ -41,6 +41,8 @@ nitpick_ignore_regex = [
     (r"py:.*", r"(torch|collections|enum|pathlib|rich|types|typing)\..*"),
     # Type variables and protocols of one signature.
     (r"py:.*", r"esper\..*\._\w+"),
+    # An argument of a constructor that users do not call.
+    (r"py:.*", r"esper\..*\.LoopDescription"),
 ]
 
 _PUBLIC = {

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import pickle
 import subprocess
 import sys
 import tempfile
@@ -447,11 +448,21 @@ def test_a_name_that_is_no_folder_or_cannot_be_shown_is_refused(tmp_path, name):
         ({"seed": 2**63}, "seed must be from 0 to 2"),
         ({"config": {"a": {"b": [1, object()]}}}, r"got a value of type object at config.a.b\[1\]"),
         ({"config": {1: 2}}, "the keys of config must be texts, got 1"),
+        ({"config": {"a": 10**5000}}, "integers of at most 1024 bits, got 16610 bits at config.a"),
+        ({"config": [1]}, r"config must be a dict, got a value of type list; for argparse: vars"),
+        ({"name": Path("mine")}, "the name of a run must be of type str, got a value of type"),
+        ({"model": "net"}, "model must be of type Module, got 'net'; pass the network"),
+        ({"sinks": esper.MemorySink()}, r"must be a list of sinks, got a value .*; write \[sink\]"),
+        ({"sinks": [5]}, "a sink must have write, close, got 5 without write, close"),
+        ({"max_logs_per_s": "fast"}, "max_logs_per_s must be a number, got 'fast'"),
+        ({"dir": ""}, "dir must be a path, got ''; for the current folder"),
+        ({"dir": None}, "dir must be a path, got None"),
+        ({"dir": "a\0b"}, r"dir must be a folder that can be written, got a\\x00b \(embedded null"),
     ],
 )
 def test_arguments_are_checked_before_a_folder_is_made(tmp_path, arguments, message):
     with pytest.raises(esper.UsageError, match=message):
-        esper.start_run(tmp_path, **arguments)
+        esper.start_run(**{"dir": tmp_path, **arguments})
 
     assert list(tmp_path.iterdir()) == []
 
@@ -484,6 +495,14 @@ def test_a_config_that_contains_itself_is_refused(tmp_path):
 
     with pytest.raises(esper.UsageError, match="config must not contain itself"):
         esper.start_run(tmp_path, config=config)
+
+
+def test_numbers_of_numpy_are_written_to_the_config(tmp_path):
+    with esper.start_run(tmp_path, config={"lr": np.float32(0.5), "width": np.int64(8)}) as run:
+        pass
+
+    config = json.loads((run.folder / "config.json").read_text(encoding="utf-8"))
+    assert config == {"lr": 0.5, "width": 8}
 
 
 def test_a_seed_and_epochs_of_numpy_are_integers(tmp_path):
@@ -527,6 +546,41 @@ with esper.start_run({str(tmp_path)!r}, "forked") as run:
     assert done.stderr == ""
     assert metrics_of(tmp_path / "forked") == [(None, {"loss": 2.0}, 0)]
     assert result(tmp_path / "forked").outcome is RunOutcome.COMPLETED
+
+
+def test_another_process_joins_the_run_with_its_handle(tmp_path):
+    with esper.start_run(tmp_path) as run:
+        handle = pickle.loads(pickle.dumps(run.handle()))
+        with esper.Hub.join(handle) as hub:
+            hub.channel().reject("ANY", ValueError())
+        with pytest.raises(TypeError, match=r"pass run.handle\(\) to the other one, and call Hub"):
+            pickle.dumps(run)
+
+    assert [one.rank for one, _ in esper.read_run(run.folder)] == [0, 0, 1_000_000]
+    with pytest.raises(esper.UsageError, match="has ended"):
+        run.handle()
+
+
+@pytest.mark.parametrize(
+    ("end", "outcome", "error"),
+    [
+        ("raise ValueError('no data')", RunOutcome.FAILED, ("ValueError", "no data")),
+        ("sys.exit(3)", RunOutcome.INTERRUPTED, (None, None)),
+    ],
+)
+def test_the_exit_of_the_program_ends_a_run_without_a_with_block(tmp_path, end, outcome, error):
+    code = f"""
+import os, sys, esper
+run = esper.start_run({str(tmp_path)!r}, "mine", max_logs_per_s=1e-6)
+run.log(loss=1.0)
+run.log(loss=2.0)
+{end}
+"""
+    subprocess.run([sys.executable, "-c", code], stderr=subprocess.DEVNULL, check=False)
+
+    finished = result(tmp_path / "mine")
+    assert (finished.outcome, finished.error_type, finished.error_message) == (outcome, *error)
+    assert [metrics["loss"] for _, metrics, _ in metrics_of(tmp_path / "mine")] == [1.0, 2.0]
 
 
 def test_the_summary_of_an_own_run(tmp_path, capsys):

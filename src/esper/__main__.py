@@ -7,6 +7,7 @@ import sys
 import types
 
 _EXIT_BASE = 128
+_USAGE_EXIT_CODE = 2
 
 
 def main() -> int:
@@ -15,6 +16,12 @@ def main() -> int:
     Until a command handles signals itself, a signal ends the process at once: nothing can be lost yet, and an exception in
     the middle of importing PyTorch would end in a traceback.
     """
+    if os.name == "nt":
+        print(
+            "esper: the commands need Linux or macOS, got Windows; use WSL, or read runs with esper.read_run",
+            file=sys.stderr,
+        )
+        return _USAGE_EXIT_CODE
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         # Ignored signals stay ignored, as SIGHUP under nohup.
         if signal.getsignal(number) is not signal.SIG_IGN:

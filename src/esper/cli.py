@@ -116,13 +116,29 @@ def _parse(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argpars
     if name is not None and name not in commands:
         hint = did_you_mean(name, commands) or f"; there are: {', '.join(commands)}"
         parser.error(f"no command {_quote(name)}{hint}")
+    if name is None and arguments:
+        _check_options(parser, arguments)
     options, unknown = parser.parse_known_args(arguments)
     if unknown:
-        command_parser: argparse.ArgumentParser = options.parser
-        known = [option for action in command_parser._actions for option in action.option_strings]
-        hint = did_you_mean(unknown[0].partition("=")[0], known)
-        command_parser.error(f"unknown argument {unknown[0]}{hint}")
+        _refuse_argument(options.parser, unknown[0])
     return options
+
+
+def _check_options(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
+    """Refuse an unknown option where a command is missing, too: argparse would only say that the command is."""
+    known = _options(parser)
+    for argument in arguments:
+        if argument not in known:
+            _refuse_argument(parser, argument)
+
+
+def _refuse_argument(parser: argparse.ArgumentParser, argument: str) -> NoReturn:
+    hint = did_you_mean(argument.partition("=")[0], _options(parser))
+    parser.error(f"unknown argument {argument}{hint}")
+
+
+def _options(parser: argparse.ArgumentParser) -> list[str]:
+    return [option for action in parser._actions for option in action.option_strings]
 
 
 def _quote(name: str) -> str:

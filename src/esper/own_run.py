@@ -5,19 +5,21 @@ Training, telemetry and the folders of runs do not know each other; they are con
 
 from __future__ import annotations
 
+import atexit
 import os
+import sys
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, SupportsFloat, SupportsIndex, final
+from typing import Any, NoReturn, Self, SupportsFloat, SupportsIndex, final
+from weakref import WeakSet
 
 import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from esper._generated.enums import RunOutcome, Severity
+from esper._generated.enums import RunOutcome
 from esper._generated.records import SeedStatus
 from esper._generated.run import (
     emit_loop_epoch_completed,
@@ -25,22 +27,21 @@ from esper._generated.run import (
     emit_run_finished,
 )
 from esper.kasmina.graft import find_slots
+from esper.leyline.arguments import instance_of, real_number
 from esper.leyline.errors import UsageError
 from esper.leyline.failure import Failure, describe_end
 from esper.leyline.numbers import to_int, to_numbers, to_optional_number, to_percent, to_rate
-from esper.leyline.text import printable
 from esper.nissa.config_file import encode_config, save_config
 from esper.nissa.hub import Hub
+from esper.nissa.joining import HubHandle
 from esper.nissa.log import RunLog
 from esper.nissa.metrics import MetricsLogger
-from esper.nissa.runs import check_name, create_named_run, create_run
-from esper.nissa.sink import Sink
+from esper.nissa.runs import DEFAULT_NAME, check_name, check_root, create_own_run, not_writable
+from esper.nissa.sink import Sink, check_sinks
 from esper.nissa.sinks.verdicts import VerdictSink
 from esper.tolaria.training.growth import slot_status
-from esper.tolaria.training.reports import RunResult
+from esper.tolaria.training.reports import LoopDescription, LoopEpochReport, RunResult
 from esper.version import VERSION
-
-_DEFAULT_NAME = "run"
 
 
 def start_run(
@@ -79,81 +80,39 @@ def start_run(
         max_logs_per_s: most calls of `Run.log` a second that are written, for each set of names; None writes all.
 
     Raises:
-        UsageError: the name is taken or cannot be used, an argument is out of range, `config` holds something else than
-            plain values, or `dir` cannot be written.
+        UsageError: the name is taken or cannot be used, an argument is of another type or out of range, `config` holds
+            something else than plain values, or `dir` cannot be written.
         LogError: the folder of the log cannot be made.
     """
+    root = check_root(dir)
     if name is not None:
         check_name(name)
     seed = None if seed is None else to_int("seed", seed)
     epochs = None if epochs is None else to_int("epochs", epochs)
     if epochs == 0:
         raise UsageError("epochs must be at least 1, got 0; leave it out if it is not known")
-    if max_logs_per_s is not None and not max_logs_per_s > 0:
-        raise UsageError(f"max_logs_per_s must be above 0, got {max_logs_per_s}; None writes all")
+    if max_logs_per_s is not None:
+        max_logs_per_s = real_number("max_logs_per_s", max_logs_per_s, error=UsageError)
+        if not max_logs_per_s > 0:
+            raise UsageError(
+                f"max_logs_per_s must be above 0, got {max_logs_per_s}; None writes all"
+            )
+    if model is not None:
+        instance_of("model", model, nn.Module, "pass the network", error=UsageError)
+    checked_sinks = check_sinks(sinks)
     content = None if config is None else encode_config(config)
-    folder = _make_folder(Path(dir), name, seed)
+    folder = create_own_run(root, name, seed=seed)
     if content is not None:
         try:
             save_config(content, folder)
         except OSError as error:
-            raise _not_writable(Path(dir), error) from error
+            raise not_writable(root, error) from error
     hub = Hub(folder.name)
     hub.attach(RunLog(folder))
-    for sink in sinks:
+    for sink in checked_sinks:
         hub.attach(sink)
-    description = _Description.of(name or _DEFAULT_NAME, seed=seed, epochs=epochs, model=model)
+    description = _describe(name or DEFAULT_NAME, seed=seed, epochs=epochs, model=model)
     return Run(folder, hub, description, model=model, max_logs_per_s=max_logs_per_s)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Description:
-    """A run at its start; the source of LOOP_STARTED."""
-
-    task: str
-    seed: int | None
-    epochs: int | None
-    device: str | None
-    num_host_params: int | None
-    slot_ids: tuple[str, ...]
-    esper_version: str
-    torch_version: str
-
-    @classmethod
-    def of(
-        cls, name: str, *, seed: int | None, epochs: int | None, model: nn.Module | None
-    ) -> _Description:
-        """Describe the run called `name` before its first step."""
-        slots = {} if model is None else find_slots(model)
-        num_params = _count_parameters(model)
-        num_seed_params = sum(p.numel() for slot in slots.values() for p in slot.seed_parameters())
-        parameter = None if model is None else next(model.parameters(), None)
-        return cls(
-            task=name,
-            seed=seed,
-            epochs=epochs,
-            device=None if parameter is None else str(parameter.device),
-            num_host_params=None if num_params is None else num_params - num_seed_params,
-            slot_ids=tuple(slot.slot_id for slot in slots.values()),
-            esper_version=VERSION,
-            torch_version=str(torch.__version__),
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _EpochReport:
-    """An epoch at its end; the source of LOOP_EPOCH_COMPLETED. None means that the loop has not reported the value."""
-
-    train_loss: float | None
-    train_accuracy: float | None
-    val_loss: float | None
-    val_accuracy: float | None
-    learning_rate: float | None
-    metrics: dict[str, float]
-    num_params: int | None
-    severity: Severity | None
-    seeds: tuple[SeedStatus, ...]
-    duration_s: float
 
 
 @final
@@ -161,7 +120,8 @@ class Run:
     """A run of the user's own training loop; made by `start_run`.
 
     Leave its `with` block, or call `finish`, at the end. A block that ends by an exception reports its class, message and
-    place, and the exception goes on.
+    place, and the exception goes on. A run that is still going on when the interpreter exits ends then: failed if an
+    exception ends the program, interrupted otherwise.
 
     Attributes:
         folder: the run's folder; its name is the run's id.
@@ -173,7 +133,7 @@ class Run:
         self,
         folder: Path,
         hub: Hub,
-        description: _Description,
+        description: LoopDescription,
         *,
         model: nn.Module | None,
         max_logs_per_s: float | None,
@@ -193,6 +153,7 @@ class Run:
         self._started = self._epoch_started = time.monotonic()
         self._is_entered = False
         self._is_finished = False
+        _RUNS.add(self)
         emit_loop_started(self.channel, description)
         self.channel.advance(epoch=1)
 
@@ -211,9 +172,7 @@ class Run:
         error: BaseException | None,
         _traceback: TracebackType | None,
     ) -> None:
-        # A forked child that leaves the block must not end the run of its parent.
-        if not self._is_finished and os.getpid() == self._pid:
-            self._end(error)
+        self._end_once(error)
 
     def log(self, /, *, step: SupportsIndex | None = None, **metrics: SupportsFloat) -> None:
         """Write metrics of your own, by name: `run.log(step=step, loss=loss, lr=lr)`.
@@ -264,7 +223,7 @@ class Run:
         """
         self._check_running()
         number = self._next_epoch(None if epoch is None else to_int("epoch", epoch))
-        report = _EpochReport(
+        report = LoopEpochReport(
             train_loss=to_optional_number("train_loss", train_loss),
             train_accuracy=to_percent("train_accuracy", train_accuracy),
             val_loss=to_optional_number("val_loss", val_loss),
@@ -285,6 +244,22 @@ class Run:
             self._val_accuracy = report.val_accuracy
         self.channel.advance(epoch=number + 1)
 
+    def handle(self) -> HubHandle:
+        """Return the value that another process of the run passes to `Hub.join`; it can be pickled.
+
+            multiprocessing.get_context("spawn").Process(target=work, args=(run.handle(),))
+
+        Raises:
+            UsageError: the run has ended, or belongs to another process.
+        """
+        self._check_running()
+        return self._hub.handle()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "a run belongs to one process; pass run.handle() to the other one, and call Hub.join(handle) there"
+        )
+
     def finish(self) -> None:
         """Report the end of the run and close its log, where there is no `with` block; further calls do nothing.
 
@@ -294,6 +269,11 @@ class Run:
         if not self._is_finished:
             self._check_running()
             self._end(None)
+
+    def _end_once(self, error: BaseException | None) -> None:
+        # A forked child that leaves the block, or exits, must not end the run of its parent.
+        if not self._is_finished and os.getpid() == self._pid:
+            self._end(error)
 
     def _end(self, error: BaseException | None) -> None:
         self._is_finished = True
@@ -361,23 +341,23 @@ class Run:
             )
 
 
-def _make_folder(root: Path, name: str | None, seed: int | None) -> Path:
-    try:
-        if name is None:
-            return create_run(root, task=_DEFAULT_NAME, seed=seed)
-        return create_named_run(root, name)
-    except OSError as error:
-        if name is not None and isinstance(error, FileExistsError) and root.is_dir():
-            raise UsageError(
-                f'a run must have a folder of its own, but "{printable(name)}" is in {printable(str(root))} already;'
-                " give another name, leave the name out to get a new folder each time, or delete the old one"
-            ) from None
-        raise _not_writable(root, error) from error
-
-
-def _not_writable(root: Path, error: OSError) -> UsageError:
-    return UsageError(
-        f"dir must be a folder that can be written, got {printable(str(root))} ({error.strerror}); name another one"
+def _describe(
+    name: str, *, seed: int | None, epochs: int | None, model: nn.Module | None
+) -> LoopDescription:
+    """Describe the run called `name` before its first step."""
+    slots = {} if model is None else find_slots(model)
+    num_params = _count_parameters(model)
+    num_seed_params = sum(p.numel() for slot in slots.values() for p in slot.seed_parameters())
+    parameter = None if model is None else next(model.parameters(), None)
+    return LoopDescription(
+        task=name,
+        seed=seed,
+        epochs=epochs,
+        device=None if parameter is None else str(parameter.device),
+        num_host_params=None if num_params is None else num_params - num_seed_params,
+        slot_ids=tuple(slot.slot_id for slot in slots.values()),
+        esper_version=VERSION,
+        torch_version=str(torch.__version__),
     )
 
 
@@ -389,3 +369,18 @@ def _count_parameters(model: nn.Module | None) -> int | None:
     if any(is_lazy(parameter) for parameter in parameters):
         return None
     return sum(parameter.numel() for parameter in parameters)
+
+
+_RUNS: WeakSet[Run] = WeakSet()
+"""The runs of this process; the exit of the interpreter ends those that go on."""
+
+
+def _end_all() -> None:
+    # The exception that ends the program; in an interactive session it may be an old one.
+    error = None if "ps1" in vars(sys) else vars(sys).get("last_value")
+    for run in list(_RUNS):
+        run._end_once(SystemExit() if error is None else error)
+
+
+# Called before the hubs close, since the hub's module, which is imported above, has registered its function earlier.
+atexit.register(_end_all)

@@ -10,7 +10,6 @@ import shutil
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ import torch
 from esper._generated.enums import RunOutcome
 from esper.karn.run import read_story
 from esper.karn.story import RunStory
-from esper.leyline.arguments import check_callable, check_methods, describe
+from esper.leyline.arguments import check_callable, describe
 from esper.leyline.errors import CheckpointError, UsageError
 from esper.leyline.policy import GrowthPolicy, check_policy
 from esper.leyline.text import printable, printable_message
@@ -29,7 +28,7 @@ from esper.nissa.rewind import rewind
 from esper.nissa.run_edges import read_edges
 from esper.nissa.run_lock import lock_run
 from esper.nissa.runs import create_run, has_events, resolve
-from esper.nissa.sink import Sink
+from esper.nissa.sink import Sink, check_sinks
 from esper.tolaria.tasks.registry import check_task, get_task
 from esper.tolaria.tasks.task import Samples, Task, load_samples
 from esper.tolaria.training.checkpoint import Checkpoints
@@ -308,14 +307,7 @@ def _checked(
     """
     check_policy(policy)
     check_callable("`should_stop`", should_stop, error=UsageError)
-    for group in sinks:
-        if not isinstance(group, Iterable):
-            raise UsageError(f"sinks must be a list of sinks, got {describe(group)}; write [sink]")
-    checked = tuple(tuple(group) for group in sinks)
-    for sink in chain.from_iterable(checked):
-        remedy = "pass objects such as esper.MemorySink()"
-        check_methods("a sink", sink, ("write", "close"), remedy, error=UsageError)
-    return checked
+    return tuple(check_sinks(group) for group in sinks)
 
 
 def _path(run_dir: object) -> Path:

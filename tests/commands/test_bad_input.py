@@ -23,6 +23,8 @@ def refused(capsys, *arguments: str) -> str:
     [
         ([], "the following arguments are required: COMMAND; see esper --help"),
         (["trian"], 'no command "trian"; did you mean train?; see esper --help'),
+        (["--verison"], "unknown argument --verison; did you mean --version?; see esper --help"),
+        (["--jsno=1"], "esper: unknown argument --jsno=1; see esper --help"),
         (["zzz"], 'no command "zzz"; there are: train, summary, runs, lint-log, completion, help'),
         (["help", "trian"], 'no command "trian"; did you mean train?'),
         (["train", "--epoch", "3"], "unknown argument --epoch; did you mean --epochs?"),
@@ -43,6 +45,7 @@ def refused(capsys, *arguments: str) -> str:
         (["train", "--device", "hpu"], '--device must be usable here, got "hpu"'),
         (["train", "--device", "\udc80"], r'--device must be usable here, got "\udc80"'),
         (["train", "--run-dir", ""], "a folder must have a name, got an empty one"),
+        (["lint-log", "latest", "--salvage", ""], "a folder must have a name, got an empty one"),
         (["train", "--run-dir", "a\0b"], r"a folder's name must not contain the character \0"),
         (["train", "--run-dir", "x" * 5000], "--run-dir must be a folder that can be written"),
         (["summary", "x" * 5000], 'no run "xxxx'),

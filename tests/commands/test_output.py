@@ -110,3 +110,11 @@ def test_completion(capsys, shell_name):
     assert "lint-log" in out
     # tcsh lists the names of options without their dashes.
     assert "inject-fault" in out
+
+
+@pytest.mark.parametrize("command", ["summary latest", "runs"])
+def test_a_width_of_zero_is_not_known(root, command, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "0")
+
+    assert main([*command.split(), "--run-dir", str(root)]) == 0
+    assert "exp[lr=0.1] \u2603" in capsys.readouterr().out

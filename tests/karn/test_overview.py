@@ -9,6 +9,7 @@ import esper
 from esper._generated.enums import RunOutcome
 from esper._generated.run import emit_run_finished, emit_run_resumed
 from esper.karn.overview import read_overview
+from esper.karn.run import read_story
 from esper.nissa.hub import Hub
 from esper.nissa.log import RunLog
 from esper.tolaria.training.reports import RunResult
@@ -107,6 +108,63 @@ def test_the_middle_of_a_long_log_is_not_read(tmp_path):
     run = read_overview(folder)
 
     assert (run.task, run.epochs_completed, run.state) == ("digits", 8, "finished")
+
+
+STATES = {RunOutcome.COMPLETED: "finished", RunOutcome.STOPPED: "stopped", None: "crashed"}
+
+
+def edit(event, **changes):
+    """Return a function that changes the last line of `event` in a log."""
+
+    def change(lines):
+        index = max(i for i, line in enumerate(lines) if json.loads(line)["event"] == event)
+        plain = json.loads(lines[index])
+        plain["payload"] |= changes.pop("payload", {})
+        lines[index] = json.dumps(plain | changes, separators=(",", ":")).encode() + b"\n"
+
+    return change
+
+
+DAMAGES = {
+    "nothing": lambda _: None,
+    "an end out of range": edit("RUN_FINISHED", payload={"duration_s": -1.0}),
+    "an end of another run's process": edit("RUN_FINISHED", boot="0" * 16),
+    "an end of another rank": edit("RUN_FINISHED", rank=3),
+    "an end of a later major": edit("RUN_FINISHED", v="2.0.0"),
+    "an outcome of a later minor": edit("RUN_FINISHED", v="1.999.0", payload={"outcome": "PAUSED"}),
+    "an end that is torn": lambda lines: lines.append(lines.pop()[:-1]),
+    "an end that comes twice": lambda lines: lines.insert(5, lines[-1]),
+    "an epoch out of range": edit("EPOCH_COMPLETED", payload={"val_accuracy": 101.0}),
+    "a start without a task": edit("RUN_STARTED", payload={"task": None}),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES.keys())
+def test_a_list_and_a_summary_agree_about_a_damaged_log(tmp_path, damage):
+    folder = make_run(tmp_path / "run", emit_whole_run)
+    (file,) = (folder / "log").iterdir()
+    lines = file.read_bytes().splitlines(keepends=True)
+    damage(lines)
+    file.write_bytes(b"".join(lines))
+
+    run, story = read_overview(folder), read_story(folder)
+
+    assert run.state == STATES[story.outcome]
+    assert run.task == (None if story.started is None else story.started.task)
+
+
+def test_a_log_of_a_later_major_version_or_that_is_not_a_file_is_unreadable(tmp_path):
+    folder = make_run(tmp_path / "run", emit_whole_run)
+    (file,) = (folder / "log").iterdir()
+    file.write_bytes(file.read_bytes().replace(b'"v":"1.', b'"v":"2.'))
+    newer = read_overview(folder)
+    file.unlink()
+    file.mkdir()
+    not_a_file = read_overview(folder)
+
+    assert (newer.state, not_a_file.state) == ("unreadable", "unreadable")
+    assert newer.reason.endswith(": update Esper")
+    assert "a log file must be a regular file" in not_a_file.reason
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,9 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 
+import esper
 from esper._generated.channel import Channel, Context
 from esper._generated.checks import ContractError
 from esper._generated.fields import EVENT_FIELDS
@@ -154,3 +156,26 @@ def _payload():
     payload = listener.delivered[0][1]
     assert isinstance(payload, SeedGerminatedPayload)
     return payload
+
+
+@pytest.mark.parametrize("kind", ["hub", "run", "class", "none"])
+def test_what_is_not_a_channel_is_refused_before_the_first_event(tmp_path, kind):
+    with esper.start_run(tmp_path) as run, esper.Hub("run") as hub:
+        given = {"hub": hub, "run": run, "class": TelemetryChannel, "none": None}[kind]
+        slot = esper.SeedSlot("middle", channels=4, channel=run.channel)
+        model = nn.Linear(2, 2)
+        governor = esper.TolariaGovernor(model, channel=run.channel)
+
+        for set_channel in (
+            lambda: esper.SeedSlot("middle", channels=4, channel=given),
+            lambda: esper.TolariaGovernor(model, channel=given),
+            lambda: setattr(slot, "channel", given),
+            lambda: setattr(governor, "channel", given),
+        ):
+            with pytest.raises(ValueError, match="a channel must ") as caught:
+                set_channel()
+        assert kind in (
+            "class",
+            "none",
+        ) or "pass hub.channel(env_id=0), or the `channel` of a run" in str(caught.value)
+        assert (slot.channel, governor.channel) == (run.channel, run.channel)

@@ -1,6 +1,7 @@
 """Runs are created, listed and found by their folders."""
 
 import errno
+import os
 import re
 from pathlib import Path
 
@@ -59,9 +60,26 @@ def test_a_root_that_cannot_be_written_raises_os_error(tmp_path):
 
 
 def test_only_runs_are_listed_and_the_newest_first(root):
-    make_runs(root, "best")
     (root / "notes").mkdir()
     (root / "todo.txt").write_text("")
+
+    assert [folder.name for folder in list_runs(root)] == [NEW, OLD]
+
+
+def test_a_name_of_the_users_own_has_the_age_of_its_log(root):
+    make_runs(root, "best")
+    for path in (root / "best" / "log", root / "best"):
+        os.utime(path, (1_795_250_000, 1_795_250_000))  # 2026-11-21
+
+    assert [folder.name for folder in list_runs(root)] == [NEW, "best", OLD]
+
+    os.utime(root / "best" / "log", (1_795_600_000, 1_795_600_000))
+    assert resolve("latest", root).name == "best"
+
+
+def test_a_time_beyond_the_calendar_is_the_oldest(root, monkeypatch):
+    make_runs(root, "best")
+    monkeypatch.setattr("esper.nissa.runs._changed_ns", lambda _: 2**70)
 
     assert [folder.name for folder in list_runs(root)] == [NEW, OLD, "best"]
 

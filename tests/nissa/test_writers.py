@@ -1,10 +1,12 @@
 """A rank of a run has one writer at a time; other processes of the run join it with ranks of their own."""
 
+import fcntl
 import multiprocessing
 import os
 import pickle
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -248,8 +250,42 @@ def test_a_file_system_without_locks_is_warned_about(tmp_path, monkeypatch, caps
     )
 
 
+def test_a_lock_that_is_held_for_a_moment_by_a_list_of_runs_keeps_no_writer_out(tmp_path):
+    with (tmp_path / ".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        release = threading.Timer(0.015, lambda: fcntl.flock(file, fcntl.LOCK_UN))
+        release.start()
+        write(tmp_path)
+        release.join()
+
+    assert seqs(tmp_path) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("kind", ["link", "dangling link", "pipe", "folder"])
+def test_a_lock_that_is_not_a_regular_file_is_refused_and_left_alone(tmp_path, kind):
+    run, other = tmp_path / "run", tmp_path / "precious"
+    run.mkdir()
+    if kind == "link":
+        other.write_text("precious")
+    make = {"pipe": os.mkfifo, "folder": os.mkdir}.get(kind, lambda path: path.symlink_to(other))
+    make(run / ".lock")
+
+    with pytest.raises(LogError, match="the run's folder must be writable, got"):
+        write(run)
+    with pytest.raises(OSError, match="lock"), lock_run(run):
+        pass
+    assert kind != "link" or other.read_text() == "precious"
+    assert kind != "dangling link" or not other.exists()
+
+
 def test_windows_is_refused_by_name():
     script = "import sys; sys.modules['fcntl'] = None; import esper.nissa.log"
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
 
     assert "ImportError: a run must be written on Linux or macOS" in ran.stderr
+
+    script = "import os; from esper.__main__ import main; os.name = 'nt'; raise SystemExit(main())"
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+
+    assert (ran.returncode, ran.stderr.count("\n")) == (2, 1)
+    assert ran.stderr.startswith("esper: the commands need Linux or macOS, got Windows; use WSL")

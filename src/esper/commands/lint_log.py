@@ -5,11 +5,10 @@ import json
 import re
 from collections import Counter
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from esper._generated.registry import VERSION
-from esper.commands.run_arguments import add_run_arguments
+from esper.commands.run_arguments import add_run_arguments, folder
 from esper.karn.run import name_unknown
 from esper.karn.summary import describe_unknown
 from esper.leyline.text import pluralize, printable
@@ -39,7 +38,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
     parser.add_argument(
         "--salvage",
-        type=Path,
+        type=folder,
         metavar="FOLDER",
         help="write the valid lines to FOLDER/log, under the same file names",
     )
@@ -53,9 +52,9 @@ def run(options: argparse.Namespace) -> int:
         RunNotFoundError: no run matches, or several do.
         LogError: a file of the log cannot be read, or the copy cannot be written.
     """
-    folder = resolve(options.which, options.run_dir)
-    copy = None if options.salvage is None else salvage(folder, options.salvage)
-    linter = LogLint(folder)
+    run_folder = resolve(options.which, options.run_dir)
+    copy = None if options.salvage is None else salvage(run_folder, options.salvage)
+    linter = LogLint(run_folder)
     counts = _print_json(linter, copy) if options.json else _print_text(linter, copy)
     return 1 if counts else 0
 

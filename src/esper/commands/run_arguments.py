@@ -23,7 +23,7 @@ def add_run_dir(parser: argparse.ArgumentParser) -> None:
     """Add the option that says where the runs are."""
     parser.add_argument(
         "--run-dir",
-        type=_folder,
+        type=folder,
         default=DEFAULT_RUN_DIR,
         metavar="DIR",
         help="folder that holds the runs (default: %(default)s)",
@@ -43,7 +43,7 @@ def with_flags(message: str) -> str:
     return re.sub(r"`(?P<name>\w+)(?:=(?P<value>[^`]*))?`", option, message)
 
 
-def _folder(text: str) -> Path:
+def folder(text: str) -> Path:
     """Return the path of a folder that is given as an argument."""
     if not text:
         raise argparse.ArgumentTypeError("a folder must have a name, got an empty one; for here: .")

@@ -8,6 +8,7 @@ import contextlib
 import errno
 import io
 import os
+import shutil
 import sys
 from typing import NoReturn, final
 
@@ -30,7 +31,11 @@ def make_console() -> Console:
 
     Nothing is interpreted as markup, so that a name such as `exp[lr=0.1]` is printed whole, and plain text stays uncoloured.
     """
-    return _Console(markup=False, emoji=False, highlight=False)
+    console = _Console(markup=False, emoji=False, highlight=False)
+    if console.width == 0:
+        # COLUMNS=0 means that the width is not known, but Rich would print nothing at all.
+        console.width = shutil.get_terminal_size().columns
+    return console
 
 
 def print_line(console: Console, text: str) -> None:

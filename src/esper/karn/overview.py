@@ -11,7 +11,14 @@ from typing import Any, Literal, get_args
 from esper.leyline.errors import EsperError
 from esper.leyline.failure import Failure
 from esper.leyline.text import printable, printable_message
-from esper.nissa.run_edges import EPOCH_EVENTS, PlainEvent, RunEdges, is_running, read_edges
+from esper.nissa.run_edges import (
+    EPOCH_EVENTS,
+    START_EVENTS,
+    PlainEvent,
+    RunEdges,
+    is_running,
+    read_edges,
+)
 
 RunState = Literal[
     "running", "finished", "interrupted", "stopped", "failed", "crashed", "unreadable"
@@ -19,7 +26,6 @@ RunState = Literal[
 STATES: tuple[RunState, ...] = get_args(RunState)
 """`crashed` is a run whose end is not in the log although no process trains it."""
 
-_STARTS = ("RUN_STARTED", "LOOP_STARTED")
 _OUTCOMES: dict[Any, RunState] = {
     "COMPLETED": "finished",
     "INTERRUPTED": "interrupted",
@@ -64,7 +70,7 @@ def read_overview(folder: Path) -> RunOverview:
     except EsperError as error:
         edges = RunEdges(first=(), last=(), num_resumptions=0)
         reason = printable_message(str(error))
-    started = _last_payload(edges.first, *_STARTS)
+    started = _last_payload(edges.first, *START_EVENTS)
     resumed = _last_payload(edges.last, "RUN_RESUMED")
     finished = _finish(edges.last)
     epochs = [event for event in edges.last if event.event in EPOCH_EVENTS]
@@ -99,7 +105,7 @@ def _finish(events: Iterable[PlainEvent]) -> Mapping[str, Any]:
     for event in events:
         if event.event == "RUN_FINISHED":
             finished = event.payload
-        elif event.event in (*_STARTS, "RUN_RESUMED", *EPOCH_EVENTS):
+        elif event.event in (*START_EVENTS, "RUN_RESUMED", *EPOCH_EVENTS):
             finished = {}
     return finished
 

@@ -31,7 +31,7 @@ from esper.kasmina.isolation import freeze, thaw
 from esper.kasmina.state import SeedState, check_initiator, prune_reason
 from esper.kasmina.topology import Topology, check_slot
 from esper.leyline.arguments import instance_of, real_number
-from esper.leyline.channel import SILENT
+from esper.leyline.channel import SILENT, ChannelAttribute
 from esper.leyline.errors import SlotError
 from esper.leyline.lifecycle import (
     AUTO_PRUNE_REASONS,
@@ -61,6 +61,7 @@ class SeedSlot(SeedFigures, nn.Module):
     seed: nn.Module | None
     gate: SampleGate | None
     _alpha: Tensor
+    channel = ChannelAttribute()
 
     def __init__(
         self,
@@ -82,7 +83,7 @@ class SeedSlot(SeedFigures, nn.Module):
         self.channels = int(channels)
         self.topology: Topology = topology
         self.gates = QualityGates() if gates is None else instance_of("gates", gates, QualityGates)
-        self.channel: Channel = channel
+        self.channel = channel
         self.register_module("seed", None)
         self.register_module("gate", None)
         # A buffer, so that it follows the host to its device and dtype; seeds planted later follow it there.
@@ -385,12 +386,11 @@ class SeedSlot(SeedFigures, nn.Module):
 
     def _sync_freeze(self) -> None:
         """Freeze seed and gate while the amplitude falls; let them learn again when it does not."""
-        state = self._state
-        if not state.schedule.is_falling:
-            thaw(self, state.frozen)
-            state.frozen = []
-        elif not state.frozen:
-            state.frozen = freeze(self)
+        if not self._state.schedule.is_falling:
+            thaw(self, self._state.frozen)
+            self._state.frozen = []
+        elif not self._state.frozen:
+            self._state.frozen = freeze(self)
 
     def _start_ramp(self, target: float, *, steps: int, curve: AlphaCurve | None) -> None:
         """Start a ramp of the amplitude to `target`; return from HOLDING to BLENDING if `target` is below 1."""

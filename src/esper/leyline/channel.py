@@ -12,9 +12,10 @@ import traceback
 from dataclasses import replace
 from typing import Any, Protocol, final
 
-from esper._generated.channel import Context, Payload
+from esper._generated.channel import Channel, Context, Payload
 from esper._generated.checks import ContractError
 from esper._generated.telemetry import TelemetryRejectedPayload, emit_telemetry_rejected
+from esper.leyline.arguments import check_methods
 from esper.leyline.interrupts import raised_by_signal_handler
 from esper.leyline.text import shorten
 
@@ -134,3 +135,36 @@ class _NullTransport:
 
 SILENT = TelemetryChannel(_NullTransport(), Context())
 """A channel without a listener; slots and governors use it until they are given another."""
+
+
+@final
+class ChannelAttribute:
+    """An attribute of a class that holds a channel: `channel = ChannelAttribute()`.
+
+    A hub or a run given in its place is refused when it is set; the first event, in the middle of training, would fail
+    otherwise. The channel is in the instance's `__dict__`, under the attribute's name.
+    """
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        """Take the name of the attribute."""
+        self._name = name
+
+    def __get__(self, instance: Any, owner: type) -> Channel:
+        """Return the channel."""
+        if instance is None:
+            raise AttributeError(f"{owner.__name__}.{self._name} is an attribute of instances")
+        channel: Channel = instance.__dict__[self._name]
+        return channel
+
+    def __set__(self, instance: Any, channel: Channel) -> None:
+        """Set the channel.
+
+        Raises:
+            ValueError: it is not a channel.
+        """
+        remedy = "pass hub.channel(env_id=0), or the `channel` of a run"
+        check_methods("a channel", channel, _CHANNEL_METHODS, remedy)
+        instance.__dict__[self._name] = channel
+
+
+_CHANNEL_METHODS = ("listening", "context", "send", "reject")

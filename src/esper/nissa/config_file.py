@@ -4,13 +4,17 @@ import json
 import math
 import os
 from collections.abc import Mapping
+from numbers import Integral, Real
 from pathlib import Path
 
+from esper.leyline.arguments import describe
 from esper.leyline.atomic import write_atomically
 from esper.leyline.errors import UsageError
 from esper.leyline.text import printable
 
 FILE_NAME = "config.json"
+_MAX_BITS = 1024
+"""Python writes and reads decimal numbers up to some thousand digits only."""
 
 
 def encode_config(config: Mapping[str, object]) -> bytes:
@@ -21,12 +25,14 @@ def encode_config(config: Mapping[str, object]) -> bytes:
     Raises:
         UsageError: it holds something else than texts, numbers, bools, None, paths, lists and dicts.
     """
+    if not isinstance(config, Mapping):
+        raise UsageError(f"config must be a dict, got {describe(config)}; for argparse: vars(args)")
     try:
         text = json.dumps(_plain(config, "config"), indent=2, ensure_ascii=False, allow_nan=False)
-    except (RecursionError, ValueError) as error:
-        if isinstance(error, UsageError):
-            raise
-        raise UsageError(f"config must not contain itself ({error}); flatten it") from error
+    except RecursionError as error:
+        raise UsageError(
+            "config must not contain itself, or be nested hundreds of levels deep; flatten it"
+        ) from error
     return text.encode("utf-8", "backslashreplace") + b"\n"
 
 
@@ -43,9 +49,10 @@ def _plain(value: object, place: str) -> object:
     match value:
         case None | bool() | str():
             return value
-        case int():
-            return int(value)
-        case float():
+        # NumPy's numbers are among these.
+        case Integral():
+            return _checked_int(int(value), place)
+        case Real():
             return float(value) if math.isfinite(value) else str(float(value))
         case os.PathLike():
             return os.fsdecode(value)
@@ -57,6 +64,15 @@ def _plain(value: object, place: str) -> object:
         "config must hold texts, numbers, bools, None, paths, lists and dicts, got a value of type"
         f" {type(value).__name__} at {printable(place)}; convert it"
     )
+
+
+def _checked_int(value: int, place: str) -> int:
+    if value.bit_length() > _MAX_BITS:
+        raise UsageError(
+            f"config must hold integers of at most {_MAX_BITS} bits, got {value.bit_length()} bits at {printable(place)};"
+            " convert it to a text"
+        )
+    return value
 
 
 def _key(key: object, place: str) -> str:

@@ -25,7 +25,7 @@ from esper.nissa.hub_config import HubConfig, HubStats
 from esper.nissa.joining import HubHandle, lock_unused_rank
 from esper.nissa.log import RunLog
 from esper.nissa.rejections import RejectionWarnings
-from esper.nissa.sink import EventOrigin, Sink, SynchronousSink
+from esper.nissa.sink import EventOrigin, Sink, SynchronousSink, check_sink
 from esper.nissa.stderr import warn
 
 _SinkT = TypeVar("_SinkT", bound=Sink)
@@ -174,8 +174,9 @@ class Hub:
 
         Raises:
             LogError: the sink is a `RunLog` whose folder has another writer or holds events of an earlier one.
-            ValueError: the hub is closed, or has the sink already.
+            ValueError: the hub is closed or has the sink already, or `sink` is not a sink.
         """
+        check_sink(sink)
         with self._lock:
             if self._is_closed:
                 raise ValueError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import final
 
@@ -276,6 +277,7 @@ def is_newer(version: str) -> bool:
     return _numbers(version) > _numbers(VERSION)
 
 
+@lru_cache(maxsize=64)
 def is_later_major(version: str | None) -> bool:
     """Return whether a version of the contract has a later major number, so that its lines cannot be read."""
     return version is not None and _numbers(version)[:1] > _numbers(VERSION)[:1]

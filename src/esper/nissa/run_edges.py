@@ -1,21 +1,25 @@
 """The first and the last events of a run, read without reading the log between them, for lists of many runs.
 
-The lines are decoded leniently: a damaged one is skipped, and payloads stay plain JSON. `read_run` reads a log in full and
-validates it.
+Most lines are decoded leniently, and payloads stay plain JSON. Lines that decide what a list shows are validated, so that
+a list and a summary, which reads and validates the whole log, agree about them.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from esper._generated.checks import ContractError
+from esper._generated.codec import inspect_line
+from esper._generated.registry import VERSION
+from esper._generated.unknown import UnknownPayload
 from esper.leyline.errors import LogError
+from esper.nissa.reader import is_later_major
 from esper.nissa.segments import Segment, find_segments
 
 _HEAD_BYTES = 16 * 2**10
@@ -26,12 +30,28 @@ _MAX_TAIL_BYTES = 2**20
 
 EPOCH_EVENTS = ("EPOCH_COMPLETED", "LOOP_EPOCH_COMPLETED")
 """The events that end an epoch, in a training loop of Esper and in one of the user's own."""
+START_EVENTS = ("RUN_STARTED", "LOOP_STARTED")
+"""The events that begin a run."""
+_VALIDATED = frozenset(
+    (
+        *START_EVENTS,
+        *EPOCH_EVENTS,
+        "RUN_RESUMED",
+        "RUN_FINISHED",
+        "GOVERNOR_STOPPED",
+        "SEED_FOSSILIZED",
+    )
+)
 
 
 class PlainEvent(msgspec.Struct, frozen=True):
     """One line of a log, with the fields of the envelope that lists need."""
 
+    v: str
+    seq: int
     run: str
+    rank: int
+    boot: str
     event: str
     t_wall_ns: int
     payload: dict[str, Any]
@@ -45,7 +65,8 @@ class RunEdges:
     first: tuple[PlainEvent, ...]
     """Events at the start of the first file."""
     last: tuple[PlainEvent, ...]
-    """Events at the end of the last file, in order; at least back to the end of an epoch, where there is one nearby."""
+    """Events at the end of the last file, in order; at least back to the end of an epoch, where there is one nearby. Of
+    the events that end an epoch, the last one."""
     num_resumptions: int
     """How many processes have resumed the run."""
 
@@ -55,7 +76,7 @@ def read_edges(folder: Path) -> RunEdges:
 
     Raises:
         RunNotFoundError: `folder` does not hold a run log.
-        LogError: a file of the log cannot be read.
+        LogError: a file of the log cannot be read, or was written under a later major version of the contract.
     """
     segments, _ = find_segments(folder)
     segments = [one for one in segments if one.rank == segments[0].rank]
@@ -67,10 +88,17 @@ def read_edges(folder: Path) -> RunEdges:
             f"{error.filename}: a log file must be readable, got {error.strerror}; copy the run to a working disk"
         ) from error
     first = next(filter(None, reversed(heads.values())), ())
+    versions = {event.v for event in first}
+    if versions and all(map(is_later_major, versions)):
+        raise LogError(
+            f"{folder}: the log was written under contract {min(versions)} and this Esper knows {VERSION}: update Esper"
+        )
     num_resumptions = sum(
         any(event.event == "RUN_RESUMED" for event in head) for head in heads.values()
     )
-    return RunEdges(first=first, last=last, num_resumptions=num_resumptions)
+    return RunEdges(
+        first=_of_known_major(first), last=_of_known_major(last), num_resumptions=num_resumptions
+    )
 
 
 def is_running(folder: Path) -> bool:
@@ -80,7 +108,7 @@ def is_running(folder: Path) -> bool:
 
 def _is_locked(path: Path) -> bool:
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
     except OSError:
         return False
     try:
@@ -96,8 +124,12 @@ def _is_locked(path: Path) -> bool:
     return False
 
 
+def _of_known_major(events: tuple[PlainEvent, ...]) -> tuple[PlainEvent, ...]:
+    return tuple(event for event in events if not is_later_major(event.v))
+
+
 def _read_head(segment: Segment) -> tuple[PlainEvent, ...]:
-    return tuple(_decode(_read(segment.path, 0, _HEAD_BYTES)))
+    return tuple(_decode(_read(segment.path, 0, _HEAD_BYTES), segment))
 
 
 def _read_tail(segment: Segment) -> tuple[PlainEvent, ...]:
@@ -107,7 +139,7 @@ def _read_tail(segment: Segment) -> tuple[PlainEvent, ...]:
         start = max(size - num_bytes, 0)
         data = _read(segment.path, start, num_bytes)
         # Without the rest of the line in whose middle the tail begins.
-        events = tuple(_decode(data.partition(b"\n")[2] if start else data))
+        events = tuple(_decode(data.partition(b"\n")[2] if start else data, segment))
         has_epoch = any(event.event in EPOCH_EVENTS for event in events)
         if start == 0 or has_epoch or num_bytes >= _MAX_TAIL_BYTES:
             return events
@@ -117,19 +149,49 @@ def _read_tail(segment: Segment) -> tuple[PlainEvent, ...]:
 def _read(path: Path, start: int, num_bytes: int) -> bytes:
     if not path.is_file():
         # Opening a pipe that nobody writes to would block forever.
-        return b""
+        raise LogError(
+            f"{path}: a log file must be a regular file, not a folder or a pipe; move it elsewhere"
+        )
     with path.open("rb") as file:
         file.seek(start)
         return file.read(num_bytes)
 
 
-def _decode(data: bytes) -> Iterator[PlainEvent]:
-    """Yield the events of whole, undamaged lines."""
-    for line in data.split(b"\n"):
+def _decode(data: bytes, segment: Segment) -> list[PlainEvent]:
+    """Return the events of whole lines that belong to `segment`; of the ends of epochs the last one only.
+
+    A line that comes twice counts where it comes first, as in `read_run`.
+    """
+    found: dict[int, tuple[bytes, PlainEvent]] = {}
+    # The text after the last line end is a line that its writer has not finished.
+    for line in data.split(b"\n")[:-1]:
         try:
-            yield _DECODER.decode(line)
+            event = _DECODER.decode(line)
         except (msgspec.MsgspecError, ValueError, RecursionError):
             continue
+        if event.rank == segment.rank and event.boot == segment.boot:
+            found.setdefault(event.seq, (line, event))
+    events = []
+    has_epoch = False
+    for line, event in reversed(found.values()):
+        is_epoch = event.event in EPOCH_EVENTS
+        # Validating all epochs of all runs would take seconds.
+        if is_epoch and has_epoch:
+            continue
+        if event.event in _VALIDATED and not _is_readable(line, event):
+            continue
+        has_epoch |= is_epoch
+        events.append(event)
+    return events[::-1]
+
+
+def _is_readable(line: bytes, event: PlainEvent) -> bool:
+    """Return whether `read_run` would yield the event of a line, if its version of the contract can be read."""
+    try:
+        _, payload, _ = inspect_line(line)
+    except ContractError:
+        return is_later_major(event.v)
+    return type(payload) is not UnknownPayload
 
 
 _DECODER = msgspec.json.Decoder(PlainEvent)

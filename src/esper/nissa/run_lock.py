@@ -6,9 +6,12 @@ process ends, however it ends. Within a process the parts of a run share it: tra
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
+import stat
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from enum import Enum
@@ -25,6 +28,11 @@ except ModuleNotFoundError as error:
         "a run must be written on Linux or macOS, because its lock needs flock, which Windows does not have;"
         " use WSL; reading runs works"
     ) from error
+
+
+_RETRIES = 4
+_RETRY_DELAY_S = 0.01
+"""A list of runs holds a lock for some microseconds to see whether it is free; it must not keep a writer out."""
 
 
 class Role(Enum):
@@ -57,7 +65,9 @@ class RunLock:
         path = _path(folder.resolve(), rank)
         with _mutex:
             file = _files.get(path) or _LockFile(path)
-            if role in file.roles or not file.lock():
+            # A process that joins tries every rank from the first one, so it does not wait at those that are taken.
+            num_retries = 0 if role is Role.JOINING else _RETRIES
+            if role in file.roles or not file.lock(num_retries=num_retries):
                 return None
             file.roles.add(role)
             _files[path] = file
@@ -70,7 +80,8 @@ class RunLock:
             OSError: the lock's file cannot be made.
         """
         with _mutex:
-            return self._file.lock()
+            # No waiting: the log tries again at its next event, and emits in between.
+            return self._file.lock(num_retries=0)
 
     def release(self) -> None:
         """Give up the role; the last role of the process unlocks the rank. Further calls do nothing."""
@@ -135,26 +146,40 @@ class _LockFile:
         self.roles: set[Role] = set()
         self._descriptor = -1
 
-    def lock(self) -> bool:
-        """Lock the file that is at the path now; return False if another process has locked it."""
+    def lock(self, *, num_retries: int) -> bool:
+        """Lock the file that is at the path now; return False if another process keeps it locked.
+
+        Raises:
+            OSError: the file cannot be made, or is not a regular file.
+        """
         while not self._is_locked_at_path():
             self.unlock()
-            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            descriptor = _open(self.path)
+            if not self._try_to_lock(descriptor, num_retries):
                 os.close(descriptor)
                 return False
-            except OSError as error:
-                warn(
-                    f"{self.path} cannot be locked ({error.strerror}); make sure yourself that one process at a time"
-                    " writes the run"
-                )
             self._descriptor = descriptor
             with suppress(OSError):
                 os.ftruncate(descriptor, 0)
                 os.pwrite(descriptor, f"{os.getpid()} {socket.gethostname()}\n".encode(), 0)
         return True
+
+    def _try_to_lock(self, descriptor: int, num_retries: int) -> bool:
+        """Lock an open file; return False if another process keeps it locked. Warn if the file system has no locks."""
+        for number in range(num_retries + 1):
+            if number:
+                time.sleep(_RETRY_DELAY_S)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            except OSError as error:
+                warn(
+                    f"{self.path} cannot be locked ({error.strerror}); make sure yourself that one process at a time"
+                    " writes the run"
+                )
+            return True
+        return False
 
     def unlock(self) -> None:
         """Unlock the file and close it."""
@@ -179,6 +204,21 @@ class _LockFile:
             return os.path.samestat(os.stat(self.path), os.fstat(self._descriptor))
         except FileNotFoundError:
             return False
+
+
+def _open(path: Path) -> int:
+    """Open the lock's file, which is made if it does not exist, and return the descriptor.
+
+    Raises:
+        OSError: it cannot be made, or is a link, a pipe or a device: a run's folder may come from somebody else, and the
+            file that a link points to must not be overwritten.
+    """
+    # Without O_NONBLOCK a device could block.
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    raise OSError(errno.EINVAL, "not a regular file", str(path))
 
 
 _files: dict[Path, _LockFile] = {}

@@ -4,16 +4,20 @@ A run's id is the name of its folder: `<date>-<time>-<task>-s<seed>-<four hex di
 """
 
 import difflib
+import os
 import re
 import secrets
 from datetime import UTC, datetime
 from pathlib import Path
 
+from esper.leyline.arguments import describe, instance_of
 from esper.leyline.errors import RunNotFoundError, UsageError
 from esper.leyline.text import join_names, printable
 from esper.nissa.segments import LOG_FOLDER
 
 LATEST = "latest"
+DEFAULT_NAME = "run"
+"""Name of a run of the user's own loop that has been given none."""
 _START = re.compile(r"\d{8}-\d{6}-")
 _MAX_LISTED = 5
 _MAX_NAME = 64
@@ -28,12 +32,12 @@ def create_run(root: Path, *, task: str, seed: int | None) -> Path:
     Raises:
         OSError: the folder cannot be created.
     """
-    start = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    start = _format_time(datetime.now(UTC))
     name = re.sub(r"[^a-z0-9]+", "-", task.lower()).strip("-") or "run"
     marked_seed = "" if seed is None else f"-s{seed}"
     root.mkdir(parents=True, exist_ok=True)
     while True:
-        folder = root / f"{start}-{name}{marked_seed}-{secrets.token_hex(2)}"
+        folder = root / f"{start}{name}{marked_seed}-{secrets.token_hex(2)}"
         try:
             folder.mkdir()
         except FileExistsError:
@@ -41,25 +45,54 @@ def create_run(root: Path, *, task: str, seed: int | None) -> Path:
         return folder
 
 
-def create_named_run(root: Path, name: str) -> Path:
-    """Create the folder `name` for a new run under `root` and return it; `check_name` has accepted the name.
+def create_own_run(root: Path, name: str | None, *, seed: int | None) -> Path:
+    """Create the folder `name`, which `check_name` has accepted, for a run of the user's own loop; None: a new name.
 
     Raises:
-        FileExistsError: there is a folder or file of this name.
-        OSError: the folder cannot be created.
+        UsageError: there is a folder or file of this name, or the folder cannot be created.
     """
-    root.mkdir(parents=True, exist_ok=True)
-    folder = root / name
-    folder.mkdir()
+    try:
+        if name is None:
+            return create_run(root, task=DEFAULT_NAME, seed=seed)
+        root.mkdir(parents=True, exist_ok=True)
+        folder = root / name
+        folder.mkdir()
+    except (OSError, ValueError) as error:
+        if name is not None and isinstance(error, FileExistsError) and root.is_dir():
+            raise UsageError(
+                f'a run must have a folder of its own, but "{printable(name)}" is in {printable(str(root))} already;'
+                " give another name, leave the name out to get a new folder each time, or delete the old one"
+            ) from None
+        raise not_writable(root, error) from error
     return folder
+
+
+def not_writable(root: Path, error: OSError | ValueError) -> UsageError:
+    """Return the error for a folder of runs in which nothing can be made; a ValueError is that of a path."""
+    reason = error.strerror if isinstance(error, OSError) else error
+    return UsageError(
+        f"dir must be a folder that can be written, got {printable(str(root))} ({reason}); name another one"
+    )
+
+
+def check_root(root: object) -> Path:
+    """Return the folder of runs, given as `dir`, as a path.
+
+    Raises:
+        UsageError: it is not a path, or an empty one.
+    """
+    if not isinstance(root, str | os.PathLike) or root == "":
+        raise UsageError(f'dir must be a path, got {describe(root)}; for the current folder: "."')
+    return Path(root)
 
 
 def check_name(name: str) -> None:
     """Check that the name of a run can be shown, typed, and used as the name of a folder.
 
     Raises:
-        UsageError: it cannot.
+        UsageError: it cannot, or is not a text.
     """
+    instance_of("the name of a run", name, str, "choose another", error=UsageError)
     is_usable = (
         1 <= len(name) <= _MAX_NAME
         and name.isprintable()
@@ -76,9 +109,9 @@ def check_name(name: str) -> None:
 
 
 def list_runs(root: Path) -> list[Path]:
-    """Return the folders of the runs under `root`, newest first; names that do not start with a time come last.
+    """Return the folders of the runs under `root`, newest first.
 
-    A root that does not exist holds no runs.
+    The age is that of the time with which an id starts; of other names that of the newest file of the log. A root that does not exist holds no runs.
 
     Raises:
         RunNotFoundError: `root` cannot be read.
@@ -151,6 +184,26 @@ def _join(names: list[str]) -> str:
 
 
 def _age_key(folder: Path) -> tuple[str, int]:
-    """Return a sort key: the time in the id, and within the same second the folder's modification time."""
+    """Return a sort key: the second of the run's start, and within it the time at which the folder has changed."""
     start = _START.match(folder.name)
-    return (start.group() if start else "", folder.stat().st_mtime_ns)
+    if start is not None:
+        return start.group(), _changed_ns(folder)
+    changed_ns = _changed_ns(folder / LOG_FOLDER)
+    try:
+        return _format_time(datetime.fromtimestamp(changed_ns / 1e9, UTC)), changed_ns
+    except (OverflowError, ValueError, OSError):
+        # A time beyond the calendar.
+        return "", changed_ns
+
+
+def _changed_ns(folder: Path) -> int:
+    """Return when a file was last added to `folder`; 0 if the folder has just been removed."""
+    try:
+        return folder.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _format_time(time: datetime) -> str:
+    """Return a time in UTC as an id starts with it."""
+    return time.strftime("%Y%m%d-%H%M%S-")

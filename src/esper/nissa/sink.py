@@ -1,11 +1,14 @@
 """The interface of sinks, the objects that receive a hub's events."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
 from esper._generated.channel import Payload
 from esper._generated.envelope import Envelope
+from esper.leyline.arguments import check_methods, describe
+from esper.leyline.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,3 +67,27 @@ class SynchronousSink(ABC):
     @abstractmethod
     def close(self) -> None:
         """Release the sink's resources; called once, after the last event."""
+
+
+def check_sink(sink: object) -> None:
+    """Check that `sink` has the methods of a sink.
+
+    Raises:
+        UsageError: it lacks one, or is a class.
+    """
+    remedy = "pass objects such as esper.MemorySink()"
+    check_methods("a sink", sink, ("write", "close"), remedy, error=UsageError)
+
+
+def check_sinks(sinks: object) -> tuple[Sink, ...]:
+    """Return `sinks`, any iterable of sinks, as a tuple.
+
+    Raises:
+        UsageError: it is not iterable, or holds something else than sinks.
+    """
+    if not isinstance(sinks, Iterable):
+        raise UsageError(f"sinks must be a list of sinks, got {describe(sinks)}; write [sink]")
+    checked = tuple(sinks)
+    for sink in checked:
+        check_sink(sink)
+    return checked

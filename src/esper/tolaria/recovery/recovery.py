@@ -25,6 +25,7 @@ from esper._generated.governor import (
 from esper._generated.records import GovernorReport, SnapshotInfo, StopReport
 from esper.kasmina.graft import find_slots
 from esper.leyline.arguments import instance_of
+from esper.leyline.channel import ChannelAttribute
 from esper.leyline.errors import SnapshotError
 from esper.leyline.text import shorten
 from esper.tolaria.detection.step_judge import StepJudge
@@ -58,6 +59,8 @@ class Recovery:
         step: steps taken, or healthy checks where the loop reports no steps; it never decreases.
     """
 
+    channel = ChannelAttribute()
+
     def __init__(
         self,
         model: nn.Module,
@@ -70,7 +73,7 @@ class Recovery:
         """Prepare to save and restore `model`, `optimizers` and `companions`; nothing is copied yet.
 
         Raises:
-            ValueError: `model` is not a module, or an optimizer is of another model or takes no hooks on its step.
+            ValueError: `model` is not a module, `channel` is not a channel, or an optimizer is of another model or takes no hooks on its step.
         """
         instance_of("model", model, nn.Module, "pass the network")
         check_optimizers(optimizers, (model, *companions.modules.values()))

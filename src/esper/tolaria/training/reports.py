@@ -77,3 +77,37 @@ class RunResult:
     def error_place(self) -> str | None:
         """File and line where it was raised."""
         return None if self.failure is None else self.failure.place
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoopDescription:
+    """A run of the user's own loop at its start; the source of LOOP_STARTED. None stands for what is not known."""
+
+    task: str
+    seed: int | None
+    epochs: int | None
+    """Epochs planned."""
+    device: str | None
+    num_host_params: int | None
+    slot_ids: tuple[str, ...]
+    esper_version: str
+    torch_version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoopEpochReport:
+    """An epoch of such a run at its end; the source of LOOP_EPOCH_COMPLETED. None: the loop has not reported the value."""
+
+    train_loss: float | None
+    train_accuracy: float | None
+    val_loss: float | None
+    val_accuracy: float | None
+    learning_rate: float | None
+    metrics: dict[str, float]
+    """Further values by name."""
+    num_params: int | None
+    severity: Severity | None
+    """The worst verdict of a governor in the epoch."""
+    seeds: tuple[SeedStatus, ...]
+    """The slots that are not empty."""
+    duration_s: float
