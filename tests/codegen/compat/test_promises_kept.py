@@ -93,7 +93,7 @@ def test_wider_values_need_a_major_version(tmp_path, before, after):
     )
     code, findings = compare(tmp_path, old, new)
     assert code == 1
-    assert any("WIRE-F" in one["level"] for one in findings)
+    assert any("WIRE-F" in one["impact"] for one in findings)
     assert compare(tmp_path, old, new.replace("version: 1.1.0", "version: 2.0.0"))[0] == 0
 
 
