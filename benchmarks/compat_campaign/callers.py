@@ -240,9 +240,7 @@ def _misfit(
         case Primitive(name):
             expected = {"int": int, "float": float, "bool": bool, "str": str}[name]
             return None if type(found) is expected else wrong
-        case EnumType(enum):
-            if enum.open and isinstance(found, str):
-                return None
+        case EnumType():
             return None if isinstance(found, PythonEnum) else wrong
         case RecordType(record):
             if not hasattr(found, "__dataclass_fields__"):
@@ -272,8 +270,7 @@ def _to_python(type_: Type, value: Value, plain: Any, package: Package) -> Any:
         return None
     match type_:
         case EnumType(enum):
-            known = {member.name for member in enum.members}
-            return getattr(getattr(package.root, enum.name), plain) if plain in known else plain
+            return getattr(getattr(package.root, enum.name), plain)
         case RecordType(record):
             cls = getattr(package.root, record.name)
             keys = {

@@ -154,15 +154,20 @@ def base(rng: random.Random) -> Plain:
     return contract
 
 
-def draw(seed: int, edits: dict[str, Callable[[Draft], None]]) -> Draft:
-    """Draw a pair: in most of them one edit, in the others two or three."""
+def draw(seed: int, edits: dict[str, Callable[[Draft], None]], first: str = "") -> Draft:
+    """Draw a pair: in most of them one edit, in the others two or three.
+
+    `first` names the first edit; by default, each edit takes its turn.
+    """
     rng = random.Random(seed)
     old = base(rng)
     draft = Draft(rng, old, deepcopy(old))
     draft.new["version"] = rng.choice(["1.1.0"] * 11 + ["2.0.0"] * 8 + ["1.0.1", "1.0.0"])
     names = list(edits)
-    # Each edit in turn, so that all are met equally often.
-    for name in (names[seed % len(names)], *rng.sample(names, rng.choice([0, 0, 0, 0, 1, 2]))):
+    for name in (
+        first or names[seed % len(names)],
+        *rng.sample(names, rng.choice([0, 0, 0, 0, 1, 2])),
+    ):
         if name not in draft.names:
             edits[name](draft)
             draft.names.append(name)

@@ -1,16 +1,15 @@
 """Inverts rules of compat one at a time, and checks that the oracle notices each of them."""
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
 from unittest import mock
 
-from benchmarks.compat_campaign.oracle import Evidence, judge
-from codegen.compat import catalogue
+from codegen.compat import catalogue, exemptions
 from codegen.compat.impact import NO_IMPACT, Impact
 from codegen.compat.rule import Change, Rule
-from codegen.compat.rules import versions
+from codegen.compat.rules import archive, versions
 
 _ALL = Impact.WIRE_B | Impact.WIRE_F | Impact.SOURCE | Impact.SEM
 _TABLES: tuple[tuple[Any, str], ...] = (
@@ -20,48 +19,33 @@ _TABLES: tuple[tuple[Any, str], ...] = (
     (catalogue.presence, "RULES"),
     (catalogue.enums, "PAIR_RULES"),
     (versions, "RULES"),
+    (archive, "RULES"),
+    (exemptions, "RULES"),
 )
+RULES_OF_ARCHIVES = frozenset(
+    rule.name for rule in (*archive.RULES, archive.GOLDEN_RULE, *exemptions.RULES)
+) | {"TARGET_SHAPE_CHANGED"}
+"""The names of the rules that need an archive of releases."""
 
 
-def rules_of_pairs() -> list[str]:
-    """Return the names of all rules that compare two contracts."""
-    return [rule.name for module, table in _TABLES for rule in getattr(module, table)]
+def all_rules() -> list[str]:
+    """Return the names of all rules."""
+    return [rule.name for module, table in _TABLES for rule in getattr(module, table)] + [
+        archive.GOLDEN_RULE.name
+    ]
 
 
 @contextmanager
 def inverted(name: str) -> Iterator[None]:
     """Let one rule say within the block that nobody is broken where somebody is, and the other way round."""
-    with mock.patch.multiple(catalogue, **_inverted_tables(catalogue, name)):
-        patches = [
-            mock.patch.object(module, table, _invert_all(getattr(module, table), name))
-            for module, table in _TABLES
-            if module is not catalogue
-        ]
-        for patch in patches:
-            patch.start()
-        try:
-            yield
-        finally:
-            for patch in patches:
-                patch.stop()
-
-
-def find_witness(name: str, pairs: Iterable[Evidence]) -> str:
-    """Return a disagreement that an inverted rule causes in one of the pairs; empty if the oracle notices nothing."""
-    with inverted(name):
-        for evidence in pairs:
-            found = judge(evidence).disagreements
-            if found:
-                return found[0]
-    return ""
-
-
-def _inverted_tables(module: Any, name: str) -> dict[str, tuple[Rule[Any], ...]]:
-    return {
-        table: _invert_all(getattr(module, table), name)
-        for owner, table in _TABLES
-        if owner is module
-    }
+    with ExitStack() as stack:
+        for module, table in _TABLES:
+            rules = _invert_all(getattr(module, table), name)
+            stack.enter_context(mock.patch.object(module, table, rules))
+        if archive.GOLDEN_RULE.name == name:
+            rule = _invert(archive.GOLDEN_RULE)
+            stack.enter_context(mock.patch.object(archive, "GOLDEN_RULE", rule))
+        yield
 
 
 def _invert_all(rules: tuple[Rule[Any], ...], name: str) -> tuple[Rule[Any], ...]:

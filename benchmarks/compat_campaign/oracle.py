@@ -6,8 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from benchmarks.compat_campaign.callers import show_source
-from benchmarks.compat_campaign.drawing import Draft, draw
-from benchmarks.compat_campaign.edits import EDITS
+from benchmarks.compat_campaign.drawing import Draft
 from benchmarks.compat_campaign.judges import (
     LINE,
     Pairing,
@@ -52,21 +51,17 @@ class Verdicts:
 
     met: Counter[tuple[str, str]] = field(default_factory=Counter)
     """How often each rule was met with each verdict."""
+    findings: list[Classification] = field(default_factory=list)
     disagreements: list[str] = field(default_factory=list)
 
 
-def gather(seed: int) -> Evidence:
-    """Draw a pair, generate both packages, and run their readers and callers.
+def gather_pair(pair: Draft) -> Evidence:
+    """Generate the packages of a pair, and run their readers and callers.
 
     Raises:
+        InvalidContractError: a drawn contract has errors.
         ReaderError: the readers of one contract disagree among themselves.
     """
-    pair = draw(seed, EDITS)
-    return gather_pair(pair)
-
-
-def gather_pair(pair: Draft) -> Evidence:
-    """Generate the packages of a pair, and run their readers and callers."""
     old, new = compile_plain(pair.old), compile_plain(pair.new)
     pairing = Pairing(dict(_pair_events(old, new)))
     first = None
@@ -92,13 +87,20 @@ def gather_pair(pair: Draft) -> Evidence:
 
 def judge(evidence: Evidence) -> Verdicts:
     """Run compat on a pair, and compare its verdicts with the evidence."""
-    verdicts = Verdicts()
-    _, findings = compare_contracts(evidence.old, evidence.new, {})
-    for one in findings:
-        verdicts.met[one.rule.name, str(one.violated) or "nobody"] += 1
+    verdicts = judge_findings(evidence.old, evidence.new)
+    findings = verdicts.findings
     verdicts.disagreements += _compare_readers(evidence, findings)
     verdicts.disagreements += _compare_others(evidence, findings)
     verdicts.disagreements += _compare_policy(evidence, findings)
+    return verdicts
+
+
+def judge_findings(old: Contract, new: Contract) -> Verdicts:
+    """Return the verdicts of compat on a pair."""
+    verdicts = Verdicts()
+    _, verdicts.findings = compare_contracts(old, new, {})
+    for one in verdicts.findings:
+        verdicts.met[one.rule.name, str(one.violated) or "nobody"] += 1
     return verdicts
 
 
@@ -172,9 +174,12 @@ def _expand(evidence: Evidence, one: Classification) -> set[str]:
 
 
 def _promised(contract: Contract, impact: Impact) -> set[str]:
-    """Return the subjects for which a contract promises not to break this; computed apart from compat."""
-    found = {event.name for event in contract.events if impact in _promise_of(event, contract)}
-    return found | {LINE}
+    return promised_events(contract, impact) | {LINE}
+
+
+def promised_events(contract: Contract, impact: Impact) -> set[str]:
+    """Return the events for which a contract promises not to break this; computed apart from compat."""
+    return {event.name for event in contract.events if impact in _promise_of(event, contract)}
 
 
 def _promise_of(event: Event, contract: Contract) -> Impact:

@@ -105,7 +105,7 @@ def _of_type(value: Value, type_: Type, length: Bounds, *, is_accepted: bool) ->
             yield from _texts(value, length)
         case EnumType(enum):
             yield from (member.name for member in enum.members)
-            yield from ["HEARD_OF_LATER"] if enum.open else []
+            yield from ["HEARD_OF_LATER"] if enum.open and is_accepted else []
         case RecordType(record):
             yield from _objects(record.fields, is_accepted=is_accepted)
         case ListType(item):

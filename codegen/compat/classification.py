@@ -30,7 +30,7 @@ class Classification:
         return f"{self.rule.id} {self.change.subject}"
 
     @property
-    def level(self) -> str:
+    def affected(self) -> str:
         """Who is broken, as text; "info" when nobody is."""
         return str(self.violated) if self.violated else "info"
 

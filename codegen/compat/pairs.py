@@ -172,7 +172,7 @@ class OwnerPair:
     def paths(self) -> tuple[PayloadPath, ...]:
         """The paths at which new payloads hold it; the envelope is not a payload."""
         return tuple(
-            PayloadPath(one.reading.event, one.new)
+            PayloadPath(one.reading.event, one.new, one.protected)
             for one in self.holders
             if one.new is not None and one.reading.event
         )

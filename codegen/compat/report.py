@@ -45,7 +45,7 @@ def format_report(report: Report, form: str) -> str:
 
 def _to_text(one: Classification, report: Report) -> str:
     rule, change = one.rule, one.change
-    head = f"{change.span}: {rule.id} {one.level}  {change.subject}: {change.description}"
+    head = f"{change.span}: {rule.id} {one.affected}  {change.subject}: {change.description}"
     if one.severity == "info":
         return f"{head}\n"
     since = f" (was {report.comparison.diff.old.version})" if report.comparison else ""
@@ -77,7 +77,8 @@ def _to_entry(one: Classification, report: Report) -> dict[str, object]:
     span = one.change.span
     return {
         "rule": one.rule.id,
-        "level": one.level,
+        "level": one.severity,
+        "impact": str(one.violated),
         "path": span.path,
         "line": span.line,
         "column": span.column,
@@ -91,7 +92,7 @@ def _to_findings(classified: Iterable[Classification], report: Report) -> Iterab
             yield Finding(
                 span=one.change.span,
                 rule=one.rule.id,
-                message=f"{one.level}: {_describe(one, report)}",
+                message=f"{one.affected}: {_describe(one, report)}",
                 level=one.severity,
             )
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from ..contract.promises import EventUpcast, Step, Upcast
 from ..contract.versions import parse_version
+from .impact import Impact
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +14,8 @@ class PayloadPath:
 
     event: str
     path: str
+    protected: Impact
+    """Which readers the event promises not to break."""
 
 
 class UpcastChain:

@@ -29,6 +29,18 @@ Slots = tuple[Slot, ...]
 
 
 @dataclass(frozen=True, slots=True)
+class _Side:
+    """Which values are meant: those that readers accept, or those that writers write."""
+
+    slots: Callable[[Iterable[Value]], Slots]
+    """Returns the keys of a record."""
+    floats: Bounds
+    """The bounds of floats without a range."""
+    has_unknown_members: bool
+    """Whether an open enum has names besides its members. Writers accept members only."""
+
+
+@dataclass(frozen=True, slots=True)
 class ValueSet:
     """A set of JSON values: the union of what its attributes hold; None where it has no value of that kind."""
 
@@ -65,7 +77,7 @@ def accepted_slots(values: Iterable[Value]) -> Slots:
     """
     return tuple(
         Slot(
-            {key: _of_value(value, accepted_slots, FLOATS) for key in (value.wire, *value.aliases)},
+            {key: _of_value(value, _ACCEPTED) for key in (value.wire, *value.aliases)},
             is_optional=value.missing is not None,
         )
         for value in values
@@ -74,12 +86,12 @@ def accepted_slots(values: Iterable[Value]) -> Slots:
 
 def written_slots(values: Iterable[Value]) -> Slots:
     """Return the keys of objects that are written with these values: all of them, under their present keys."""
-    return tuple(Slot({value.wire: _of_value(value, written_slots, FLOATS)}) for value in values)
+    return tuple(Slot({value.wire: _of_value(value, _WRITTEN)}) for value in values)
 
 
 def allowed_values(value: Value) -> ValueSet:
     """Return all values that readers of a value allow; for records, look at their fields instead."""
-    return _of_value(value, lambda _: (), _READABLE)
+    return _of_value(value, _ALLOWED)
 
 
 def set_of(plain: Any) -> ValueSet:
@@ -186,36 +198,31 @@ def _without(one: TextSet, names: frozenset[str]) -> TextSet | None:
     return TextSet(words=words) if words else None
 
 
-def _of_value(value: Value, slots: Callable[[Iterable[Value]], Slots], floats: Bounds) -> ValueSet:
-    values = _of_type(value, value.type, value.length or OPEN, slots, floats)
+def _of_value(value: Value, side: _Side) -> ValueSet:
+    values = _of_type(value, value.type, value.length or OPEN, side)
     return replace(values, null=value.nullable)
 
 
-def _of_type(
-    value: Value,
-    type_: Type,
-    length: Bounds,
-    slots: Callable[[Iterable[Value]], Slots],
-    floats: Bounds,
-) -> ValueSet:
+def _of_type(value: Value, type_: Type, length: Bounds, side: _Side) -> ValueSet:
     match type_:
         case Primitive("int"):
             return ValueSet(ints=(value.range or OPEN).within(INT64))
         case Primitive("float"):
-            return _floats_of(value, floats)
+            return _floats_of(value, side.floats)
         case Primitive("bool"):
             return ValueSet(bools=True)
         case Primitive():
             return ValueSet(texts=(TextSet(value.pattern, length),))
         case EnumType(enum):
             names = TextSet(words=frozenset(member.name for member in enum.members))
-            return ValueSet(texts=(names, _MEMBER) if enum.open else (names,))
+            is_any = enum.open and side.has_unknown_members
+            return ValueSet(texts=(names, _MEMBER) if is_any else (names,))
         case RecordType(record):
-            return ValueSet(slots=slots(record.fields))
+            return ValueSet(slots=side.slots(record.fields))
         case ListType(item):
-            return ValueSet(items=(_of_type(value, item, OPEN, slots, floats), length))
+            return ValueSet(items=(_of_type(value, item, OPEN, side), length))
         case MapType(item):
-            return ValueSet(entries=(_of_type(value, item, OPEN, slots, floats), length))
+            return ValueSet(entries=(_of_type(value, item, OPEN, side), length))
 
 
 def _floats_of(value: Value, widest: Bounds) -> ValueSet:
@@ -273,3 +280,8 @@ def _join(
     highs = [bounds.high for bounds in (one[1], other[1])]
     high = None if None in highs else max(one for one in highs if one is not None)
     return one[0] | other[0], Bounds(min(lows), high)
+
+
+_ACCEPTED = _Side(accepted_slots, FLOATS, has_unknown_members=True)
+_WRITTEN = _Side(written_slots, FLOATS, has_unknown_members=False)
+_ALLOWED = _Side(lambda _: (), _READABLE, has_unknown_members=True)

@@ -1,18 +1,19 @@
-"""Checks coverage against its floors: below a floor, every gap is a finding, and so is a useless suppression."""
+"""Checks coverage against its floors: below a floor, every gap is a finding, and so is a useless exemption."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import get_args
 
+from ..contract.promises import Exemption
 from ..diagnostics.findings import Findings
 from .points import Measure, Point
-from .settings import FloorsSpec, SettingsSpec, SuppressionSpec
+from .settings import FloorsSpec, SettingsSpec
 
 FLOOR = "COV011"
 UNKNOWN, UNUSED, EXPIRED, TOO_FAR = "COV012", "COV013", "COV014", "COV015"
 MAX_DAYS = 180
-"""Days for which a gap may be suppressed; then somebody has to review it."""
+"""Days for which a gap may be exempted; then somebody has to review it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ _MEASURE_OF = {gap.rule: measure for measure, gap in GAP_TEXTS.items()}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Share:
-    """The share of declared events or fields that one measure covers; suppressed gaps do not count."""
+    """The share of declared events or fields that one measure covers; exempted gaps do not count."""
 
     measure: Measure
     num_covered: int
@@ -60,21 +61,21 @@ class Share:
         return self.percent >= self.floor
 
 
-def suppression_name(point: Point) -> str:
-    """Return the name of a suppression of this gap: `COV003 SEED_PRUNED.reason`."""
+def exemption_name(point: Point) -> str:
+    """Return the name of an exemption of this gap: `COV003 SEED_PRUNED.reason`."""
     return f"{GAP_TEXTS[point.measure].rule} {point.name}"
 
 
 def check_floors(
     points: Collection[Point], settings: SettingsSpec, today: date, findings: Findings
 ) -> list[Share]:
-    """Return the share of each measure in `points`; add gaps below a floor and bad suppressions to `findings`."""
+    """Return the share of each measure in `points`; add gaps below a floor and bad exemptions to `findings`."""
     shares = list(_compute_shares(points, settings, today))
     for share in shares:
         if not share.reaches_floor:
             _report_gaps(share, settings.floors, findings)
-    _check_names(settings.suppressions, points, findings)
-    for one in settings.suppressions:
+    _check_names(settings.exemptions, points, findings)
+    for one in settings.exemptions:
         _check_date(one, today, findings)
     return shares
 
@@ -82,11 +83,11 @@ def check_floors(
 def _compute_shares(
     points: Iterable[Point], settings: SettingsSpec, today: date
 ) -> Iterator[Share]:
-    active = {one.name for one in settings.suppressions if date.fromisoformat(one.until) >= today}
+    active = {one.name for one in settings.exemptions if date.fromisoformat(one.until) >= today}
     for measure in get_args(Measure):
         measured = [point for point in points if point.measure == measure]
         gaps = [point for point in measured if not point.is_covered]
-        remaining = tuple(gap for gap in gaps if suppression_name(gap) not in active)
+        remaining = tuple(gap for gap in gaps if exemption_name(gap) not in active)
         if measured:
             yield Share(
                 measure=measure,
@@ -113,25 +114,25 @@ def _report_gaps(share: Share, floors: FloorsSpec, findings: Findings) -> None:
 
 
 def _check_names(
-    suppressions: Iterable[SuppressionSpec], points: Collection[Point], findings: Findings
+    exemptions: Iterable[Exemption], points: Collection[Point], findings: Findings
 ) -> None:
     measures = {point.measure for point in points}
-    gaps = {suppression_name(point) for point in points if not point.is_covered}
-    for one in suppressions:
+    gaps = {exemption_name(point) for point in points if not point.is_covered}
+    for one in exemptions:
         rule = one.name.partition(" ")[0]
         if rule not in _MEASURE_OF:
-            message = f"{rule} is not a rule that can be suppressed"
+            message = f"{rule} is not a rule that can be exempted"
             findings.add(one.span, UNKNOWN, message, f"there are: {', '.join(_MEASURE_OF)}")
         elif _MEASURE_OF[rule] in measures and one.name not in gaps:
-            findings.add(one.span, UNUSED, f"there is no gap {one.name}", "remove the suppression")
+            findings.add(one.span, UNUSED, f"there is no gap {one.name}", "remove the exemption")
 
 
-def _check_date(one: SuppressionSpec, today: date, findings: Findings) -> None:
+def _check_date(one: Exemption, today: date, findings: Findings) -> None:
     until = date.fromisoformat(one.until)
     latest = today + timedelta(days=MAX_DAYS)
     if until < today:
-        message = f"the suppression of {one.name} ended on {until}"
+        message = f"the exemption of {one.name} ended on {until}"
         findings.add(one.at("until"), EXPIRED, message, "close the gap, or set a new day")
     elif until > latest:
-        message = f"a gap may be suppressed for at most {MAX_DAYS} days, got {until}"
+        message = f"a gap may be exempted for at most {MAX_DAYS} days, got {until}"
         findings.add(one.at("until"), TOO_FAR, message, f"the last day is {latest}")

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..diagnostics.findings import Findings
 from ..diagnostics.report import report
-from .floors import Share, suppression_name
+from .floors import Share, exemption_name
 from .points import Measure, Point
 
 _SUGGESTED_DAYS = 90
@@ -21,7 +21,7 @@ def to_text(
     settings_name: str,
     today: date,
 ) -> str:
-    """Return a table with a row for each event and record, the allowed gaps, the findings, and suppressions to paste."""
+    """Return a table with a row for each event and record, the allowed gaps, the findings, and exemptions to paste."""
     measures = [share.measure for share in shares]
     rows = [["", *measures], *_owner_rows(points, measures), *_share_rows(shares)]
     allowed = [share for share in shares if share.reaches_floor and share.gaps]
@@ -30,7 +30,7 @@ def to_text(
         _align(rows),
         *(_list_allowed_gaps(share) for share in allowed),
         report(findings, "text"),
-        _suggest_suppressions(reported, settings_name, today),
+        _suggest_exemptions(reported, settings_name, today),
     ]
     return "".join(parts)
 
@@ -80,14 +80,14 @@ def _list_allowed_gaps(share: Share) -> str:
     return "".join(lines)
 
 
-def _suggest_suppressions(gaps: Sequence[Point], settings_name: str, today: date) -> str:
-    """Return the YAML of suppressions of the gaps; the author has to fill in the reason, which must not be empty."""
+def _suggest_exemptions(gaps: Sequence[Point], settings_name: str, today: date) -> str:
+    """Return the YAML of exemptions of the gaps; the author has to fill in the reason, which must not be empty."""
     if not gaps:
         return ""
     until = today + timedelta(days=_SUGGESTED_DAYS)
-    head = f"to accept gaps for a time, add to {settings_name}, under suppressions, and say why:\n"
+    head = f"to accept gaps for a time, add to {settings_name}, under exemptions, and say why:\n"
     return head + "".join(
-        f'  {suppression_name(gap)}: {{until: "{until}", why: ""}}\n' for gap in gaps
+        f'  {exemption_name(gap)}: {{until: "{until}", why: ""}}\n' for gap in gaps
     )
 
 

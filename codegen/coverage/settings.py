@@ -1,7 +1,7 @@
-"""The settings of coverage, in a file next to the contract: floors, and suppressions of single gaps.
+"""The settings of coverage, in a file next to the contract: floors, and exemptions of single gaps.
 
 They are not part of the contract, because that describes the telemetry and not how much of it one code base uses: a
-suppression must not change the hash of the contract, its version, or the generated code.
+exemption must not change the hash of the contract, its version, or the generated code.
 """
 
 from collections.abc import Iterable
@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Annotated, get_args
 
 from ..contract.bind import Binder
-from ..contract.forms import DATE, EXEMPTED, SENTENCE
+from ..contract.forms import EXEMPTED
 from ..contract.load import load
 from ..contract.nodes import Key, Node
+from ..contract.promises import Exemption
 from ..diagnostics.findings import Findings
 from .points import Measure
 
@@ -22,7 +23,7 @@ PERCENTAGE, CALENDAR = "COV016", "COV017"
 
 @dataclass(frozen=True, kw_only=True)
 class FloorsSpec(Node):
-    """The least percentages of declared events or fields that must be covered; suppressed gaps do not count."""
+    """The least percentages of declared events or fields that must be covered; exempted gaps do not count."""
 
     emitted: Annotated[int, Key("Events that the code emits.")] = 100
     noticed: Annotated[int, Key("Events of which the code reads any field.")] = 100
@@ -47,20 +48,12 @@ class FloorsSpec(Node):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SuppressionSpec(Node):
-    """A gap that is accepted until a day; its name is the rule and the event or field."""
-
-    until: Annotated[str, Key('Last day, like "2026-01-31".', form=DATE)]
-    why: Annotated[str, Key("Why the gap is accepted.", form=SENTENCE)]
-
-
-@dataclass(frozen=True, kw_only=True)
 class SettingsSpec(Node):
     """The settings of coverage."""
 
     floors: Annotated[FloorsSpec, Key("The least percentages that must be covered.")] = FloorsSpec()
-    suppressions: Annotated[
-        tuple[SuppressionSpec, ...],
+    exemptions: Annotated[
+        tuple[Exemption, ...],
         Key("Gaps that are accepted for a time, by rule and event or field.", names=EXEMPTED),
     ] = ()
 
@@ -68,7 +61,7 @@ class SettingsSpec(Node):
 def load_settings(path: Path, name: str, findings: Findings) -> SettingsSpec | None:
     """Read the settings at `path`; None, with findings, when they are not valid.
 
-    `name` is the name of the file in findings. Without a file every floor is 100 and no gap is suppressed.
+    `name` is the name of the file in findings. Without a file every floor is 100 and no gap is exempted.
     """
     if not path.exists():
         return SettingsSpec()
@@ -78,7 +71,7 @@ def load_settings(path: Path, name: str, findings: Findings) -> SettingsSpec | N
     settings = Binder(findings).bind(SettingsSpec, document)
     if settings is not None:
         _check_floors(settings.floors, findings)
-        _check_days(settings.suppressions, findings)
+        _check_days(settings.exemptions, findings)
     return None if findings.has_errors else settings
 
 
@@ -90,8 +83,8 @@ def _check_floors(floors: FloorsSpec, findings: Findings) -> None:
             findings.add(floors.at(measure), PERCENTAGE, message)
 
 
-def _check_days(suppressions: Iterable[SuppressionSpec], findings: Findings) -> None:
-    for one in suppressions:
+def _check_days(exemptions: Iterable[Exemption], findings: Findings) -> None:
+    for one in exemptions:
         try:
             date.fromisoformat(one.until)
         except ValueError:

@@ -67,7 +67,10 @@ def _find_renamed(pair: EnumPair) -> Iterator[Change]:
 def _find_openness(pair: EnumPair) -> Iterator[Change]:
     if pair.old.open != pair.new.open:
         description = "closed -> open" if pair.new.open else "open -> closed"
-        yield pair.make_change("", pair.new.at("open"), description, is_read=True)
+        # Writers accept members only, so opening an enum changes no record.
+        yield pair.make_change(
+            "", pair.new.at("open"), description, impact=NO_IMPACT, is_read=pair.old.open
+        )
 
 
 def _find_renames(pair: EnumPair) -> Iterator[tuple[Member, Member]]:
@@ -196,10 +199,10 @@ PAIR_RULES: tuple[Rule[EnumPair], ...] = (
         id="ENM005",
         name="OPENNESS_CHANGED",
         find=_find_openness,
-        impact=WIRE_AND_SOURCE,
-        why="readers and callers of a closed enum know all names; those of an open one do not",
+        impact=Impact.WIRE_B,
+        why="readers of an open enum accept members that a later minor version adds; those of a closed one do not",
         resolved_by_upcast=Impact.WIRE_B,
-        resolved_by_major=Impact.WIRE_F | Impact.SOURCE,
+        bump="minor",
     ),
 )
 """Rules about an enum that both contracts have."""

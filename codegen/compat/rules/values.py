@@ -24,14 +24,21 @@ def _find_default(pair: FieldPair) -> Iterator[Change]:
 def _find_missing(pair: FieldPair) -> Iterator[Change]:
     old, new = pair.old.missing, pair.new.missing
     if old and new and old != new:
-        both = Impact.WIRE_B | Impact.SEM
-        claims = {
-            (place.event, "old", Problem(join_path(place.path, pair.new.wire), "value"))
+        unfilled = [
+            place
             for place, step in zip(pair.owner.paths, pair.steps, strict=True)
             if step is None or step.fill != old
+        ]
+        claims = {
+            (place.event, "old", Problem(join_path(place.path, pair.new.wire), "value"))
+            for place in unfilled
+            if Impact.WIRE_B in place.protected
         }
-        is_filled = bool(pair.steps) and not claims
-        verdict = Verdict(both, both if is_filled else NO_IMPACT, frozenset(claims))
+        resolved = NO_IMPACT
+        if pair.steps:
+            resolved |= NO_IMPACT if claims else Impact.WIRE_B
+            resolved |= NO_IMPACT if unfilled else Impact.SEM
+        verdict = Verdict(Impact.WIRE_B | Impact.SEM, resolved, frozenset(claims))
         yield pair.make_change(
             "missing",
             f"{_format_value(old)} -> {_format_value(new)}",

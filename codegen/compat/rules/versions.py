@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 
+from ...contract.model import Event
 from ...contract.promises import Step
 from ...contract.versions import parse_version
 from ...diagnostics.findings import Span
@@ -133,7 +134,13 @@ def _find_other_shapes(comparison: Comparison) -> Iterator[Change]:
     diff = comparison.diff
     old = {one.name: one for one in (*diff.old.enums, *diff.old.owners)}
     new = {one.name: one for one in (*diff.new.enums, *diff.new.owners)}
-    same = [name for name in old if old[name] == new.get(name)]
+    # Targets render the keys of the envelope with each event.
+    is_line_same = diff.old.envelope == diff.new.envelope
+    same = [
+        name
+        for name, one in old.items()
+        if one == new.get(name) and (is_line_same or not isinstance(one, Event))
+    ]
     if not comparison.shapes:
         return
     for target, shapes in find_shapes(diff.new).items():

@@ -130,6 +130,12 @@ def test_data_that_is_not_a_payload_is_rejected(audit, event, data, complaint):
         audit.decode_payload(event, data)
 
 
+@pytest.mark.parametrize("data", [MOVED[:-1] + b"," + MOVED[1:], b'{"x":1,"x":1}'])
+def test_equal_keys_in_a_payload_are_rejected(audit, data):
+    with pytest.raises(audit.ContractError, match="a key must be there once, got "):
+        audit.decode_payload("DOCUMENT_MOVED", data)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "complaint"),
     [

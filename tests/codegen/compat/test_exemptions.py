@@ -58,7 +58,7 @@ def test_an_unused_or_too_long_exemption_is_a_finding(tmp_path, top, message):
     code, findings = compare_with_exemption(tmp_path, top)
     (finding,) = [one for one in findings if one["rule"] == "SPC006"]
     assert message in finding["message"]
-    assert (code, finding["level"]) == (1, "policy")
+    assert (code, finding["level"], finding["impact"]) == (1, "error", "policy")
 
 
 def test_an_exemption_may_last_180_days(tmp_path):

@@ -2,6 +2,7 @@
 
 import pytest
 
+from codegen.__main__ import main
 from tests.codegen.compat.zoo import (
     compare,
     contract_yaml,
@@ -92,7 +93,7 @@ def test_wider_values_need_a_major_version(tmp_path, before, after):
     )
     code, findings = compare(tmp_path, old, new)
     assert code == 1
-    assert any("WIRE-F" in one["level"] for one in findings)
+    assert any("WIRE-F" in one["impact"] for one in findings)
     assert compare(tmp_path, old, new.replace("version: 1.1.0", "version: 2.0.0"))[0] == 0
 
 
@@ -213,3 +214,19 @@ def test_the_last_line_needs_what_the_findings_need(tmp_path):
     assert code == 1
     assert "remedy: release it as 2.0.0" in out
     assert out.endswith("since 1.0.0 the changes need 2.0.0 (major), got 1.1.0\n")
+
+
+def test_a_minor_version_may_open_an_enum(tmp_path):
+    code, findings = compare(tmp_path, contract_yaml(), contract_yaml("1.1.0", mood="open: true"))
+    assert (code, levels(findings, "ENM005")) == (0, ["info"])
+
+
+def test_a_minor_version_may_not_loosen_what_old_readers_check(tmp_path):
+    closed = "WILD: {value: 2, doc: W.}"
+    code, findings = compare(tmp_path, contract_yaml(), contract_yaml("1.1.0", members=closed))
+    assert (code, levels(findings, "ENM002")) == (1, ["WIRE-F"])
+
+
+def test_esper_has_kept_the_promises_of_its_newest_release(capsys):
+    assert main(["compat"]) == 0
+    assert "0 findings" in capsys.readouterr().out

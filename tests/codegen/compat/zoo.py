@@ -57,8 +57,8 @@ def compare(folder, old, new, *options):
 
 
 def levels(findings, rule):
-    """Return the levels of the findings of a rule."""
-    return [one["level"] for one in findings if one["rule"] == rule]
+    """Return who is affected by the findings of a rule, or their level if nobody is."""
+    return [one["impact"] or one["level"] for one in findings if one["rule"] == rule]
 
 
 def generate(folder, text):

@@ -1,4 +1,4 @@
-"""Floors, suppressions, and errors in the settings file."""
+"""Floors, exemptions, and errors in the settings file."""
 
 import json
 import shutil
@@ -22,8 +22,8 @@ def cover(shop, tmp_path):
     return run
 
 
-def suppress(name, until: date = TODAY, why="Not yet."):
-    """Return the YAML of a suppression."""
+def exempt(name, until: date = TODAY, why="Not yet."):
+    """Return the YAML of an exemption."""
     return f'  {name}: {{until: "{until}", why: "{why}"}}\n'
 
 
@@ -40,7 +40,7 @@ def test_gaps_above_the_floor_are_shown_and_do_not_fail(cover):
     assert out.count("error") == out.count("error COV010") == 1
     assert "not emitted, but allowed by the floor:\n  ORDER_LOST\n" in out
     assert "\n  Item number, hint\n" in out
-    assert "under suppressions" not in out
+    assert "under exemptions" not in out
 
 
 def test_below_a_floor_every_gap_is_a_finding(cover):
@@ -53,16 +53,16 @@ def test_below_a_floor_every_gap_is_a_finding(cover):
     assert floor == "at least 90 % must be varied, got 83.3 % (25 of 30)"
 
 
-def test_a_suppressed_gap_is_not_a_finding_and_does_not_count(cover):
+def test_an_exempted_gap_is_not_a_finding_and_does_not_count(cover):
     gaps = ("ORDER_PLACED.way", "ORDER_PLACED.discount", "ORDER_PLACED.currency", "Item.number")
     wrapping = "COV004 ORDER_PLACED.wrapping"
-    suppressions = [suppress(f"COV004 {name}") for name in gaps]
-    settings = LOW.replace(", varied: 80", "") + "suppressions:\n" + "".join(suppressions)
+    exemptions = [exempt(f"COV004 {name}") for name in gaps]
+    settings = LOW.replace(", varied: 80", "") + "exemptions:\n" + "".join(exemptions)
 
     assert rules(cover(settings, "--format", "json")) == [
         ("COV004", "ORDER_PLACED.wrapping is always its default")
     ]
-    result = cover(settings + suppress(wrapping), "--format", "json")
+    result = cover(settings + exempt(wrapping), "--format", "json")
     assert rules(result) == []
     (share,) = [one for one in json.loads(result[1])["shares"] if one["measure"] == "varied"]
     assert share == {
@@ -75,12 +75,12 @@ def test_a_suppressed_gap_is_not_a_finding_and_does_not_count(cover):
     }
 
 
-def test_offered_suppressions_are_accepted_once_they_give_a_reason(cover):
+def test_offered_exemptions_are_accepted_once_they_give_a_reason(cover):
     _, out, _ = cover("floors: {emitted: 0}\n")
-    offered = out.partition("under suppressions, and say why:\n")[2]
+    offered = out.partition("under exemptions, and say why:\n")[2]
 
-    refused = cover(f"suppressions:\n{offered}")
-    accepted = cover("suppressions:\n" + offered.replace('why: ""', "why: Not yet."))
+    refused = cover(f"exemptions:\n{offered}")
+    accepted = cover("exemptions:\n" + offered.replace('why: ""', "why: Not yet."))
 
     assert offered.count("\n") > 20
     assert refused[0] == 2
@@ -96,37 +96,37 @@ def test_offered_suppressions_are_accepted_once_they_give_a_reason(cover):
             "COV001 ORDER_LOST",
             TODAY - timedelta(days=1),
             "COV014",
-            f"the suppression of COV001 ORDER_LOST ended on {TODAY - timedelta(days=1)}",
+            f"the exemption of COV001 ORDER_LOST ended on {TODAY - timedelta(days=1)}",
         ),
         (
             "COV001 ORDER_LOST",
             TODAY + timedelta(days=181),
             "COV015",
-            f"a gap may be suppressed for at most 180 days, got {TODAY + timedelta(days=181)}",
+            f"a gap may be exempted for at most 180 days, got {TODAY + timedelta(days=181)}",
         ),
         ("COV001 PARCEL_SENT", TODAY, "COV013", "there is no gap COV001 PARCEL_SENT"),
         ("COV001 ORDER_LSOT", TODAY, "COV013", "there is no gap COV001 ORDER_LSOT"),
-        ("COV010 OrderLostPayload", TODAY, "COV012", "COV010 is not a rule that can be suppressed"),
+        ("COV010 OrderLostPayload", TODAY, "COV012", "COV010 is not a rule that can be exempted"),
         ("COV005 PARCEL_SENT", TODAY, None, ""),
     ],
 )
-def test_suppressions_are_checked(cover, name, until, rule, message):
-    settings = LOW + "suppressions:\n" + suppress(name, until)
+def test_exemptions_are_checked(cover, name, until, rule, message):
+    settings = LOW + "exemptions:\n" + exempt(name, until)
 
     found = rules(cover(settings, "--format", "json"))
 
     assert found == ([] if rule is None else [(rule, message)])
 
 
-def test_an_ended_suppression_has_no_effect(cover):
-    settings = LOW.replace("emitted: 70, ", "") + "suppressions:\n"
-    late = settings + suppress("COV001 ORDER_LOST", TODAY - timedelta(days=1))
+def test_an_ended_exemption_has_no_effect(cover):
+    settings = LOW.replace("emitted: 70, ", "") + "exemptions:\n"
+    late = settings + exempt("COV001 ORDER_LOST", TODAY - timedelta(days=1))
 
     assert [rule for rule, _ in rules(cover(late, "--format", "json"))] == ["COV014", "COV001"]
 
 
 def test_findings_about_settings_have_places(cover, tmp_path):
-    _, out, _ = cover(LOW + "suppressions:\n" + suppress("COV001 PARCEL_SENT"))
+    _, out, _ = cover(LOW + "exemptions:\n" + exempt("COV001 PARCEL_SENT"))
 
     assert f"{tmp_path}/coverage.yaml:3:3: error COV013 there is no gap" in out
 
@@ -140,8 +140,8 @@ def test_findings_about_settings_have_places(cover, tmp_path):
         ),
         ("floors: {raed: 1}\n", 'did you mean "read"?'),
         ("floors: {read: many}\n", 'read must be an integer, got "many"'),
-        ("suppressions:\n  ORDER_LOST: {}\n", "a rule and its subject"),
-        ('suppressions:\n  COV001 A: {until: "soon", why: b}\n', 'a day like "2026-01-31"'),
+        ("exemptions:\n  ORDER_LOST: {}\n", "a rule and its subject"),
+        ('exemptions:\n  COV001 A: {until: "soon", why: b}\n', 'a day like "2026-01-31"'),
         ("floors: [\n", "not YAML"),
     ],
 )
@@ -161,7 +161,7 @@ def test_a_floor_is_a_percentage(cover, percent):
 
 
 def test_a_day_that_does_not_exist(cover):
-    code, _, err = cover('suppressions:\n  COV001 A: {until: "2026-02-30", why: b}\n')
+    code, _, err = cover('exemptions:\n  COV001 A: {until: "2026-02-30", why: b}\n')
 
     assert code == 2
     assert 'error COV017 a day must be in the calendar, got "2026-02-30"' in err
