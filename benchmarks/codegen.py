@@ -2,7 +2,11 @@
 
 - check_warm_s, check_cold_s: seconds for `codegen check` of our own contract, unchanged, with the texts in the cache and
   with an empty cache; check_warm_cpu_s, check_cold_cpu_s: the CPU seconds of the same.
-- check_1000_warm_s, ...: the same for a contract of 1,000 events; cold, everything is rendered and formatted.
+- generate_1000_cpu_s: CPU seconds of generating the package of 1,000 events for the first time, with formatting.
+- check_1000_warm_s, ...: the same as check_warm_s for that contract; cold, everything is rendered and formatted.
+- import_1000_cpu_s: CPU seconds of a new process, without the start of Python, until it has emitted one of the 1,000 events
+  to a file and read it back. Everything that this needs is counted, msgspec too; the byte code is on the disk.
+- import_1000_all_cpu_s: the same until every name of the package has been imported, and every event can be written and read.
 - peer: time of our Python target for 100 events, divided by that of datamodel-code-generator for their JSON Schema,
   both without formatting. The peer is optional: pip install datamodel-code-generator==0.89.0, and pass --peer with
   the path of its `datamodel-codegen` if that is not on the PATH.
@@ -47,6 +51,19 @@ FIELDS: dict[str, dict[str, Any]] = {
     "parts": {"type": "str[]", "doc": "Its parts."},
     "reason": {"type": "str", "doc": "Why."},
 }
+IMPORTS = """
+import time
+start = time.process_time()
+from checked import Stage, emit_event_7
+from checked.writer import JsonLinesChannel, read_lines
+with JsonLinesChannel("log.jsonl", strict=True, seq=1) as channel:
+    emit_event_7(channel, slot="a", stage=Stage.NEW, alpha=0.5, gain=None, num_epochs=1, is_done=True, parts=(), reason="")
+assert [envelope.event for envelope, _ in read_lines("log.jsonl")][-1] == "EVENT_7"
+first = time.process_time()
+from checked import *
+preload_events()
+print(first - start, time.process_time() - start)
+"""
 STAGES = ("NEW", "OLD", "GONE")
 EVENTS_PER_FAMILY = 10
 
@@ -108,9 +125,11 @@ def cpu_of_children() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def measure_checks(folder: Path, rounds: int) -> dict[str, float]:
-    """Return the numbers of warm and cold checks, each from the fastest round; the cold one of 1,000 events is run once."""
-    numbers: dict[str, float] = {}
+def measure_project(folder: Path, rounds: int, *, is_quick: bool) -> dict[str, float]:
+    """Return the numbers of the package of 1,000 events, and of warm and cold checks, each from the fastest round.
+
+    What is slow is run once: generating that package, and its cold check, which a quick measurement leaves out.
+    """
     # The cache may not be inside the project.
     project = folder / "project"
     project.mkdir()
@@ -118,14 +137,39 @@ def measure_checks(folder: Path, rounds: int) -> dict[str, float]:
     large = ["--spec", str(spec), "--out", str(out), "--package", "checked"]
     environment = os.environ | {"ESPER_CODEGEN_CACHE": str(folder / "cache")}
     command = [sys.executable, "-m", "codegen", *large]
+    before = cpu_of_children()
     subprocess.run(command, cwd=PROJECT, check=True, capture_output=True, env=environment)
-    for name, layout, num_cold in (("check_1000", large, 1), ("check", [], rounds)):
+    numbers = {"generate_1000_cpu_s": cpu_of_children() - before}
+    numbers |= measure_imports(project, rounds)
+    num_cold_large = 0 if is_quick else 1
+    for name, layout, num_cold in (("check_1000", large, num_cold_large), ("check", [], rounds)):
         # The cold rounds come first, and fill the cache for the warm ones.
         for kind, number in (("cold", num_cold), ("warm", rounds)):
+            if number == 0:
+                continue
             timed = [time_check(folder, layout, is_warm=kind == "warm") for _ in range(number)]
             numbers[f"{name}_{kind}_s"] = min(one.wall_s for one in timed)
             numbers[f"{name}_{kind}_cpu_s"] = min(one.cpu_s for one in timed)
     return numbers
+
+
+def measure_imports(project: Path, rounds: int) -> dict[str, float]:
+    """Return how long a process takes to use the package `checked`: one of its events, and all of them."""
+    # Byte code is written in the first run, which is not counted.
+    allowed = {key: text for key, text in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    runs = [
+        subprocess.run(
+            [sys.executable, "-c", IMPORTS],
+            cwd=project,
+            check=True,
+            capture_output=True,
+            env=allowed,
+        )
+        for _ in range(rounds + 1)
+    ]
+    timed = [[float(one) for one in run.stdout.split()] for run in runs[1:]]
+    first, everything = (min(times) for times in zip(*timed, strict=True))
+    return {"import_1000_cpu_s": first, "import_1000_all_cpu_s": everything}
 
 
 def time_ours(folder: Path, num_events: int, *options: str) -> float:
@@ -152,7 +196,7 @@ def time_peer(peer: str, folder: Path, num_events: int) -> float:
     return time_process([peer, *source, *model, "--output", "models.py"], cwd=folder)
 
 
-def measure(peer: str | None, rounds: int) -> dict[str, float | None]:
+def measure(peer: str | None, rounds: int, *, is_quick: bool) -> dict[str, float | None]:
     """Return all numbers, each from the fastest round; that of the peer is None without a peer."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -167,7 +211,7 @@ def measure(peer: str | None, rounds: int) -> dict[str, float | None]:
             tasks["peer"] = lambda: time_peer(peer, folder, 100)
         # Each round times everything once, so that a busy minute affects all numbers alike.
         timed = [{name: task() for name, task in tasks.items()} for _ in range(rounds)]
-        checks = measure_checks(folder, rounds)
+        checks = measure_project(folder, rounds, is_quick=is_quick)
     best = {name: min(one[name] for one in timed) for name in tasks}
     black = best["20 formatted"] - best["20"]
     return {
@@ -179,7 +223,15 @@ def measure(peer: str | None, rounds: int) -> dict[str, float | None]:
     }
 
 
-TARGETS = {"check_warm_s": 1.5, "check_1000_warm_s": 5.0, "peer": 0.5, "growth": 1.5}
+TARGETS = {
+    "generate_1000_cpu_s": 45.0,
+    "import_1000_cpu_s": 1.0,
+    "import_1000_all_cpu_s": 1.0,
+    "check_warm_s": 1.5,
+    "check_1000_warm_s": 5.0,
+    "peer": 0.5,
+    "growth": 1.5,
+}
 
 
 def main() -> None:
@@ -189,16 +241,20 @@ def main() -> None:
         "--peer", default=shutil.which("datamodel-codegen"), help="path of datamodel-codegen"
     )
     parser.add_argument(
-        "--rounds", type=int, default=5, help="number of times that everything is timed"
+        "--rounds", type=int, default=3, help="number of times that everything is timed"
     )
     parser.add_argument(
         "--json", action="store_true", help="print the numbers as a line of JSON at the end"
     )
+    parser.add_argument(
+        "--quick", action="store_true", help="one round, and no cold check of 1,000 events"
+    )
     options = parser.parse_args()
-    numbers = measure(options.peer, options.rounds)
+    rounds = 1 if options.quick else options.rounds
+    numbers = measure(options.peer, rounds, is_quick=options.quick)
     for name, number in numbers.items():
         limit = f"  (at most {TARGETS[name]})" if name in TARGETS else ""
-        print(f"{name:18} {'not measured' if number is None else f'{number:.3f}'}{limit}")
+        print(f"{name:22} {'not measured' if number is None else f'{number:.3f}'}{limit}")
     if options.json:
         print(json.dumps({name: number and round(number, 4) for name, number in numbers.items()}))
 

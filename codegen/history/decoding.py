@@ -29,8 +29,11 @@ def load_decoder(package: str, folder: Path) -> Decode:
         sys.modules[package] = module
         try:
             spec.loader.exec_module(module)
-            decode: Decode = import_module(f"{package}.codec").decode_line
-        except (ImportError, OSError) as error:
+            codec = import_module(f"{package}.codec")
+            # Modules that it imported later would not come from `folder`, because the package is hidden again.
+            codec.preload_events()
+            decode: Decode = codec.decode_line
+        except (AttributeError, ImportError, OSError) as error:
             raise UsageError(f"{folder} must hold the package {package}: {error}") from None
     return decode
 

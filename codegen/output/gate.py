@@ -9,7 +9,14 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from ..contract.model import Contract, Value
 from ..diagnostics.errors import GateError
-from ..languages.python.modules import BUILTINS, STANDARD, STATIC, find_homes, names_of
+from ..languages.python.modules import (
+    BUILTINS,
+    STANDARD,
+    STATIC,
+    WIRE_TABLE,
+    find_homes,
+    names_of,
+)
 from ..languages.python.syntax import read_syntax
 from ..targets.target import Output
 
@@ -18,7 +25,14 @@ _DUNDERS = frozenset([
     "__new__", "__qualname__", "__setattr__", "__slots__", "__str__",
 ])  # fmt: skip
 _MODULES = frozenset(STANDARD.values())
+# Names that one module needs, and no other may mention.
+_ONLY_IN = {
+    "channel.py": frozenset(["NotImplemented", "getattr", "hash"]),
+    "lazy.py": frozenset(["__package__", "getattr", "import_module", "iter"]),
+    "__init__.py": frozenset(["AttributeError", "__name__", "globals"]),
+}
 _DATACLASS = "dataclass(frozen=True, slots=True, kw_only=True)"
+_PAYLOAD_DATACLASS = "dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)"
 
 
 class Gate:
@@ -26,11 +40,13 @@ class Gate:
 
     def __init__(self, contract: Contract, package: str) -> None:
         self._package = package
-        self._homes = find_homes(contract, package)
+        self._known = (find_homes(contract, package).keys() | BUILTINS).difference(
+            *_ONLY_IN.values()
+        )
         self._fields = dict(_dataclasses(contract))
         self._defined = {name: set(names) for name, names in STATIC.items()}
         for family in contract.families:
-            self._defined |= {family.name: set(), f"{family.name}_wire": set()}
+            self._defined |= {family.name: set(), f"{family.name}_wire": {WIRE_TABLE}}
         self._defined["__init__"] = {"__all__"}
         for one in names_of(contract):
             self._defined.setdefault(one.module, set()).add(one.name)
@@ -53,7 +69,10 @@ class Gate:
         if body.foreign:
             raise GateError(f"{output.path} contains {', '.join(sorted(body.foreign))}")
         self._check_names(output.path, body.loaded - body.bound, body.attributes)
-        found = list(_definitions(output.path, body.tree.body))
+        statements = body.tree.body
+        if name == "__init__":
+            statements = list(self._open_guards(output.path, statements))
+        found = list(_definitions(output.path, statements))
         if len(found) != len(set(found)):
             raise GateError(f"{output.path} defines a name twice")
         expected = self._defined[name]
@@ -76,8 +95,27 @@ class Gate:
             if module not in _MODULES and not module.startswith(f"{self._package}."):
                 raise GateError(f"{path} imports {module}")
 
+    def _open_guards(self, path: str, body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
+        """Yield the statements of a package, those that only type checkers see or do not see among them.
+
+        Type checkers see only imports, which are checked here.
+        """
+        for node in body:
+            match node:
+                case ast.If(test=ast.Name(id="TYPE_CHECKING"), body=imports, orelse=[]):
+                    for one in imports:
+                        self._check_import(path, one)
+                case ast.If(
+                    test=ast.UnaryOp(op=ast.Not(), operand=ast.Name(id="TYPE_CHECKING")),
+                    body=hidden,
+                    orelse=[],
+                ):
+                    yield from hidden
+                case _:
+                    yield node
+
     def _check_names(self, path: str, names: set[str], attributes: set[str]) -> None:
-        unknown = {one for one in names if one not in self._homes and one not in BUILTINS}
+        unknown = names - self._known - _ONLY_IN.get(path, frozenset())
         unknown |= {one for one in attributes if one.startswith("__") and one not in _DUNDERS}
         if unknown:
             raise GateError(f"{path} mentions {', '.join(sorted(unknown))}")
@@ -115,8 +153,10 @@ def _dataclasses(contract: Contract) -> Iterator[tuple[str, Sequence[Value]]]:
 
 
 def _check_dataclass(path: str, node: ast.ClassDef, fields: Sequence[Value]) -> None:
-    if [ast.unparse(one) for one in node.decorator_list] != [_DATACLASS]:
-        raise GateError(f"{path}: {node.name} must be a {_DATACLASS}")
+    is_payload = [ast.unparse(one) for one in node.bases] == ["Payload"]
+    decorator = _PAYLOAD_DATACLASS if is_payload else _DATACLASS
+    if [ast.unparse(one) for one in node.decorator_list] != [decorator]:
+        raise GateError(f"{path}: {node.name} must be a {decorator}")
     declared = []
     for one in node.body:
         match one:

@@ -6,7 +6,14 @@ from collections.abc import Iterable, Iterator
 from ..contract.model import Contract, FromSource, Value
 from ..contract.spec import ContractSpec
 from ..diagnostics.findings import Span
-from ..languages.python.modules import BUILTINS, STANDARD, STATIC, TAKEN_WORDS, names_of
+from ..languages.python.modules import (
+    BUILTINS,
+    STANDARD,
+    STATIC,
+    TAKEN_WORDS,
+    WIRE_TABLE,
+    names_of,
+)
 from ..targets import channel, typescript
 from .rule import Breach
 
@@ -16,6 +23,7 @@ _OF_PYTHON = _KEYWORDS | BUILTINS
 _OF_PACKAGE = frozenset(
     [
         *STANDARD,
+        WIRE_TABLE,
         *(name for names in STATIC.values() for name in names),
         *typescript.NAMES,
         *channel.NAMES,

@@ -23,7 +23,7 @@ from ..languages.python.declarations import (
     view_record,
 )
 from ..languages.python.imports import import_block, import_order
-from ..languages.python.modules import STATIC, fields_name, find_homes
+from ..languages.python.modules import STATIC, WIRE_TABLE, fields_name, find_homes
 from ..languages.python.quoting import Python, code, doc, ident, join, lit
 from ..languages.python.syntax import read_syntax
 from ..languages.python.upcasting import UpcastView, view_reserved
@@ -45,6 +45,7 @@ _EXPORTED = (
 _DOCS = {
     "checks": "Checks values against the contract.",
     "drafts": "Builds frozen dataclasses faster than their constructors do.",
+    "lazy": "Imports the modules of families when one of their events is first used.",
     "enums": "The enums of the contract; a log line holds the names of their members.",
     "channel": "The channel, to which emission helpers send payloads, and its context.",
     "records": "The records of the contract.",
@@ -131,6 +132,8 @@ def _records(contract: Contract) -> Iterator[Chunk]:
 def _family_wire(family: Family) -> Iterator[Chunk]:
     for event in family.events:
         yield _chunk(event.name, "wire.py.j2", wire=view_event_wire(event))
+    events = [WireNames(event) for event in family.events]
+    yield _chunk(WIRE_TABLE, "wire_table.py.j2", events=events)
 
 
 def _channel(contract: Contract) -> Iterator[Chunk]:
@@ -191,7 +194,7 @@ def _registry(contract: Contract) -> Iterator[Chunk]:
         "registry",
         "registry.py.j2",
         version=lit(contract.version),
-        events=[WireNames(event) for event in contract.events],
+        events=_find_modules(contract, "{family}"),
         records=[WireNames(record) for record in contract.records],
         enums=[{"literal": lit(one.name), "name": ident(one.name)} for one in contract.enums],
         open_enums=lit([one.name for one in contract.enums if one.open]),
@@ -239,7 +242,7 @@ def _codec(contract: Contract) -> Iterator[Chunk]:
     yield _chunk(
         "codec",
         "codec.py.j2",
-        events=[WireNames(event) for event in contract.events],
+        events=_find_modules(contract, "{family}_wire"),
         writing=join(", ", [code("{name}={v}", name=one.name, v=one.write) for one in fields]),
     )
 
@@ -251,10 +254,26 @@ def _render_package(contract: Contract, package: str, homes: dict[str, str]) -> 
     names = {
         name: home for name, home in homes.items() if home in exported or name == "ContractError"
     }
-    text = f"Telemetry contract {contract.version}: its events, records and enums."
-    listing = join(", ", [lit(name) for name in sorted(names, key=import_order)])
-    chunk = Chunk("__all__", code("__all__ = [{listing}]", listing=listing))
-    return Output("__init__.py", (_head(text, import_block(set(names), names)), chunk))
+    order = sorted(names, key=import_order)
+    text = f"Telemetry contract {contract.version}: its events, records and enums, imported on first use."
+    imports = import_block({"TYPE_CHECKING", "import_name"}, homes)
+    chunk = _chunk(
+        "__all__",
+        "package.py.j2",
+        imports=[Python(line) for line in import_block(set(names), names).splitlines()],
+        listing=join(", ", [lit(name) for name in order]),
+        homes=[(lit(name), lit(names[name].removeprefix(f"{package}."))) for name in order],
+    )
+    return Output("__init__.py", (_head(text, imports), chunk))
+
+
+def _find_modules(contract: Contract, form: str) -> list[tuple[WireNames, Python]]:
+    """Return the names of every event, and the module of its family, as a literal."""
+    return [
+        (WireNames(event), lit(form.format(family=family.name)))
+        for family in contract.families
+        for event in family.events
+    ]
 
 
 def _chunk(key: str, template: str, **values: object) -> Chunk:

@@ -26,7 +26,8 @@ class WireNames:
 
     def __init__(self, owner: Event | Record) -> None:
         self.literal = lit(owner.name)
-        self.cls = ident(owner.payload if isinstance(owner, Event) else owner.name)
+        cls = owner.payload if isinstance(owner, Event) else owner.name
+        self.cls, self.cls_literal = ident(cls), lit(cls)
         self.struct, self.writer, self.reader = (ident(name) for name in wire_names(owner))
 
 

@@ -17,6 +17,7 @@ STANDARD = {
     "IntEnum": "enum",
     "JSONDecoder": "json",
     "Integral": "numbers",
+    "Iterator": "collections.abc",
     "KW_ONLY": "dataclasses",
     "Literal": "typing",
     "Mapping": "collections.abc",
@@ -28,11 +29,13 @@ STANDARD = {
     "Raw": "msgspec",
     "Real": "numbers",
     "Struct": "msgspec",
+    "TYPE_CHECKING": "typing",
     "TypeVar": "typing",
     "cache": "functools",
     "crc32": "zlib",
     "dataclass": "dataclasses",
     "dataclasses": "dataclasses",
+    "import_module": "importlib",
     "inf": "math",
     "isfinite": "math",
     "json": "msgspec",
@@ -63,6 +66,7 @@ STATIC = {
         "show",
     ),
     "drafts": ("draft_of",),
+    "lazy": ("LazyMap", "import_name"),
     "enums": (),
     "channel": ("Channel", "Context", "Payload"),
     "records": (),
@@ -75,9 +79,19 @@ STATIC = {
     "upcasters": ("check_version", "needs_no_upcast", "upcast"),
     "unknown": ("UnknownName", "UnknownPayload", "unknown_member"),
     "strict": ("read_line", "read_payload", "refuse_repeated_keys"),
-    "codec": ("decode_line", "decode_payload", "encode_line", "encode_payload", "inspect_line"),
+    "codec": (
+        "decode_line",
+        "decode_payload",
+        "encode_line",
+        "encode_payload",
+        "inspect_line",
+        "preload_events",
+    ),
 }
 """The modules that every package has, and the names that they define for every contract."""
+
+WIRE_TABLE = "WIRES"
+"""The table of events that the wire module of every family defines."""
 
 BUILTINS = frozenset([
     "Exception", "KeyError", "OverflowError", "RecursionError", "TypeError", "UnicodeDecodeError",

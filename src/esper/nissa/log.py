@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NoReturn, final
 
 from esper._generated.channel import Payload
-from esper._generated.codec import encode_line
+from esper._generated.codec import encode_line, preload_events
 from esper._generated.envelope import Envelope
 from esper.leyline.errors import LogError
 from esper.leyline.interrupts import raised_by_signal_handler
@@ -89,6 +89,8 @@ class RunLog(SynchronousSink):
         Raises:
             LogError: the log's folder cannot be created or written.
         """
+        # Now, because a process that can open no more files must still write why it ends.
+        preload_events()
         # Absolute: the process may change its current folder.
         self.run_folder = Path(run_folder).absolute()
         self.config = config or RunLogConfig()
