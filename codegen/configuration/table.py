@@ -1,5 +1,6 @@
 """Reads the table `[tool.esper-codegen]`: the contracts of a project, and the places of their generated files."""
 
+import keyword
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,6 +10,7 @@ from typing import Any
 
 from ..diagnostics.errors import UsageError
 from ..diagnostics.similar import suggest
+from ..reading import read_bounded
 from .places import find_line
 
 FILE = "pyproject.toml"
@@ -27,6 +29,9 @@ FILE_NAMES = {
 }
 """The targets with one file, which the table may name, and the name that the file has otherwise."""
 TARGETS = ("channel", "json_schema", *FILE_NAMES)
+
+_MAX_BYTES = 2**20
+_FILE_SUFFIXES = frozenset([".py", *(PurePosixPath(name).suffix for name in FILE_NAMES.values())])
 
 _ONE = ("contract", "out", "package", "history", "targets")
 _TOP = (*_ONE, "formatter", "contracts")
@@ -92,7 +97,7 @@ def read_configuration(path: Path) -> Configuration:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return read_bounded(path, _MAX_BYTES).decode("utf-8-sig")
     except UnicodeDecodeError:
         raise UsageError(f"{path} must be UTF-8") from None
 
@@ -107,6 +112,23 @@ def _load(path: Path, text: str) -> dict[str, Any]:
 def _table_of(document: dict[str, Any]) -> Any:
     tool = document.get(TABLE[0])
     return tool.get(TABLE[1]) if isinstance(tool, dict) else None
+
+
+def _is_package(name: str) -> bool:
+    return bool(_PACKAGE.fullmatch(name)) and not any(map(keyword.iskeyword, name.split(".")))
+
+
+def _claims_of(one: Configured) -> Iterator[tuple[str, str, object]]:
+    """Yield what belongs to one contract alone: the key of the table that says so, its kind, and its name."""
+    yield "contract", "contract", one.contract.stem
+    yield "out", "out", one.out
+    yield "package", "package", one.package
+    yield "history", "history", one.history
+    for target, place in one.places.items():
+        if target in FILE_NAMES:
+            yield target, "file", place / one.file_names.get(target, FILE_NAMES[target])
+        elif target == "json_schema":
+            yield target, "file", place / "telemetry.schema.json"
 
 
 class _Reader:
@@ -127,7 +149,7 @@ class _Reader:
             self._check_keys(table, _TOP)
             formatter = self._read_formatter(table)
             contracts = tuple(self._read_contracts(table))
-            self._check_shared(contracts)
+            self._check_shared(contracts, (*TABLE, "contracts") if "contracts" in table else TABLE)
         else:
             self._add("", f"[{'.'.join(TABLE)}] must be a table")
         if self._mistakes:
@@ -162,7 +184,9 @@ class _Reader:
     def _read_one(self, table: dict[str, Any]) -> Iterator[Configured]:
         contract, out = self._read_path(table, "contract"), self._read_path(table, "out")
         package = table.get("package")
-        if not isinstance(package, str) or not _PACKAGE.fullmatch(package):
+        if package is None:
+            self._add("package", "package is missing; it must be a dotted name like shop.events")
+        elif not isinstance(package, str) or not _is_package(package):
             self._add("package", f"package must be a dotted name like shop.events, got {package!r}")
         if contract is None or out is None or not isinstance(package, str):
             return
@@ -205,6 +229,9 @@ class _Reader:
                 default = PurePosixPath(FILE_NAMES.get(target, ""))
                 if path is not None and path.suffix and path.suffix == default.suffix:
                     places[target], names[target] = path.parent, path.name
+                elif path is not None and path.suffix.lower() in _FILE_SUFFIXES:
+                    kind = f"a folder or a {default.suffix} file" if default.suffix else "a folder"
+                    self._add(target, f"{target} must be {kind}, got {str(path)!r}")
                 elif path is not None:
                     places[target] = path
         self._table = outer
@@ -212,6 +239,9 @@ class _Reader:
 
     def _read_path(self, table: dict[str, Any], key: str) -> PurePosixPath | None:
         text = table.get(key)
+        if text is None:
+            self._add(key, f"{key} is missing; it must be a path of plain characters")
+            return None
         if not isinstance(text, str) or not _PATH.fullmatch(text):
             self._add(key, f"{key} must be a path of plain characters, got {text!r}")
             return None
@@ -221,30 +251,21 @@ class _Reader:
             return None
         return path
 
-    def _check_shared(self, contracts: Sequence[Configured]) -> None:
-        """Check that no two contracts have a file, a package or an archive in common."""
-        owners: dict[object, Configured] = {}
+    def _check_shared(self, contracts: Sequence[Configured], table: Sequence[str]) -> None:
+        """Check that no two contracts have a package or an archive in common, and no two targets a file."""
+        owners: dict[object, tuple[str, Configured]] = {}
         for index, one in enumerate(contracts):
-            self._table, self._index = (*TABLE, "contracts"), index
-            claims: dict[str, object] = {
-                "contract": one.contract.stem,
-                "out": one.out,
-                "package": one.package,
-                "history": one.history,
-            }
-            claims |= {
-                target: place / one.file_names.get(target, FILE_NAMES[target])
-                for target, place in one.places.items()
-                if target in FILE_NAMES
-            }
-            for key, claim in claims.items():
-                owner = owners.setdefault((key, claim), one)
-                if owner is not one:
-                    self._table = (*TABLE, "contracts", *(() if key in _ONE else ("targets",)))
-                    hint = "choose another"
-                    if key == "contract_schema":
-                        hint = "it is the same for all contracts, so leave it out here"
-                    self._add(key, f"{key} {claim} belongs to {owner.contract} already; {hint}")
+            self._index = index
+            for key, kind, claim in _claims_of(one):
+                other, owner = owners.setdefault((kind, claim), (key, one))
+                if (other, owner) == (key, one):
+                    continue
+                self._table = table if key in _ONE else (*table, "targets")
+                whose = other if owner is one else owner.contract
+                hint = "choose another"
+                if key == other == "contract_schema":
+                    hint = "it is the same for all contracts, so leave it out here"
+                self._add(key, f"{key} {claim} belongs to {whose} already; {hint}")
         self._table, self._index = TABLE, 0
 
     def _check_keys(self, table: dict[str, Any], known: Sequence[str]) -> None:

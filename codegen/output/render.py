@@ -1,7 +1,7 @@
 """Renders a contract: the text of every generated file. No generated file is read or written here."""
 
 from collections.abc import Iterator
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from ..contract.model import Contract
 from ..diagnostics.errors import OutputError, UsageError
@@ -11,7 +11,8 @@ from .cache import CachedFile, Rendering, hash_formatting, hash_rendering
 from .finish import Finisher, Rendered
 from .gate import Gate
 from .header import ContractHashes
-from .layout import Layout, Settings, resolve_below
+from .layout import Layout, Settings, display_path, resolve_below
+from .manifest import NAME
 
 
 def render(contract: Contract, layout: Layout, settings: Settings) -> list[Rendered]:
@@ -23,6 +24,7 @@ def render(contract: Contract, layout: Layout, settings: Settings) -> list[Rende
         CodegenError: a file would leave its root, generated code does not match the contract, or a target is selected
             that has no folder in this layout.
     """
+    _check_paths(contract, layout)
     renderer = _Renderer(contract, layout, settings)
     rendered = []
     for target in load_targets(settings.targets):
@@ -34,9 +36,28 @@ def render(contract: Contract, layout: Layout, settings: Settings) -> list[Rende
                 )
             continue
         for file in renderer.files_of(target):
-            path = resolve_below(root, layout.file_names.get(target.name, file.path))
+            path = _path_of(target, file.path, root, layout)
             rendered.append(renderer.finish(file, path, target.name))
     return rendered
+
+
+def _check_paths(contract: Contract, layout: Layout) -> None:
+    """Check that no two files of a layout have the same path, also if only one of their targets is selected."""
+    owners = {layout.package_root / NAME: "the list of generated files"}
+    for target in load_targets():
+        root = layout.root_of(target)
+        for file in target.outputs(contract) if root is not None else ():
+            path = _path_of(target, file, root, layout)
+            owner = owners.setdefault(path, f"target {target.name}")
+            if owner != f"target {target.name}":
+                raise UsageError(
+                    f"target {target.name} would write {display_path(path)}, which is a file of {owner};"
+                    " choose another place for it"
+                )
+
+
+def _path_of(target: Target, file: str, root: Path, layout: Layout) -> Path:
+    return resolve_below(root, layout.file_names.get(target.name, file))
 
 
 class _Renderer:

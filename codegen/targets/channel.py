@@ -17,7 +17,18 @@ MODULE = "writer"
 _PATH = f"{MODULE}.py"
 _TEMPLATES = environment("channel", Python)
 # Modules, because a contract may have classes that are called as theirs.
-_MODULES = ("itertools", "logging", "os", "pathlib", "secrets", "threading", "time", "typing")
+_MODULES = (
+    "contextlib",
+    "io",
+    "itertools",
+    "logging",
+    "os",
+    "pathlib",
+    "secrets",
+    "threading",
+    "time",
+    "typing",
+)
 # Names that the constructor uses otherwise: a parameter that is called so gets an underscore.
 _USED = frozenset(["path", "context", "strict", "sync", "self", "set", *_MODULES])
 _STAMPS = {

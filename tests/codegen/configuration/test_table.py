@@ -1,5 +1,7 @@
 """The table in pyproject.toml is read, and every mistake in it is found with its line."""
 
+import os
+
 import pytest
 
 from codegen.configuration.table import (
@@ -36,8 +38,12 @@ def test_the_table_is_found_from_a_folder_below(shop):
     ("old", "new", "message"),
     [
         ("out =", "outt =", '3: unknown key "outt" in [tool.esper-codegen]; did you mean "out"?'),
-        ("out =", "outt =", "1: out must be a path of plain characters, got None"),
+        ("out =", "outt =", "1: out is missing; it must be a path of plain characters"),
         ("shop.pings", "a b", "4: package must be a dotted name like shop.events, got 'a b'"),
+        ("package =", "pakage =", "1: package is missing; it must be a dotted name like shop.events"),
+        ("shop.pings", "shop.class", "4: package must be a dotted name like shop.events, got 'shop.class'"),
+        ("package", "targets.json_schema = 'web/a.json'\npackage", "4: json_schema must be a folder, got 'web/a.json'"),
+        ("package", "targets.sql = 'web/a.SQL'\npackage", "4: sql must be a folder or a .sql file, got 'web/a.SQL'"),
         ("src/shop/pings", "../x", "3: out must be a path inside the folder of pyproject.toml"),
         ("src/shop/pings", "/x", "3: out must be a path inside the folder of pyproject.toml"),
         ("src/shop/pings", "", "3: out must be a path of plain characters, got ''"),
@@ -67,6 +73,9 @@ def test_a_mistake_is_reported_with_its_line(shop, old, new, message):
         ("src/shop/pongs", "src/shop/pings", "15: out src/shop/pings belongs to contracts/pings.yaml already"),
         ("shop.pongs", "shop.pings", "16: package shop.pings belongs to contracts/pings.yaml already"),
         ("docs/pongs", "docs/pings", "19: markdown docs/pings.md belongs to contracts/pings.yaml already"),
+        ("arrow = true", "arrow = 'tests/ping_strategies.py'", "20: arrow tests/ping_strategies.py belongs to contracts/pings.yaml already"),
+        ("arrow = true", "arrow = 'tests/strategies.py'", "20: arrow tests/strategies.py belongs to strategies already"),
+        ("arrow = true", "json_schema = 'src/shop/pings'", "20: json_schema src/shop/pings/telemetry.schema.json belongs to contracts/pings.yaml already"),
         ("arrow = true", "contract_schema = 'contracts'", "20: contract_schema contracts/contract.schema.json belongs to contracts/pings.yaml already; it is the same for all contracts"),
         ("sql = false", "sqll = false", '23: unknown key "sqll" in [tool.esper-codegen.contracts.targets]; did you mean "sql"?'),
     ],
@@ -78,6 +87,48 @@ def test_a_mistake_in_one_of_several_contracts_is_reported_with_its_line(shop, o
 
     assert ran.code == 2
     assert f"codegen: pyproject.toml:{message}" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        ("strategies = 'src/shop/pings/main.py'", "target strategies would write src/shop/pings/main.py, which is a file of target python"),
+        ("contract_schema = 'src/shop/pings/generated.json'", "src/shop/pings/generated.json, which is a file of the list of generated files"),
+        ("contract_schema = 'src/shop/pings/telemetry.reader.schema.json'", "which is a file of target"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("options", [[], ["--target", "strategies", "--target", "contract_schema"]])
+def test_a_target_does_not_replace_a_file_of_another_one(shop, place, message, options):
+    shop.configure(f"{ONE}[tool.esper-codegen.targets]\n{place}\n")
+
+    ran = shop.run("generate", *options)
+
+    assert (ran.code, ran.out) == (2, "")
+    assert message in ran.err
+    assert not (shop.folder / "src").exists()
+
+
+def test_a_family_may_be_called_like_the_file_of_a_target_if_it_is_elsewhere(shop):
+    spec = shop.folder / "contracts" / "pings.yaml"
+    text = spec.read_text(encoding="utf-8")
+    spec.write_text(
+        text.replace("{main:", "{strategies:").replace("family: main", "family: strategies"),
+        encoding="utf-8",
+    )
+    shop.configure(f"{ONE}targets = {{strategies = true}}\n")
+    assert "which is a file of target" in shop.run().err
+
+    shop.configure(f"{ONE}targets = {{strategies = 'tests'}}\n")
+    assert shop.run().code == 0
+
+
+@pytest.mark.parametrize("source", ["/dev/zero", "pipe"])
+def test_a_configuration_that_never_ends_is_not_read(shop, source):
+    os.mkfifo(shop.folder / "pipe")
+
+    ran = shop.run("check", "--config", source)
+
+    assert (ran.code, ran.err) == (2, f"codegen: {source}: only a regular file is read\n")
 
 
 @pytest.mark.parametrize(

@@ -162,8 +162,8 @@ class FullDisk:
         self.room -= written
         return written
 
-    def close(self):
-        self._file.close()
+    def __getattr__(self, name):
+        return getattr(self._file, name)
 
 
 def test_a_full_disk_costs_the_lines_that_did_not_fit(pings, writer, path, caplog):
@@ -181,6 +181,78 @@ def test_a_full_disk_costs_the_lines_that_did_not_fit(pings, writer, path, caplo
     assert found == [(0, "one"), (3, "again")]
     assert (len(damaged), channel.num_lost) == (1, 2)
     assert "only 10 of" in caplog.messages[0]
+
+
+def test_half_a_line_of_another_channel_costs_no_line_of_this_one(pings, writer, path):
+    channel = writer.JsonLinesChannel(path, path_="a")
+    pings.emit_ping(channel, note="one")
+    with writer.JsonLinesChannel(path, path_="b") as other:
+        other._file = FullDisk(other._file, 10)
+        pings.emit_ping(other, note="half")
+    pings.emit_ping(channel, note="two")
+    pings.emit_ping(channel, note="three")
+    channel.close()
+
+    damaged = []
+    assert [one.note for _, one in writer.read_lines(path, damaged=damaged)] == [
+        "one",
+        "two",
+        "three",
+    ]
+    assert len(damaged) == 1
+
+
+def test_closing_a_channel_raises_nothing_in_the_threads_that_emit(pings, writer, path, caplog):
+    raised = []
+
+    def emit():
+        try:
+            while channel.listening:
+                pings.emit_ping(channel, note="x")
+        except Exception as error:
+            raised.append(error)
+
+    for _ in range(20):
+        channel = writer.JsonLinesChannel(path, path_="a")
+        threads = [threading.Thread(target=emit) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.001)
+        channel.close()
+        for thread in threads:
+            thread.join()
+
+    assert raised == []
+    assert all("the channel is closed" in one for one in caplog.messages), caplog.messages
+
+
+def test_the_handler_of_a_signal_may_close_the_channel_in_the_middle_of_an_event(
+    pings, writer, path, caplog
+):
+    channel = writer.JsonLinesChannel(path, path_="a")
+    write = channel._file.write
+    channel._file = FullDisk(channel._file, 10_000)
+    channel._file.write = lambda line: (channel.close(), write(line))
+    pings.emit_ping(channel, note="one")
+
+    assert (channel.num_written, channel.num_lost) == (0, 1)
+    assert "closed file" in caplog.messages[0]
+
+
+def test_a_line_that_never_ends_is_not_read_to_its_end(pings, writer, path):
+    with writer.JsonLinesChannel(path, path_="a") as channel:
+        pings.emit_ping(channel, note="one")
+    with path.open("r+b") as file:
+        file.truncate(2**28)
+        file.seek(2**28)
+        file.write(b"\n")
+    with writer.JsonLinesChannel(path, path_="a") as channel:
+        pings.emit_ping(channel, note="two")
+    damaged = []
+
+    assert [one.note for _, one in writer.read_lines(path, damaged=damaged)] == ["one", "two"]
+    assert [one.number for one in damaged] == [2]
+    assert "a line must have at most 67108864 bytes" in str(damaged[0].error)
 
 
 def test_threads_share_a_channel(pings, writer, path):
