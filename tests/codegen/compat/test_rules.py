@@ -56,6 +56,7 @@ CHANGES = [
     ("FLD010", "SOURCE", "fields", "", x("type: str, from: x, missing: a")),
     ("FLD011", "info", "fields", "", x("type: str, from: name, missing: a")),
     ("FLD011", "info", "fields", "", x(f"{NUMBER}, default: 0, missing: 0")),
+    ("FLD011", "info", "fields", "", x('type: "str{}", arg: true, default: {}, missing: {}')),
     ("FLD012", "WIRE-B, SOURCE", "fields", x(f"{NUMBER}, default: 0, missing: 0"), x(NUMBER)),
     ("FLD013", "info", "fields", x(NUMBER), x(f"{NUMBER}, missing: 0")),
     ("FLD014", "WIRE-F, SOURCE", "fields", x(NUMBER), x(f"{NUMBER}, nullable: true")),
