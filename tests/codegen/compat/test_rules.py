@@ -94,6 +94,7 @@ CHANGES = [
     ("FLD043", "info", "fields", x(NUMBER), x(f"{NUMBER}, deprecated: It is odd.")),
     ("FLD043", "info", "members", WILD, "WILD: {value: 2, doc: Wild., deprecated: It is odd.}"),
     ("ENM001", "WIRE-B, SOURCE", "members", WILD, ""),
+    ("ENM009", "policy", "members", WILD, ""),
     ("ENM002", "WIRE-F", "members", "", WILD),
     ("ENM003", "SOURCE, SEM", "members", WILD, WILD.replace("2", "3")),
     ("ENM004", WIRE_AND_SOURCE, "members", WILD, WILD.replace("WILD", "ANGRY")),
