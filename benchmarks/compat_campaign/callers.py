@@ -159,7 +159,7 @@ def _emit(event: Event, old: Package, new: Package, shown: Shown) -> None:
             arguments = {
                 one.name: row[one.name]
                 for one in event.arguments
-                if not (is_short and one.default is not None and not isinstance(one.type, MapType))
+                if not (is_short and one.default is not None)
             }
             source = SimpleNamespace(**sources)
             for one in event.fields:

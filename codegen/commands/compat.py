@@ -14,6 +14,8 @@ from ..compat.exemptions import apply_exemptions
 from ..compat.report import Report, format_report
 from ..compat.rules.archive import EDITED_RULE
 from ..compat.rules.archive import RULES as ARCHIVE_RULES
+from ..compat.rules.history import RULES as HISTORY_RULES
+from ..compat.rules.history import History
 from ..compile import compile_contract
 from ..contract.model import Contract
 from ..diagnostics.errors import UsageError
@@ -121,23 +123,46 @@ COMMAND = Command(
 
 
 def compare_with_archive(
-    layout: Layout, today: date, findings: Findings, *, is_release: bool = False
+    layout: Layout,
+    today: date,
+    findings: Findings,
+    *,
+    is_release: bool = False,
+    is_first: bool = False,
 ) -> Report | None:
-    """Compare the newest release with the contract of a layout; None when one of them cannot be read."""
+    """Compare the newest release with the contract of a layout; None when one of them cannot be read.
+
+    `is_first` says that there is no earlier release, whatever the contract mentions.
+    """
     contract = compile_contract(layout.spec, layout.spec_name, findings)
     releases = read_archive(layout, findings)
     if contract is None or findings.has_errors:
         return None
-    classified = apply_rules(ARCHIVE_RULES, [releases], "none")
+    history = History(
+        contract=contract,
+        releases=releases,
+        folder=archive_of(layout),
+        name=_archive_name(layout),
+        spec=layout.spec,
+        is_first=is_first,
+        is_release=is_release,
+    )
+    classified = [
+        *apply_rules(ARCHIVE_RULES, [releases], "none"),
+        *apply_rules(HISTORY_RULES, [history], "none"),
+    ]
     old = releases[-1] if releases else None
     return _compare(old, contract, today, classified, is_release=is_release)
 
 
 def read_archive(layout: Layout, findings: Findings) -> tuple[Release, ...]:
     """Read all releases of the contract of a layout, the oldest first; unreadable ones are added to `findings`."""
-    folder = archive_of(layout)
-    name = PurePosixPath(layout.spec_name).parent / relpath(folder, layout.spec.parent)
-    return read_releases(folder, name.as_posix(), findings)
+    return read_releases(archive_of(layout), _archive_name(layout), findings)
+
+
+def _archive_name(layout: Layout) -> str:
+    folder = relpath(archive_of(layout), layout.spec.parent)
+    return (PurePosixPath(layout.spec_name).parent / folder).as_posix()
 
 
 def archive_of(layout: Layout) -> Path:

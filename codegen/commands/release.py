@@ -28,6 +28,11 @@ def add_options(parser: ArgumentParser) -> None:
     """Add the options of this command."""
     add_render_options(parser)
     add_today_option(parser)
+    parser.add_argument(
+        "--first",
+        action="store_true",
+        help="there is no earlier release, although the contract mentions earlier versions",
+    )
 
 
 def run(options: Namespace, layout: Layout) -> int:
@@ -41,7 +46,9 @@ def run(options: Namespace, layout: Layout) -> int:
     if code != CLEAN:
         return code
     findings = Findings()
-    result = compare_with_archive(layout, options.today, findings, is_release=True)
+    result = compare_with_archive(
+        layout, options.today, findings, is_release=True, is_first=options.first
+    )
     if result is None:
         sys.stderr.write(report(findings, "text"))
         return INVALID

@@ -10,7 +10,18 @@ from .classification import Classification, Comparison, apply_rules
 from .contract_diff import ContractDiff
 from .field_matching import find_unmatched_fields
 from .rule import Rule
-from .rules import archive, enums, events, fields, presence, reserved, stability, values, versions
+from .rules import (
+    archive,
+    enums,
+    events,
+    fields,
+    history,
+    presence,
+    reserved,
+    stability,
+    values,
+    versions,
+)
 
 _DIFF_RULES: tuple[Rule[ContractDiff], ...] = (
     *reserved.RULES,
@@ -29,6 +40,7 @@ RULES: tuple[Rule[Any], ...] = (
     *enums.PAIR_RULES,
     *versions.RULES,
     *archive.RULES,
+    *history.RULES,
     *exemptions.RULES,
     archive.GOLDEN_RULE,
 )

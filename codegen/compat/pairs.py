@@ -9,7 +9,6 @@ from ..contract.model import (
     Event,
     Field,
     FromSource,
-    MapType,
     Record,
     Reserved,
     Value,
@@ -369,9 +368,3 @@ def find_old_name(
         return one.name
     is_renamed = one.renamed_from in old and one.renamed_from not in new
     return one.renamed_from if is_renamed else None
-
-
-def has_default(value: Value) -> bool:
-    """Return whether callers may leave a value out; helpers have no default for a map, which calls would share."""
-    is_map = isinstance(value, Field) and isinstance(value.type, MapType)
-    return value.default is not None and not is_map

@@ -64,7 +64,8 @@ def _summarize(report: Report) -> str:
     excused = f", {len(report.excused)} excused" if report.excused else ""
     comparison = report.comparison
     if comparison is None:
-        return f"{findings}{excused}; nothing has been released yet\n"
+        state = "no release is found" if num_errors else "nothing has been released yet"
+        return f"{findings}{excused}; {state}\n"
     old, new = comparison.diff.old.version, comparison.diff.new.version
     bump = comparison.needed_bump
     if bump == "none":

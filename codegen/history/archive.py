@@ -63,12 +63,33 @@ def read_releases(folder: Path, name: str, findings: Findings) -> tuple[Release,
     """Read every release, the oldest first; `name` is the name of the folder in findings."""
     releases = []
     for path in folder.glob("*.json"):
-        if not re.fullmatch(VERSION.pattern, path.stem):
+        if not _is_version(path.stem):
             continue
         release = read_release(path, f"{name}/{path.name}", findings)
         if release is not None:
             releases.append(release)
     return tuple(sorted(releases, key=lambda release: release.version))
+
+
+def find_lone_golden(folder: Path) -> list[Path]:
+    """Return the golden records in an archive whose baseline is missing."""
+    found = sorted(one for one in folder.glob("*.jsonl") if _is_version(one.stem))
+    return [one for one in found if not one.with_suffix(".json").exists()]
+
+
+def find_orphans(folder: Path, spec: Path) -> list[tuple[str, str]]:
+    """Return the archives around that of `spec` whose contracts do not exist: the folder, and the contract's name."""
+    places = [folder.parent, *sorted(one for one in folder.parent.glob("*") if one.is_dir())]
+    found = []
+    for place in places:
+        owners = {read_owner(one) for one in place.glob("*.json") if _is_version(one.stem)}
+        gone = sorted(one for one in owners if one and not (spec.parent / one).is_file())
+        found += [(place.name, one) for one in gone[:1] if place != folder]
+    return found
+
+
+def _is_version(text: str) -> bool:
+    return re.fullmatch(VERSION.pattern, text) is not None
 
 
 def read_release(path: Path, name: str, findings: Findings) -> Release | None:

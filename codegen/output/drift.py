@@ -37,13 +37,13 @@ def find_drift(files: Iterable[Rendered], owned: Owned, layout: Layout) -> Itera
             yield drift
     yield from _compare_list(owned, layout)
     for stale in owned.stale:
-        if stale.is_unchanged:
+        if not stale.obstacle:
             reason = "extra: it is not a file of the contract any more"
             yield Drift(
                 stale.path, (reason,), _diff(stale.path, read_exactly(stale.path), ""), "remove"
             )
         else:
-            reason = "extra: it is not a file of the contract any more, and was changed; move or remove it"
+            reason = f"extra: it is not a file of the contract any more, and {stale.obstacle}; move or remove it"
             yield Drift(stale.path, (reason,), "", "keep")
     for path in owned.left_over:
         yield Drift(path, ("left over: a run was killed while it wrote this",), "", "remove")

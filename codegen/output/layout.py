@@ -51,6 +51,12 @@ class Layout:
         return self.origin or name_origin(self.spec_name, self.command)
 
     @property
+    def folder(self) -> Path:
+        """The folder of the project, to which `spec_name` is relative."""
+        path, name = self.spec.absolute(), Path(self.spec_name)
+        return path.parent if name.is_absolute() else path.parents[len(name.parts) - 1]
+
+    @property
     def package_root(self) -> Path:
         """The folder of the package, which belongs to codegen and holds the list of generated files."""
         return self.roots["package"]

@@ -9,7 +9,7 @@ from ..atomic import find_left_over
 from ..contract.model import Contract
 from ..diagnostics.errors import ManifestError, PathError
 from .finish import Rendered
-from .header import MARK, split_file
+from .header import MARK, hash_text, split_file
 from .layout import Layout, Settings, display_path, find_folder, read_exactly, resolve_below
 from .manifest import (
     COMMENT,
@@ -30,10 +30,10 @@ _IMPORTED = (".py", ".pyi", ".pyc", ".so", ".pyd")
 
 @dataclass(frozen=True, slots=True)
 class Stale:
-    """A listed file that is not rendered any more, and whether it is still as codegen wrote it."""
+    """A listed file that is not rendered any more, and why it may not be removed; the reason is empty if it may."""
 
     path: Path
-    is_unchanged: bool
+    obstacle: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def find_owned(
     # The files of targets that are not selected were not rendered, so they stay as they are listed.
     gone = [one for one in others if not settings.targets or one.target in settings.targets]
     stale = tuple(_find_stale(gone, layout))
-    changed = {one.path for one in stale if not one.is_unchanged}
+    changed = {one.path for one in stale if one.obstacle}
     kept = [one for one in others if one not in gone or one.path in changed]
     return Owned(
         before,
@@ -174,19 +174,41 @@ def _is_invisible(path: Path) -> bool:
 
 
 def _find_stale(entries: Iterable[Entry], layout: Layout) -> Iterator[Stale]:
-    """Yield the files that are still there; whatever is not below a folder of the layout is never touched."""
+    """Yield the files that are still there."""
     for entry in entries:
-        if not entry.path.is_file():
-            continue
-        try:
-            root = next(one for one in layout.roots.values() if entry.path.is_relative_to(one))
-            resolve_below(root, entry.path.relative_to(root).as_posix())
-        except (StopIteration, PathError):
-            yield Stale(entry.path, is_unchanged=False)
-            continue
-        data = entry.path.read_bytes()
-        is_unchanged = hash_bytes(data) in entry.hashes and MARK.encode() in data
-        yield Stale(entry.path, is_unchanged)
+        if entry.path.is_file():
+            yield Stale(entry.path, _find_obstacle(entry, layout))
+
+
+def _find_obstacle(entry: Entry, layout: Layout) -> str:
+    """Return why a listed file may not be removed, as the end of a sentence; empty if it may.
+
+    The folder of a target that was moved or switched off is no folder of the layout any more. A file there is removed
+    only if its header is complete and names this contract, since a list alone could name any file of the project.
+    """
+    data = entry.path.read_bytes()
+    if hash_bytes(data) not in entry.hashes or MARK.encode() not in data:
+        return "was changed after codegen wrote it"
+    root = next((one for one in layout.roots.values() if entry.path.is_relative_to(one)), None)
+    if root is None and not _is_intact(entry.path, layout):
+        return "has no header of this contract"
+    try:
+        folder = layout.folder if root is None else root
+        resolve_below(folder, entry.path.relative_to(folder).as_posix())
+    except ValueError:
+        return f"is not in {display_path(layout.folder)}"
+    except PathError:
+        return "is behind a symbolic link"
+    return ""
+
+
+def _is_intact(path: Path, layout: Layout) -> bool:
+    """Return whether a file has a header of this contract, with the hash of its text."""
+    found = split_file(path, read_exactly(path).replace("\r\n", "\n"))
+    if found is None:
+        return False
+    header, body = found
+    return header.contract == layout.spec.name and header.text == hash_text(body)
 
 
 def _find_left_over(paths: Iterable[Path], layout: Layout) -> Iterator[Path]:

@@ -17,10 +17,11 @@ from .ownership import Owned, check_folders, check_ownership, find_owned
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A change of a file on disk; a file that is kept should be removed, but somebody has changed it."""
+    """A change of a file on disk; a file that is kept should be removed, but may not be, for the reason `obstacle`."""
 
     verb: Literal["wrote", "removed", "kept"]
     path: Path
+    obstacle: str = ""
 
 
 def write_all(
@@ -66,7 +67,7 @@ def _held(root: Path) -> Iterator[None]:
 def _write(files: list[Rendered], owned: Owned, layout: Layout) -> Iterator[Change]:
     for path in owned.left_over:
         path.unlink(missing_ok=True)
-    removed = [one.path for one in owned.stale if one.is_unchanged]
+    removed = [one.path for one in owned.stale if not one.obstacle]
     texts = [item for item in _texts(files, owned, layout) if _differs(*item)]
     for path, _ in texts:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -87,7 +88,7 @@ def _write(files: list[Rendered], owned: Owned, layout: Layout) -> Iterator[Chan
 
 
 def _keep(owned: Owned) -> Iterator[Change]:
-    return (Change("kept", one.path) for one in owned.stale if not one.is_unchanged)
+    return (Change("kept", one.path, one.obstacle) for one in owned.stale if one.obstacle)
 
 
 def _texts(files: list[Rendered], owned: Owned, layout: Layout) -> list[tuple[Path, bytes]]:

@@ -7,7 +7,7 @@ from ..languages.printable import environment
 from ..languages.python.imports import import_block, names_used
 from ..languages.python.modules import find_homes
 from ..languages.python.quoting import Python, code, doc, ident, join, lit
-from ..languages.python.values import annotate, default_of
+from ..languages.python.values import annotate, checked, default_of
 from .target import Chunk, Output, Target
 
 NAMES = ("Damaged", "JsonLinesChannel", "read_lines")
@@ -91,9 +91,9 @@ def _parameter(value: Value) -> Python:
 
 
 def _setup(contract: Contract, fixed: Iterable[Value]) -> Iterator[Python]:
-    """Write the statements of the constructor that depend on the envelope."""
+    """Write the statements of the constructor that depend on the envelope, which check what the user gives."""
     for one in fixed:
-        yield code("self.{name} = {given}", name=_attribute(one), given=_parameter(one))
+        yield from checked(one, code("self.{name}", name=_attribute(one)), _parameter(one))
     if "writer" in dict(contract.envelope.stamps).values():
         yield Python("self._writer = secrets.token_hex(8)")
 

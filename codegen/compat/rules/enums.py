@@ -26,6 +26,19 @@ def _find_removed(pair: EnumPair) -> Iterator[Change]:
             )
 
 
+def _find_unreserved(pair: EnumPair) -> Iterator[Change]:
+    renamed = {old.name for old, _ in _find_renames(pair)}
+    kept = {member.name for member in pair.new.members}
+    reserved = {member.name: member.value for member in pair.new.reserved}
+    for member in pair.old.members:
+        if member.name in kept | renamed or reserved.get(member.name) == member.value:
+            continue
+        description = "its name and number are not reserved"
+        if member.name in reserved:
+            description = f"it is reserved with another number than {member.value}"
+        yield pair.make_change(member.name, pair.new.span, description)
+
+
 def _find_added(pair: EnumPair) -> Iterator[Change]:
     renamed = {new.name for _, new in _find_renames(pair)}
     old = {member.name for member in pair.old.members}
@@ -165,6 +178,15 @@ PAIR_RULES: tuple[Rule[EnumPair], ...] = (
         remedies=("keep it forever, with deprecated:",),
         resolved_by_upcast=Impact.WIRE_B,
         resolved_by_major=Impact.SOURCE,
+        is_unconditional=True,
+    ),
+    Rule(
+        id="ENM009",
+        name="MEMBER_REMOVED_UNRESERVED",
+        find=_find_unreserved,
+        impact=Impact.POLICY,
+        why="a later member with this name or number would be taken for it in old records and stored numbers",
+        remedies=("put the member under reserved, with its number",),
         is_unconditional=True,
     ),
     Rule(

@@ -7,7 +7,7 @@ from ..contract_diff import ContractDiff
 from ..field_matching import UnmatchedFields
 from ..impact import NO_IMPACT, WIRE_AND_SOURCE, Impact
 from ..modes import MODES
-from ..pairs import OwnerPair, has_default
+from ..pairs import OwnerPair
 from ..readings import ANY, Holder, Verdict, judge
 from ..rule import Change, RequiredUpcast, Rule
 
@@ -108,7 +108,7 @@ def _addition(owner: OwnerPair, value: Value, description: str) -> Change:
         impact = Impact.SOURCE
         assert isinstance(value, Field)
         description += f"; sources of the event need {_describe_capture(value)}"
-    elif _is_passed(owner, value) and not has_default(value):
+    elif _is_passed(owner, value) and value.default is None:
         impact = Impact.SOURCE
     return owner.make_change(
         value.name,

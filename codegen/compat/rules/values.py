@@ -7,7 +7,7 @@ from ...contract.model import Field, FromCaller, FromContext, FromSource, Primit
 from ...contract.nodes import OPEN, Bounds, Given
 from ...contract.wire_paths import join_path
 from ..impact import NO_IMPACT, WIRE_AND_SOURCE, Impact
-from ..pairs import FieldPair, has_default
+from ..pairs import FieldPair
 from ..reading import Problem
 from ..readings import Verdict
 from ..rule import Change, Rule
@@ -67,7 +67,7 @@ def _find_capture(pair: FieldPair) -> Iterator[Change]:
         return
     if old.capture != new.capture:
         is_refused = isinstance(old.capture, FromCaller)
-        is_required = isinstance(new.capture, FromCaller) and not has_default(new)
+        is_required = isinstance(new.capture, FromCaller) and new.default is None
         is_break = is_refused or is_required or pair.owner.needs_attributes(new)
         impact = Impact.SEM | Impact.SOURCE if is_break else Impact.SEM
         yield pair.make_change("from", f"{_describe(old)} -> {_describe(new)}", impact=impact)

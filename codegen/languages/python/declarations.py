@@ -172,8 +172,8 @@ def _parameters(event: Event) -> Python:
 def _parameter(value: Value) -> Python:
     parameter = _annotated(value)
     default = default_of(value)
-    # A dict would be shared by all calls, so a map has no default here.
-    if default is None or isinstance(value.type, MapType):
+    # All calls share the default of a map, which nobody changes: payloads hold a copy.
+    if default is None:
         return parameter
     return code("{parameter} = {default}", parameter=parameter, default=default)
 

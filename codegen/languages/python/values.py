@@ -82,6 +82,24 @@ def check_lines(values: Iterable[Value]) -> Iterator[Python]:
             yield _check(value, subject)
 
 
+def checked(value: Value, target: Python, given: Python) -> Iterator[Python]:
+    """Write the statements that check `given`, the value of a field, and assign it to `target`."""
+    call = _call(value, value.type)
+    arguments = join(", ", (lit(value.name), given, *call.arguments))
+    check = code("{function}({arguments})", function=ident(call.function), arguments=arguments)
+    if call.converts:
+        if value.nullable:
+            check = code("None if {given} is None else {check}", given=given, check=check)
+        yield code("{target} = {check}", target=target, check=check)
+        return
+    if value.nullable:
+        yield code("if {given} is not None:", given=given)
+        yield code("    {check}", check=check)
+    else:
+        yield check
+    yield code("{target} = {given}", target=target, given=given)
+
+
 def quick_check_lines(
     values: Iterable[Value], known: Mapping[str, Python] | None = None
 ) -> Iterator[Python]:

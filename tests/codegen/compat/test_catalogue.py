@@ -6,7 +6,7 @@ from tests.codegen.compat.zoo import run
 
 # Rules with examples in other files of this folder than the tables of changes.
 ELSEWHERE = {"FLD041", "SPC001", "SPC002", "SPC003", "SPC004", "SPC005", "SPC006", "SPC007"}
-ELSEWHERE |= {"SPC008", "SPC009", "SPC010", "SPC011", "TGT001"}
+ELSEWHERE |= {"ENM010", "SPC012", "SPC008", "SPC009", "SPC010", "SPC011", "TGT001"}
 
 
 def test_rules_have_unique_names():

@@ -38,8 +38,7 @@ def declarations(draw, is_optional=False):
     type_ = draw(st.sampled_from([one for one in TYPES if not is_optional or one in MISSING]))
     limits = draw(st.sampled_from(TYPES[type_]))
     unit = ', unit: "1"' if type_ in ("int", "float") else ""
-    # A helper has no default for a map, so that a new one breaks callers.
-    wrapper = draw(st.sampled_from(["", "[]"] if is_optional else ["", "[]", "{}", "[]{}"]))
+    wrapper = draw(st.sampled_from(["", "[]", "{}", "[]{}"]))
     # A new attribute of a source breaks existing sources.
     origin = "arg: true" if is_optional else draw(st.sampled_from(["arg: true", "from: NAME"]))
     if wrapper and ("length" in limits or "null" in limits):

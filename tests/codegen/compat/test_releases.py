@@ -125,7 +125,7 @@ def test_an_upcast_added_to_a_released_version_is_found(zoo):
 )
 def test_a_removed_or_edited_released_upcast_is_found(tmp_path, top, message):
     upcast = "upcasts: {1.0.0: {doc: D., events: {FED: {fields: {name: {%s}}}}}}"
-    release(tmp_path, contract_yaml(top=upcast % "fill: a"))
+    release(tmp_path, contract_yaml(top=upcast % "fill: a"), "--first")
     text = contract_yaml("1.0.1", top=upcast % top if top else "")
     _, findings = compare_with_released(tmp_path, text)
     (finding,) = [one for one in findings if one["rule"] == "SPC004"]

@@ -67,6 +67,27 @@ def test_the_check_covers_the_files_of_every_target(pair, file):
     assert file in ran.out
 
 
+@pytest.mark.parametrize("place", ['"web/b"', "false"])
+def test_a_target_outside_the_package_that_is_moved_or_switched_off_leaves_nothing(shop, place):
+    targets = "\n[tool.esper-codegen.targets]\n"
+    places = {"typescript": "web/a", "markdown": "docs/pings.md", "json_schema": "web/a"}
+    table = ONE + targets + "".join(f'{key} = "{one}"\n' for key, one in places.items())
+    assert shop.configure(table).run().code == 0
+    moved = [f"web/a/{name}" for name in ("telemetry.ts", "telemetry.schema.json")]
+    edited = shop.folder / "docs/pings.md"
+    edited.write_text(edited.read_text() + "mine\n")
+
+    ran = shop.configure(table.replace('"web/a"', place).replace('"docs/pings.md"', "false")).run()
+
+    assert all(f"removed {name}\n" in ran.out for name in moved)
+    assert (ran.code, "kept docs/pings.md\n" in ran.out) == (1, True)
+    assert ran.err == (
+        "docs/pings.md is not a file of the contract any more, and was changed after codegen wrote it;"
+        " move or remove it\n"
+    )
+    assert not shop.files() & set(moved)
+
+
 def test_a_target_that_is_switched_off_takes_its_file_with_it(pair):
     pair.configure(TWO.replace("arrow = true", "arrow = false"))
 

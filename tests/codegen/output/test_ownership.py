@@ -165,7 +165,10 @@ def test_a_stale_file_that_was_changed_is_kept_and_reported_until_it_is_moved(pr
         assert "kept pings/rest.py\n" in ran.out
         assert "was changed after codegen wrote it; move or remove it" in ran.err
         assert path.read_text().endswith("MINE = 1\n")
-        assert "and was changed; move or remove it" in project.codegen("check", *PLAIN).out
+        assert (
+            "was changed after codegen wrote it; move or remove it"
+            in project.codegen("check", *PLAIN).out
+        )
     path.unlink()
     project.generate(None, *PLAIN)
     assert project.codegen("check", *PLAIN).code == 0

@@ -108,10 +108,107 @@ def test_a_strict_channel_raises_where_the_event_is_emitted(pings, writer, path)
         pings.emit_ping(channel, note=3)
 
 
-def test_a_fixed_value_that_breaks_the_contract_loses_the_event(pings, writer, path):
-    channel = writer.JsonLinesChannel(path, path_=7, strict=True)
-    with channel, pytest.raises(pings.ContractError, match="path must be a str, got 7"):
+def test_a_fixed_value_that_breaks_the_contract_is_refused_when_the_channel_is_opened(
+    pings, writer, path
+):
+    with pytest.raises(pings.ContractError, match="path must be a str, got 7"):
+        writer.JsonLinesChannel(path, path_=7)
+
+    assert not path.exists()
+
+
+def test_fixed_values_of_every_type_are_checked(project, path):
+    record = "records: {Spot: {doc: S., fields: {at: {type: str, doc: A.}}}}\n"
+    fields = """\
+    seq: {type: int, unit: "1", stamp: sequence, doc: N.}
+    spot: {type: Spot, doc: S.}
+    tags: {type: "str[]", default: [], doc: T.}
+    sizes: {type: "float{}", unit: "1", default: {}, doc: S.}
+    is_new: {type: bool, nullable: true, default: null, doc: I.}
+    level: {type: float, unit: "1", nullable: true, range: [0, 1], default: null, doc: L.}
+"""
+    project.generate(
+        with_envelope(fields).replace("families:", record + "families:"), "--no-format"
+    )
+    pings, writer = project.load("__init__"), project.load("writer")
+    spot = project.load("records").Spot(at="a")
+    for wrong in ({"tags": "a"}, {"sizes": {"a": "b"}}, {"is_new": 1}, {"level": 2}, {"spot": 1}):
+        with pytest.raises(ValueError, match=f"^{next(iter(wrong))}.* must be"):
+            writer.JsonLinesChannel(path, **{"spot": spot} | wrong)
+    with writer.JsonLinesChannel(path, spot=spot, tags=["a"], sizes={"a": 1}) as channel:
         pings.emit_ping(channel, note="one")
+
+    ((envelope, _),) = read(writer, path)
+    assert (envelope.tags, envelope.sizes, envelope.level) == (("a",), {"a": 1.0}, None)
+
+
+def test_a_payload_of_another_contract_is_counted_and_reported(pings, writer, path, caplog):
+    class JobStarted:
+        EVENT = "JOB_STARTED"
+
+    class PingPayload(pings.PingPayload):
+        pass
+
+    with writer.JsonLinesChannel(path, path_="a") as channel:
+        channel.send(JobStarted())
+        channel.send(PingPayload(note="one"))
+        channel.context = None
+        pings.emit_ping(channel, note="two")
+
+    assert (channel.num_written, channel.num_lost) == (0, 3)
+    assert caplog.messages[:2] == [
+        "an event JOB_STARTED is lost: TypeError: JobStarted is not of this contract",
+        "an event PING is lost: TypeError: PingPayload is not of this contract",
+    ]
+    assert "AttributeError" in caplog.messages[2]
+
+
+def test_every_lost_event_leaves_a_gap_in_the_numbers(pings, writer, path):
+    with writer.JsonLinesChannel(path, path_="a") as channel:
+        for note in ("one", 3, "\udc00", "four"):
+            pings.emit_ping(channel, note=note)
+
+    assert [envelope.seq for envelope, _ in read(writer, path)] == [0, 3]
+
+
+def test_losses_are_reported_once_for_each_field(project, path, caplog):
+    fields = """\
+a: {type: str, arg: true, doc: A.}
+b: {type: "str[]", arg: true, doc: B.}
+c: {type: str, from: c, doc: C.}
+"""
+    project.generate(tiny(fields, event="source: Thing"), "--no-format")
+    pings, writer = project.load("__init__"), project.load("writer")
+    thing = type("Thing", (), {"c": "c"})()
+    with writer.JsonLinesChannel(path, seq=0) as channel:
+        pings.emit_ping(channel, thing, a=1, b=[])
+        pings.emit_ping(channel, thing, a=2, b=[])
+        pings.emit_ping(channel, thing, a="a", b=["b", 1])
+        pings.emit_ping(channel, thing, a="a", b=[2])
+        pings.emit_ping(channel, object(), a="a", b=[])
+
+    assert channel.num_lost == 5
+    reasons = [one.partition("lost: ")[2] for one in caplog.messages]
+    assert [one.partition(" must")[0] for one in reasons] == [
+        "ContractError: a",
+        "ContractError: b[1]",
+        "AttributeError: 'object' object has no attribute 'c'",
+    ]
+
+
+def test_helpers_use_the_default_of_a_map(project, path):
+    project.generate(
+        tiny('tags: {type: "str{}", arg: true, default: {}, doc: T.}\n'
+             'more: {type: "int{}", unit: "1", nullable: true, arg: true, default: null, doc: M.}'),
+        "--no-format",
+    )  # fmt: skip
+    pings, writer = project.load("__init__"), project.load("writer")
+    with writer.JsonLinesChannel(path, seq=0, strict=True) as channel:
+        pings.emit_ping(channel)
+        pings.emit_ping(channel, tags={"a": "b"})
+        pings.emit_ping(channel)
+
+    assert [payload.tags for _, payload in read(writer, path)] == [{}, {"a": "b"}, {}]
 
 
 def test_after_closing_helpers_do_nothing_and_a_direct_call_is_refused(pings, writer, path):
