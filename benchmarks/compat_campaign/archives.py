@@ -69,7 +69,7 @@ def judge_archive(seed: int) -> Verdicts:
         verdicts.disagreements += _compare_golden(case, verdicts)
     for one in findings:
         if one.rule.name in _REPORTED:
-            verdicts.met[one.rule.name, str(one.violated) or "nobody"] += 1
+            verdicts.count(one)
     return verdicts
 
 
@@ -123,7 +123,7 @@ def _compare_golden(case: _Case, verdicts: Verdicts) -> list[str]:
         lines = enumerate(golden.splitlines(), 1)
         refused = {number: event_of(line) for number, line in lines if _is_refused(package, line)}
     for one in found:
-        verdicts.met[one.rule.name, str(one.violated) or "nobody"] += 1
+        verdicts.count(one)
     promised = promised_events(case.old, Impact.WIRE_B)
     retired = {one.name for one in case.new.retired}
     lasting = {one.name for one in case.old.events if one.stability == "stable"}

@@ -52,6 +52,12 @@ class Verdicts:
     met: Counter[tuple[str, str]] = field(default_factory=Counter)
     """How often each rule was met with each verdict."""
     findings: list[Classification] = field(default_factory=list)
+
+    def count(self, one: Classification) -> None:
+        """Count a finding: once for each group that it says to be broken, or for nobody."""
+        for who in (str(one.violated) or "nobody").split(", "):
+            self.met[one.rule.name, who] += 1
+
     disagreements: list[str] = field(default_factory=list)
 
 
@@ -100,7 +106,7 @@ def judge_findings(old: Contract, new: Contract) -> Verdicts:
     verdicts = Verdicts()
     _, verdicts.findings = compare_contracts(old, new, {})
     for one in verdicts.findings:
-        verdicts.met[one.rule.name, str(one.violated) or "nobody"] += 1
+        verdicts.count(one)
     return verdicts
 
 

@@ -77,16 +77,22 @@ def _rewrite_object(slots: Slots, steps: list[tuple[str, Step]]) -> Slots:
     groups: dict[str, list[tuple[str, Step]]] = {}
     for path, step in steps:
         groups.setdefault(_common_parent(slots, path, step), []).append((path, step))
+    own = groups.pop("", [])
+    touched = [one for path, step in own for one in (path, _source_of(step)) if one]
     for parent in groups:
-        if not parent or (
-            len(groups) > 1 and any(_meets(parent, one) for one in groups if one != parent)
-        ):
+        others = [one for one in groups if one != parent]
+        if any(_meets(parent, one) for one in (*touched, *others)):
             return _rewrite_keys(slots, steps)
     for parent, group in groups.items():
         start = len(parent) + 1
         inner = [(path[start:], _below(step, parent)) for path, step in group]
         slots = _inside(slots, parent.split("."), partial(_rewrite_keys, steps=inner))
-    return slots
+    return _rewrite_keys(slots, own)
+
+
+def _source_of(step: Step) -> str:
+    """Return the old path of a step inside the object that it changes; empty if it has none."""
+    return split_path(step.move or step.convert or "")[1]
 
 
 def _common_parent(slots: Slots, path: str, step: Step) -> str:
@@ -94,7 +100,7 @@ def _common_parent(slots: Slots, path: str, step: Step) -> str:
     parent = path.rpartition(".")[0]
     if step.fill is not None:
         return parent if parent and _is_always(slots, parent.split(".")) else ""
-    source = split_path(step.move or step.convert or "")[1]
+    source = _source_of(step)
     return parent if source.rpartition(".")[0] == parent else ""
 
 
@@ -110,21 +116,21 @@ def _is_always(slots: Slots, keys: list[str]) -> bool:
 
 
 def _meets(one: str, other: str) -> bool:
-    return f"{one}.".startswith(f"{other}.") or f"{other}.".startswith(f"{one}.") or not other
+    return f"{one}.".startswith(f"{other}.") or f"{other}.".startswith(f"{one}.")
 
 
 def _below(step: Step, parent: str) -> Step:
     """Return a step whose old path is relative to `parent`."""
     if step.fill is not None:
         return step
-    source = split_path(step.move or step.convert or "")[1][len(parent) + 1 :]
+    source = _source_of(step)[len(parent) + 1 :]
     if step.move is not None:
         return replace(step, move=source)
     return replace(step, convert=source)
 
 
 def _rewrite_keys(slots: Slots, steps: list[tuple[str, Step]]) -> Slots:
-    sources = [split_path(one)[1] for _, step in steps if (one := step.move or step.convert)]
+    sources = [one for _, step in steps if (one := _source_of(step))]
     renames = _exclusive_renames(slots, steps, sources)
     old: dict[str, _Taken] = {}
     for source in dict.fromkeys(sources):
@@ -133,7 +139,7 @@ def _rewrite_keys(slots: Slots, steps: list[tuple[str, Step]]) -> Slots:
     slots = tuple(_rename(slot, renames) for slot in slots)
     for path, step in steps:
         keys = path.split(".")
-        source = split_path(step.move or step.convert or "")[1]
+        source = _source_of(step)
         if step.fill is not None:
             slots = _fill(slots, keys, set_of(step.fill.value))
         elif source in old:
@@ -152,7 +158,7 @@ def _exclusive_renames(
     renames: dict[str, tuple[str, Step]] = {}
     targets = {path for path, _ in steps}
     for path, step in steps:
-        source = split_path(step.move or step.convert or "")[1]
+        source = _source_of(step)
         is_flat = "." not in source + path and sources.count(source) == 1
         slot = next((one for one in slots if source in one.choices and len(one.choices) > 1), None)
         others = [one for one in slots if path in one.choices and one is not slot]

@@ -230,3 +230,36 @@ def test_a_minor_version_may_not_loosen_what_old_readers_check(tmp_path):
 def test_esper_has_kept_the_promises_of_its_newest_release(capsys):
     assert main(["compat"]) == 0
     assert "0 findings" in capsys.readouterr().out
+
+
+def toy(text, version="1.0.0", **parts):
+    """Return the contract with two events that hold a record; `text` is a field of it."""
+    kept = (
+        '{doc: K., family: zoo, payload: KeptPayload, promise: {wire: "none"},'
+        " fields: {toy: {type: Toy, arg: true, doc: T.}}}"
+    )
+    parts = {"fields": "toy: {type: Toy, arg: true, doc: T.}", "events": f"KEPT: {kept}", **parts}
+    parts["records"] = f"Toy: {{doc: T., fields: {{size: {{{text}, doc: S.}}}}}}"
+    return contract_yaml(version, **parts)
+
+
+SIZE = 'type: int, unit: "1"'
+
+
+def test_a_step_in_a_record_and_one_beside_it_are_independent(tmp_path):
+    number = 'x: {type: %s, unit: "1", range: [0, 3], arg: true, doc: X.}'
+    share = "toy: {type: Toy, arg: true, doc: T.}\n"
+    steps = "toy.size: {move: toy.extent}, x: {convert: x, round: true}"
+    old = toy(f"{SIZE}, aliases: [extent]", fields=share + number % "float")
+    new = toy(SIZE, "2.0.0", fields=share + number % "int", top=upcast(steps))
+    code, findings = compare(tmp_path, old, new)
+    assert (code, levels(findings, "FLD006"), levels(findings, "SPC009")) == (0, ["info"], [])
+
+
+def test_a_value_for_missing_keys_is_kept_for_events_that_promise_it(tmp_path):
+    step = upcast("toy.size: {fill: 1}")
+    _, findings = compare(
+        tmp_path, toy(f"{SIZE}, missing: 1"), toy(f"{SIZE}, missing: 2", "2.0.0", top=step)
+    )
+    assert levels(findings, "FLD031") == ["SEM"]
+    assert levels(findings, "SPC003") == []
