@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum as PythonEnum
-from types import SimpleNamespace
+from types import FunctionType, SimpleNamespace
 from typing import Any
 
 from benchmarks.compat_campaign.judges import LINE, Pairing, ReaderError, Shown, decode
@@ -61,8 +61,10 @@ def _subject_of(package: Package, name: str) -> str:
 
 
 def _home_of(package: Package, name: str) -> str:
-    module = getattr(getattr(package.root, name), "__module__", None)
-    return str(module).rpartition(".")[2] if str(module).startswith(f"{package.name}.") else ""
+    value = getattr(package.root, name)
+    # Not a mapping of the registry, whose class is defined elsewhere.
+    module = value.__module__ if isinstance(value, type | FunctionType) else ""
+    return module.rpartition(".")[2] if module.startswith(f"{package.name}.") else ""
 
 
 def _show_enum(enum: Enum, new: Package, shown: Shown) -> None:

@@ -271,7 +271,7 @@ def test_a_check_is_clean_only_if_every_byte_is_as_generated(project, pristine, 
     assert "Traceback" not in ran.err
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])  # fmt: skip
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])  # fmt: skip
 @given(seed=st.integers(0, 10**6))
 def test_foreign_files_survive_every_command(project, seed):
     """Files of random names and contents are put below the project, then the contract is changed to and fro."""

@@ -4,7 +4,7 @@ import re
 from itertools import pairwise
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from codegen.rules.patterns import (
@@ -83,15 +83,16 @@ def test_the_matcher_that_counts_agrees_with_that_of_python(pattern, text):
     assert Matcher(parse_pattern(pattern), text).matches == bool(re.fullmatch(pattern, text))
 
 
+@settings(max_examples=50)
 @given(patterns, st.sampled_from(["a", "b", "ab", "aab", "."]), st.sampled_from(["", "!"]))
 def test_an_accepted_pattern_takes_linear_time(pattern, unit, end):
     assume(complaints(pattern) == "")
     parsed = parse_pattern(pattern)
-    steps = [Matcher(parsed, unit * count + end).steps for count in (50, 100, 200, 400)]
-    for fewer, more in pairwise(steps):
-        # Twice as long a text takes at most about twice the steps.
-        assert more <= 2 * fewer + 50
-    assert steps[-1] <= MAX_STEPS + MAX_STEPS_PER_CHARACTER * (400 * len(unit) + 1)
+    steps = [Matcher(parsed, unit * count + end).steps for count in (50, 100, 200)]
+    # Twice as many more characters take at most about twice as many more steps; a constant part has no effect on that.
+    first, second = (more - fewer for fewer, more in pairwise(steps))
+    assert second <= 2.5 * first + 50
+    assert steps[-1] <= MAX_STEPS + MAX_STEPS_PER_CHARACTER * (200 * len(unit) + 1)
 
 
 RUNAWAY = {

@@ -14,6 +14,7 @@ from codegen.languages.printable import TEMPLATES, Printable, environment
 from codegen.languages.python.quoting import Python
 from codegen.languages.sql.quoting import Sql
 from codegen.languages.typescript import TypeScript
+from codegen.output.formatting import format_source
 from codegen.output.layout import PROJECT
 from codegen.targets.table import load_targets
 
@@ -26,6 +27,13 @@ LANGUAGES: dict[str, type[Printable]] = {
     "strategies": Python,
     "typescript": TypeScript,
 }
+
+
+def test_files_are_formatted_in_one_pass(generated):
+    """`black.format_str` formats twice, and the compiler once, so once more may change nothing."""
+    for path in generated.layout.roots["package"].glob("*.py"):
+        text = format_source(path.read_text(encoding="utf-8"))
+        assert format_source(text) == text, path.name
 
 
 def test_every_folder_of_templates_has_its_language():
