@@ -17,6 +17,11 @@ class TooLargeError(OSError):
         self.size = size
 
 
+def has_bytes(path: Path, data: bytes) -> bool:
+    """Return whether the content of a regular file is `data`; a file of another size is not read."""
+    return path.is_file() and path.stat().st_size == len(data) and path.read_bytes() == data
+
+
 def read_bounded(path: Path, limit: int) -> bytes:
     """Return the content of a regular file with at most `limit` bytes.
 

@@ -57,10 +57,10 @@ def _generate(options: Namespace, layout: Layout) -> int:
     changes = write_all(files, contract, layout, settings, adopts=options.adopt)
     for change in changes:
         print(change.verb, display_path(change.path))
-    kept = [change.path for change in changes if change.verb == "kept"]
-    if kept:
+    kept = [change for change in changes if change.verb == "kept"]
+    for change in kept:
         print(
-            "a kept file is not of the contract any more, and was changed after codegen wrote it; move or remove it",
+            f"{display_path(change.path)} is not a file of the contract any more, and {change.reason}; move or remove it",
             file=sys.stderr,
         )
     return FINDINGS if kept else CLEAN

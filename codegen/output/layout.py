@@ -7,11 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..diagnostics.errors import PathError
+from ..reading import read_bounded
 from ..targets.target import Target
 from .cache import Cache
 from .header import name_origin
 
 PROJECT = Path(__file__).resolve().parents[2]
+MAX_BYTES = 2**28
+"""The size of a file that is taken for a generated one."""
 _QUOTES = frozenset("\"'`\\<>*|?")
 
 
@@ -171,8 +174,12 @@ def resolve_below(root: Path, path: str) -> Path:
 
 
 def read_exactly(path: Path) -> str:
-    """Return the text of a file with its line ends unchanged; bytes that are not UTF-8 become U+FFFD."""
-    return path.read_bytes().decode(encoding="utf-8", errors="replace")
+    """Return the text of a file with its line ends unchanged; bytes that are not UTF-8 become U+FFFD.
+
+    Raises:
+        OSError: the file is too large for a generated one, or cannot be read.
+    """
+    return read_bounded(path, MAX_BYTES).decode(encoding="utf-8", errors="replace")
 
 
 def display_path(path: Path) -> Path:

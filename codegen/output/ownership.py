@@ -8,9 +8,18 @@ from pathlib import Path
 from ..atomic import find_left_over
 from ..contract.model import Contract
 from ..diagnostics.errors import ManifestError, PathError
+from ..reading import has_bytes, read_bounded
 from .finish import Rendered
 from .header import MARK, split_file
-from .layout import Layout, Settings, display_path, find_folder, read_exactly, resolve_below
+from .layout import (
+    MAX_BYTES,
+    Layout,
+    Settings,
+    display_path,
+    find_folder,
+    read_exactly,
+    resolve_below,
+)
 from .manifest import (
     COMMENT,
     NAME,
@@ -30,10 +39,15 @@ _IMPORTED = (".py", ".pyi", ".pyc", ".so", ".pyd")
 
 @dataclass(frozen=True, slots=True)
 class Stale:
-    """A listed file that is not rendered any more, and whether it is still as codegen wrote it."""
+    """A listed file that is not rendered any more, and why it is not removed; the reason is empty if it is."""
 
     path: Path
-    is_unchanged: bool
+    reason: str = ""
+
+    @property
+    def is_unchanged(self) -> bool:
+        """Whether it is still as codegen wrote it, in a folder of the layout."""
+        return not self.reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +158,7 @@ def _check_surroundings(folder: Path, root: Path) -> None:
 
 def _check_list(path: Path) -> None:
     """Check that a file which is no usable list of generated files was one, before something damaged it."""
-    if path.exists() and not (path.is_file() and COMMENT.encode() in path.read_bytes()):
+    if path.exists() and not (path.is_file() and COMMENT in read_exactly(path)):
         raise PathError(
             f"{display_path(path)} is in the way: it is not a list of generated files; move or remove it"
         )
@@ -182,11 +196,12 @@ def _find_stale(entries: Iterable[Entry], layout: Layout) -> Iterator[Stale]:
             root = next(one for one in layout.roots.values() if entry.path.is_relative_to(one))
             resolve_below(root, entry.path.relative_to(root).as_posix())
         except (StopIteration, PathError):
-            yield Stale(entry.path, is_unchanged=False)
+            yield Stale(entry.path, "is in a folder that is not the contract's any more")
             continue
-        data = entry.path.read_bytes()
-        is_unchanged = hash_bytes(data) in entry.hashes and MARK.encode() in data
-        yield Stale(entry.path, is_unchanged)
+        data = read_bounded(entry.path, MAX_BYTES)
+        text = data.decode(errors="replace").replace("\r\n", "\n")
+        is_unchanged = hash_bytes(data) in entry.hashes and split_file(entry.path, text) is not None
+        yield Stale(entry.path, "" if is_unchanged else "was changed after codegen wrote it")
 
 
 def _find_left_over(paths: Iterable[Path], layout: Layout) -> Iterator[Path]:
@@ -220,13 +235,13 @@ def _is_as_listed(entry: Entry) -> bool:
     """Return whether a file may be replaced: it is unchanged, or an edited file that still says who generated it."""
     if not entry.path.is_file():
         return False
-    data = entry.path.read_bytes()
+    data = read_bounded(entry.path, MAX_BYTES)
     # The mark is near the start even if a merge has left its own lines around the header.
     return hash_bytes(data) in entry.hashes or MARK.encode() in data[:400]
 
 
 def _is_current(file: Rendered) -> bool:
-    return file.path.is_file() and file.path.read_bytes() == file.text.encode()
+    return has_bytes(file.path, file.text.encode())
 
 
 def _has_header_of(path: Path, layout: Layout) -> bool:

@@ -9,6 +9,7 @@ from typing import Literal
 
 from ..atomic import locked, staged
 from ..contract.model import Contract
+from ..reading import has_bytes
 from .finish import Rendered
 from .layout import Layout, Settings
 from .manifest import Entry, Manifest, format_manifest, manifest_path
@@ -17,10 +18,11 @@ from .ownership import Owned, check_folders, check_ownership, find_owned
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A change of a file on disk; a file that is kept should be removed, but somebody has changed it."""
+    """A change of a file on disk; a file that is kept should be removed, and `reason` says why it is not."""
 
     verb: Literal["wrote", "removed", "kept"]
     path: Path
+    reason: str = ""
 
 
 def write_all(
@@ -87,7 +89,7 @@ def _write(files: list[Rendered], owned: Owned, layout: Layout) -> Iterator[Chan
 
 
 def _keep(owned: Owned) -> Iterator[Change]:
-    return (Change("kept", one.path) for one in owned.stale if not one.is_unchanged)
+    return (Change("kept", one.path, one.reason) for one in owned.stale if not one.is_unchanged)
 
 
 def _texts(files: list[Rendered], owned: Owned, layout: Layout) -> list[tuple[Path, bytes]]:
@@ -110,4 +112,4 @@ def _announce(owned: Owned) -> Manifest:
 
 
 def _differs(path: Path, data: bytes) -> bool:
-    return not path.is_file() or path.read_bytes() != data
+    return not has_bytes(path, data)

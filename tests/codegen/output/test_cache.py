@@ -1,5 +1,6 @@
 """The cache makes runs faster and never decides what is right: it holds only what is rendered for the same input."""
 
+import hashlib
 import os
 import shutil
 from dataclasses import replace
@@ -99,6 +100,10 @@ def test_the_cache_can_be_switched_off(project, tmp_path_factory, monkeypatch):
     assert not list(home.iterdir())
 
 
+def hash_first(content):
+    return hashlib.sha256(content).hexdigest().encode() + b"\n" + content
+
+
 @pytest.mark.parametrize(
     "damage",
     [
@@ -107,6 +112,8 @@ def test_the_cache_can_be_switched_off(project, tmp_path_factory, monkeypatch):
         lambda data: data.replace(b"A ping.", b"A pong."),
         lambda data: data.partition(b"\n")[2],
         lambda data: b"\xff" * 100,
+        lambda data: hash_first(b"{}"),
+        lambda data: hash_first(b'["key", "formatting", [["path", "spec", [["part"]]]]]'),
     ],
 )
 def test_a_damaged_entry_is_rendered_again(project, folder, damage):
