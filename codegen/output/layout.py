@@ -91,10 +91,11 @@ def our_layout() -> Layout:
     )
 
 
-def foreign_layout(spec: Path, out: Path, package: str) -> Layout:
+def foreign_layout(spec: Path, out: Path, package: str, *, program: str) -> Layout:
     """Return the layout of another project's contract: a package, and no files outside it.
 
-    However the paths are given, headers name them relative to the folder of the contract.
+    However the paths are given, headers name them relative to the folder of the contract. `program` is the command that
+    people type.
 
     Raises:
         PathError: the folder is behind a symbolic link, its path does not end like the name of the package, or headers
@@ -114,7 +115,7 @@ def foreign_layout(spec: Path, out: Path, package: str) -> Layout:
         if not name.isprintable() or _QUOTES.intersection(name):
             raise PathError(f"the path {name!r}, which headers name, must be of plain characters")
     options = ["--spec", names[0], "--out", names[1], "--package", package]
-    command = ["python", "-m", "codegen"]
+    command = program.split()
     given = ["--spec", spec.as_posix(), "--out", out.as_posix(), "--package", package]
     return Layout(
         spec=spec,

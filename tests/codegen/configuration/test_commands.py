@@ -1,7 +1,9 @@
 """Commands work on the contracts of the table: each with its own places, package and history."""
 
+import json
 import shutil
 import subprocess
+from xml.etree import ElementTree
 
 import pytest
 
@@ -318,6 +320,34 @@ def test_a_file_that_was_moved_in_the_table_is_kept_and_the_reason_is_true(shop)
     assert reason in shop.run("check").out
     (shop.folder / "views" / "a.sql").unlink()
     assert (shop.run().code, shop.run("check").code) == (0, 0)
+
+
+@pytest.mark.parametrize("command", ["check", "compat"])
+@pytest.mark.parametrize("form", ["json", "gitlab", "sarif", "junit", "github"])
+def test_an_invalid_contract_is_a_finding_in_every_format(shop, command, form):
+    shop.configure(ONE)
+    spec = shop.folder / "contracts" / "pings.yaml"
+    spec.write_text(spec.read_text(encoding="utf-8").replace("owner", "ownr"), encoding="utf-8")
+
+    ran = shop.run(command, "--format", form)
+
+    assert (ran.code, ran.err) == (2, "")
+    assert "contracts/pings.yaml" in ran.out
+    assert "unknown key" in ran.out
+    if form == "junit":
+        assert ElementTree.fromstring(ran.out).get("failures") != "0"
+    elif form != "github":
+        assert json.loads(ran.out)
+
+
+@pytest.mark.parametrize("command", ["compat", "release"])
+def test_a_history_that_is_no_folder_is_refused(shop, command):
+    shop.configure(ONE)
+    (shop.folder / "notes").write_text("", encoding="utf-8")
+
+    ran = shop.run(command, "--history", "notes")
+
+    assert (ran.code, ran.err) == (2, "codegen: the history must be a folder, got notes\n")
 
 
 def test_the_versions_of_compiler_and_library_agree():

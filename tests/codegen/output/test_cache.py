@@ -230,7 +230,7 @@ def test_a_run_with_the_cache_renders_the_same_as_one_without(folder, tmp_path, 
     for version in (to_yaml(contract), tiny(), to_yaml(contract)):
         spec.write_text(version, encoding="utf-8")
         compiled = compile_contract(spec, "random.yaml", Findings())
-        layout = foreign_layout(spec, tmp_path / "out", "out")
+        layout = foreign_layout(spec, tmp_path / "out", "out", program="python -m codegen")
         with_cache = Settings(is_formatted=False, cache=cache.Cache(folder))
         assert render(compiled, layout, with_cache) == render(
             compiled, layout, Settings(is_formatted=False)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from codegen.output.layout import foreign_layout
 from codegen.output.manifest import NAME
 from tests.codegen.tiny import tiny
 
@@ -205,6 +206,13 @@ def test_files_that_are_far_too_large_for_generated_ones_are_not_read(project):
             assert f"{name}: at most 268435456 bytes are read, got 8589934592" in ran.err
         (project.package / name).write_bytes(before)
     assert project.codegen("check", *PLAIN).code == 0
+
+
+def test_headers_name_the_command_that_people_type(project):
+    layout = foreign_layout(project.spec, project.package, "pings", program="esper-codegen")
+
+    command = "esper-codegen --spec tiny.yaml --out pings --package pings"
+    assert layout.header_origin.endswith(f"then: {command}")
 
 
 @pytest.mark.parametrize(
