@@ -118,11 +118,10 @@ def _find_repeated_keys(spec: ContractSpec) -> Iterator[Breach]:
 def _find_shared_keys(fields: Iterable[Value], taken: Iterable[str]) -> Iterator[Breach]:
     owners = dict.fromkeys(taken, "the payload")
     for one in fields:
-        keys = (one.wire, *one.aliases)
-        for key in sorted({key for key in keys if keys.count(key) > 1}):
+        for key in sorted({key for key in one.aliases if one.aliases.count(key) > 1}):
             message = f'{one.name} has the key "{key}" twice, so no line with it could be read'
             yield Breach(one.at("aliases"), message, "keep one")
-        for key in keys:
+        for key in (one.wire, *one.aliases):
             if owners.get(key, one.name) != one.name:
                 yield Breach(one.at("wire"), f'the key "{key}" already belongs to {owners[key]}')
             owners.setdefault(key, one.name)

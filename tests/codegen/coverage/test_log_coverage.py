@@ -152,10 +152,11 @@ def test_a_missing_log_is_refused(cover):
 
 
 def test_a_package_that_cannot_be_imported(shop, tmp_path):
-    code, _, err = shop.codegen("coverage", "--log", str(tmp_path), "--out", str(tmp_path))
+    out = tmp_path / "shop" / "_generated"
+    code, _, err = shop.codegen("coverage", "--log", str(tmp_path), "--out", str(out))
 
     assert code == 2
-    assert f"{tmp_path} must hold the package shop._generated: " in err
+    assert f"{out} must hold the package shop._generated: " in err
 
 
 def test_generated_code_of_an_older_contract(shop, tmp_path):

@@ -164,10 +164,9 @@ def test_a_key_on_the_wire_belongs_to_one_field(fields):
     assert "NAM006 the key" in complaints_of(tiny(fields))
 
 
-@pytest.mark.parametrize(("keys", "twice"), [("[b, c, b]", "b"), ("[a]", "a")])
-def test_a_field_has_each_of_its_keys_once(keys, twice):
-    fields = f"a: {{type: str, arg: true, aliases: {keys}, doc: A.}}"
-    assert f'NAM006 a has the key "{twice}" twice' in complaints_of(tiny(fields))
+def test_a_field_has_each_of_its_aliases_once():
+    fields = "a: {type: str, arg: true, aliases: [b, c, b], doc: A.}"
+    assert 'NAM006 a has the key "b" twice' in complaints_of(tiny(fields))
 
 
 @pytest.mark.parametrize("key", ["event", "v"])
