@@ -22,15 +22,11 @@ _EXIT_CODES = "exit codes: 0 clean, 1 findings, 2 invalid contract or usage, 3 d
 
 def main(argv: list[str]) -> int:
     """Run the command that the first argument names, by default `generate`; return the exit code."""
-    if argv and argv[0] in ("-h", "--help", "help", "--version"):
-        print(f"{program_name()} {VERSION}" if argv[0] == "--version" else _describe_commands())
-        return CLEAN
-    name, rest = (argv[0], argv[1:]) if argv and argv[0][:1] != "-" else (DEFAULT, argv)
-    if name not in NAMES:
-        hint = suggest(name, NAMES) or f"there are: {', '.join(NAMES)}"
-        return _complain(f'no command "{name}"; {hint}')
     try:
-        return _run(name, rest)
+        code = _choose(argv)
+        # Otherwise Python writes the rest while it exits, and reports a full disk with a traceback.
+        sys.stdout.flush()
+        return code
     except CodegenError as error:
         return _complain(str(error))
     except BrokenPipeError:
@@ -46,6 +42,17 @@ def main(argv: list[str]) -> int:
         return _complain("the input is nested too deeply")
     except MemoryError:
         return _complain("there is not enough memory for the input")
+
+
+def _choose(argv: list[str]) -> int:
+    if argv and argv[0] in ("-h", "--help", "help", "--version"):
+        print(f"{program_name()} {VERSION}" if argv[0] == "--version" else _describe_commands())
+        return CLEAN
+    name, rest = (argv[0], argv[1:]) if argv and argv[0][:1] != "-" else (DEFAULT, argv)
+    if name not in NAMES:
+        hint = suggest(name, NAMES) or f"there are: {', '.join(NAMES)}"
+        return _complain(f'no command "{name}"; {hint}')
+    return _run(name, rest)
 
 
 def run() -> int:

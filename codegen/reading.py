@@ -6,6 +6,7 @@ Reading a device or a pipe to its end may never finish, or fill the memory.
 import errno
 import os
 import stat
+import sys
 from pathlib import Path
 
 
@@ -17,6 +18,11 @@ class TooLargeError(OSError):
         self.size = size
 
 
+def has_bytes(path: Path, data: bytes) -> bool:
+    """Return whether the content of a regular file is `data`; a file of another size is not read."""
+    return path.is_file() and path.stat().st_size == len(data) and path.read_bytes() == data
+
+
 def read_bounded(path: Path, limit: int) -> bytes:
     """Return the content of a regular file with at most `limit` bytes.
 
@@ -24,8 +30,7 @@ def read_bounded(path: Path, limit: int) -> bytes:
         TooLargeError: the file has more bytes.
         OSError: the file is not a regular one, or cannot be read.
     """
-    # Without O_NONBLOCK, opening a named pipe waits for somebody to write to it.
-    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+    with open(path, "rb", opener=_open_at_once) as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "only a regular file is read", str(path))
@@ -35,3 +40,8 @@ def read_bounded(path: Path, limit: int) -> bytes:
     if size > limit:
         raise TooLargeError(path, limit, size)
     return data
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    # Without O_NONBLOCK, opening a named pipe waits for somebody to write to it; Windows has no such flag.
+    return os.open(path, flags | (os.O_NONBLOCK if sys.platform != "win32" else 0))

@@ -22,7 +22,8 @@ def read_against(against: str, spec: Path, findings: Findings) -> Contract | Non
     """
     ref = against.removeprefix(_PREFIX)
     # Git would take a leading dash for an option, and a colon for the end of REF.
-    if not against.startswith(_PREFIX) or not ref or ref.startswith("-") or ":" in ref:
+    is_plain = ref.isprintable() and not ref.startswith("-") and ":" not in ref
+    if not against.startswith(_PREFIX) or not ref or not is_plain:
         raise UsageError(f"--against must look like git:main, got {against!r}")
     name = f"{against}:{spec.name}"
     text = _show(spec.resolve().parent, ref, spec.name)
@@ -30,7 +31,18 @@ def read_against(against: str, spec: Path, findings: Findings) -> Contract | Non
 
 
 def _show(folder: Path, ref: str, file: str) -> str:
-    command = ["git", "-C", str(folder), "show", "--no-textconv", f"{ref}:./{file}"]
+    size = int(_cat(folder, "-s", ref, file))
+    if size > MAX_BYTES:
+        raise UsageError(f"a contract has at most {MAX_BYTES} bytes, got {size} at {ref}")
+    try:
+        return _cat(folder, "blob", ref, file).decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise UsageError(f"{file} at {ref} must be UTF-8") from None
+
+
+def _cat(folder: Path, what: str, ref: str, file: str) -> bytes:
+    """Return what `git cat-file` prints about a file at REF; unlike `git show`, it refuses ranges and folders."""
+    command = ["git", "-C", str(folder), "cat-file", what, f"{ref}:./{file}"]
     try:
         done = subprocess.run(command, capture_output=True, check=False)
     except FileNotFoundError:
@@ -38,9 +50,4 @@ def _show(folder: Path, ref: str, file: str) -> str:
     if done.returncode != 0:
         lines = done.stderr.decode(errors="replace").strip().splitlines() or ["it failed"]
         raise UsageError(f"Git cannot show {file} at {ref}: {lines[0].removeprefix('fatal: ')}")
-    if len(done.stdout) > MAX_BYTES:
-        raise UsageError(f"a contract has at most {MAX_BYTES} bytes, got {len(done.stdout)}")
-    try:
-        return done.stdout.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise UsageError(f"{file} at {ref} must be UTF-8") from None
+    return done.stdout

@@ -24,7 +24,7 @@ def add_options(parser: ArgumentParser) -> None:
 
 def run(options: Namespace, layout: Layout) -> int:
     """Print each file that differs from the contract, with the reason and a diff; change nothing."""
-    contract = read_contract(layout)
+    contract = read_contract(layout, options.format)
     if contract is None:
         return INVALID
     settings = read_settings(options, layout)

@@ -42,15 +42,29 @@ def is_one_document(options: Namespace) -> bool:
     return options.format not in LINE_FORMATS
 
 
-def read_contract(layout: Layout, *, with_users: bool = True) -> Contract | None:
-    """Return the contract of a layout; print its findings to standard error, and return None if it has errors.
+def print_findings(findings: Findings, form: str, *, is_valid: bool) -> None:
+    """Print the findings of a contract to standard error.
+
+    If the contract is not valid, there is no other report: in a format for programs they are printed to standard output.
+    """
+    if is_valid or form == "text":
+        sys.stderr.write(report(findings, "text"))
+    else:
+        sys.stdout.write(report(findings, form))
+
+
+def read_contract(
+    layout: Layout, form: str = "text", *, with_users: bool = True
+) -> Contract | None:
+    """Return the contract of a layout; print its findings, and return None if it has errors.
 
     Raises:
         UsageError: the file that lists the users of the contract is damaged.
     """
     findings = Findings()
     contract = compile_contract(layout.spec, layout.spec_name, findings)
-    sys.stderr.write(report(findings, "text"))
-    if contract is None or findings.has_errors:
+    is_valid = contract is not None and not findings.has_errors
+    print_findings(findings, form, is_valid=is_valid)
+    if contract is None or not is_valid:
         return None
     return replace(contract, users=read_users(users_path(layout.spec))) if with_users else contract

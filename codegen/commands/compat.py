@@ -20,11 +20,11 @@ from ..compile import compile_contract
 from ..contract.model import Contract
 from ..diagnostics.errors import UsageError
 from ..diagnostics.findings import Findings
-from ..diagnostics.report import FORMATS, report
+from ..diagnostics.report import FORMATS
 from ..history.archive import Release, choose_folder, read_release, read_releases
 from ..output.layout import Layout
 from .against import read_against
-from .command import CLEAN, FINDINGS, INVALID, Command, is_one_document
+from .command import CLEAN, FINDINGS, INVALID, Command, is_one_document, print_findings
 
 _UNCHANGED_VERSION = "SPC001"
 
@@ -105,7 +105,7 @@ def run_on_files(options: Namespace) -> int | None:
 
 
 def _print(result: Report | None, findings: Findings, options: Namespace) -> int:
-    sys.stderr.write(report(findings, "text"))
+    print_findings(findings, options.format, is_valid=result is not None)
     if result is None:
         return INVALID
     sys.stdout.write(format_report(result, options.format))

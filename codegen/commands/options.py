@@ -72,11 +72,15 @@ def find_layouts(options: Namespace) -> list[Layout]:
         layouts = [_layout_without_table(options)]
     else:
         layouts = [_our_layout()]
-    if options.history is None:
-        return layouts
-    if len(layouts) > 1:
-        raise UsageError("--history is for one contract; select it with --contract")
-    return [replace(layouts[0], history=options.history)]
+    if options.history is not None:
+        if len(layouts) > 1:
+            raise UsageError("--history is for one contract; select it with --contract")
+        layouts = [replace(layouts[0], history=options.history)]
+    for layout in layouts:
+        # Without this, nothing would seem to have been released.
+        if layout.history is not None and layout.history.exists() and not layout.history.is_dir():
+            raise UsageError(f"the history must be a folder, got {layout.history}")
+    return layouts
 
 
 def _check_options(options: Namespace) -> None:
@@ -101,7 +105,7 @@ def _layout_without_table(options: Namespace) -> Layout:
     given = (options.spec, options.out, options.package)
     if not all(given):
         raise UsageError("--spec, --out and --package belong together; give all three")
-    return foreign_layout(*given)
+    return foreign_layout(*given, program=program_name())
 
 
 def _our_layout() -> Layout:

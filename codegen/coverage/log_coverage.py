@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator
 from enum import Enum
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from ..contract.model import (
 from ..diagnostics.errors import CodegenError
 from .points import Point, live_events, nested_records, own_fields
 
+_MAX_LINE_BYTES = 2**26
 Decode = Callable[[bytes], tuple[Any, Any]]
 
 
@@ -49,13 +51,22 @@ def measure_log(contract: Contract, decode: Decode, log: Path) -> list[Point]:
 
 def _read_payloads(log: Path, decode: Decode) -> Iterator[Any]:
     for path in sorted(log.rglob("*.jsonl")) if log.is_dir() else [log]:
+        if path.exists() and not path.is_file():
+            raise LogError(f"a log must be a file or a folder of files, got {path}")
         try:
-            # Bytes after the last line end are a line that was not written completely.
-            *lines, _ = path.read_bytes().split(b"\n")
+            with path.open("rb") as file:
+                for number in count(1):
+                    line = file.readline(_MAX_LINE_BYTES + 1)
+                    if len(line) > _MAX_LINE_BYTES:
+                        raise LogError(
+                            f"{path}:{number}: a line must have at most {_MAX_LINE_BYTES} bytes"
+                        )
+                    # Bytes after the last line end are a line that was not written completely.
+                    if not line.endswith(b"\n"):
+                        break
+                    yield _decode(decode, line.removesuffix(b"\n"), f"{path}:{number}")
         except OSError as error:
             raise LogError(f"a log must be readable, got {path}: {error.strerror}") from None
-        for number, line in enumerate(lines, 1):
-            yield _decode(decode, line, f"{path}:{number}")
 
 
 def _decode(decode: Decode, line: bytes, place: str) -> Any:

@@ -86,15 +86,19 @@ class Cache:
         digest, _, content = data.partition(b"\n")
         if digest != hashlib.sha256(content).hexdigest().encode():
             return None
-        key, formatting, files = json.loads(content)
-        return Rendering(
-            key,
-            formatting,
-            tuple(
-                CachedFile(path, spec, tuple(CachedPart(*part) for part in parts))
-                for path, spec, parts in files
-            ),
-        )
+        try:
+            key, formatting, files = json.loads(content)
+            return Rendering(
+                key,
+                formatting,
+                tuple(
+                    CachedFile(path, spec, tuple(CachedPart(*part) for part in parts))
+                    for path, spec, parts in files
+                ),
+            )
+        # Another version of the generator wrote it.
+        except (ValueError, TypeError):
+            return None
 
     def store(self, slot: str, rendering: Rendering) -> None:
         """Store a rendering if possible; the oldest ones are removed if the folder is full."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from ..diagnostics.errors import ManifestError
+from ..reading import has_bytes
 from .finish import Rendered
 from .header import hash_text, split_file
 from .layout import Layout, display_path, read_exactly
@@ -57,7 +58,7 @@ def _compare(file: Rendered) -> Drift | None:
     if not path.exists():
         reason = "missing: it was never generated, or was removed"
         return Drift(path, (reason,), _diff(path, "", file.text))
-    if path.is_file() and path.read_bytes() == file.text.encode():
+    if has_bytes(path, file.text.encode()):
         return None
     if not path.is_file():
         return Drift(path, ("foreign: it is not a file",), "")
@@ -112,9 +113,9 @@ def _compare_list(owned: Owned, layout: Layout) -> Iterator[Drift]:
     if not path.exists():
         yield Drift(path, ("missing: it lists the generated files",), _diff(path, "", text))
         return
-    found = read_exactly(path) if path.is_file() else ""
-    if path.is_file() and path.read_bytes() == text.encode():
+    if has_bytes(path, text.encode()):
         return
+    found = read_exactly(path) if path.is_file() else ""
     if found.replace("\r\n", "\n") == text:
         yield Drift(path, (_LINE_ENDS,), "")
         return

@@ -7,11 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..diagnostics.errors import PathError
+from ..reading import read_bounded
 from ..targets.target import Target
 from .cache import Cache
 from .header import name_origin
 
 PROJECT = Path(__file__).resolve().parents[2]
+MAX_BYTES = 2**28
+"""The size of a file that is taken for a generated one."""
 _QUOTES = frozenset("\"'`\\<>*|?")
 
 
@@ -94,10 +97,11 @@ def our_layout() -> Layout:
     )
 
 
-def foreign_layout(spec: Path, out: Path, package: str) -> Layout:
+def foreign_layout(spec: Path, out: Path, package: str, *, program: str) -> Layout:
     """Return the layout of another project's contract: a package, and no files outside it.
 
-    However the paths are given, headers name them relative to the folder of the contract.
+    However the paths are given, headers name them relative to the folder of the contract. `program` is the command that
+    people type.
 
     Raises:
         PathError: the folder is behind a symbolic link, its path does not end like the name of the package, or headers
@@ -117,7 +121,7 @@ def foreign_layout(spec: Path, out: Path, package: str) -> Layout:
         if not name.isprintable() or _QUOTES.intersection(name):
             raise PathError(f"the path {name!r}, which headers name, must be of plain characters")
     options = ["--spec", names[0], "--out", names[1], "--package", package]
-    command = ["python", "-m", "codegen"]
+    command = program.split()
     given = ["--spec", spec.as_posix(), "--out", out.as_posix(), "--package", package]
     return Layout(
         spec=spec,
@@ -177,8 +181,12 @@ def resolve_below(root: Path, path: str) -> Path:
 
 
 def read_exactly(path: Path) -> str:
-    """Return the text of a file with its line ends unchanged; bytes that are not UTF-8 become U+FFFD."""
-    return path.read_bytes().decode(encoding="utf-8", errors="replace")
+    """Return the text of a file with its line ends unchanged; bytes that are not UTF-8 become U+FFFD.
+
+    Raises:
+        OSError: the file is too large for a generated one, or cannot be read.
+    """
+    return read_bounded(path, MAX_BYTES).decode(encoding="utf-8", errors="replace")
 
 
 def display_path(path: Path) -> Path:

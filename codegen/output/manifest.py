@@ -14,8 +14,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ..diagnostics.errors import ManifestError
+from ..reading import read_bounded
 from .finish import Rendered
-from .layout import Layout, relative_name, resolve_below
+from .layout import MAX_BYTES, Layout, relative_name, resolve_below
 
 NAME = "generated.json"
 
@@ -76,7 +77,7 @@ def read_manifest(path: Path) -> Manifest | None:
     if not path.is_file():
         return None
     try:
-        plain = json.loads(path.read_bytes())
+        plain = json.loads(read_bounded(path, MAX_BYTES))
         if not isinstance(plain, dict) or sorted(plain) != _KEYS or plain["$comment"] != COMMENT:
             raise ManifestError(f"{path} is not a list of generated files")
         entries = [one for item in plain["targets"].items() for one in _read_target(path, *item)]

@@ -8,9 +8,18 @@ from pathlib import Path
 from ..atomic import find_left_over
 from ..contract.model import Contract
 from ..diagnostics.errors import ManifestError, PathError
+from ..reading import has_bytes, read_bounded
 from .finish import Rendered
 from .header import MARK, hash_text, split_file
-from .layout import Layout, Settings, display_path, find_folder, read_exactly, resolve_below
+from .layout import (
+    MAX_BYTES,
+    Layout,
+    Settings,
+    display_path,
+    find_folder,
+    read_exactly,
+    resolve_below,
+)
 from .manifest import (
     COMMENT,
     NAME,
@@ -144,7 +153,7 @@ def _check_surroundings(folder: Path, root: Path) -> None:
 
 def _check_list(path: Path) -> None:
     """Check that a file which is no usable list of generated files was one, before something damaged it."""
-    if path.exists() and not (path.is_file() and COMMENT.encode() in path.read_bytes()):
+    if path.exists() and not (path.is_file() and COMMENT in read_exactly(path)):
         raise PathError(
             f"{display_path(path)} is in the way: it is not a list of generated files; move or remove it"
         )
@@ -186,7 +195,7 @@ def _find_obstacle(entry: Entry, layout: Layout) -> str:
     The folder of a target that was moved or switched off is no folder of the layout any more. A file there is removed
     only if its header is complete and names this contract, since a list alone could name any file of the project.
     """
-    data = entry.path.read_bytes()
+    data = read_bounded(entry.path, MAX_BYTES)
     if hash_bytes(data) not in entry.hashes or MARK.encode() not in data:
         return "was changed after codegen wrote it"
     root = next((one for one in layout.roots.values() if entry.path.is_relative_to(one)), None)
@@ -242,13 +251,13 @@ def _is_as_listed(entry: Entry) -> bool:
     """Return whether a file may be replaced: it is unchanged, or an edited file that still says who generated it."""
     if not entry.path.is_file():
         return False
-    data = entry.path.read_bytes()
+    data = read_bounded(entry.path, MAX_BYTES)
     # The mark is near the start even if a merge has left its own lines around the header.
     return hash_bytes(data) in entry.hashes or MARK.encode() in data[:400]
 
 
 def _is_current(file: Rendered) -> bool:
-    return file.path.is_file() and file.path.read_bytes() == file.text.encode()
+    return has_bytes(file.path, file.text.encode())
 
 
 def _has_header_of(path: Path, layout: Layout) -> bool:

@@ -44,9 +44,11 @@ def render(contract: Contract, layout: Layout, settings: Settings) -> list[Rende
 def _check_paths(contract: Contract, layout: Layout) -> None:
     """Check that no two files of a layout have the same path, also if only one of their targets is selected."""
     owners = {layout.package_root / NAME: "the list of generated files"}
-    for target in load_targets():
+    for target in load_targets(()):
         root = layout.root_of(target)
-        for file in target.outputs(contract) if root is not None else ():
+        if root is None:
+            continue
+        for file in target.outputs(contract):
             path = _path_of(target, file, root, layout)
             owner = owners.setdefault(path, f"target {target.name}")
             if owner != f"target {target.name}":

@@ -9,6 +9,7 @@ from typing import Literal
 
 from ..atomic import locked, staged
 from ..contract.model import Contract
+from ..reading import has_bytes
 from .finish import Rendered
 from .layout import Layout, Settings
 from .manifest import Entry, Manifest, format_manifest, manifest_path
@@ -111,4 +112,4 @@ def _announce(owned: Owned) -> Manifest:
 
 
 def _differs(path: Path, data: bytes) -> bool:
-    return not path.is_file() or path.read_bytes() != data
+    return not has_bytes(path, data)

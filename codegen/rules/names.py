@@ -105,15 +105,30 @@ def check_similar(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
 
 
 def check_wire_names(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
-    """Check that a key on the wire belongs to one field."""
+    """Check that a key on the wire belongs to one field, and is there once."""
+    yield from _find_repeated_keys(spec)
     yield from _find_shared_keys(contract.envelope.fields, ("payload",))
     for owner in contract.owners:
         yield from _find_shared_keys(owner.fields, ())
 
 
+def _find_repeated_keys(spec: ContractSpec) -> Iterator[Breach]:
+    """Find keys that every line has already, and that would replace them or be ignored."""
+    seen = {"event", "v"}
+    on_line = [one for one in spec.context if one.place == "envelope"]
+    for value in (*spec.envelope.fields, *on_line):
+        if value.name in seen:
+            message = f'every line has the key "{value.name}" already'
+            yield Breach(value.span, message, "remove this one, or rename it")
+        seen.add(value.name)
+
+
 def _find_shared_keys(fields: Iterable[Value], taken: Iterable[str]) -> Iterator[Breach]:
     owners = dict.fromkeys(taken, "the payload")
     for one in fields:
+        for key in sorted({key for key in one.aliases if one.aliases.count(key) > 1}):
+            message = f'{one.name} has the key "{key}" twice, so no line with it could be read'
+            yield Breach(one.at("aliases"), message, "keep one")
         for key in (one.wire, *one.aliases):
             if owners.get(key, one.name) != one.name:
                 yield Breach(one.at("wire"), f'the key "{key}" already belongs to {owners[key]}')

@@ -39,6 +39,10 @@ def check_steps(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
             yield Breach(
                 step.span, "otherwise belongs to values", "add values: with the known texts"
             )
+        clamp = step.clamp
+        if clamp and clamp.low is not None and clamp.high is not None and clamp.low > clamp.high:
+            message = f"clamp must not end before it begins, got [{clamp.low}, {clamp.high}]"
+            yield Breach(step.at("clamp"), message)
         if step.values is not None and not isinstance(step.values.value, dict):
             yield Breach(step.span, "values must be a mapping of old texts to new values")
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -94,6 +95,23 @@ def test_a_wrong_command_line_is_explained(project, arguments, complaint):
     assert ran.code == 2
     assert complaint in ran.err
     assert "Traceback" not in ran.err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
+@pytest.mark.parametrize("arguments", [["help"], ["schema"], ["--version"]])
+def test_a_full_disk_is_one_sentence(arguments):
+    with open("/dev/full", "w") as full:
+        ran = subprocess.run(
+            [sys.executable, "-m", "codegen", *arguments],
+            cwd=PROJECT,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    assert ran.returncode != 0
+    assert "codegen: No space left on device\n" in ran.stderr
+    assert "Traceback" not in ran.stderr
 
 
 def test_another_black_than_the_pinned_one_is_refused(project, monkeypatch):

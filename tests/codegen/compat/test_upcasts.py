@@ -222,6 +222,7 @@ def test_a_retired_event_is_read_but_cannot_be_emitted(tmp_path):
         ("fill: 1, move: a", "UPC001 a step is one of move, fill and convert, got move and fill"),
         ("round: true", "UPC001 a step needs one of move, fill and convert"),
         ("convert: a", "UPC001 convert must say how; add factor, offset, round, clamp or values"),
+        ("convert: a, clamp: [5, 0]", "UPC001 clamp must not end before it begins, got [5, 0]"),
         ("move: a, factor: 2", "UPC001 factor belongs to convert"),
         ("convert: a, values: [1]", "UPC001 values must be a mapping of old texts to new values"),
         ('move: "a[].b"', "UPC002 a[].b and name must lie in the same lists and maps"),

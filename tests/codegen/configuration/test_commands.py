@@ -1,7 +1,9 @@
 """Commands work on the contracts of the table: each with its own places, package and history."""
 
+import json
 import shutil
 import subprocess
+from xml.etree import ElementTree
 
 import pytest
 
@@ -290,6 +292,10 @@ def test_compat_compares_with_a_commit(committed):
         ("git:--output=x", "--against must look like git:main"),
         ("git:main:x", "--against must look like git:main"),
         ("git:nowhere", "Git cannot show pings.yaml at nowhere: "),
+        ("git:HEAD..HEAD", "Git cannot show pings.yaml at HEAD..HEAD: "),
+        ("git:^HEAD", "Git cannot show pings.yaml at ^HEAD: "),
+        ("git:refs/heads/*", "Git cannot show pings.yaml at refs/heads/*: "),
+        ("git:HEAD\nx", "--against must look like git:main, got 'git:HEAD\\nx'"),
     ],
 )
 def test_a_commit_that_cannot_be_read_is_one_sentence(committed, against, message):
@@ -297,6 +303,72 @@ def test_a_commit_that_cannot_be_read_is_one_sentence(committed, against, messag
 
     assert (ran.code, ran.err.count("\n")) == (2, 1)
     assert message in ran.err
+
+
+@pytest.mark.parametrize("kind", ["folder", "large"])
+def test_what_is_no_contract_at_that_commit_is_one_sentence(committed, kind):
+    spec = committed.folder / "contracts" / "pings.yaml"
+    text = spec.read_text(encoding="utf-8")
+    spec.unlink()
+    if kind == "folder":
+        spec.mkdir()
+        (spec / "x").write_text("", encoding="utf-8")
+    else:
+        spec.write_text("#" * 2**21, encoding="utf-8")
+    git(committed.folder, "add", "-A")
+    git(committed.folder, "commit", "-m", "odd")
+    shutil.rmtree(spec) if kind == "folder" else spec.unlink()
+    spec.write_text(text, encoding="utf-8")
+
+    ran = committed.run("compat", "--against", "git:HEAD")
+
+    assert (ran.code, ran.err.count("\n")) == (2, 1)
+    assert (
+        "Git cannot show pings.yaml" if kind == "folder" else "at most 1048576 bytes"
+    ) in ran.err
+
+
+def test_a_file_that_was_moved_in_the_table_is_kept_and_the_reason_is_true(shop):
+    shop.configure(f"{ONE}targets = {{sql = 'views/a.sql'}}\n")
+    assert shop.run().code == 0
+    shop.configure(f"{ONE}targets = {{sql = 'other/a.sql'}}\n")
+
+    ran = shop.run()
+
+    assert (ran.code, "kept views/a.sql\n" in ran.out) == (1, True)
+    reason = "and is in a folder that is not the contract's any more; move or remove it"
+    assert f"views/a.sql is not a file of the contract any more, {reason}" in ran.err
+    assert reason in shop.run("check").out
+    (shop.folder / "views" / "a.sql").unlink()
+    assert (shop.run().code, shop.run("check").code) == (0, 0)
+
+
+@pytest.mark.parametrize("command", ["check", "compat"])
+@pytest.mark.parametrize("form", ["json", "gitlab", "sarif", "junit", "github"])
+def test_an_invalid_contract_is_a_finding_in_every_format(shop, command, form):
+    shop.configure(ONE)
+    spec = shop.folder / "contracts" / "pings.yaml"
+    spec.write_text(spec.read_text(encoding="utf-8").replace("owner", "ownr"), encoding="utf-8")
+
+    ran = shop.run(command, "--format", form)
+
+    assert (ran.code, ran.err) == (2, "")
+    assert "contracts/pings.yaml" in ran.out
+    assert "unknown key" in ran.out
+    if form == "junit":
+        assert ElementTree.fromstring(ran.out).get("failures") != "0"
+    elif form != "github":
+        assert json.loads(ran.out)
+
+
+@pytest.mark.parametrize("command", ["compat", "release"])
+def test_a_history_that_is_no_folder_is_refused(shop, command):
+    shop.configure(ONE)
+    (shop.folder / "notes").write_text("", encoding="utf-8")
+
+    ran = shop.run(command, "--history", "notes")
+
+    assert (ran.code, ran.err) == (2, "codegen: the history must be a folder, got notes\n")
 
 
 def test_the_versions_of_compiler_and_library_agree():

@@ -1,6 +1,7 @@
 """Coverage of the contract of a shop by a log."""
 
 import json
+import os
 
 import pytest
 
@@ -44,6 +45,24 @@ def covered(result, measure):
     assert (code, err) == (1, "")
     taken = [one for one in json.loads(out)["points"] if one["measure"] == measure]
     return {one["name"]: one["covered"] for one in taken}
+
+
+@pytest.mark.parametrize("log", ["/dev/zero", "pipe"])
+def test_a_log_that_never_ends_is_not_read(shop, tmp_path, log):
+    os.mkfifo(tmp_path / "pipe")
+
+    ran = shop.codegen("coverage", "--log", str(tmp_path / log))
+
+    assert (ran[0], "a log must be a file or a folder of files, got" in ran[2]) == (2, True)
+
+
+def test_a_line_that_never_ends_is_not_read(cover, tmp_path):
+    with (tmp_path / "1.jsonl").open("wb") as file:
+        file.truncate(2**33)
+
+    ran = cover(line("ORDER_PLACED", ORDER), log="1.jsonl")
+
+    assert (ran[0], "1.jsonl:1: a line must have at most" in ran[2]) == (2, True)
 
 
 def test_events_are_seen_when_they_occur(cover):
@@ -133,10 +152,11 @@ def test_a_missing_log_is_refused(cover):
 
 
 def test_a_package_that_cannot_be_imported(shop, tmp_path):
-    code, _, err = shop.codegen("coverage", "--log", str(tmp_path), "--out", str(tmp_path))
+    out = tmp_path / "shop" / "_generated"
+    code, _, err = shop.codegen("coverage", "--log", str(tmp_path), "--out", str(out))
 
     assert code == 2
-    assert f"{tmp_path} must hold the package shop._generated: " in err
+    assert f"{out} must hold the package shop._generated: " in err
 
 
 def test_generated_code_of_an_older_contract(shop, tmp_path):

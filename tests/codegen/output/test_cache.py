@@ -1,5 +1,6 @@
 """The cache makes runs faster and never decides what is right: it holds only what is rendered for the same input."""
 
+import hashlib
 import os
 import shutil
 from dataclasses import replace
@@ -99,6 +100,10 @@ def test_the_cache_can_be_switched_off(project, tmp_path_factory, monkeypatch):
     assert not list(home.iterdir())
 
 
+def hash_first(content):
+    return hashlib.sha256(content).hexdigest().encode() + b"\n" + content
+
+
 @pytest.mark.parametrize(
     "damage",
     [
@@ -107,6 +112,8 @@ def test_the_cache_can_be_switched_off(project, tmp_path_factory, monkeypatch):
         lambda data: data.replace(b"A ping.", b"A pong."),
         lambda data: data.partition(b"\n")[2],
         lambda data: b"\xff" * 100,
+        lambda data: hash_first(b"{}"),
+        lambda data: hash_first(b'["key", "formatting", [["path", "spec", [["part"]]]]]'),
     ],
 )
 def test_a_damaged_entry_is_rendered_again(project, folder, damage):
@@ -223,7 +230,7 @@ def test_a_run_with_the_cache_renders_the_same_as_one_without(folder, tmp_path, 
     for version in (to_yaml(contract), tiny(), to_yaml(contract)):
         spec.write_text(version, encoding="utf-8")
         compiled = compile_contract(spec, "random.yaml", Findings())
-        layout = foreign_layout(spec, tmp_path / "out", "out")
+        layout = foreign_layout(spec, tmp_path / "out", "out", program="python -m codegen")
         with_cache = Settings(is_formatted=False, cache=cache.Cache(folder))
         assert render(compiled, layout, with_cache) == render(
             compiled, layout, Settings(is_formatted=False)

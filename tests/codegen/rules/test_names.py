@@ -164,6 +164,23 @@ def test_a_key_on_the_wire_belongs_to_one_field(fields):
     assert "NAM006 the key" in complaints_of(tiny(fields))
 
 
+def test_a_field_has_each_of_its_aliases_once():
+    fields = "a: {type: str, arg: true, aliases: [b, c, b], doc: A.}"
+    assert 'NAM006 a has the key "b" twice' in complaints_of(tiny(fields))
+
+
+@pytest.mark.parametrize("key", ["event", "v"])
+def test_the_keys_that_every_line_has_are_not_declared(key):
+    text_ = tiny().replace('{seq: {type: int, unit: "1"', f"{{{key}: {{type: str")
+    assert f'NAM006 every line has the key "{key}" already' in complaints_of(text_)
+
+
+@pytest.mark.parametrize("key", ["event", "v", "seq"])
+def test_the_context_does_not_replace_a_key_of_the_envelope(key):
+    more = f"context: {{{key}: {{type: str, default: x, place: envelope, doc: A key.}}}}\n"
+    assert f'NAM006 every line has the key "{key}" already' in complaints_of(tiny(more=more))
+
+
 def test_no_field_of_the_envelope_has_the_key_of_the_payload():
     text_ = tiny().replace("{seq: {type: int,", "{seq: {wire: payload, type: int,")
     assert 'NAM006 the key "payload" already belongs to the payload' in complaints_of(text_)
