@@ -27,6 +27,7 @@ STANDARD = {
     "Protocol": "typing",
     "Raw": "msgspec",
     "Real": "numbers",
+    "Sequence": "collections.abc",
     "Struct": "msgspec",
     "TypeVar": "typing",
     "cache": "functools",
