@@ -52,6 +52,10 @@ class Comparison:
         bumps = [_bump_for(one.rule, one.change) for one in self.changes]
         return max(("patch", *bumps), key=BUMPS.index)
 
+    def is_covered(self, one: Classification) -> bool:
+        """Return whether the step between the versions is large enough for a change."""
+        return BUMPS.index(_bump_for(one.rule, one.change)) <= BUMPS.index(self.diff.bump)
+
     @property
     def needed_version(self) -> Version:
         """The lowest version that the new contract may have."""

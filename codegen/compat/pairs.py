@@ -22,6 +22,7 @@ from .modes import CompatibilityMode
 from .reading import Kind, read_slots
 from .readings import Holder, Reading, Verdict, judge
 from .rule import Change, RequiredUpcast
+from .skeletons import OLD, is_path
 from .type_changes import TypeChange, compare_types
 from .upcast_chain import PayloadPath, UpcastChain, quote_path
 from .value_sets import Slot, accepted_slots
@@ -137,8 +138,10 @@ class EnumPair:
             new = names.get(member) if isinstance(names, dict) else None
             if step is not None and new is None:
                 new = step.otherwise
-            text = f"{{convert: {quote_path(path)}, values: {{{member}: ...}}}}"
-            yield RequiredUpcast(event, f"{quote_path(path)}: {text}", new in kept)
+            example = self.new.members[0].name
+            text = f"{{convert: {quote_path(path)}, values: {{{member}: {example}}}}}"
+            if is_path(path):
+                yield RequiredUpcast(event, f"{quote_path(path)}: {text}", new in kept)
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,14 +223,17 @@ class OwnerPair:
         resolved: Impact = NO_IMPACT,
         verdict: Verdict | None = None,
         key: str = "",
+        old_key: str = "",
         step: str = "",
+        remedies: tuple[str, ...] = (),
         mode: CompatibilityMode | None = None,
         is_element: bool = False,
     ) -> Change:
         """Build a change of the field `name`.
 
-        `verdict` says who cannot read it; `impact` and `resolved` are added to it. Without both, the rule says it. `step` is the upcast step, as YAML,
-        that the value under `key` needs; empty when no upcast would help.
+        `verdict` says who cannot read it; `impact` and `resolved` are added to it. Without both, the rule says it.
+        `step` is the upcast step, as a skeleton, that the value under `key` needs and takes from `old_key`; empty when
+        no upcast would help.
         """
         return Change(
             subject=f"{self.subject}.{name}",
@@ -237,7 +243,8 @@ class OwnerPair:
             impact=_sum_up(impact, verdict),
             resolved=resolved | verdict.resolved if verdict else resolved,
             claims=verdict.claims if verdict else frozenset(),
-            required_upcasts=self._require_upcasts(key, step) if step else (),
+            required_upcasts=self._require_upcasts(key, step, old_key or key) if step else (),
+            remedies=remedies,
             is_revised=self.is_revised,
             is_element=is_element or self.is_nested,
         )
@@ -264,12 +271,15 @@ class OwnerPair:
             self.upcasts.follow(one.event)[1].get(join_path(one.path, key)) for one in self.paths
         ]
 
-    def _require_upcasts(self, key: str, step: str) -> tuple[RequiredUpcast, ...]:
+    def _require_upcasts(self, key: str, step: str, old_key: str) -> tuple[RequiredUpcast, ...]:
         required = []
         for one in self.paths:
-            path = join_path(one.path, key)
+            path, source = join_path(one.path, key), join_path(one.path, old_key)
             _, steps = self.upcasts.follow(one.event)
-            required.append(RequiredUpcast(one.event, f"{quote_path(path)}: {step}", path in steps))
+            # A key with a dot would be taken for the keys of two objects.
+            if is_path(path) and is_path(source) and "." not in key + old_key:
+                text = f"{quote_path(path)}: {step.replace(OLD, quote_path(source))}"
+                required.append(RequiredUpcast(one.event, text, path in steps))
         return tuple(required)
 
     def _match(self) -> Iterator["FieldPair"]:
@@ -339,9 +349,15 @@ class FieldPair:
         resolved: Impact = NO_IMPACT,
         verdict: Verdict | None = None,
         step: str = "",
+        old_key: str = "",
+        remedies: tuple[str, ...] = (),
         is_element: bool = False,
     ) -> Change:
-        """Build a change of the attribute `key` of the field; `step` is the upcast step that it needs, as YAML."""
+        """Build a change of the attribute `key` of the field.
+
+        `step` is the skeleton of the upcast step that it needs; the step takes the value from `old_key`, by default the
+        old key of the field.
+        """
         return self.owner.make_change(
             self.new.name,
             self.new.at(key),
@@ -350,7 +366,9 @@ class FieldPair:
             resolved=resolved,
             verdict=verdict,
             key=self.new.wire,
+            old_key=old_key or self.old.wire,
             step=step,
+            remedies=remedies,
             mode=self.owner.mode_of(self.old),
             is_element=is_element,
         )

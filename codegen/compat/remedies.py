@@ -19,7 +19,10 @@ def _derive(classified: Classification, comparison: Comparison) -> Iterator[str]
     missing = [one for one in change.required_upcasts if not one.is_present]
     if violated & rule.resolved_by_upcast and missing:
         steps = "; ".join(f"{one.event}: {one.step}" for one in missing)
-        yield f"add to the upcasts of {comparison.upcast_version}, so that old records can be read: {steps}"
+        yield (
+            f"add to the upcasts of {comparison.upcast_version}, with your values, so that old records can be read:"
+            f" {steps}"
+        )
     if violated & rule.resolved_by_revision:
         event = change.subject.partition(".")[0]
         yield f"raise revision: of {event}, and describe the change in note:"

@@ -53,9 +53,15 @@ def _to_text(one: Classification, report: Report) -> str:
     lines = [first + since, *rest, f"why: {rule.name}: {rule.why}"]
     for remedy in remedies_for(one, report.comparison):
         lines.append(indent(f"remedy: {remedy}", "        ").lstrip())
-    if rule.is_exemptable:
+    if rule.is_exemptable and _ends_with_exemption(one, report):
         lines += ["or, temporarily:", indent(format_exemption(one.key, report.today), "  ")]
     return indent("\n".join(lines), "    ").lstrip() + "\n"
+
+
+def _ends_with_exemption(one: Classification, report: Report) -> bool:
+    """Return whether excusing a finding is enough: it fails the check, and the version is high enough for the change."""
+    is_error = one.severity == "error"
+    return is_error and (report.comparison is None or report.comparison.is_covered(one))
 
 
 def _summarize(report: Report) -> str:

@@ -7,7 +7,7 @@ from ..languages.printable import environment
 from ..languages.python.imports import import_block, names_used
 from ..languages.python.modules import find_homes
 from ..languages.python.quoting import Python, code, doc, ident, join, lit
-from ..languages.python.values import annotate, checked, default_of
+from ..languages.python.values import annotate_given, checked, default_of
 from .target import Chunk, Output, Target
 
 NAMES = ("Damaged", "JsonLinesChannel", "read_lines")
@@ -79,7 +79,7 @@ def _parameters(fixed: Iterable[Value]) -> Iterator[Python]:
     yield Python("strict: bool = False")
     yield Python("sync: bool = False")
     for one in fixed:
-        parameter = code("{name}: {type}", name=_parameter(one), type=annotate(one))
+        parameter = code("{name}: {type}", name=_parameter(one), type=annotate_given(one))
         default = default_of(one)
         if default is not None:
             parameter = code("{it} = {default}", it=parameter, default=default)

@@ -33,8 +33,17 @@ def _find_removed(diff: ContractDiff) -> Iterator[Change]:
             resolved=(Impact.SOURCE if is_announced else NO_IMPACT)
             | (Impact.WIRE_B if becomes in names else NO_IMPACT),
             claims=frozenset() if becomes in names else _claim(event, "old"),
-            required_upcasts=(RequiredUpcast(event.name, "becomes: ...", becomes != event.name),),
+            required_upcasts=tuple(_require_target(event, diff, becomes)),
         )
+
+
+def _require_target(event: Event, diff: ContractDiff, becomes: str) -> Iterator[RequiredUpcast]:
+    """Yield the step that turns records of a removed event into another one, as an example the most similar one."""
+    fields = {one.wire for one in event.fields}
+    others = list(diff.new.events)
+    if others:
+        nearest = max(others, key=lambda one: len(fields & {field.wire for field in one.fields}))
+        yield RequiredUpcast(event.name, f"becomes: {nearest.name}", becomes != event.name)
 
 
 def _find_undeclared_renames(diff: ContractDiff) -> Iterator[Change]:

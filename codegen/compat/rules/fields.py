@@ -7,6 +7,7 @@ from ..impact import NO_IMPACT, WIRE_AND_SOURCE, Impact
 from ..pairs import FieldPair
 from ..readings import Verdict, judge
 from ..rule import Change, Rule
+from ..skeletons import OLD, convert, fill
 from ..type_changes import TypeChange
 
 _NEW_FIELD = ("add a field with the new type, and deprecate this one",)
@@ -17,8 +18,12 @@ def _find_changed_wire_name(pair: FieldPair) -> Iterator[Change]:
     readable = {new.wire, *new.aliases}
     if old.wire != new.wire:
         description = f"key {old.wire} -> {new.wire}"
+        keep = "keep the old key under aliases, for readers of old records"
+        remedies = () if old.wire in new.aliases else (keep,)
         verdict = pair.judge("missing", "unknown", "repeated")
-        yield pair.make_change("wire", description, verdict=verdict, step=f"{{move: {old.wire}}}")
+        yield pair.make_change(
+            "wire", description, verdict=verdict, step=f"{{move: {OLD}}}", remedies=remedies
+        )
     for alias in old.aliases:
         if alias not in readable:
             description = f"key {alias} is no longer read"
@@ -29,7 +34,7 @@ def _find_changed_wire_name(pair: FieldPair) -> Iterator[Change]:
                 new_key=new.wire,
             ).backward
             yield pair.make_change(
-                "aliases", description, verdict=verdict, step=f"{{move: {alias}}}"
+                "aliases", description, verdict=verdict, step=f"{{move: {OLD}}}", old_key=alias
             )
 
 
@@ -51,9 +56,7 @@ def _find_became_required(pair: FieldPair) -> Iterator[Change]:
         lost.append("default")
     if lost:
         description = f"{' and '.join(lost)} removed"
-        yield pair.make_change(
-            "type", description, impact=impact, verdict=verdict, step="{fill: ...}"
-        )
+        yield pair.make_change("type", description, impact=impact, verdict=verdict, step=fill(new))
 
 
 def _find_became_optional(pair: FieldPair) -> Iterator[Change]:
@@ -80,7 +83,7 @@ def _find_nullable_removed(pair: FieldPair) -> Iterator[Change]:
             description,
             impact=Impact.SOURCE,
             verdict=pair.judge("null"),
-            step="{fill: ...}",
+            step=fill(pair.new),
         )
 
 
@@ -91,13 +94,12 @@ def _type_finder(kind: TypeChange) -> Callable[[FieldPair], Iterator[Change]]:
         old, new = pair.old.type, pair.new.type
         if pair.type_change == kind:
             is_inside = isinstance(old, ListType | MapType) and kind != "cardinality"
-            step = f"{{convert: {pair.old.wire}, ...}}"
             yield pair.make_change(
                 "type",
                 f"{old} -> {new}",
                 impact=Impact.SOURCE,
                 verdict=pair.judge("type", "text", "range", "length", is_deep=True),
-                step=step,
+                step=convert(pair.old, pair.new),
                 is_element=is_inside,
             )
 
@@ -116,10 +118,7 @@ RULES: tuple[Rule[FieldPair], ...] = (
         find=_find_changed_wire_name,
         impact=Impact.WIRE_B | Impact.WIRE_F,
         why="old records have, and old readers expect, the value under the old key",
-        remedies=(
-            "keep the key with wire:",
-            "keep the old key under aliases, for readers of old records",
-        ),
+        remedies=("keep the key with wire:",),
         resolved_by_upcast=Impact.WIRE_B,
         resolved_by_major=Impact.WIRE_F,
     ),

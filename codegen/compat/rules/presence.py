@@ -1,5 +1,6 @@
 """Rules about removed, added, moved and reordered fields."""
 
+import re
 from collections.abc import Iterator
 
 from ...contract.model import Field, FromCaller, FromSource, Value
@@ -10,6 +11,7 @@ from ..modes import MODES
 from ..pairs import OwnerPair
 from ..readings import ANY, Holder, Verdict, judge
 from ..rule import Change, RequiredUpcast, Rule
+from ..skeletons import fill, is_path
 
 
 def _find_removed(unmatched: UnmatchedFields) -> Iterator[Change]:
@@ -117,7 +119,7 @@ def _addition(owner: OwnerPair, value: Value, description: str) -> Change:
         impact=impact,
         verdict=verdict,
         key=value.wire,
-        step="{fill: ...}",
+        step=fill(value),
         mode=owner.mode_of(value),
     )
 
@@ -140,6 +142,10 @@ def _find_moved(diff: ContractDiff) -> Iterator[Change]:
     for move in diff.moves:
         _, steps = diff.upcasts.follow(move.pair.old.name)
         step = f'"{move.new}": {{move: "{move.old}"}}'
+        is_possible = (
+            is_path(move.old) and is_path(move.new) and _objects(move.old) == _objects(move.new)
+        )
+        required = RequiredUpcast(move.pair.old.name, step, move.new in steps)
         # Code that uses the record relies on its own stability.
         is_nested = "." in move.old + move.new
         holder = Holder(move.pair.reading, "", "")
@@ -152,8 +158,13 @@ def _find_moved(diff: ContractDiff) -> Iterator[Change]:
             impact=Impact.SOURCE | verdict.impact,
             resolved=verdict.resolved,
             claims=verdict.claims,
-            required_upcasts=(RequiredUpcast(move.pair.old.name, step, move.new in steps),),
+            required_upcasts=(required,) if is_possible else (),
         )
+
+
+def _objects(path: str) -> str:
+    """Return the part of a path up to its last bracket; a step stays within one item of a list or map."""
+    return re.sub(r"[^\]}]*$", "", path)
 
 
 def _find_order(diff: ContractDiff) -> Iterator[Change]:
@@ -233,6 +244,7 @@ DIFF_RULES: tuple[Rule[ContractDiff], ...] = (
         find=_find_moved,
         impact=WIRE_AND_SOURCE,
         why="old records, old readers and callers have it under its old parent",
+        remedies=("keep it where it is, and add a new field elsewhere",),
         resolved_by_upcast=Impact.WIRE_B,
         resolved_by_major=Impact.WIRE_F | Impact.SOURCE,
     ),

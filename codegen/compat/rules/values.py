@@ -11,7 +11,11 @@ from ..pairs import FieldPair
 from ..reading import Problem
 from ..readings import Verdict
 from ..rule import Change, Rule
+from ..skeletons import clamp, fill, replace_texts, scale
 from ..text_sets import TextSet, includes
+from ..type_changes import compare_types
+
+_NONFINITE = ("NaN", "Infinity", "-Infinity")
 
 
 def _find_default(pair: FieldPair) -> Iterator[Change]:
@@ -43,7 +47,9 @@ def _find_missing(pair: FieldPair) -> Iterator[Change]:
             "missing",
             f"{_format_value(old)} -> {_format_value(new)}",
             verdict=verdict,
-            step=f"{{fill: {_format_value(old)}}}",
+            step=(
+                fill(pair.new, old) if compare_types(pair.old.type, pair.new.type) == "same" else ""
+            ),
         )
 
 
@@ -57,7 +63,7 @@ def _find_unit(pair: FieldPair) -> Iterator[Change]:
             f"{old or 'no unit'} -> {new or 'no unit'}",
             impact=Impact.SEM,
             resolved=Impact.SEM if is_converted else NO_IMPACT,
-            step=f"{{convert: {pair.old.wire}, factor: ...}}",
+            step=scale(pair.new),
         )
 
 
@@ -88,7 +94,7 @@ def _find_tightened(pair: FieldPair) -> Iterator[Change]:
                 f"{key}: {_format_bounds(old)} -> {_format_bounds(new)}",
                 impact=Impact.SOURCE if key in pair.lost else NO_IMPACT,
                 verdict=verdict,
-                step=f"{{convert: {pair.old.wire}, clamp: ...}}",
+                step=clamp(pair.new) if key == "range" else "",
             )
     if _is_new_pattern(pair) and not _has_all_texts(pair.new, pair.old):
         verdict = pair.judge("text").backward
@@ -97,7 +103,6 @@ def _find_tightened(pair: FieldPair) -> Iterator[Change]:
             _describe_pattern(pair),
             impact=Impact.SOURCE if "text" in pair.lost else NO_IMPACT,
             verdict=verdict,
-            step=f"{{convert: {pair.old.wire}, values: ...}}",
         )
 
 
@@ -123,7 +128,7 @@ def _find_nonfinite(pair: FieldPair) -> Iterator[Change]:
             f"{old} -> {new}",
             impact=Impact.SOURCE if new == "error" else NO_IMPACT,
             verdict=pair.judge("type", "text"),
-            step=f"{{convert: {pair.old.wire}, values: ...}}",
+            step=replace_texts(pair.new, _NONFINITE) if old == "string" else "",
         )
 
 
@@ -221,6 +226,7 @@ RULES: tuple[Rule[FieldPair], ...] = (
         find=_find_tightened,
         impact=Impact.WIRE_B | Impact.SOURCE,
         why="some values of old records and callers are no longer allowed",
+        remedies=("add a field with the new limits, and deprecate this one",),
         resolved_by_upcast=Impact.WIRE_B,
         resolved_by_major=Impact.SOURCE,
     ),

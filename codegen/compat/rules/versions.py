@@ -109,9 +109,13 @@ def _find_missing_upcasts(comparison: Comparison) -> Iterator[Change]:
 
 
 def _format_stub(comparison: Comparison, event: str, steps: set[str]) -> str:
-    """Return the missing upcast as YAML, with dots where only the author knows the value."""
+    """Return the missing upcast as YAML; the values in it are examples, because only the author knows them."""
     becomes = sorted(step for step in steps if step.startswith("becomes: "))
-    lines = ["add the missing steps:", "upcasts:", f"  {comparison.upcast_version}:"]
+    lines = [
+        "add the missing steps, with your values in place of the examples:",
+        "upcasts:",
+        f"  {comparison.upcast_version}:",
+    ]
     lines += ["    doc: ...", "    events:", f"      {event}:"]
     lines += [f"        {step}" for step in becomes]
     fields = sorted(steps - set(becomes))

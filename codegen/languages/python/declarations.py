@@ -18,7 +18,14 @@ from ...contract.nodes import Bounds
 from ..wording import name_unit
 from .modules import draft_name, helper_name
 from .quoting import NO_BREAK, Python, code, comment, doc, ident, join, lit
-from .values import annotate, check_lines, default_of, missing_of, quick_check_lines
+from .values import (
+    annotate,
+    annotate_given,
+    check_lines,
+    default_of,
+    missing_of,
+    quick_check_lines,
+)
 
 
 class EnumView:
@@ -128,7 +135,9 @@ def _attributes(events: Iterable[Event]) -> Iterator[dict[str, Python]]:
                 assert isinstance(one.capture, FromSource)
                 if one.capture.attribute not in seen:
                     seen.add(one.capture.attribute)
-                    yield _attribute(one.capture.attribute, annotate(one), _describe_capture(one))
+                    yield _attribute(
+                        one.capture.attribute, annotate_given(one), _describe_capture(one)
+                    )
 
 
 def _attribute(name: str, annotation: Python, text: str) -> dict[str, Python]:
@@ -170,7 +179,7 @@ def _parameters(event: Event) -> Python:
 
 
 def _parameter(value: Value) -> Python:
-    parameter = _annotated(value)
+    parameter = code("{name}: {type}", name=ident(value.name), type=annotate_given(value))
     default = default_of(value)
     # All calls share the default of a map, which nobody changes: payloads hold a copy.
     if default is None:

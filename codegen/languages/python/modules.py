@@ -28,6 +28,7 @@ STANDARD = {
     "Protocol": "typing",
     "Raw": "msgspec",
     "Real": "numbers",
+    "Sequence": "collections.abc",
     "Struct": "msgspec",
     "TYPE_CHECKING": "typing",
     "TypeVar": "typing",

@@ -10,11 +10,19 @@ from .quoting import Python, code, ident, join, lit
 
 def annotate(value: Value) -> Python:
     """Return the annotation of a value."""
-    annotation = annotate_type(value.type)
+    return _or_none(value, annotate_type(value.type))
+
+
+def annotate_given(value: Value) -> Python:
+    """Return the annotation of a value that a caller or a source gives: any sequence for a list."""
+    return _or_none(value, annotate_type(value.type, is_given=True))
+
+
+def _or_none(value: Value, annotation: Python) -> Python:
     return code("{item} | None", item=annotation) if value.nullable else annotation
 
 
-def annotate_type(type_: Type) -> Python:
+def annotate_type(type_: Type, *, is_given: bool = False) -> Python:
     """Return the annotation of a type; a list becomes a tuple, because a payload must not change."""
     match type_:
         case Primitive(name):
@@ -24,9 +32,10 @@ def annotate_type(type_: Type) -> Python:
         case RecordType(record):
             return ident(record.name)
         case ListType(item):
-            return code("tuple[{item}, ...]", item=annotate_type(item))
+            form = "Sequence[{item}]" if is_given else "tuple[{item}, ...]"
+            return code(form, item=annotate_type(item, is_given=is_given))
         case MapType(item):
-            return code("Mapping[str, {item}]", item=annotate_type(item))
+            return code("Mapping[str, {item}]", item=annotate_type(item, is_given=is_given))
 
 
 def default_of(value: Value) -> Python | None:

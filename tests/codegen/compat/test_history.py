@@ -90,8 +90,8 @@ def test_the_summary_says_that_no_release_is_found(zoo):
 def release_both(folder, members, after):
     """Release a contract with more members, and a next major version with `after` in its place."""
     release(folder, contract_yaml("1.0.0", members=members))
-    step = "convert: mood, values: {WILD: CALM}"
-    top = "upcasts: {2.0.0: {doc: D., events: {FED: {fields: {mood: {%s}}}}}}" % step
+    step = "{convert: mood, values: {WILD: CALM}}"
+    top = f"upcasts: {{2.0.0: {{doc: D., events: {{FED: {{fields: {{mood: {step}}}}}}}}}}}"
     exemption = '\nexemptions: {ENM009 Mood.WILD: {until: "2026-06-30", why: W.}}'
     text = contract_yaml("2.0.0", mood=after, top=top + ("" if after else exemption))
     code, out = release(folder, text, "--today", "2026-06-01")

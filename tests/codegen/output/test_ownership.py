@@ -136,7 +136,8 @@ def test_files_from_before_the_list_are_adopted_when_asked(project):
 def test_a_list_with_the_marks_of_a_merge_is_explained_and_adopted(project):
     project.generate(None, *PLAIN)
     path = project.package / NAME
-    path.write_text("    ran = project.codegen(*PLAIN)
+    path.write_text("<<<<<<< HEAD\n" + path.read_text())
+    ran = project.codegen(*PLAIN)
     assert ran.code == 2
     assert "generated.json is damaged: " in ran.err
     assert "restore it from version control, or run generate with --adopt" in ran.err
@@ -166,7 +167,6 @@ def test_a_stale_file_that_was_changed_is_kept_and_reported_until_it_is_moved(pr
         assert "was changed after codegen wrote it; move or remove it" in ran.err
         assert path.read_text().endswith("MINE = 1\n")
         assert (
-<<<<<<< HEAD
             "was changed after codegen wrote it; move or remove it"
             in project.codegen("check", *PLAIN).out
         )
