@@ -26,7 +26,7 @@ Key = tuple[str, str]
 
 _KEPT = 40
 """Pairs that are kept for each rule, to be looked at again when it is inverted."""
-_MAX_TRIES = 400
+_MAX_TRIES = 3000
 """So many directed draws may fail to meet a verdict again before it is given up."""
 
 
