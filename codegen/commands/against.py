@@ -37,7 +37,10 @@ def _show(folder: Path, ref: str, file: str) -> str:
         raise UsageError("--against needs Git, which is not installed") from None
     if done.returncode != 0:
         lines = done.stderr.decode(errors="replace").strip().splitlines() or ["it failed"]
-        raise UsageError(f"Git cannot show {file} at {ref}: {lines[0].removeprefix('fatal: ')}")
+        raise UsageError(
+            f"Git cannot show {file} at {ref}: {lines[0].removeprefix('fatal: ')};"
+            " fetch it (in CI, with fetch-depth: 0), or commit the contract first"
+        )
     if len(done.stdout) > MAX_BYTES:
         raise UsageError(f"a contract has at most {MAX_BYTES} bytes, got {len(done.stdout)}")
     try:

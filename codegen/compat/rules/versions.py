@@ -138,7 +138,8 @@ def _find_other_shapes(comparison: Comparison) -> Iterator[Change]:
     old = {one.name: one for one in (*diff.old.enums, *diff.old.owners)}
     new = {one.name: one for one in (*diff.new.enums, *diff.new.owners)}
     same = [name for name in old if old[name] == new.get(name)]
-    if not comparison.shapes:
+    # Every view and table has the keys of the envelope, so that another key changes all of them.
+    if not comparison.shapes or diff.old.envelope != diff.new.envelope:
         return
     for target, shapes in find_shapes(diff.new).items():
         before = comparison.shapes.get(target, {})
