@@ -70,11 +70,12 @@ COMMAND = Command(
 
 
 def _say_remedy(remedies: Collection[str], layout: Layout) -> str:
-    run = f"run: {layout.command}{' --adopt' if 'adopt' in remedies else ''}"
-    if "move" not in remedies:
+    adopts = "adopt" in remedies or "replace" in remedies
+    run = f"run: {layout.command}{' --adopt' if adopts else ''}"
+    if "move" not in remedies and "replace" not in remedies:
         return run
     move = "move or remove each that codegen did not write, or that was changed"
-    return move if remedies == {"move"} else f"{move}, then {run}"
+    return move if set(remedies) == {"move"} else f"{move}, then {run}"
 
 
 def _to_findings(drifts: Iterable[Drift], layout: Layout) -> Findings:

@@ -14,6 +14,7 @@ from .finish import Rendered
 from .header import hash_text, split_file
 from .layout import Layout, display_path, read_exactly
 from .manifest import (
+    COMMENT,
     NAME,
     format_manifest,
     hash_bytes,
@@ -34,14 +35,14 @@ _GENERATOR = "generator:"
 class Drift:
     """A file that differs from the contract: the reasons, the diff, whether to write, remove or keep it, and the remedy.
 
-    The remedy is to run the generator, to run it with --adopt, or to move the file first.
+    The remedy is to run the generator, to run it with --adopt, to move the file, or to move it and then run with --adopt.
     """
 
     path: Path
     reasons: tuple[str, ...]
     diff: str
     verb: Literal["write", "remove", "keep"] = "write"
-    remedy: Literal["run", "adopt", "move"] = "run"
+    remedy: Literal["run", "adopt", "move", "replace"] = "run"
 
 
 def find_drift(files: Iterable[Rendered], owned: Owned, layout: Layout) -> Iterator[Drift]:
@@ -157,7 +158,8 @@ def _compare_list(owned: Owned, layout: Layout) -> Iterator[Drift]:
     try:
         listed = read_manifest(path)
     except ManifestError as error:
-        yield Drift(path, (f"damaged: {error}",), "", remedy="adopt")
+        is_list = COMMENT in found
+        yield Drift(path, (f"damaged: {error}",), "", remedy="adopt" if is_list else "replace")
         return
     else:
         reason = "list: it does not name the files, the version and the hashes as they are now"

@@ -67,6 +67,9 @@ def test_a_mistake_is_reported_with_its_line(shop, old, new, message):
         ("shop.pongs", "shop.pings", "16: package shop.pings belongs to contracts/pings.yaml already"),
         ("docs/pongs", "docs/pings", "19: markdown docs/pings.md belongs to contracts/pings.yaml already"),
         ("arrow = true", "contract_schema = 'contracts'", "20: contract_schema contracts/contract.schema.json belongs to contracts/pings.yaml already; it is the same for all contracts"),
+        ("sql = false", "sql = 'views.txt'", "23: sql must be a folder, or a file that ends with .sql, got 'views.txt'"),
+        ("sql = false", "sql = 'true'", "23: sql must be a path, true or false; remove the quotes"),
+        ("sql = false", "json_schema = 'a.json'", "23: json_schema must be a folder, got 'a.json'"),
         ("sql = false", "sqll = false", '23: unknown key "sqll" in [tool.esper-codegen.contracts.targets]; did you mean "sql"?'),
     ],
 )  # fmt: skip
@@ -108,3 +111,10 @@ def test_every_target_can_be_configured():
 def test_targets_with_one_file_call_it_as_the_table_says(shop):
     for target in load_targets(FILE_NAMES):
         assert list(target.outputs(None)) == [FILE_NAMES[target.name]]
+
+
+@pytest.mark.parametrize(("old", "new"), [("out =", "outt ="), ("package =", "pakage =")])
+def test_a_misspelt_key_is_not_also_reported_as_missing(shop, old, new):
+    ran = shop.configure(ONE.replace(old, new)).run("check")
+
+    assert ran.err.count("\n") == 1
