@@ -289,7 +289,7 @@ def test_compat_compares_with_a_commit(committed):
         ("main", "--against must look like git:main, got 'main'"),
         ("git:--output=x", "--against must look like git:main"),
         ("git:main:x", "--against must look like git:main"),
-        ("git:nowhere", "Git cannot show pings.yaml at nowhere: "),
+        ("git:nowhere", "; fetch it (in CI, with fetch-depth: 0), or commit the contract first"),
     ],
 )
 def test_a_commit_that_cannot_be_read_is_one_sentence(committed, against, message):
