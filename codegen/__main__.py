@@ -9,12 +9,15 @@ from .diagnostics.errors import CodegenError, UsageError, describe_missing
 from .diagnostics.similar import suggest
 from .version import VERSION
 
+# The name before messages: that of the installed command, or of the module in this project's checkout.
+_SHORT_NAME = (__package__ or "codegen").partition(".")[0].replace("_", "-")
+
 try:
     from .commands.command import CLEAN, INVALID
     from .commands.options import add_layout_options, find_layouts, program_name
     from .commands.table import DEFAULT, NAMES, SUMMARIES, load_command
 except ModuleNotFoundError as missing:
-    print(f"codegen: {describe_missing(missing)}", file=sys.stderr)
+    print(f"{_SHORT_NAME}: {describe_missing(missing)}", file=sys.stderr)
     sys.exit(2)
 
 _EXIT_CODES = "exit codes: 0 clean, 1 findings, 2 invalid contract or usage, 3 drift"
@@ -81,6 +84,7 @@ def _run(name: str, rest: list[str]) -> int:
     if len(layouts) > 1 and command.is_for_one(options):
         names = ", ".join(layout.spec.stem for layout in layouts)
         raise UsageError(f"{command.name} is for one contract; select it with --contract: {names}")
+    options.num_contracts = len(layouts)
     return max(command.run(options, layout) for layout in layouts)
 
 
@@ -93,7 +97,7 @@ def _describe_commands() -> str:
 
 def _complain(message: str) -> int:
     for line in message.splitlines():
-        print(f"codegen: {line}", file=sys.stderr)
+        print(f"{_SHORT_NAME}: {line}", file=sys.stderr)
     return INVALID
 
 

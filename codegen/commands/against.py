@@ -49,5 +49,8 @@ def _cat(folder: Path, what: str, ref: str, file: str) -> bytes:
         raise UsageError("--against needs Git, which is not installed") from None
     if done.returncode != 0:
         lines = done.stderr.decode(errors="replace").strip().splitlines() or ["it failed"]
-        raise UsageError(f"Git cannot show {file} at {ref}: {lines[0].removeprefix('fatal: ')}")
+        raise UsageError(
+            f"Git cannot show {file} at {ref}: {lines[0].removeprefix('fatal: ')};"
+            " fetch it (in CI, with fetch-depth: 0), or commit the contract first"
+        )
     return done.stdout

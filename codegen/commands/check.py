@@ -2,7 +2,7 @@
 
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from ..diagnostics.findings import Findings, Span
 from ..diagnostics.report import FORMATS, report
@@ -13,10 +13,17 @@ from ..output.render import render
 from .command import CLEAN, DRIFT, INVALID, Command, is_one_document, read_contract
 from .options import add_render_options, read_settings
 
+_MAX_LINES = 60
+
 
 def add_options(parser: ArgumentParser) -> None:
     """Add the options of this command."""
     add_render_options(parser)
+    parser.add_argument(
+        "--diff",
+        action="store_true",
+        help=f"print the differences of all files; without it, only if they have at most {_MAX_LINES} lines",
+    )
     parser.add_argument(
         "--format", choices=list(FORMATS), default="text", help="how to print the differences"
     )
@@ -34,7 +41,9 @@ def run(options: Namespace, layout: Layout) -> int:
     if options.format != "text":
         sys.stdout.write(report(_to_findings(drifts, layout), options.format))
         return DRIFT if drifts else CLEAN
-    for drift in drifts:
+    num_lines = sum(drift.diff.count("\n") for drift in drifts)
+    is_short = num_lines <= _MAX_LINES
+    for drift in drifts if is_short or options.diff else ():
         print(drift.diff, end="")
     for drift in drifts:
         print(f"{display_path(drift.path)}: {'; '.join(drift.reasons)}")
@@ -44,7 +53,10 @@ def run(options: Namespace, layout: Layout) -> int:
             if len(drifts) == 1
             else f"{len(drifts)} generated files differ"
         )
-        print(f"{subject} from the contract; run: {layout.command}")
+        if not is_short and not options.diff:
+            print(f"the diff has {num_lines} lines; --diff prints it")
+        remedies = {drift.remedy for drift in drifts}
+        print(f"{subject} from the contract; {_say_remedy(remedies, layout)}")
     return DRIFT if drifts else CLEAN
 
 
@@ -57,9 +69,19 @@ COMMAND = Command(
 )
 
 
+def _say_remedy(remedies: Collection[str], layout: Layout) -> str:
+    adopts = "adopt" in remedies or "replace" in remedies
+    run = f"run: {layout.command}{' --adopt' if adopts else ''}"
+    if "move" not in remedies and "replace" not in remedies:
+        return run
+    move = "move or remove each that codegen did not write, or that was changed"
+    return move if set(remedies) == {"move"} else f"{move}, then {run}"
+
+
 def _to_findings(drifts: Iterable[Drift], layout: Layout) -> Findings:
     findings = Findings()
     for drift in drifts:
         span = Span(display_path(drift.path).as_posix(), 1, 1)
-        findings.add(span, "DRIFT", "; ".join(drift.reasons), f"run: {layout.command}")
+        hint = _say_remedy({drift.remedy}, layout)
+        findings.add(span, "DRIFT", "; ".join(drift.reasons), hint)
     return findings

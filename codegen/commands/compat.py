@@ -78,6 +78,8 @@ def run(options: Namespace, layout: Layout) -> int:
             # A version is raised once after a release, and not with every commit.
             rest = [one for one in result.findings if one.rule.id != _UNCHANGED_VERSION]
             result = replace(result, findings=tuple(rest))
+    if result is not None and options.num_contracts > 1:
+        result = replace(result, name=layout.spec_name)
     return _print(result, findings, options)
 
 

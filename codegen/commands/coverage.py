@@ -20,8 +20,10 @@ from ..diagnostics.report import FORMATS, report
 from ..history.decoding import load_decoder
 from ..output.layout import Layout, display_path
 from .command import CLEAN, FINDINGS, INVALID, Command, is_one_document, read_contract
+from .options import program_name
 
 _SETTINGS = "coverage.yaml"
+_EXAMPLE = "floors: {emitted: 100, read: 80}"
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -73,14 +75,20 @@ def run(options: Namespace, layout: Layout) -> int:
         if options.record:
             return _write_users(users, layout)
         # Recorded users appear only in the reference, which not every layout has.
-        if "docs" in layout.roots or "markdown" in layout.roots:
+        if ("docs" in layout.roots or "markdown" in layout.roots) and users_path(
+            layout.spec
+        ).exists():
             path = display_path(users_path(layout.spec)).as_posix()
-            compare_users(contract.users, users, path, f"run: {layout.command}", findings)
+            compare_users(contract.users, users, path, _record_hint(layout), findings)
     today = datetime.now(UTC).date()
     shares = check_floors(points, settings, today, findings)
     if options.format == "text":
         name = _settings_name(layout)
         sys.stdout.write(to_text(points, shares, findings, settings_name=name, today=today))
+        if not layout.spec.with_name(_SETTINGS).exists():
+            print(
+                f"nothing is required, because there is no {name}; write floors into it, like {_EXAMPLE}"
+            )
     elif options.format == "json":
         sys.stdout.write(to_json(points, shares, findings))
     else:
@@ -95,6 +103,14 @@ COMMAND = Command(
     add_options,
     is_for_one=is_one_document,
 )
+
+
+def _record_hint(layout: Layout) -> str:
+    # The command of this project also records the users; that of the table does not.
+    command = layout.command
+    if not command.startswith("make "):
+        command = f"{program_name()} coverage --record"
+    return f"run: {command}"
 
 
 def _read_settings(layout: Layout) -> SettingsSpec | None:

@@ -1,6 +1,7 @@
 """The command init: writes a first contract, and the table in pyproject.toml that configures it."""
 
 import re
+import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
@@ -33,6 +34,14 @@ formatter = "none" # or "black", which must be installed: pip install 'esper-cod
 """
 
 
+_ADDITION = """\
+[[tool.esper-codegen.contracts]]
+contract = "{contract}"
+out = "{out}"
+package = "{package}"
+"""
+
+
 def add_options(parser: ArgumentParser) -> None:
     """Add the options of this command."""
     parser.add_argument(
@@ -60,7 +69,13 @@ def write_starter(options: Namespace) -> int:
     contract, pyproject = Path(_CONTRACT), Path(FILE)
     found = find_configuration(Path.cwd())
     if found is not None:
-        raise UsageError(f"{found} has a table [{'.'.join(TABLE)}] already; add to it by hand")
+        out = ("src/" if Path("src").is_dir() else "") + options.name.replace(".", "/")
+        stem = options.name.rpartition(".")[2]
+        print(_ADDITION.format(contract=f"contracts/{stem}.yaml", out=out, package=options.name))
+        raise UsageError(
+            f"{found} has a table [{'.'.join(TABLE)}] already; for another contract, add the table above by hand,"
+            " and give the first contract such a table, too"
+        )
     if contract.exists():
         raise UsageError(f"{contract} exists already; move it, or write the table by hand")
     before = pyproject.read_text(encoding="utf-8") if pyproject.exists() else ""
@@ -75,6 +90,12 @@ def write_starter(options: Namespace) -> int:
     pyproject.write_text(before + gap + table, encoding="utf-8")
     print("wrote", contract)
     print("wrote" if not before else "added the table to", pyproject)
+    top = options.name.partition(".")[0]
+    if top in sys.stdlib_module_names:
+        print(
+            f"warning: {top} is a module of Python's standard library, which the package would hide; rename it in {pyproject}",
+            file=sys.stderr,
+        )
     print(f"edit {contract}, then run: {program_name()}")
     return CLEAN
 

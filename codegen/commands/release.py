@@ -42,7 +42,7 @@ def run(options: Namespace, layout: Layout) -> int:
         UsageError: the generated package cannot be imported.
         SampleError: a field has no sample for the golden records.
     """
-    code = check.run(Namespace(**{**vars(options), "format": "text"}), layout)
+    code = check.run(Namespace(**{**vars(options), "format": "text", "diff": False}), layout)
     if code != CLEAN:
         return code
     findings = Findings()

@@ -26,6 +26,8 @@ class Report:
     """All changes and problems that are not exempted, harmless ones included."""
     excused: tuple[Classification, ...]
     today: date
+    name: str = ""
+    """The file of the contract, where the report is one of several; empty otherwise."""
 
     @property
     def has_errors(self) -> bool:
@@ -50,12 +52,26 @@ def _to_text(one: Classification, report: Report) -> str:
         return f"{head}\n"
     since = f" (was {report.comparison.diff.old.version})" if report.comparison else ""
     first, *rest = head.splitlines()
-    lines = [first + since, *rest, f"why: {rule.name}: {rule.why}"]
+    lines = [first + since, *rest, f"why: {rule.name}: {rule.why}{_name_promise(one, report)}"]
     for remedy in remedies_for(one, report.comparison):
         lines.append(indent(f"remedy: {remedy}", "        ").lstrip())
     if rule.is_exemptable and _ends_with_exemption(one, report):
         lines += ["or, temporarily:", indent(format_exemption(one.key, report.today), "  ")]
     return indent("\n".join(lines), "    ").lstrip() + "\n"
+
+
+def _name_promise(one: Classification, report: Report) -> str:
+    """Return which promise counts, as the end of a sentence; empty where both versions promise the same."""
+    if report.comparison is None:
+        return ""
+    diff = report.comparison.diff
+    name = one.change.subject.partition(".")[0]
+    pairs = [pair for pair in diff.event_pairs if pair.new.name == name]
+    promised = [(pair.old.stability, pair.old.promise) for pair in pairs]
+    promised_now = [(pair.new.stability, pair.new.promise) for pair in pairs]
+    if promised == promised_now and diff.old.promise == diff.new.promise:
+        return ""
+    return f"; the promise of {diff.old.version} counts, which was released"
 
 
 def _ends_with_exemption(one: Classification, report: Report) -> bool:
@@ -67,6 +83,7 @@ def _ends_with_exemption(one: Classification, report: Report) -> bool:
 def _summarize(report: Report) -> str:
     num_errors = sum(one.severity == "error" for one in report.findings)
     findings = "1 finding" if num_errors == 1 else f"{num_errors} findings"
+    findings = f"{report.name}: {findings}" if report.name else findings
     excused = f", {len(report.excused)} excused" if report.excused else ""
     comparison = report.comparison
     if comparison is None:

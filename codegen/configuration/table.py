@@ -140,6 +140,7 @@ class _Reader:
         self._mistakes: list[str] = []
         self._table: Sequence[str] = TABLE
         self._index = 0
+        self._misspelt: set[str] = set()
 
     def read(self, table: Any) -> Configuration:
         """Return the configuration; raise UsageError with all mistakes if there are any."""
@@ -185,7 +186,8 @@ class _Reader:
         contract, out = self._read_path(table, "contract"), self._read_path(table, "out")
         package = table.get("package")
         if package is None:
-            self._add("package", "package is missing; it must be a dotted name like shop.events")
+            if "package" not in self._misspelt:
+                self._add("package", "package is missing; it must be a dotted name like shop.events")
         elif not isinstance(package, str) or not _is_package(package):
             self._add("package", f"package must be a dotted name like shop.events, got {package!r}")
         if contract is None or out is None or not isinstance(package, str):
@@ -226,13 +228,17 @@ class _Reader:
                 self._add(target, "channel must be true or false: its module is in the package")
             else:
                 path = self._read_path(table, target)
-                default = PurePosixPath(FILE_NAMES.get(target, ""))
-                if path is not None and path.suffix and path.suffix == default.suffix:
+                suffix = PurePosixPath(FILE_NAMES.get(target, "")).suffix
+                if path is None:
+                    continue
+                if str(path) in ("true", "false"):
+                    self._add(target, f"{target} must be a path, true or false; remove the quotes")
+                elif path.suffix and path.suffix == suffix:
                     places[target], names[target] = path.parent, path.name
-                elif path is not None and path.suffix.lower() in _FILE_SUFFIXES:
-                    kind = f"a folder or a {default.suffix} file" if default.suffix else "a folder"
-                    self._add(target, f"{target} must be {kind}, got {str(path)!r}")
-                elif path is not None:
+                elif path.suffix.lower() in _FILE_SUFFIXES or path.suffix == ".txt":
+                    file = f", or a file that ends with {suffix}" if suffix else ""
+                    self._add(target, f"{target} must be a folder{file}, got {str(path)!r}")
+                else:
                     places[target] = path
         self._table = outer
         return places, names
@@ -240,7 +246,8 @@ class _Reader:
     def _read_path(self, table: dict[str, Any], key: str) -> PurePosixPath | None:
         text = table.get(key)
         if text is None:
-            self._add(key, f"{key} is missing; it must be a path of plain characters")
+            if key not in self._misspelt:
+                self._add(key, f"{key} is missing; it must be a path of plain characters")
             return None
         if not isinstance(text, str) or not _PATH.fullmatch(text):
             self._add(key, f"{key} must be a path of plain characters, got {text!r}")
@@ -269,9 +276,12 @@ class _Reader:
         self._table, self._index = TABLE, 0
 
     def _check_keys(self, table: dict[str, Any], known: Sequence[str]) -> None:
+        self._misspelt = set()
         for key in table:
             if key not in known:
                 hint = suggest(key, known) or f"the keys here are: {', '.join(known)}"
+                # That key is not reported as missing as well.
+                self._misspelt |= {one for one in known if f'"{one}"' in hint and one not in table}
                 self._add(key, f'unknown key "{key}" in [{".".join(self._table)}]; {hint}')
 
     def _add(self, key: str, message: str) -> None:

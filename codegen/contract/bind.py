@@ -9,7 +9,8 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 
 from ..diagnostics.findings import Findings, Span
 from ..diagnostics.similar import suggest
-from .forms import NAME, PATH, WIRE_NAME, Form
+from .forms import NAME, PATH, VERSION, WIRE_NAME, Form
+from .hints import hint_for_text
 from .load import Entry, Mapping, Scalar, Sequence, Value
 from .nodes import Bounds, Given, Key, Node
 from .scalars import read_plain
@@ -141,7 +142,8 @@ class Binder:
         nodes = []
         for item in entry.value.entries:
             if key.declared.names is not None and not key.declared.names.fits(item.key):
-                self._refuse_text(item.span, "this name", key.declared.names, item.key)
+                is_field = key.name == "fields"
+                self._refuse_text(item.span, "this name", key.declared.names, item.key, is_field)
                 self.broken.add(item.key)
                 continue
             node = self.bind(cls, item.value, item.key, item.span)
@@ -186,7 +188,8 @@ class Binder:
             plain = float(plain)
         if type(plain) is not cls:
             message = f"{name} must be {_TYPE_WORDS[cls]}, got {quote(plain)}"
-            self._findings.add(value.span, "FORM004", message)
+            hint = hint_for_text(form, str(plain)) if form is VERSION else ""
+            self._findings.add(value.span, "FORM004", message, hint)
             return _ABSENT
         if form is not None and isinstance(plain, str) and not form.fits(plain):
             self._refuse_text(value.span, name, form, plain)
@@ -204,9 +207,12 @@ class Binder:
             for entry in value.entries:
                 self._refuse_doubtful(entry.value)
 
-    def _refuse_text(self, span: Span, name: str, form: Form, text: str) -> None:
+    def _refuse_text(
+        self, span: Span, name: str, form: Form, text: str, is_field: bool = False
+    ) -> None:
         message = f"{name} must be {form.words} of at most {form.max_length} characters, got {quote(text)}"
-        self._findings.add(span, "FORM005", message)
+        hint = hint_for_text(form, text, is_field=is_field)
+        self._findings.add(span, "FORM005", message, hint)
 
 
 def to_plain(value: Value) -> Any:

@@ -17,23 +17,23 @@ class Form:
         return len(text) <= self.max_length and re.fullmatch(self.pattern, text) is not None
 
 
-NAME = Form("a lower-case name like slot_id", r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
-TYPE_NAME = Form("a name like SeedStage", r"[A-Z][A-Za-z0-9]*")
-CONSTANT = Form("an upper-case name like SEED_PRUNED", r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)*")
-TYPE = Form("a type like int, SeedStage or str[]", r"[A-Za-z][A-Za-z0-9]*(\[\]|\{\})*", 80)
+NAME = Form("a lower-case name like order_id", r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+TYPE_NAME = Form("a name like OrderState", r"[A-Z][A-Za-z0-9]*")
+CONSTANT = Form("an upper-case name like ORDER_PLACED", r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)*")
+TYPE = Form('a type like int, OrderState or "str[]"', r"[A-Za-z][A-Za-z0-9]*(\[\]|\{\})*", 80)
 UNIT = Form('a unit like ms, pp or "1"', r"[A-Za-z0-9%/^*.µ°-]+", 32)
 VERSION = Form("a version like 1.0.0", r"(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)", 32)
-WIRE_NAME = Form("a key like host_grad_norm", r"[!#-\[\]-~]([ !#-\[\]-~]*[!#-\[\]-~])?")
+WIRE_NAME = Form("a key like order_id", r"[!#-\[\]-~]([ !#-\[\]-~]*[!#-\[\]-~])?")
 SENTENCE = Form("one paragraph of text", r"[^\s\n](.*\S)?", 2000)
 REGEX = Form("a pattern", r".+", 256)
 DATE = Form('a day like "2026-01-31"', r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])", 10)
 PATH = Form(
-    "a path like reason or seeds[].alpha",
+    "a path like reason or items[].price",
     r"([A-Za-z_][A-Za-z0-9_-]*(\[\]|\{\})*\.)*[A-Za-z_][A-Za-z0-9_-]*",
     128,
 )
 EXEMPTED = Form(
-    "a rule and its subject, like FLD001 SEED_PRUNED.reason",
+    "a rule and its subject, like FLD001 ORDER_PLACED.total",
     r"[A-Z]{3}[0-9]{3} [A-Za-z][A-Za-z0-9_.-]*",
     160,
 )

@@ -96,7 +96,9 @@ def parse(text: str, name: str, findings: Findings) -> Mapping | None:
     try:
         root = reader.read_document(yaml.parse(text, Loader=_LOADER))
     except yaml.YAMLError as error:
-        hint = "quote a text that contains any of , : [ ] { } #"
+        hint = 'quote a text that contains any of , : [ ] { } #, also a type like "str[]"'
+        if "escape" in _explain(error):
+            hint = "put a pattern, or another text with a backslash, in single quotes"
         findings.add(_locate(error, name), "YAML001", f"not YAML: {_explain(error)}", hint)
         return None
     except _RefusedError:

@@ -7,6 +7,7 @@ from typing import Any, get_args
 from ..diagnostics.findings import Findings, Span
 from ..diagnostics.similar import suggest
 from . import model
+from .hints import hint_for_type
 from .nodes import Node, Stability
 from .spec import ContractSpec, EnumSpec, MemberSpec, RecordSpec, ReservedSpec, ValueSpec
 
@@ -43,9 +44,8 @@ class Scope:
             return True
         if name not in self._broken:
             known_names = f"the contract has: {', '.join(known)}"
-            hint = suggest(name, known) or (
-                known_names if known else f"the contract does not have any {kind}"
-            )
+            hint = suggest(name, known) or (hint_for_type(name) if kind == "type" else "")
+            hint = hint or (known_names if known else f"the contract does not have any {kind}")
             self._findings.add(span, "REF001", f'unknown {kind} "{name}"', hint)
         return False
 

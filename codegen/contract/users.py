@@ -64,5 +64,5 @@ def _are_names(listed: object) -> bool:
 
 def _damaged(path: Path, found: str) -> UsageError:
     return UsageError(
-        f"{path.name} must have the form that `codegen coverage --record` writes, got {found}; run that again"
+        f"{path.name} must have the form that `coverage --record` writes, got {found}; run that again"
     )

@@ -47,6 +47,9 @@ class FloorsSpec(Node):
         return floors[measure]
 
 
+NO_FLOORS = FloorsSpec(emitted=0, noticed=0, read=0, varied=0, seen=0, moved=0)
+
+
 @dataclass(frozen=True, kw_only=True)
 class SettingsSpec(Node):
     """The settings of coverage."""
@@ -61,10 +64,11 @@ class SettingsSpec(Node):
 def load_settings(path: Path, name: str, findings: Findings) -> SettingsSpec | None:
     """Read the settings at `path`; None, with findings, when they are not valid.
 
-    `name` is the name of the file in findings. Without a file every floor is 100 and no gap is exempted.
+    `name` is the name of the file in findings. Without a file nothing is required, so that the first run of a project shows
+    what its code uses; in a file, a floor that is left out is 100.
     """
     if not path.exists():
-        return SettingsSpec()
+        return SettingsSpec(floors=NO_FLOORS)
     document = load(path, name, findings)
     if document is None:
         return None

@@ -196,7 +196,8 @@ def _find_obstacle(entry: Entry, layout: Layout) -> str:
     only if its header is complete and names this contract, since a list alone could name any file of the project.
     """
     data = read_bounded(entry.path, MAX_BYTES)
-    if hash_bytes(data) not in entry.hashes or MARK.encode() not in data:
+    text = data.decode(errors="replace").replace("\r\n", "\n")
+    if hash_bytes(data) not in entry.hashes or split_file(entry.path, text) is None:
         return "was changed after codegen wrote it"
     root = next((one for one in layout.roots.values() if entry.path.is_relative_to(one)), None)
     if root is None and not _is_intact(entry.path, layout):

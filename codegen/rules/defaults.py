@@ -53,12 +53,13 @@ def _check_type(value: Value, type_: Type, plain: object) -> str | None:
             names = [member.name for member in enum.members]
             return None if plain in names else f"must be one of {', '.join(names)}, got {plain}"
         case RecordType():
-            return f"cannot be written here, got {plain}"
+            hint = "leave it out, or write null and nullable: true"
+            return f"cannot be written here, got {plain}: it is a record, which only the program builds; {hint}"
         case ListType(item):
             if not isinstance(plain, list):
                 return f"must be a list, got {plain}"
             if plain and isinstance(item, MapType):
-                return f"cannot be written here, got {plain}"
+                return f"cannot be written here, got {plain}: only empty maps are"
             misfits = [_check_type(value, item, one) for one in plain]
             return next((misfit for misfit in misfits if misfit), None)
         case MapType():

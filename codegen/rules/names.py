@@ -54,16 +54,22 @@ def check_words(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
 def check_classes(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
     """Check that no two definitions of the generated package have the same name."""
     seen: dict[str, Span] = {}
+    # A record or event defines several names, and one finding is enough.
+    reported: set[Span] = set()
     for defined in names_of(contract):
+        if defined.span in reported:
+            continue
         if defined.name in _OF_PYTHON | _OF_PACKAGE:
             whose = "Python" if defined.name in _OF_PYTHON else "the generated code"
             message = f'"{defined.name}" already means something in {whose}'
             yield Breach(defined.span, message, "rename it")
+            reported.add(defined.span)
         elif defined.name in seen:
             message = (
                 f'"{defined.name}" would be defined twice, first on line {seen[defined.name].line}'
             )
             yield Breach(defined.span, message, "rename one of them")
+            reported.add(defined.span)
         seen.setdefault(defined.name, defined.span)
     for source, families in _families_of_sources(contract).items():
         if len(families) > 1:

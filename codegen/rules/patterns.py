@@ -48,6 +48,13 @@ _HINT = (
     "use characters, classes like [a-z0-9], the repeats ? * + {2,8}, and | between whole choices"
 )
 
+_SHORTHANDS = {
+    r"\d": "[0-9]",
+    r"\w": "[A-Za-z0-9_]",
+    r"\s": "[ ]",
+    r"\b": "the characters around it",
+}
+
 Ranges = tuple[tuple[int, int], ...]
 """A set of characters, as ranges of code points."""
 
@@ -79,10 +86,15 @@ def check_patterns(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
         try:
             sequences = parse_pattern(value.pattern)
         except PatternError as error:
-            yield Breach(value.at("pattern"), str(error), _HINT)
+            yield Breach(value.at("pattern"), str(error), _hint_for(value.pattern))
             continue
         if not _is_bounded(sequences, _longest(value)):
             yield Breach(value.at("pattern"), *_describe_excess(sequences, value))
+
+
+def _hint_for(pattern: str) -> str:
+    found = next((one for one in _SHORTHANDS if one in pattern), None)
+    return f"instead of {found}, write {_SHORTHANDS[found]}; {_HINT}" if found else _HINT
 
 
 def is_usable(value: Value) -> bool:
@@ -107,7 +119,7 @@ def parse_pattern(pattern: str) -> tuple[Sequence, ...]:
     while end < len(pattern):
         match = _ITEM.match(pattern, end)
         if match is None:
-            raise PatternError(f"the pattern is not understood from {pattern[end:][:20]!r} on")
+            raise PatternError(f"the pattern is not understood from {pattern[end:][:20]} on")
         end = match.end()
         if match["characters"] is None:
             sequences.append([])

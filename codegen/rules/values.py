@@ -72,7 +72,12 @@ def check_units(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
         if value.unit is None:
             yield Breach(value.span, f"{value.name} has no unit", 'add unit: "1" for a bare count')
         elif value.unit not in known:
-            hint = suggest(value.unit, known) or f"list it under units: {', '.join(sorted(known))}"
+            similar, listed = suggest(value.unit, known), ", ".join(sorted(known))
+            hint = (
+                f"{similar} or declare it under units:"
+                if similar
+                else f"declare it under units:, or use one of {listed}"
+            )
             yield Breach(value.at("unit"), f'unknown unit "{value.unit}"', hint)
 
 

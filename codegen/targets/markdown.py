@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from ..contract.model import Contract, Enum, Event, Family, Record
+from ..contract.users import Users
 from ..languages.markdown.cells import NamedUsers, explain
 from ..languages.markdown.quoting import Markdown, code, join, span, text
 from ..languages.markdown.tables import tabulate, tabulate_reserved, tabulate_values
@@ -33,6 +34,7 @@ def _chunks(contract: Contract, package: str) -> Iterator[Chunk]:
         "",
         "head.md.j2",
         version=text(contract.version),
+        has_users=contract.users != Users(),
         package=span(package),
         top=span(package.partition(".")[0]),
         doc=text(contract.envelope.doc),
@@ -130,7 +132,8 @@ def _event_facts(
         helper = code("$helper, from a $source", helper=helper, source=span(event.source))
     if event.retired is None:
         yield _fact("Helper", helper)
-        yield _fact("Emitted by", users.emitters(event) or text("no known module"))
+        if contract.users != Users():
+            yield _fact("Emitted by", users.emitters(event) or text("no known module"))
     yield _fact("Payload", code("$name in $module", name=span(event.payload), module=span(module)))
     facts = {
         "How often": event.cadence,

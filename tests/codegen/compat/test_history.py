@@ -108,19 +108,19 @@ def test_a_member_that_is_removed_must_be_reserved_with_its_number(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("member", "level", "message"),
+    ("member", "impact", "message"),
     [
         ("WILD: {value: 5, doc: W.}", "WIRE-B, SEM", "a member of 1.0.0 had this name"),
         ("TAME: {value: 2, doc: T.}", "SEM", "WILD of 1.0.0 had this number"),
         ("TAME: {value: 5, doc: T.}", None, ""),
     ],
 )
-def test_a_member_of_any_release_is_not_used_again(tmp_path, member, level, message):
+def test_a_member_of_any_release_is_not_used_again(tmp_path, member, impact, message):
     top = release_both(tmp_path, WILD, "")
     _, findings = compare_with_released(tmp_path, contract_yaml("3.0.0", members=member, top=top))
 
     found = [one for one in findings if one["rule"] == "ENM010"]
-    assert [one["level"] for one in found] == ([level] if level else [])
+    assert [one["impact"] for one in found] == ([impact] if impact else [])
     assert all(message in one["message"] for one in found)
 
 

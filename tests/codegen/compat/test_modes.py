@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.codegen.compat.zoo import compare, contract_yaml, levels
+from tests.codegen.compat.zoo import compare, contract_yaml, levels, run
 
 REQUIRED = "x: {type: int, unit: epochs, arg: true, doc: X.}"
 WIDER = REQUIRED.replace("int", "float")
@@ -97,3 +97,17 @@ def test_the_needed_version_follows_from_the_promise(tmp_path, parts, needed):
     _, findings = compare(tmp_path, old, new)
     (finding,) = [one for one in findings if one["rule"] == "SPC001"]
     assert f"say version: {needed}" in finding["message"]
+
+
+def test_a_finding_says_which_promise_counts_if_it_was_lowered(tmp_path):
+    field = "x: {type: int, unit: epochs, arg: true, doc: X.}"
+    for lowered, count in (("promise: {wire: none}", 1), ("", 0)):
+        compare(tmp_path, contract_yaml(fields=field), contract_yaml("1.1.0", event=lowered))
+        _, out, _ = run(tmp_path, "compat", "old.yaml", "new.yaml")
+        assert (
+            "FLD001 " in out,
+            out.count(
+                "FIELD_REMOVED: old readers and callers still use it; the promise of 1.0.0 counts"
+            )
+            > 0,
+        ) == (True, bool(count))

@@ -140,6 +140,12 @@ def test_a_target_that_renders_the_same_contract_differently_is_found(zoo, monke
     assert "FED: sql renders it differently" in finding["message"]
 
 
+def test_a_new_key_of_the_envelope_is_not_a_change_of_each_view(zoo):
+    key = 'day: {type: int, unit: "1", missing: 0, default: 0, doc: Day.}'
+    _, findings = compare_with_released(zoo, contract_yaml(fields=EVERYTHING, envelope=key))
+    assert {one["rule"] for one in findings} == {"FLD011", "SPC001"}
+
+
 def test_an_unreadable_golden_record_stops_a_release(zoo):
     top = '  FLD022 FED.is_fed: {until: "2026-03-31", why: W.}\n'
     fields = EVERYTHING.replace("bool, default: false", "str")

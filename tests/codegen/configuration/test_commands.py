@@ -291,6 +291,7 @@ def test_compat_compares_with_a_commit(committed):
         ("main", "--against must look like git:main, got 'main'"),
         ("git:--output=x", "--against must look like git:main"),
         ("git:main:x", "--against must look like git:main"),
+        ("git:nowhere", "; fetch it (in CI, with fetch-depth: 0), or commit the contract first"),
         ("git:nowhere", "Git cannot show pings.yaml at nowhere: "),
         ("git:HEAD..HEAD", "Git cannot show pings.yaml at HEAD..HEAD: "),
         ("git:^HEAD", "Git cannot show pings.yaml at ^HEAD: "),
@@ -328,19 +329,16 @@ def test_what_is_no_contract_at_that_commit_is_one_sentence(committed, kind):
     ) in ran.err
 
 
-def test_a_file_that_was_moved_in_the_table_is_kept_and_the_reason_is_true(shop):
+def test_a_file_whose_target_was_moved_in_the_table_is_removed(shop):
     shop.configure(f"{ONE}targets = {{sql = 'views/a.sql'}}\n")
     assert shop.run().code == 0
     shop.configure(f"{ONE}targets = {{sql = 'other/a.sql'}}\n")
 
     ran = shop.run()
 
-    assert (ran.code, "kept views/a.sql\n" in ran.out) == (1, True)
-    reason = "and is in a folder that is not the contract's any more; move or remove it"
-    assert f"views/a.sql is not a file of the contract any more, {reason}" in ran.err
-    assert reason in shop.run("check").out
-    (shop.folder / "views" / "a.sql").unlink()
-    assert (shop.run().code, shop.run("check").code) == (0, 0)
+    assert (ran.code, "removed views/a.sql\n" in ran.out) == (0, True)
+    assert not (shop.folder / "views" / "a.sql").exists()
+    assert shop.run("check").code == 0
 
 
 @pytest.mark.parametrize("command", ["check", "compat"])
@@ -387,3 +385,50 @@ def test_the_extra_of_the_distribution_pins_the_same_black_as_the_project():
     pins = [line for text in texts for line in text.split('"') if line.startswith("black==")]
     assert len(pins) == 2
     assert len(set(pins)) == 1
+
+
+def test_a_second_init_prints_the_table_to_add(shop):
+    shop.configure(ONE)
+
+    ran = shop.run("init", "shop.jobs")
+
+    assert ran.out.startswith(
+        "[[tool.esper-codegen.contracts]]\n"
+        'contract = "contracts/jobs.yaml"\nout = "shop/jobs"\npackage = "shop.jobs"\n'
+    )
+    assert "add the table above by hand" in ran.err
+
+
+def test_init_warns_of_a_name_that_hides_the_standard_library(shop):
+    ran = shop.run("init", "json.events")
+
+    assert ran.code == 0
+    assert "warning: json is a module of Python's standard library" in ran.err
+
+
+def test_compat_of_several_contracts_names_them(pair):
+    lines = pair.configure(TWO).run("compat").out.splitlines()
+
+    assert [one.partition(":")[0] for one in lines if "finding" in one and "released" in one] == []
+    assert [one for one in lines if one.startswith("contracts/pings.yaml: 1 finding;")]
+    assert [one for one in lines if one.startswith("contracts/pongs.yaml: 1 finding;")]
+
+
+def test_recording_users_is_the_remedy_for_stale_users(shop):
+    shop.configure(ONE + '[tool.esper-codegen.targets]\nmarkdown = "docs"\n')
+    assert shop.run().code == 0
+    emitted = (
+        "from shop.pings import emit_ping\n\ndef ping(channel):\n    emit_ping(channel, note='a')\n"
+    )
+    (shop.folder / "src/shop/use.py").write_text(emitted)
+    users = shop.folder / "contracts" / "pings.users.json"
+    first = shop.run("coverage")
+    assert (first.code, "COV018" in first.out) == (0, False)
+    assert "nothing is required, because there is no contracts/coverage.yaml" in first.out
+    assert "read by" not in (shop.folder / "docs/telemetry.md").read_text()
+
+    users.write_text('{"emitters": {}, "readers": {}}\n')
+    stale = shop.run("coverage")
+    assert "run: python -m codegen coverage --record" in stale.out
+    assert shop.run("coverage", "--record").code == 0
+    assert "COV018" not in shop.run("coverage").out

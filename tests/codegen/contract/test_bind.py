@@ -39,7 +39,7 @@ def test_the_smallest_contract_has_no_findings():
         ("\uff41: {type: str, arg: true, doc: A.}", "FORM005 this name must be a lower-case name"),
         ("s\u0435ed: {type: str, arg: true, doc: A.}", "FORM005 this name must be a lower-case name"),
         (f"{'a' * 100}: {{type: str, arg: true, doc: A.}}", "of at most 64 characters"),
-        ("'': {type: str, arg: true, doc: A.}", 'lower-case name like slot_id of at most 64 characters, got ""'),
+        ("'': {type: str, arg: true, doc: A.}", 'lower-case name like order_id of at most 64 characters, got ""'),
         ("note: {type: 'str; import os', arg: true, doc: A.}", "type must be a type like int"),
         ("note: {type: str, arg: true, wire: 'a\"b', doc: A.}", "wire must be a key like"),
         ("note: {type: str, arg: true, since: '1.0', doc: A.}", "since must be a version like 1.0.0"),

@@ -39,6 +39,8 @@ def shop(tmp_path_factory):
     folder = tmp_path_factory.mktemp("project")
     shutil.copytree(HERE / "shop", folder / "shop")
     shutil.copy(HERE / "shop.yaml", folder)
+    # Every floor that the file leaves out is 100.
+    (folder / "coverage.yaml").write_text("floors: {emitted: 100}\n")
     # A virtual environment, which is not code of the shop.
     (folder / ".venv").mkdir()
     (folder / ".venv" / "library.py").write_text("def broken(:")

@@ -122,7 +122,7 @@ def test_a_package_in_another_folder_needs_the_root(shop, tmp_path):
     allowed = shop.codegen("coverage", *arguments, "--source", ".")
 
     assert refused[0] == 2
-    assert "the path of the package must end like its name shop._generated, got " in refused[2]
+    assert "the folder of package shop._generated must be called shop/_generated, got " in refused[2]
     assert "no code emits ORDER_LOST" in allowed[1]
 
 

@@ -58,7 +58,7 @@ def test_a_damaged_record_is_refused_and_kept(record, text):
 
     assert code == 2
     assert err.startswith(
-        "codegen: shop.users.json must have the form that `codegen coverage --record` writes, got "
+        "codegen: shop.users.json must have the form that `coverage --record` writes, got "
     )
     assert err.endswith("; run that again\n")
     assert path.read_text() == text

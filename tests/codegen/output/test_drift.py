@@ -11,6 +11,7 @@ from codegen.compile import compile_contract
 from codegen.diagnostics.findings import Findings
 from codegen.output import finish, formatting, render
 from codegen.output.header import hash_text, split_file
+from codegen.output.manifest import COMMENT
 from codegen.targets import python
 from codegen.targets.table import load_targets
 from tests.codegen.tiny import tiny
@@ -195,6 +196,41 @@ def test_an_edited_list_of_generated_files_is_reported(generated, edit, reason):
     found = reasons(generated.codegen("check"))
     assert list(found) == ["generated.json"]
     assert re.match(reason, found["generated.json"])
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "remedy"),
+    [
+        ("generated.json", "{COMMENT}", "run: python -m codegen --spec tiny.yaml --out pings --package pings --adopt"),
+        ("other.py", "X = 1", "move or remove each that codegen did not write, or that was changed"),
+    ],
+)  # fmt: skip
+def test_the_remedy_is_one_that_works(generated, name, data, remedy):
+    (generated.package / name).write_text(data.replace("{COMMENT}", COMMENT))
+    assert generated.codegen("check").out.endswith(f" from the contract; {remedy}\n")
+    if remedy.startswith("run"):
+        generated.generate(None, "--adopt")
+    else:
+        (generated.package / name).unlink()
+    assert generated.codegen("check").code == 0
+
+
+def test_of_a_changed_contract_no_file_is_called_edited(generated):
+    generated.edit("A note.", "A word.")
+    generated.edit("1.2.0", "1.3.0")
+    found = reasons(generated.codegen("check"))
+    assert {"telemetry.schema.json", "telemetry.ts", "registry.py"} <= set(found)
+    texts = {one for name, one in found.items() if name != "generated.json"}
+    assert all(one.startswith("contract: changed since") for one in texts), texts
+
+
+def test_a_long_diff_is_printed_on_request(generated):
+    for path in generated.package.glob("*.py"):
+        path.unlink()
+    short, long = generated.codegen("check").out, generated.codegen("check", "--diff").out
+    assert len(short.splitlines()) < 60
+    assert "lines; --diff prints it\n" in short
+    assert long.count("+++ pings/main.py") == 1
 
 
 def test_checking_changes_no_file_and_needs_no_version_control(generated):

@@ -104,7 +104,7 @@ def test_a_class_cannot_have_a_name_with_another_meaning(kind, name):
         (f"enums:\n{enum('PingPayload', 'A')}", "PingPayload"),
         ("records:\n  Ping: {doc: A., fields: {note: {type: str, doc: A.}}}", "PingWire"),
         (f"enums:\n{enum('Other', 'A')}records:\n  Other: {{doc: A., fields: {{}}}}", "Other"),
-        ("records:\n  Line: {doc: A., fields: {}}", "read_line"),
+        ("records:\n  Line: {doc: A., fields: {}}", "Line"),
     ],
 )
 def test_two_definitions_cannot_have_the_same_name(more, name):

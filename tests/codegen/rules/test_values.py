@@ -36,7 +36,7 @@ def complaints(keys, more=COLOR):
         ("type: int", 'VAL006 value has no unit; add unit: "1" for a bare count'),
         ("type: 'float[]'", "VAL006 value has no unit"),
         ("type: int, unit: mss", 'VAL006 unknown unit "mss"; did you mean "ms"?'),
-        ("type: int, unit: parsecs", 'VAL006 unknown unit "parsecs"; list it under units: 1, ms'),
+        ("type: int, unit: parsecs", 'VAL006 unknown unit "parsecs"; declare it under units:, or use one of 1, ms'),
         ("type: 'str[]{}[]'", "VAL007 lists and maps are nested at most 2 deep, got str[]{}[]"),
     ],
 )  # fmt: skip
