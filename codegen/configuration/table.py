@@ -187,7 +187,9 @@ class _Reader:
         package = table.get("package")
         if package is None:
             if "package" not in self._misspelt:
-                self._add("package", "package is missing; it must be a dotted name like shop.events")
+                self._add(
+                    "package", "package is missing; it must be a dotted name like shop.events"
+                )
         elif not isinstance(package, str) or not _is_package(package):
             self._add("package", f"package must be a dotted name like shop.events, got {package!r}")
         if contract is None or out is None or not isinstance(package, str):

@@ -115,14 +115,16 @@ def test_findings_for_code_scanners(shop):
     assert "::error file=shop.yaml,line=57,col=3,title=COV001::no code emits ORDER_LOST" in out
 
 
-def test_a_package_in_another_folder_needs_the_root(shop, tmp_path):
-    arguments = ["--out", str(tmp_path)]
-
-    refused = shop.codegen("coverage", *arguments)
-    allowed = shop.codegen("coverage", *arguments, "--source", ".")
+def test_a_package_in_another_folder_is_called_like_its_name(shop, tmp_path):
+    refused = shop.codegen("coverage", "--out", str(tmp_path), "--source", ".")
+    allowed = shop.codegen(
+        "coverage", "--out", str(tmp_path / "shop" / "_generated"), "--source", "."
+    )
 
     assert refused[0] == 2
-    assert "the folder of package shop._generated must be called shop/_generated, got " in refused[2]
+    assert (
+        "the folder of package shop._generated must be called shop/_generated, got " in refused[2]
+    )
     assert "no code emits ORDER_LOST" in allowed[1]
 
 
