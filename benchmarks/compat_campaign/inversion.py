@@ -9,7 +9,7 @@ from unittest import mock
 from codegen.compat import catalogue, exemptions
 from codegen.compat.impact import NO_IMPACT, Impact
 from codegen.compat.rule import Change, Rule
-from codegen.compat.rules import archive, versions
+from codegen.compat.rules import archive, history, versions
 
 _ALL = Impact.WIRE_B | Impact.WIRE_F | Impact.SOURCE | Impact.SEM
 _TABLES: tuple[tuple[Any, str], ...] = (
@@ -28,8 +28,12 @@ RULES_OF_ARCHIVES = frozenset(
 """The names of the rules that need an archive of releases."""
 
 
+OUTSIDE = frozenset(rule.name for rule in history.RULES)
+"""The names of rules about all releases of a contract. No reader can show what they say, and their own tests hold them."""
+
+
 def all_rules() -> list[str]:
-    """Return the names of all rules."""
+    """Return the names of all rules that the oracle checks."""
     return [rule.name for module, table in _TABLES for rule in getattr(module, table)] + [
         archive.GOLDEN_RULE.name
     ]
