@@ -47,7 +47,9 @@ if TYPE_CHECKING:
     from esper.running import resume_run, run_task
     from esper.tamiyo.heuristic import HeuristicConfig, HeuristicPolicy
     from esper.tolaria.detection.detector import Detector, SigmaDetector
-    from esper.tolaria.detection.robust import RobustConfig, RobustDetector
+    from esper.tolaria.detection.non_finite import NonFiniteDetector
+    from esper.tolaria.detection.robust import RobustDetector
+    from esper.tolaria.detection.robust_config import LM_LIMITS, RobustConfig
     from esper.tolaria.detection.verdict import Verdict
     from esper.tolaria.governor import TolariaGovernor
     from esper.tolaria.recovery.config import GovernorConfig
@@ -59,6 +61,7 @@ if TYPE_CHECKING:
     from esper.tolaria.training.trainer import Trainer
 
 __all__ = [
+    "LM_LIMITS",
     "Advance",
     "CheckpointError",
     "ConsoleSink",
@@ -79,6 +82,7 @@ __all__ = [
     "LogError",
     "MemorySink",
     "MissingExtraError",
+    "NonFiniteDetector",
     "NotFiniteError",
     "PanicReason",
     "Prune",
@@ -146,14 +150,16 @@ _HOMES = {
     "Hub": "esper.nissa.hub",
     "HubConfig": "esper.nissa.hub_config",
     "HubHandle": "esper.nissa.joining",
+    "LM_LIMITS": "esper.tolaria.detection.robust_config",
     "LogError": "esper.leyline.errors",
     "MemorySink": "esper.nissa.sinks.memory",
     "MissingExtraError": "esper.leyline.errors",
+    "NonFiniteDetector": "esper.tolaria.detection.non_finite",
     "NotFiniteError": "esper.tolaria.snapshots.finite",
     "PanicReason": "esper._generated.enums",
     "Prune": "esper.leyline.actions",
     "QualityGates": "esper.kasmina.gates",
-    "RobustConfig": "esper.tolaria.detection.robust",
+    "RobustConfig": "esper.tolaria.detection.robust_config",
     "RobustDetector": "esper.tolaria.detection.robust",
     "Run": "esper.own_run",
     "RunEvents": "esper.nissa.reader",

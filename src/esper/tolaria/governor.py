@@ -22,7 +22,8 @@ from esper._generated.records import GovernorReport, SnapshotInfo, StopReport
 from esper.leyline.channel import SILENT
 from esper.leyline.errors import SnapshotError
 from esper.tolaria.detection.detector import Detector, checked_detector
-from esper.tolaria.detection.robust import EPOCH_LIMITS, RobustDetector
+from esper.tolaria.detection.robust import RobustDetector
+from esper.tolaria.detection.robust_config import EPOCH_LIMITS
 from esper.tolaria.detection.step_judge import StepJudge
 from esper.tolaria.detection.verdict import Verdict, final_verdict, weights_verdict
 from esper.tolaria.recovery.config import GovernorConfig, checked_config
@@ -98,6 +99,7 @@ class TolariaGovernor:
             checked_detector("step_detector", step_detector, RobustDetector()),
             max_skips=config.max_skips,
             may_have_overflowed=all_companions.may_have_overflowed,
+            judges_norms=step_detector is None,
         )
         self._alarm: Verdict | None = None
         self._step_verdict: Verdict | None = None
@@ -131,7 +133,7 @@ class TolariaGovernor:
     def expect_shift(self) -> None:
         """Announce that losses will change on purpose: a seed is planted, the learning rate restarts, the data changes."""
         self._detector.expect_shift()
-        self._judge.detector.expect_shift()
+        self._judge.expect_shift()
 
     def check_vital_signs(self, loss: float | Tensor) -> Verdict:
         """Judge a loss, usually the validation loss of an epoch.
