@@ -84,7 +84,7 @@ class RobustConfig:
     chance too."""
     drift_share: float | None = 0.1
     """Share of the progress that a drift undoes before it leads to a rollback; None turns the test for drifts off."""
-    drift_patience: int = 4
+    drift_patience: int = 8
     """Least number of drifting losses in a row that leads to a rollback. It grows with the length of harmless drifts."""
 
     collapse_share: float = 0.6
