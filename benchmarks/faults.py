@@ -8,6 +8,7 @@ python benchmarks/faults.py --write docs/governor.md also write the tables into 
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 from faults_campaign.catalogue import FAULTS
@@ -42,6 +43,8 @@ def main() -> None:
     if not options.json:
         print(report.to_markdown())
     print(json.dumps(report.to_json()))
+    if report.errors:
+        sys.exit(f"{len(report.errors)} of {len(jobs)} runs raised an error")
 
 
 if __name__ == "__main__":
