@@ -7,9 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor, nn
+
 from league import data, trainings
 from league.training import Damage, Training
-from torch import Tensor, nn
 
 EARLY, MIDDLE, LATE = 80, 200, 330
 """Steps at which damage starts; a run has 400."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import torch
-from league import data, networks
-from league.training import Batch, Training
-from league.trainings import STEPS, at_random
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 from torch.optim import Adam, RMSprop
+
+from league import data, networks
+from league.training import Batch, Training
+from league.trainings import STEPS, at_random
 
 CODE = 8
 """Size of the noise that the generator turns into images."""

@@ -6,8 +6,18 @@ import math
 from collections.abc import Callable
 
 import torch
+from torch import Tensor
+from torch.nn.functional import (
+    binary_cross_entropy_with_logits,
+    cross_entropy,
+    gaussian_nll_loss,
+    triplet_margin_loss,
+)
+from torch.optim import SGD, Adam, AdamW
+
 from league import data, networks
 from league.games import gan, wgan
+from league.training import Batch, Training
 from league.trainings import (
     BATCH_SIZE,
     STEPS,
@@ -20,15 +30,6 @@ from league.trainings import (
     text_lstm,
     text_transformer,
 )
-from league.training import Batch, Training
-from torch import Tensor
-from torch.nn.functional import (
-    binary_cross_entropy_with_logits,
-    cross_entropy,
-    gaussian_nll_loss,
-    triplet_margin_loss,
-)
-from torch.optim import SGD, Adam, AdamW
 
 CHANGE = STEPS // 2
 """Step at which data change, where they change once."""

@@ -9,15 +9,16 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import esper.tolaria
 import torch
+from torch import Tensor, nn
+
+import esper.tolaria
 from esper._generated.enums import Severity
 from esper.tolaria.detection.detector import Detector, SigmaDetector
 from esper.tolaria.governor import TolariaGovernor
 from league.frozen_rule import FrozenRule
 from league.rivals import DlibSlope, LightningSpikes, OlmoSkips, ZClip
 from league.training import Batch, Judge, Reaction, Run, Training
-from torch import Tensor, nn
 
 _REACTIONS = {
     Severity.OK: Reaction.NOTHING,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from scipy.stats import binomtest
+
 from league.judges import JUDGES
 from league.plan import Campaign
 from league.score import Score, score_judge
 from league.trial import Results
-from scipy.stats import binomtest
 
 
 class Report:

@@ -13,11 +13,12 @@ from statistics import NormalDist, fmean, stdev
 from typing import Any, Final
 
 import torch
+from faults_campaign.spike_rule import SpikeRule
+from torch import Tensor, nn
+
 from esper._generated.enums import PanicReason, Severity
 from esper.tolaria.detection.verdict import Verdict
-from faults_campaign.spike_rule import SpikeRule
 from league.training import Batch, Reaction
-from torch import Tensor, nn
 
 
 class _RollbackRule:

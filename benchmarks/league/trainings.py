@@ -6,11 +6,12 @@ import math
 from collections.abc import Callable
 
 import torch
-from league import data, networks
-from league.training import Batch, Training
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, mse_loss
 from torch.optim import SGD, Adam, AdamW
+
+from league import data, networks
+from league.training import Batch, Training
 
 BATCH_SIZE = 32
 STEPS = 400

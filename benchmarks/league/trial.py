@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 import torch
+
 from league.damages import CELLS
 from league.healthy import HEALTHY
 from league.judges import JUDGES, Entry, code_of, would_act
