@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
@@ -10,7 +12,7 @@ from torch.nn.functional import scaled_dot_product_attention
 def mlp(*sizes: int) -> nn.Sequential:
     """Return linear layers of these sizes with ReLU between them."""
     layers: list[nn.Module] = []
-    for num_in, num_out in zip(sizes, sizes[1:], strict=False):
+    for num_in, num_out in pairwise(sizes):
         layers += [nn.Linear(num_in, num_out), nn.ReLU()]
     return nn.Sequential(*layers[:-1])
 
