@@ -12,29 +12,29 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from esper._generated.channel import Channel
-from esper._generated.enums import LossSeries, Severity
+from esper._generated.enums import ClearedBy, LossSeries, Severity
 from esper._generated.records import GovernorReport, SnapshotInfo, StopReport
 from esper.leyline.channel import SILENT
 from esper.leyline.errors import SnapshotError
-from esper.tolaria.detection.detector import Detector, checked_detector
+from esper.tolaria.detection.detector import Detector, checked_detector, learn_level
+from esper.tolaria.detection.loss_value import to_floats
 from esper.tolaria.detection.robust import EPOCH_LIMITS, RobustDetector
 from esper.tolaria.detection.step_judge import StepJudge
 from esper.tolaria.detection.verdict import Verdict, final_verdict, weights_verdict
+from esper.tolaria.probing.comparison import Ruling
+from esper.tolaria.probing.examiner import SOFT_REASONS, Examiner, Finding
+from esper.tolaria.probing.probe import ProbeFunction, checked_probe
 from esper.tolaria.recovery.config import GovernorConfig, checked_config
-from esper.tolaria.recovery.recovery import (
-    Recovery,
-    stop_report_from_state_dict,
-    stop_report_state_dict,
-)
+from esper.tolaria.recovery.recovery import Recovery
+from esper.tolaria.recovery.stop_report import stop_report_from_state_dict, stop_report_state_dict
 from esper.tolaria.snapshots.companions import Companions, Stateful
 from esper.tolaria.snapshots.optimizer_state import optimizers_by_name
 from esper.tolaria.snapshots.serialization import with_present_keys
-from esper.tolaria.snapshots.store import SnapshotContext
+from esper.tolaria.snapshots.store import Snapshot, SnapshotContext
 
 
 class TolariaGovernor:
@@ -65,6 +65,7 @@ class TolariaGovernor:
         companions: Mapping[str, Stateful | nn.Module] | None = None,
         detector: Detector | None = None,
         step_detector: Detector | None = None,
+        probe: ProbeFunction | None = None,
         channel: Channel = SILENT,
         config: GovernorConfig | None = None,
     ) -> None:
@@ -76,6 +77,8 @@ class TolariaGovernor:
             companions: further state to save in snapshots, by name: of schedulers, a GradScaler, a loader, averaged weights.
             detector: judges the losses given to `check_vital_signs`; by default a `RobustDetector` with `EPOCH_LIMITS`.
             step_detector: judges the losses given to `before_step`; by default a `RobustDetector`.
+            probe: returns the losses of a batch under the present weights, one for each sample, (B,), or a single number.
+                With it an anomaly leads to a rollback only if a snapshot does clearly better on the same batches.
             channel: where telemetry is emitted.
             config: when to take snapshots, which to keep, and how to escalate; by default `GovernorConfig()`.
 
@@ -99,6 +102,11 @@ class TolariaGovernor:
             max_skips=config.max_skips,
             may_have_overflowed=all_companions.may_have_overflowed,
         )
+        self._examiner: Examiner | None = None
+        if probe is not None:
+            function = checked_probe(probe, (model, *all_companions.modules.values()))
+            self._examiner = Examiner(function, self._recovery.plan_comparison, config.probe)
+        self._convicted: Snapshot | None = None
         self._alarm: Verdict | None = None
         self._step_verdict: Verdict | None = None
         self._validated_loss: float | None = None
@@ -132,21 +140,29 @@ class TolariaGovernor:
         """Announce that losses will change on purpose: a seed is planted, the learning rate restarts, the data changes."""
         self._detector.expect_shift()
         self._judge.detector.expect_shift()
+        if self._examiner is not None:
+            self._examiner.note_shift()
 
-    def check_vital_signs(self, loss: float | Tensor) -> Verdict:
+    def check_vital_signs(
+        self, loss: float | Tensor, *, batches: Iterable[Any] | None = None
+    ) -> Verdict:
         """Judge a loss, usually the validation loss of an epoch.
 
         If the verdict `needs_rollback`, call `execute_rollback`. If its severity is OK, it is time for a `snapshot`.
         `loss` is any number, NaN included, or a tensor with one element.
 
+        A governor with a probe that is given `batches`, of the validation samples, compares the present weights with a
+        snapshot on the first few of them before it asks for a rollback; it reads them only then.
+
         Raises:
+            ProbeError: the probe returned no losses, or others when it was called again.
             ValueError: `loss` is not one number.
         """
         loss, _ = to_floats(loss, None)
         if self.stop_report is not None:
             return final_verdict(self.stop_report.reason, loss)
         self._recovery.begin_check()
-        verdict = self._detector.check(loss)
+        verdict = self._examine_validation(self._detector.check(loss), batches)
         if verdict.is_anomalous:
             self._validated_loss = None
             return self._raise_alarm(verdict, LossSeries.CHECKS)
@@ -180,11 +196,14 @@ class TolariaGovernor:
             SnapshotError: there is no intact snapshot, or the model has been rebuilt; the model is unchanged.
         """
         is_last = self._alarm is not None and self._recovery.is_exhausted
-        report, context = self._recovery.roll_back(self._alarm)
+        chosen, self._convicted = self._convicted, None
+        report, context = self._recovery.roll_back(self._alarm, chosen=chosen)
         self.last_rollback = report
         state, step_state = context.detectors
         self._detector.rewind(state)
         self._judge.note_rollback(step_state)
+        if self._examiner is not None:
+            self._examiner.note_rollback()
         self._alarm = None
         self._validated_loss = None
         if report.kept_fossils:
@@ -194,7 +213,13 @@ class TolariaGovernor:
             self.stop_report = self._recovery.stop(report.reason)
         return report
 
-    def before_step(self, loss: float | Tensor, grad_norm: float | Tensor | None = None) -> Verdict:
+    def before_step(
+        self,
+        loss: float | Tensor,
+        grad_norm: float | Tensor | None = None,
+        *,
+        batch: Any = None,
+    ) -> Verdict:
         """Judge a training loss and the norm of its gradient before the optimizer's step, and act on the verdict.
 
         - OK and PANIC: the optimizer may step (`may_step`).
@@ -205,12 +230,19 @@ class TolariaGovernor:
 
         If the optimizer may not step, the gradients have been dropped. The first call takes the first snapshot. `loss` and
         `grad_norm`, the total norm before clipping if it was computed, are any numbers, NaN included, or tensors with one
-        element.
+        element. A governor with a probe needs the `batch` that the loss is of, whatever the probe takes; without a probe
+        it is ignored.
 
         Raises:
+            ProbeError: the probe returned no losses, or others when it was called again.
             SnapshotError: the first snapshot cannot be taken.
-            ValueError: `loss` or `grad_norm` is not one number.
+            ValueError: `loss` or `grad_norm` is not one number, or there is a probe and no batch.
         """
+        if self._examiner is not None and batch is None:
+            raise ValueError(
+                "a governor with a probe needs the batch of every step, got None;"
+                " call before_step(loss, batch=batch)"
+            )
         self._step_verdict = None
         self._recovery.reset_learning_rates()
         loss, grad_norm = to_floats(loss, grad_norm)
@@ -222,7 +254,8 @@ class TolariaGovernor:
             self.snapshot()
         elif self._recovery.lacks_fossil and not self._try_snapshot():
             return self._act_on(weights_verdict(loss))
-        return self._act_on(self._judge.judge(loss, grad_norm, is_planned_skip=is_planned_skip))
+        verdict = self._judge.judge(loss, grad_norm, is_planned_skip=is_planned_skip)
+        return self._act_on(self._examine(verdict, batch))
 
     def after_step(self) -> Verdict:
         """Count the step that was taken, and take a snapshot when one is due.
@@ -239,7 +272,8 @@ class TolariaGovernor:
         self._recovery.reset_learning_rates()
         if not verdict.may_step:
             return verdict
-        is_healthy = verdict.severity is Severity.OK
+        is_suspected = self._examiner is not None and self._examiner.is_open
+        is_healthy = verdict.severity is Severity.OK and not is_suspected
         self._validated_loss = None
         self._judge.note_step()
         self._recovery.end_step(is_healthy=is_healthy)
@@ -249,16 +283,20 @@ class TolariaGovernor:
 
     @contextmanager
     def guard(
-        self, loss: float | Tensor, grad_norm: float | Tensor | None = None
+        self,
+        loss: float | Tensor,
+        grad_norm: float | Tensor | None = None,
+        *,
+        batch: Any = None,
     ) -> Iterator[Verdict]:
         """Call `before_step`, then the body of `with governor.guard(loss) as verdict:`, then `after_step`.
 
         The verdict is that of `before_step`. If `after_step` stops the run, the next verdict must stop.
 
         Raises:
-            SnapshotError, ValueError: the same as in `before_step`.
+            ProbeError, SnapshotError, ValueError: the same as in `before_step`.
         """
-        verdict = self.before_step(loss, grad_norm)
+        verdict = self.before_step(loss, grad_norm, batch=batch)
         try:
             yield verdict
         except BaseException:
@@ -281,6 +319,7 @@ class TolariaGovernor:
             "detector": self._detector.state_dict(),
             "judge": self._judge.state_dict(),
             "recovery": self._recovery.state_dict(),
+            "probing": None if self._examiner is None else self._examiner.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -304,6 +343,9 @@ class TolariaGovernor:
         self._recovery.load_state_dict(state["recovery"])
         self._detector.load_state_dict(state["detector"])
         self._judge.load_state_dict(state["judge"])
+        probing = state.get("probing")
+        if self._examiner is not None and probing is not None:
+            self._examiner.load_state_dict(probing)
         self._recovery.step = state["step"]
         self._validated_loss = state["validated_loss"]
         self._is_calm = state["is_calm"]
@@ -326,6 +368,63 @@ class TolariaGovernor:
         self._step_verdict = verdict
         self._is_calm = verdict.severity is not Severity.PANIC
         return verdict
+
+    def _examine(self, verdict: Verdict, batch: Any) -> Verdict:
+        """Return the verdict on a step after a comparison on its batch, if there is anything to compare."""
+        examiner = self._examiner
+        if examiner is None or verdict.severity is Severity.SKIP:
+            return verdict
+        if verdict.is_anomalous and verdict.reason not in SOFT_REASONS:
+            examiner.close()
+            return verdict
+        if not (verdict.is_anomalous or examiner.is_open):
+            examiner.note_healthy(verdict.loss, LossSeries.STEPS)
+            if not examiner.watch_canary(batch, self.step):
+                return verdict
+        return self._weigh(verdict, examiner.examine(verdict, batch), LossSeries.STEPS)
+
+    def _examine_validation(self, verdict: Verdict, batches: Iterable[Any] | None) -> Verdict:
+        """Return the verdict on a check after a comparison on `batches`, if it asks for a rollback."""
+        examiner = self._examiner
+        if examiner is None or batches is None:
+            return verdict
+        if not verdict.is_anomalous:
+            examiner.note_healthy(verdict.loss, LossSeries.CHECKS)
+        if verdict.reason not in SOFT_REASONS or not verdict:
+            return verdict
+        return self._weigh(
+            verdict, examiner.examine_validation(verdict, batches), LossSeries.CHECKS
+        )
+
+    def _weigh(self, verdict: Verdict, finding: Finding, series: LossSeries) -> Verdict:
+        """Return `verdict` as the comparison has changed it, and report a suspicion that was unfounded."""
+        verdict = replace(verdict, evidence=finding.evidence)
+        if finding.ruling is Ruling.CONVICTED:
+            self._convicted = finding.snapshot
+            panics = max(1, verdict.consecutive_panics)
+            return replace(
+                verdict,
+                severity=Severity.ROLLBACK,
+                reason=finding.reason,
+                consecutive_panics=panics,
+            )
+        if verdict.is_anomalous:
+            verdict = replace(verdict, severity=Severity.PANIC)
+        if finding.ruling is Ruling.OPEN:
+            return verdict
+        if verdict.is_anomalous:
+            self._recovery.report_panic(verdict, series)
+        if finding.has_persisted:
+            is_step = series is LossSeries.STEPS
+            learn_level(self._judge.detector if is_step else self._detector)
+        self._recovery.report_cleared(
+            verdict,
+            series,
+            reason=finding.reason,
+            by=ClearedBy.COMPARISON,
+            evidence=finding.evidence,
+        )
+        return replace(verdict, severity=Severity.OK, reason=None, consecutive_panics=0)
 
     def _raise_alarm(self, verdict: Verdict, series: LossSeries) -> Verdict:
         """Report an anomalous check, and return the verdict; it is STOP if the budget of rollbacks is used up."""
@@ -358,43 +457,3 @@ class TolariaGovernor:
             validated_loss=validated_loss,
             is_doubtful=is_doubtful,
         )
-
-
-def to_floats(loss: float | Tensor, grad_norm: float | Tensor | None) -> tuple[float, float | None]:
-    """Return `loss` and `grad_norm` as numbers; tensors may have any shape with one element.
-
-    If both are tensors on a device, the host waits for the device only once.
-
-    Raises:
-        ValueError: one of them is not one real number.
-    """
-    if isinstance(loss, Tensor) and isinstance(grad_norm, Tensor) and not loss.is_cpu:
-        _check_scalar(loss, "a loss")
-        _check_scalar(grad_norm, "a gradient norm")
-        # As float32: in the dtype of a half-precision loss a gradient norm could overflow.
-        together = [one.detach().reshape(()).float().to(loss.device) for one in (loss, grad_norm)]
-        loss, grad_norm = torch.stack(together).tolist()
-    loss = _to_float(loss, "a loss")
-    return loss, None if grad_norm is None else _to_float(grad_norm, "a gradient norm")
-
-
-def _to_float(value: float | Tensor, name: str) -> float:
-    if isinstance(value, Tensor):
-        _check_scalar(value, name)
-        return float(value.item())
-    try:
-        return float(value)
-    except (TypeError, ValueError) as error:
-        got = "None" if value is None else f"a {type(value).__name__}"
-        raise _not_one_number(name, got) from error
-
-
-def _check_scalar(tensor: Tensor, name: str) -> None:
-    if tensor.is_complex():
-        raise _not_one_number(name, f"a tensor of {tensor.dtype}")
-    if tensor.numel() != 1:
-        raise _not_one_number(name, f"a tensor of shape {tuple(tensor.shape)}")
-
-
-def _not_one_number(name: str, got: str) -> ValueError:
-    return ValueError(f"{name} must be one number, got {got}; reduce a tensor, e.g. with .mean()")

@@ -246,6 +246,15 @@ class RobustDetector:
         memory.spread_age = 0
         memory.runs = _Runs()
 
+    def accept_level(self) -> None:
+        """Drop the history, and start another one with the losses judged last, anomalous ones included."""
+        newest = self._recent.values()[-_ENOUGH:]
+        self.expect_shift()
+        for loss in newest:
+            self._healthy.push(loss)
+        if newest:
+            self._memory.usual = self._healthy.median()
+
     def rewind(self, state: Mapping[str, Any] | None) -> None:
         """Restore the statistics that belong to the restored weights; if `state` is None, start as after a shift."""
         if state is None:

@@ -5,6 +5,7 @@ from itertools import pairwise
 from typing import Literal
 
 from esper.leyline.arguments import describe, instance_of, whole_number
+from esper.tolaria.probing.config import ProbeConfig
 from esper.tolaria.recovery.escalation import EscalationConfig
 from esper.tolaria.snapshots.retention import OLDER_SNAPSHOT_AGES
 
@@ -29,6 +30,8 @@ class GovernorConfig:
     """Steps that may be skipped in a row for their gradient or data before the governor rolls back further."""
     escalation: EscalationConfig = field(default_factory=EscalationConfig)
     """The measures that accompany repeated rollbacks."""
+    probe: ProbeConfig = field(default_factory=ProbeConfig)
+    """How a governor with a probe compares the present weights with a snapshot."""
 
     def __post_init__(self) -> None:
         """Check the settings.
@@ -48,6 +51,7 @@ class GovernorConfig:
             whole_number(name, number, minimum=least)
         instance_of("random_state", self.random_state, bool)
         instance_of("escalation", self.escalation, EscalationConfig, "write EscalationConfig(...)")
+        instance_of("probe", self.probe, ProbeConfig, "write ProbeConfig(...)")
         ages = self.older_snapshot_ages
         if not isinstance(ages, tuple | list):
             raise ValueError(

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 from torch import nn
 from torch.optim import Optimizer
 
 from esper._generated.channel import Channel
-from esper._generated.enums import EscalationAction, LossSeries, PanicReason, SnapshotFault
+from esper._generated.enums import (
+    ClearedBy,
+    LossSeries,
+    PanicReason,
+    SnapshotFault,
+)
 from esper._generated.governor import (
+    emit_governor_cleared,
     emit_governor_escalated,
     emit_governor_panic,
     emit_governor_recovered,
@@ -22,7 +27,7 @@ from esper._generated.governor import (
     emit_governor_step_skipped,
     emit_governor_stopped,
 )
-from esper._generated.records import GovernorReport, SnapshotInfo, StopReport
+from esper._generated.records import GovernorReport, ProbeEvidence, SnapshotInfo, StopReport
 from esper.kasmina.graft import find_slots
 from esper.leyline.arguments import instance_of
 from esper.leyline.errors import SnapshotError
@@ -186,11 +191,23 @@ class Recovery:
             return True
         return True
 
-    def roll_back(self, alarm: Verdict | None) -> tuple[GovernorReport, SnapshotContext]:
+    def plan_comparison(self, reason: PanicReason) -> RestorePlan | None:
+        """Return the plan that a rollback for `reason` would carry out now; None if there is no intact snapshot.
+
+        Raises:
+            SnapshotError: the host has been rebuilt.
+        """
+        target = self._escalation.choose_target(reason, has_older=self._keeper.has_older)
+        return self._keeper.plan_comparison(target, report_corrupt=self._report_corrupt)
+
+    def roll_back(
+        self, alarm: Verdict | None, *, chosen: Snapshot | None = None
+    ) -> tuple[GovernorReport, SnapshotContext]:
         """Restore a snapshot; return the report and the context in which the snapshot was taken.
 
         Args:
             alarm: the verdict that led to the rollback; None if the caller has ordered it.
+            chosen: the snapshot that a comparison has found to be better; None if there was no comparison.
 
         Raises:
             SnapshotError: there is no intact snapshot, the host has been rebuilt, or a saved companion is missing; the
@@ -204,11 +221,13 @@ class Recovery:
 
         def report_corrupt(number: int) -> None:
             corrupt.append(number)
-            message = f"the bytes of snapshot {number} are no longer what was saved"
-            self._report_fault(SnapshotFault.CORRUPT, number, message)
+            self._report_corrupt(number)
 
         plan = self._keeper.plan_restore(
-            target, is_last=self._escalation.is_exhausted, report_corrupt=report_corrupt
+            target,
+            chosen=chosen,
+            is_last=self._escalation.is_exhausted,
+            report_corrupt=report_corrupt,
         )
         self._companions.check_state_dict(plan.snapshot.non_tensors.companions)
         result = roll_back_network(
@@ -299,6 +318,26 @@ class Recovery:
         assert verdict.reason is not None
         emit_governor_panic(self.channel, verdict, series=series, reason=verdict.reason)
 
+    def report_cleared(
+        self,
+        verdict: Verdict,
+        series: LossSeries,
+        *,
+        reason: PanicReason,
+        by: ClearedBy,
+        evidence: ProbeEvidence | None,
+    ) -> None:
+        """Report that the suspicion `reason` was unfounded; `verdict` is on the last loss."""
+        emit_governor_cleared(
+            self.channel,
+            series=series,
+            reason=reason,
+            by=by,
+            step=self.step,
+            loss=verdict.loss,
+            evidence=evidence,
+        )
+
     def state_dict(self) -> dict[str, Any]:
         """Return all counters, except `step`, and snapshots in plain types and tensors."""
         return {
@@ -350,6 +389,7 @@ class Recovery:
             pruned_slots=result.pruned_slots,
             kept_fossils=result.kept_fossils,
             removed_fossils=result.removed_fossils,
+            evidence=None if alarm is None else alarm.evidence,
             corrupt_snapshots=tuple(corrupt),
             duration_s=time.perf_counter() - started,
         )
@@ -361,6 +401,10 @@ class Recovery:
         if measures.attempt > 1:
             emit_governor_escalated(self.channel, measures)
 
+    def _report_corrupt(self, number: int) -> None:
+        message = f"the bytes of snapshot {number} are no longer what was saved"
+        self._report_fault(SnapshotFault.CORRUPT, number, message)
+
     def _report_fault(self, fault: SnapshotFault, snapshot_id: int, message: str) -> None:
         emit_governor_snapshot_failed(
             self.channel,
@@ -369,15 +413,3 @@ class Recovery:
             step=self.step,
             message=shorten(message, _MAX_MESSAGE),
         )
-
-
-def stop_report_state_dict(report: StopReport) -> dict[str, Any]:
-    """Return `report` in plain types."""
-    tried = [action.value for action in report.tried]
-    return asdict(report) | {"reason": report.reason.value, "tried": tried}
-
-
-def stop_report_from_state_dict(state: Mapping[str, Any]) -> StopReport:
-    """Return the report that `stop_report_state_dict` was given."""
-    tried = tuple(EscalationAction(value) for value in state["tried"])
-    return StopReport(**{**state, "reason": PanicReason(state["reason"]), "tried": tried})

@@ -227,6 +227,7 @@ class SnapshotKeeper:
         self,
         target: EscalationAction,
         *,
+        chosen: Snapshot | None = None,
         is_last: bool = False,
         report_corrupt: Callable[[int], None] = lambda number: None,
     ) -> RestorePlan:
@@ -235,6 +236,7 @@ class SnapshotKeeper:
         Args:
             target: NEWEST_SNAPSHOT, the newest trusted snapshot; OLDER_SNAPSHOT, the next older one; or BEST_SNAPSHOT,
                 the best trusted snapshot, the fallback included.
+            chosen: the snapshot to restore whatever `target` says, if it is still kept and intact.
             is_last: whether the run ends with this rollback.
             report_corrupt: called with the number of each corrupt snapshot.
 
@@ -242,27 +244,37 @@ class SnapshotKeeper:
             SnapshotError: there is no intact snapshot, or the host has been rebuilt; the model is not changed.
         """
         num_corrupt = 0
-        to_best = target is EscalationAction.BEST_SNAPSHOT
-        if to_best:
-            self._reinsert_fallback()
-        while self._by_age.newest_first or self._reinsert_fallback():
-            kept = self._by_age.newest_first
-            if to_best:
-                place = self._choose_best(is_last=is_last)
-            else:
-                place = self._choose_trusted(is_older=target is EscalationAction.OLDER_SNAPSHOT)
-            snapshot = kept[place]
+        while (snapshot := self._choose(target, chosen, is_last=is_last)) is not None:
+            if target is EscalationAction.BEST_SNAPSHOT or snapshot is self._fallback:
+                self._reinsert_fallback()
             try:
-                return RestorePlan(snapshot, self._store.inventory(), others=kept)
+                return RestorePlan(
+                    snapshot, self._store.inventory(), others=self._by_age.newest_first
+                )
             except CorruptSnapshotError:
                 num_corrupt += 1
-                report_corrupt(snapshot.info.snapshot_id)
-                self._by_age.discard(snapshot)
-                self._store.release(snapshot)
+                self._discard_corrupt(snapshot, report_corrupt)
         raise SnapshotError(
             f"a rollback needs an intact snapshot, got {num_corrupt} corrupt and no other; take one"
             " while the network is healthy"
         )
+
+    def plan_comparison(
+        self, target: EscalationAction, *, report_corrupt: Callable[[int], None]
+    ) -> RestorePlan | None:
+        """Return a validated plan for the snapshot that `plan_restore` would choose; None if there is no intact one.
+
+        Only corrupt snapshots are discarded; nothing else changes, because no rollback may follow.
+
+        Raises:
+            SnapshotError: the host has been rebuilt.
+        """
+        while (snapshot := self._choose(target)) is not None:
+            try:
+                return RestorePlan(snapshot, self._store.inventory(), others=self.snapshots)
+            except CorruptSnapshotError:
+                self._discard_corrupt(snapshot, report_corrupt)
+        return None
 
     def plan_undo(self) -> RestorePlan | None:
         """Return a plan to restore the newest snapshot; None if a step was taken since or it cannot be restored."""
@@ -347,13 +359,28 @@ class SnapshotKeeper:
         last = len(kept) - 1
         return min(trusted[0] + is_older, last) if trusted else last
 
-    def _choose_best(self, *, is_last: bool) -> int:
-        """Return the place of the best trusted snapshot, or of the best of all if there is no trusted one."""
-        kept = self._by_age.newest_first
-        return max(
-            range(len(kept)),
-            key=lambda place: (self.is_trusted(kept[place]), _merit(kept[place], is_last=is_last)),
-        )
+    def _choose(
+        self, target: EscalationAction, chosen: Snapshot | None = None, *, is_last: bool = False
+    ) -> Snapshot | None:
+        """Return `chosen` if it is kept, else the snapshot for `target`; None if there is no snapshot at all."""
+        kept, every = self._by_age.newest_first, self.snapshots
+        if any(one is chosen for one in every):
+            return chosen
+        if target is EscalationAction.BEST_SNAPSHOT or not kept:
+            newest_first = sorted(every, key=lambda one: one.info.snapshot_id, reverse=True)
+            return max(
+                newest_first,
+                key=lambda one: (self.is_trusted(one), _merit(one, is_last=is_last)),
+                default=None,
+            )
+        return kept[self._choose_trusted(is_older=target is EscalationAction.OLDER_SNAPSHOT)]
+
+    def _discard_corrupt(self, snapshot: Snapshot, report_corrupt: Callable[[int], None]) -> None:
+        report_corrupt(snapshot.info.snapshot_id)
+        if snapshot is self._fallback:
+            self._fallback = None
+        self._by_age.discard(snapshot)
+        self._store.release(snapshot)
 
     def _release_discarded(self, before: Sequence[Snapshot]) -> None:
         """Release the memory of those snapshots among `before`, all different, that are not kept any more."""
