@@ -17,7 +17,7 @@ from pathlib import Path
 from league.damages import CELLS
 from league.healthy import HEALTHY
 from league.judges import JUDGES
-from league.plan import FULL, QUICK, QUICK_CELLS, QUICK_KINDS, Campaign, names, run_campaign
+from league.plan import QUICK_CELLS, QUICK_KINDS, Campaign, names, run_campaign, seeds_from
 from league.report import Report
 from league.score import Seeds
 from league.trial import Results
@@ -29,14 +29,11 @@ def main() -> None:
     options = _parser().parse_args()
     by_default = [*QUICK_KINDS, *QUICK_CELLS] if options.quick else names()
     wanted = options.kind or by_default
-    size = QUICK if options.quick else FULL
     campaign = Campaign(
         kinds=tuple(kind for kind in HEALTHY if kind in wanted),
         cells=tuple(cell for cell in CELLS if cell.name in wanted),
         judges=tuple(judge for judge in JUDGES if options.judge is None or judge in options.judge),
-        seeds=Seeds(
-            healthy=_seeds(options, len(size.healthy)), damaged=_seeds(options, len(size.damaged))
-        ),
+        seeds=_seeds(options),
     )
     results = Results(None if options.quick else options.results)
     run_campaign(campaign, results, num_processes=options.jobs)
@@ -73,7 +70,10 @@ def _parser() -> argparse.ArgumentParser:
         help="only these healthy kinds or cells of damage",
     )
     parser.add_argument(
-        "--seeds", type=int, default=0, metavar="FIRST", help="the first seed; 0 by default"
+        "--seeds",
+        type=int,
+        metavar="FIRST",
+        help="the first seed; 0 by default, 100 with --quick, so that the seeds of the table are not used to tune",
     )
     parser.add_argument(
         "--num-seeds", type=int, metavar="N", help="seeds of each kind; 15, or 10 with damage"
@@ -89,11 +89,14 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _seeds(options: argparse.Namespace, num: int) -> tuple[int, ...]:
-    return tuple(
-        range(
-            options.seeds, options.seeds + (num if options.num_seeds is None else options.num_seeds)
-        )
+def _seeds(options: argparse.Namespace) -> Seeds:
+    """Return the seeds that are asked for; those of the table are not those that rules are tuned with."""
+    num_healthy, num_damaged = (1, 2) if options.quick else (15, 10)
+    num = options.num_seeds
+    return seeds_from(
+        (100 if options.quick else 0) if options.seeds is None else options.seeds,
+        num_healthy=num_healthy if num is None else num,
+        num_damaged=num_damaged if num is None else num,
     )
 
 

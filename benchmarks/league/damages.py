@@ -159,9 +159,9 @@ CELLS = (
     ),
     Cell(
         "rate_x20_signals",
-        "learning rate x20 for 30 steps, middle, MNIST-1D",
+        "learning rate x20 for 12 steps, middle, MNIST-1D",
         trainings.signals_adam,
-        Damage(start=MIDDLE, steps=30, rate=20.0),
+        Damage(start=MIDDLE, steps=12, rate=20.0),
     ),
     Cell(
         "rate_x20_for_good",

@@ -44,15 +44,12 @@ class Governed:
             training.model,
             optimizers=[training.optimizer],
             step_detector=detector,
-            **({"probe": training.losses} if probes else {}),
+            probe=training.losses if probes else None,
         )
-        self._probes = probes
 
     def before_step(self, loss: Tensor | float, norm: Tensor | float, batch: Batch) -> Reaction:
         """Let the governor judge and act."""
-        verdict = self.governor.before_step(
-            loss, norm, **({"batch": batch} if self._probes else {})
-        )
+        verdict = self.governor.before_step(loss, norm, batch=batch)
         return _REACTIONS[verdict.severity]
 
     def after_step(self) -> Reaction:

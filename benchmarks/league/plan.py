@@ -14,10 +14,19 @@ from league.healthy import HEALTHY
 from league.score import Seeds
 from league.trial import DAMAGED, HEALTHY_KIND, TWIN, Job, Results, Row, run_job
 
-FULL = Seeds(healthy=tuple(range(15)), damaged=tuple(range(10)))
-QUICK = Seeds(healthy=(0,), damaged=(0, 1))
+NUM_TWINS = 10
+"""Undisturbed runs of each training to which damage is done; more if there are more damaged ones."""
 QUICK_KINDS = ("curriculum", "bad_batches", "gaussian_nll")
 QUICK_CELLS = ("rate_x100_digits", "wiped_digits", "bit_flipped")
+
+
+def seeds_from(first: int, *, num_healthy: int, num_damaged: int) -> Seeds:
+    """Return so many seeds for each kind, from `first` on."""
+    return Seeds(
+        healthy=tuple(range(first, first + num_healthy)),
+        damaged=tuple(range(first, first + num_damaged)),
+        twins=tuple(range(first, first + max(num_damaged, NUM_TWINS))),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +47,7 @@ class Campaign:
             *(
                 Job(group=TWIN, kind=training, seed=seed, judges=(None,))
                 for training in trainings
-                for seed in self.seeds.damaged
+                for seed in self.seeds.twins
             ),
             *(
                 Job(group=DAMAGED, kind=cell.name, seed=seed, judges=judges)

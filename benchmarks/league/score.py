@@ -22,6 +22,8 @@ class Seeds:
 
     healthy: tuple[int, ...]
     damaged: tuple[int, ...]
+    twins: tuple[int, ...]
+    """Those of the undisturbed runs, whose spread says how much chance decides: at least those of the damaged runs."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -89,7 +91,7 @@ def score_judge(
                 _score_healthy(score, row)
     for cell in cells:
         twins = twins_of(results, cell, seeds)
-        for row, is_counted in _damaged_rows(results, judge, cell, twins):
+        for row, is_counted in _damaged_rows(results, judge, cell, twins, seeds.damaged):
             if is_counted:
                 _score_damaged(score, row, cell, twins)
     return score
@@ -97,20 +99,20 @@ def score_judge(
 
 def twins_of(results: Results, cell: Cell, seeds: Seeds) -> Twins:
     """Return the undisturbed runs of the cell's training."""
-    rows = [results.find(TWIN, cell.training.__name__, seed, None) for seed in seeds.damaged]
+    rows = [results.find(TWIN, cell.training.__name__, seed, None) for seed in seeds.twins]
     return Twins(
         {row.seed: row.held_out for row in rows if row is not None and row.held_out is not None}
     )
 
 
 def _damaged_rows(
-    results: Results, judge: str, cell: Cell, twins: Twins
+    results: Results, judge: str, cell: Cell, twins: Twins, seeds: tuple[int, ...]
 ) -> Iterator[tuple[Row, bool]]:
     """Yield the rows of a cell, each with whether the damage counts there."""
-    for seed in twins.ends:
+    for seed in seeds:
         plain = results.find(DAMAGED, cell.name, seed, None)
         row = results.find(DAMAGED, cell.name, seed, judge)
-        if plain is not None and row is not None:
+        if plain is not None and row is not None and seed in twins.ends:
             yield row, twins.is_damaged(plain)
 
 

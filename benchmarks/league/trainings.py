@@ -100,7 +100,8 @@ def language_model(
     text = data.text()
     starts = at_random(len(text.train) - length - 1, seed, batch_size=batch_size)
     window = torch.arange(length + 1)
-    test = text.test[: 64 * (length + 1)].view(64, length + 1)
+    test_starts = torch.randint(len(text.test) - length, (400,), generator=data.generator(seed, 13))
+    test = text.test[test_starts[:, None] + window]
 
     def losses(batch: Batch) -> Tensor:
         tokens: Tensor = batch[0]
