@@ -38,10 +38,10 @@ class _Batch:
     present: list[float]
     snapshot: list[float]
 
-    @property
-    def differences(self) -> list[float]:
-        """Present minus snapshot, for each loss."""
-        return [now - then for now, then in zip(self.present, self.snapshot, strict=True)]
+    def differences(self, limit: float) -> list[float]:
+        """Return present minus snapshot for each loss, cut off at `limit` in both directions."""
+        pairs = zip(self.present, self.snapshot, strict=True)
+        return [max(-limit, min(limit, now - then)) for now, then in pairs]
 
 
 @dataclass(slots=True)
@@ -49,6 +49,9 @@ class Comparison:
     """The paired losses of one suspicion, batch by batch."""
 
     snapshot_id: int
+    limit: float = math.inf
+    """Size at which differences are cut off: the loss of an untrained network. Losses that explode, each to another
+    height, would otherwise hide in their own spread."""
     duration_s: float = 0.0
     is_broken: bool = False
     """Whether the present weights gave a loss that is not finite where those of the snapshot did not."""
@@ -64,51 +67,63 @@ class Comparison:
         self.batches.append(_Batch(present=[a for a, _ in pairs], snapshot=[b for _, b in pairs]))
 
     def rule(
-        self, margin: float, config: ProbeConfig, *, min_batches: int, is_last: bool = False
+        self,
+        margin: float,
+        usual: float | None,
+        config: ProbeConfig,
+        *,
+        min_batches: int,
+        is_last: bool = False,
     ) -> Ruling:
         """Decide as soon as the batches allow it.
 
         Args:
             margin: the difference that must be exceeded.
+            usual: the usual loss before the suspicion; None if it is not known.
             config: the settings.
             min_batches: batches needed to convict.
             is_last: whether no more batches will follow.
         """
         if self.is_broken:
             return Ruling.CONVICTED
-        mean, interval = self._mean(), self._interval()
         num_batches = len(self.batches)
-        if interval is not None:
-            if num_batches >= min_batches and self.is_clearly_worse(margin):
+        # Not cut off, as the rise is not: where both explode, the snapshot explains it all the same.
+        differences = self._differences(math.inf)
+        rise = 0.0 if usual is None else config.rise_share * (self.present_loss() - usual)
+        interval, whole = self._interval(self.limit), self._interval(math.inf)
+        if interval is not None and whole is not None:
+            explains = _mean(differences) > rise
+            if num_batches >= min_batches and explains and self.is_clearly_worse(margin):
                 return Ruling.CONVICTED
-            if interval[1] < margin:
+            if interval[1] < margin or whole[1] < rise:
                 return Ruling.CLEARED
         is_last = is_last or num_batches >= config.max_batches
-        is_no_better = num_batches >= min_batches and mean <= 0.0
+        is_no_better = num_batches >= min_batches and _mean(differences) <= 0.0
         return Ruling.CLEARED if is_last or is_no_better else Ruling.OPEN
 
-    def evidence(self, margin: float) -> ProbeEvidence:
-        """Return the comparison as a record of the contract."""
-        present = [loss for batch in self.batches for loss in batch.present]
+    def evidence(self, margin: float, usual: float | None) -> ProbeEvidence:
+        """Return the comparison as a record of the contract; the arguments are those of `rule`."""
         snapshot = [loss for batch in self.batches for loss in batch.snapshot]
-        interval = self._interval()
+        interval = self._interval(self.limit)
         return ProbeEvidence(
             snapshot_id=self.snapshot_id,
-            present_loss=_mean(present),
+            present_loss=self.present_loss(),
             snapshot_loss=_mean(snapshot),
-            difference=self._mean(),
+            usual_loss=usual,
+            difference=_mean(self._differences(self.limit)),
             difference_low=None if interval is None else interval[0],
             difference_high=None if interval is None else interval[1],
             margin=margin,
             num_batches=len(self.batches),
-            num_losses=max(1, len(present)),
+            num_losses=max(1, len(snapshot)),
             duration_s=self.duration_s,
         )
 
     def is_clearly_worse(self, margin: float) -> bool:
         """Return whether the first losses of each pair exceed the second by more than noise and `margin` explain."""
-        interval = self._interval()
-        return self.is_broken or (self._mean() > margin and (interval is None or interval[0] > 0.0))
+        interval = self._interval(self.limit)
+        is_larger = _mean(self._differences(self.limit)) > margin
+        return self.is_broken or (is_larger and (interval is None or interval[0] > 0.0))
 
     @classmethod
     def from_state_dict(cls, state: Mapping[str, Any]) -> Self:
@@ -116,23 +131,27 @@ class Comparison:
         batches = [_Batch(**batch) for batch in state["batches"]]
         return cls(**{**state, "batches": batches})
 
+    def present_loss(self) -> float:
+        """Return the mean loss under the present weights."""
+        return _mean([loss for batch in self.batches for loss in batch.present])
+
     def snapshot_size(self) -> float:
         """Return the mean absolute loss under the snapshot."""
         return _mean([abs(loss) for batch in self.batches for loss in batch.snapshot])
 
-    def _mean(self) -> float:
-        return _mean([one for batch in self.batches for one in batch.differences])
+    def _differences(self, limit: float) -> list[float]:
+        return [one for batch in self.batches for one in batch.differences(limit)]
 
-    def _interval(self) -> tuple[float, float] | None:
-        """Return the 95 % interval of the mean difference; None while there are too few losses.
+    def _interval(self, limit: float) -> tuple[float, float] | None:
+        """Return the 95 % interval of the mean difference, cut off at `limit`; None while there are too few losses.
 
         It is the wider of two intervals, that over all samples and that over the means of batches, because the samples of
         one batch share its faults: a batch with wrong labels must not decide for three others.
         """
-        samples = [one for batch in self.batches for one in batch.differences]
-        means = [_mean(batch.differences) for batch in self.batches if batch.present]
+        samples = self._differences(limit)
+        means = [_mean(batch.differences(limit)) for batch in self.batches if batch.present]
         widths = [_half_width(values) for values in (samples, means) if len(values) > 1]
-        if not widths or not all(map(math.isfinite, samples)):
+        if not widths:
             return None
         mean = _mean(samples)
         return mean - max(widths), mean + max(widths)
@@ -165,4 +184,4 @@ def t_quantile(degrees: int) -> float:
         (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
         (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
     )
-    return z + sum(term / degrees**power for power, term in enumerate(terms, start=1))
+    return z + sum(term / float(degrees) ** power for power, term in enumerate(terms, start=1))

@@ -18,6 +18,9 @@ class ProbeConfig:
     """Batches needed to convict: the samples of one batch share its faults, such as wrong labels."""
     scale_share: float = 0.05
     """Share of the losses' size that the difference must exceed."""
+    rise_share: float = 0.25
+    """Share of the rise of the losses above their usual level that the difference must explain: if the snapshot hardly does
+    better on these batches than the present weights, most of the rise comes from the batches themselves."""
     floor_share: float = 0.05
     """Share of the size of the first losses below which the size of later ones does not fall in that comparison: a
     network that has memorised its data has losses that vary by factors without any damage."""
@@ -36,4 +39,5 @@ class ProbeConfig:
         whole_number("max_batches", self.max_batches, minimum=self.min_batches)
         whole_number("canary_interval", self.canary_interval, minimum=0)
         real_number("scale_share", self.scale_share, minimum=0.0)
+        real_number("rise_share", self.rise_share, minimum=0.0)
         real_number("floor_share", self.floor_share, minimum=0.0)

@@ -6,6 +6,7 @@ each batch is scored before its own step: the present weights are flattered by b
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -114,7 +115,7 @@ class Examiner:
             ProbeError: the probe returned no losses, or others when it was called again.
         """
         suspicion = self._opened(verdict)
-        self._compare(suspicion, batch)
+        self._compare(suspicion, batch, LossSeries.STEPS)
         finding = self._finding(
             suspicion, LossSeries.STEPS, min_batches=self._config.min_batches, is_last=False
         )
@@ -133,7 +134,7 @@ class Examiner:
         assert verdict.reason is not None
         suspicion = _Suspicion(reason=verdict.reason, has_persisted=bool(verdict))
         for batch in islice(batches, self._config.max_batches):
-            self._compare(suspicion, batch)
+            self._compare(suspicion, batch, LossSeries.CHECKS)
         return self._finding(suspicion, LossSeries.CHECKS, min_batches=1, is_last=True)
 
     def close(self) -> None:
@@ -179,7 +180,7 @@ class Examiner:
         self._suspicion.has_persisted |= bool(verdict)
         return self._suspicion
 
-    def _compare(self, suspicion: _Suspicion, batch: Any) -> None:
+    def _compare(self, suspicion: _Suspicion, batch: Any, series: LossSeries) -> None:
         started = time.perf_counter()
         plan = self._plan(suspicion.reason)
         if plan is None:
@@ -187,7 +188,8 @@ class Examiner:
         number = plan.snapshot.info.snapshot_id
         if suspicion.comparison is None or suspicion.comparison.snapshot_id != number:
             # Differences from two snapshots do not belong together.
-            suspicion.comparison = Comparison(snapshot_id=number)
+            limit = self._scales[series].first_size or math.inf
+            suspicion.comparison = Comparison(snapshot_id=number, limit=limit)
         suspicion.snapshot = plan.snapshot
         present, saved = self._probe.losses(batch, plan)
         suspicion.comparison.add(present, saved, duration_s=time.perf_counter() - started)
@@ -200,14 +202,16 @@ class Examiner:
         ruling, evidence = Ruling.CLEARED, None
         if comparison is not None:
             margin = self._margin(comparison.snapshot_size(), series)
+            usual = self._scales[series].usual
             ruling = comparison.rule(
                 margin,
+                usual,
                 self._config,
                 # Evidence of few batches convicts only together with the detector, which waits for losses in a row.
                 min_batches=min_batches if suspicion.has_persisted else self._config.max_batches,
                 is_last=is_last,
             )
-            evidence = comparison.evidence(margin)
+            evidence = comparison.evidence(margin, usual)
         return Finding(
             ruling=ruling,
             reason=suspicion.reason,
@@ -217,7 +221,7 @@ class Examiner:
         )
 
     def _margin(self, size: float, series: LossSeries) -> float:
-        """Return the difference that must be exceeded for losses of this mean size."""
+        """Return the difference that must be exceeded, for a snapshot or canary of this mean absolute loss."""
         config, scale = self._config, self._scales[series]
         floor = config.floor_share * scale.first_size
         return max(config.scale_share * max(size, floor), scale.noise)

@@ -25,7 +25,7 @@ class Surroundings:
         all_modules = list({id(one): one for root in modules for one in root.modules()}.values())
         self._modes = [(module, module.training) for module in all_modules]
         # The dicts too, because a module may replace a buffer by another tensor instead of writing into it.
-        self._members = [
+        self._members: list[tuple[dict[str, Any], dict[str, Any]]] = [
             (members, dict(members))
             for module in all_modules
             for members in (module._buffers, module._parameters)

@@ -43,6 +43,11 @@ class LossScale:
         return median(self._first) if self._first else 0.0
 
     @property
+    def usual(self) -> float | None:
+        """Median of the recent healthy losses; None while there are too few."""
+        return median(self._recent) if len(self._recent) >= _NUM_ENOUGH else None
+
+    @property
     def noise(self) -> float:
         """Standard deviation of the noise; 0 while there are too few losses.
 
