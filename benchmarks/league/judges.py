@@ -143,20 +143,20 @@ def _nothing_in_training() -> Training:
     )
 
 
+_RUN_MODULES = ("data", "networks", "trainings", "training")
+_GROUP_MODULES = {"healthy": ("healthy", "games"), "damaged": ("damages",), "twin": ()}
+_JUDGE_MODULES = ("judges", "rivals", "frozen_rule")
+
+
 @cache
-def code_of(name: str | None) -> str:
-    """Return a short hash of the code that results under the judge called `name` depend on; None for no judge.
+def code_of(group: str, judge: str | None) -> str:
+    """Return a short hash of the code that results of this group of runs under `judge` depend on; None for no judge.
 
     Comments and the layout of the code do not change it.
     """
-    here = Path(__file__).parent
-    files = [
-        here / f"{module}.py"
-        for module in ("data", "networks", "trainings", "games", "healthy", "damages", "training")
-    ]
-    if name is not None:
-        files += [here / "judges.py", here / "rivals.py", here / "frozen_rule.py"]
-    if name is not None and JUDGES[name].is_governor:
+    modules = (*_RUN_MODULES, *_GROUP_MODULES[group], *(_JUDGE_MODULES if judge else ()))
+    files = [Path(__file__).parent / f"{module}.py" for module in modules]
+    if judge is not None and JUDGES[judge].is_governor:
         files += sorted(Path(next(iter(esper.tolaria.__path__))).rglob("*.py"))
     digest = hashlib.sha256()
     for file in files:

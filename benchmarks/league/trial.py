@@ -83,7 +83,7 @@ class Results:
 
     def find(self, group: str, kind: str, seed: int, judge: str | None) -> Row | None:
         """Return the row that the present code has written, or None."""
-        return self._rows.get((group, kind, seed, judge, code_of(judge)))
+        return self._rows.get((group, kind, seed, judge, code_of(group, judge)))
 
     def missing(self, job: Job) -> Job | None:
         """Return `job` without the runs that are known; None if all are."""
@@ -138,7 +138,7 @@ def _row(job: Job, judge: str | None, run: Run, started: float) -> Row:
     return Row(
         **fields,
         judge=judge,
-        code=code_of(judge),
+        code=code_of(job.group, judge),
         rollbacks=run.rollbacks,
         skips=run.skips,
         num_clips=len(run.clips),
