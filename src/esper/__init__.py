@@ -47,7 +47,8 @@ if TYPE_CHECKING:
     from esper.running import resume_run, run_task
     from esper.tamiyo.heuristic import HeuristicConfig, HeuristicPolicy
     from esper.tolaria.detection.detector import Detector, SigmaDetector
-    from esper.tolaria.detection.robust import RobustConfig, RobustDetector
+    from esper.tolaria.detection.limits import RobustConfig
+    from esper.tolaria.detection.robust import RobustDetector
     from esper.tolaria.detection.verdict import Verdict
     from esper.tolaria.governor import TolariaGovernor
     from esper.tolaria.recovery.config import GovernorConfig
@@ -153,7 +154,7 @@ _HOMES = {
     "PanicReason": "esper._generated.enums",
     "Prune": "esper.leyline.actions",
     "QualityGates": "esper.kasmina.gates",
-    "RobustConfig": "esper.tolaria.detection.robust",
+    "RobustConfig": "esper.tolaria.detection.limits",
     "RobustDetector": "esper.tolaria.detection.robust",
     "Run": "esper.own_run",
     "RunEvents": "esper.nissa.reader",

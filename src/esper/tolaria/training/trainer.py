@@ -21,7 +21,8 @@ from esper.leyline.errors import CheckpointError, SnapshotError
 from esper.leyline.policy import GrowthPolicy, check_policy
 from esper.leyline.signals import TrainingSignals
 from esper.tolaria.detection.detector import Detector, SigmaDetector
-from esper.tolaria.detection.robust import EPOCH_LIMITS, RobustConfig, RobustDetector
+from esper.tolaria.detection.limits import EPOCH_LIMITS, RobustConfig
+from esper.tolaria.detection.robust import RobustDetector
 from esper.tolaria.detection.verdict import Verdict
 from esper.tolaria.governor import TolariaGovernor
 from esper.tolaria.snapshots.random_state import load_random_state_dict, random_state_dict
