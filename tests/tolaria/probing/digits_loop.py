@@ -57,7 +57,7 @@ def damage(kind, step, model):
                 parameter.normal_(0.0, 0.5)
         if kind == "noisy weights" and 0 <= since < 20:
             for parameter in model.parameters():
-                parameter.add_(torch.randn_like(parameter) * 0.08)
+                parameter.add_(torch.randn_like(parameter) * 0.2)
     return 10.0 if kind == "learning rate x100" and 0 <= since < 5 else 0.1
 
 
