@@ -16,41 +16,41 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from esper._generated.channel import Channel
-from esper._generated.enums import ClearedBy, LossSeries, Severity
+from esper._generated.enums import LossSeries, Severity
 from esper._generated.records import GovernorReport, SnapshotInfo, StopReport
 from esper.leyline.channel import SILENT
 from esper.leyline.errors import SnapshotError
-from esper.tolaria.detection.detector import Detector, checked_detector, learn_level
+from esper.tolaria.detection.detector import Detector, checked_detector
+from esper.tolaria.detection.limits import EPOCH_LIMITS
 from esper.tolaria.detection.loss_value import to_floats
-from esper.tolaria.detection.robust import EPOCH_LIMITS, RobustDetector
+from esper.tolaria.detection.robust import RobustDetector
 from esper.tolaria.detection.step_judge import StepJudge
 from esper.tolaria.detection.verdict import Verdict, final_verdict, weights_verdict
-from esper.tolaria.probing.comparison import Ruling
-from esper.tolaria.probing.examiner import SOFT_REASONS, Examiner, Finding
-from esper.tolaria.probing.probe import ProbeFunction, checked_probe
+from esper.tolaria.probing.examiner import build_examiner
+from esper.tolaria.probing.probe import ProbeFunction
+from esper.tolaria.probing.scrutiny import Scrutiny
 from esper.tolaria.recovery.config import GovernorConfig, checked_config
 from esper.tolaria.recovery.recovery import Recovery
 from esper.tolaria.recovery.stop_report import stop_report_from_state_dict, stop_report_state_dict
+from esper.tolaria.recovery.watch import Watch, WatchReport
 from esper.tolaria.snapshots.companions import Companions, Stateful
 from esper.tolaria.snapshots.optimizer_state import optimizers_by_name
 from esper.tolaria.snapshots.serialization import with_present_keys
-from esper.tolaria.snapshots.store import Snapshot, SnapshotContext
+from esper.tolaria.snapshots.store import SnapshotContext
 
 
 class TolariaGovernor:
     """Keeps a training run alive: takes verified snapshots and rolls back when training breaks.
 
-    The model may have slots or not. The training loop stays the caller's. Either it calls `check_vital_signs` and acts on
-    the verdict with `snapshot` and `execute_rollback`, or it puts two calls around the optimizer's step, and the governor
-    rolls back by itself:
+    The training loop stays the caller's. Either it calls `check_vital_signs` and acts on the verdict with `snapshot` and
+    `execute_rollback`, or it puts two calls around the optimizer's step, and the governor rolls back by itself:
 
-        if governor.before_step(loss).may_step:
+        if governor.before_step(loss, batch=batch).may_step:
             optimizer.step()
         if governor.after_step().must_stop:
             break
 
-    Without a listener on its channel the governor warns of skipped steps, rollbacks and the end of the run through the
-    standard library's logger `esper`.
+    Without a listener on its channel it warns of all that it does through the standard library's logger `esper`.
 
     Attributes:
         last_rollback: the report of the latest rollback; None before the first.
@@ -102,11 +102,17 @@ class TolariaGovernor:
             max_skips=config.max_skips,
             may_have_overflowed=all_companions.may_have_overflowed,
         )
-        self._examiner: Examiner | None = None
-        if probe is not None:
-            function = checked_probe(probe, (model, *all_companions.modules.values()))
-            self._examiner = Examiner(function, self._recovery.plan_comparison, config.probe)
-        self._convicted: Snapshot | None = None
+        modules = (model, *all_companions.modules.values())
+        plan = self._recovery.plan_comparison
+        self._scrutiny = Scrutiny(
+            self._detector,
+            self._judge,
+            examiner=build_examiner(probe, modules, plan=plan, config=config.probe),
+            report_cleared=self._recovery.report_cleared,
+        )
+        self._watch = None
+        if config.mode == "watch":
+            self._watch = Watch(self._recovery.reports, accept=self._scrutiny.accept)
         self._alarm: Verdict | None = None
         self._step_verdict: Verdict | None = None
         self._validated_loss: float | None = None
@@ -120,11 +126,11 @@ class TolariaGovernor:
     @property
     def channel(self) -> Channel:
         """Where the governor emits telemetry; it may be replaced at any time."""
-        return self._recovery.channel
+        return self._recovery.reports.channel
 
     @channel.setter
     def channel(self, channel: Channel) -> None:
-        self._recovery.channel = channel
+        self._recovery.reports.channel = channel
 
     @property
     def snapshots(self) -> tuple[SnapshotInfo, ...]:
@@ -136,12 +142,16 @@ class TolariaGovernor:
         """Whether seeds may be planted; after a rollback they may not for some epochs."""
         return self._recovery.may_germinate
 
+    @property
+    def watch_report(self) -> WatchReport | None:
+        """What a governor in the mode "watch" would have done so far; None in the mode "act"."""
+        return None if self._watch is None else self._watch.report(self.step)
+
     def expect_shift(self) -> None:
         """Announce that losses will change on purpose: a seed is planted, the learning rate restarts, the data changes."""
         self._detector.expect_shift()
         self._judge.detector.expect_shift()
-        if self._examiner is not None:
-            self._examiner.note_shift()
+        self._scrutiny.note_shift()
 
     def check_vital_signs(
         self, loss: float | Tensor, *, batches: Iterable[Any] | None = None
@@ -149,22 +159,22 @@ class TolariaGovernor:
         """Judge a loss, usually the validation loss of an epoch.
 
         If the verdict `needs_rollback`, call `execute_rollback`. If its severity is OK, it is time for a `snapshot`.
-        `loss` is any number, NaN included, or a tensor with one element.
-
-        A governor with a probe that is given `batches`, of the validation samples, compares the present weights with a
-        snapshot on the first few of them before it asks for a rollback; it reads them only then.
+        `loss` is any number, NaN included, or a tensor with one element. Before a governor with a probe asks for a
+        rollback, it compares weights on the first few validation `batches`, if there are any; it reads them only then.
 
         Raises:
             ProbeError: the probe returned no losses, or others when it was called again.
             ValueError: `loss` is not one number.
         """
-        loss, _ = to_floats(loss, None)
+        loss = to_floats(loss, None)[0]
         if self.stop_report is not None:
             return final_verdict(self.stop_report.reason, loss)
         self._recovery.begin_check()
-        verdict = self._examine_validation(self._detector.check(loss), batches)
+        verdict = self._scrutiny.weigh_check(self._detector.check(loss), batches)
         if verdict.is_anomalous:
             self._validated_loss = None
+            if self._watch is not None:
+                return self._watch.answer(verdict, LossSeries.CHECKS, self.step)
             return self._raise_alarm(verdict, LossSeries.CHECKS)
         self._alarm = None
         # While training losses are anomalous, a good validation loss does not prove that the weights are sound.
@@ -196,14 +206,12 @@ class TolariaGovernor:
             SnapshotError: there is no intact snapshot, or the model has been rebuilt; the model is unchanged.
         """
         is_last = self._alarm is not None and self._recovery.is_exhausted
-        chosen, self._convicted = self._convicted, None
-        report, context = self._recovery.roll_back(self._alarm, chosen=chosen)
+        report, context = self._recovery.roll_back(self._alarm, chosen=self._scrutiny.convicted)
         self.last_rollback = report
         state, step_state = context.detectors
         self._detector.rewind(state)
         self._judge.note_rollback(step_state)
-        if self._examiner is not None:
-            self._examiner.note_rollback()
+        self._scrutiny.note_rollback(self._recovery.progress)
         self._alarm = None
         self._validated_loss = None
         if report.kept_fossils:
@@ -238,11 +246,7 @@ class TolariaGovernor:
             SnapshotError: the first snapshot cannot be taken.
             ValueError: `loss` or `grad_norm` is not one number, or there is a probe and no batch.
         """
-        if self._examiner is not None and batch is None:
-            raise ValueError(
-                "a governor with a probe needs the batch of every step, got None;"
-                " call before_step(loss, batch=batch)"
-            )
+        self._scrutiny.check_batch(batch)
         self._step_verdict = None
         self._recovery.reset_learning_rates()
         loss, grad_norm = to_floats(loss, grad_norm)
@@ -252,16 +256,21 @@ class TolariaGovernor:
         is_planned_skip = self._recovery.begin_step()
         if not self._recovery.has_snapshot:
             self.snapshot()
-        elif self._recovery.lacks_fossil and not self._try_snapshot():
+        elif self._recovery.lacks_fossil and not self._recovery.try_snapshot(
+            self._snapshot_context()
+        ):
             return self._act_on(weights_verdict(loss))
         verdict = self._judge.judge(loss, grad_norm, is_planned_skip=is_planned_skip)
-        return self._act_on(self._examine(verdict, batch))
+        progress = self._recovery.progress
+        return self._act_on(
+            self._scrutiny.weigh_step(verdict, batch, step=self.step, progress=progress)
+        )
 
     def after_step(self) -> Verdict:
         """Count the step that was taken, and take a snapshot when one is due.
 
-        Return the verdict of `before_step`, unless the snapshot finds weights that are not finite: then it is ROLLBACK
-        or STOP, and the governor has acted on it. If the step was refused, nothing is done.
+        Return the verdict of `before_step`, unless the snapshot finds weights that are not finite and the governor has
+        acted on that. If the step was refused, nothing is done.
 
         Raises:
             ValueError: `before_step` has not been called.
@@ -272,12 +281,15 @@ class TolariaGovernor:
         self._recovery.reset_learning_rates()
         if not verdict.may_step:
             return verdict
-        is_suspected = self._examiner is not None and self._examiner.is_open
-        is_healthy = verdict.severity is Severity.OK and not is_suspected
+        is_healthy = verdict.severity is Severity.OK and not self._scrutiny.is_open
         self._validated_loss = None
         self._judge.note_step()
         self._recovery.end_step(is_healthy=is_healthy)
-        if is_healthy and self._recovery.is_snapshot_due and not self._try_snapshot():
+        if (
+            is_healthy
+            and self._recovery.is_snapshot_due
+            and not self._recovery.try_snapshot(self._snapshot_context())
+        ):
             return self._act_on(weights_verdict(verdict.loss))
         return verdict
 
@@ -309,17 +321,18 @@ class TolariaGovernor:
 
         The tensors are those of the snapshots themselves, so save it before the next step. By default it holds up
         to five snapshots, each as large as the weights, or three times as large if the state of Adam is restored too.
+        Batches are not saved: after loading, the next batch becomes the canary.
         """
-        stop = self.stop_report
         return {
             "step": self.step,
             "validated_loss": self._validated_loss,
             "is_calm": self._is_calm,
-            "stop": None if stop is None else stop_report_state_dict(stop),
+            "stop": stop_report_state_dict(self.stop_report),
             "detector": self._detector.state_dict(),
             "judge": self._judge.state_dict(),
             "recovery": self._recovery.state_dict(),
-            "probing": None if self._examiner is None else self._examiner.state_dict(),
+            "watch": None if self._watch is None else self._watch.state_dict(),
+            "scrutiny": self._scrutiny.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -343,18 +356,23 @@ class TolariaGovernor:
         self._recovery.load_state_dict(state["recovery"])
         self._detector.load_state_dict(state["detector"])
         self._judge.load_state_dict(state["judge"])
-        probing = state.get("probing")
-        if self._examiner is not None and probing is not None:
-            self._examiner.load_state_dict(probing)
+        # Checkpoints of earlier versions do not hold it.
+        if "scrutiny" in state:
+            self._scrutiny.load_state_dict(state["scrutiny"])
+        if self._watch is not None:
+            self._watch.load_state_dict(state.get("watch"))
         self._recovery.step = state["step"]
         self._validated_loss = state["validated_loss"]
         self._is_calm = state["is_calm"]
-        stop = state["stop"]
-        self.stop_report = None if stop is None else stop_report_from_state_dict(stop)
+        self.stop_report = stop_report_from_state_dict(state["stop"])
 
     def _act_on(self, verdict: Verdict) -> Verdict:
         """Report the verdict on a step, act on it, and return it; it becomes STOP if no rollback is possible."""
         self._alarm = None
+        if self._watch is not None:
+            self._step_verdict = verdict = self._watch.answer(verdict, LossSeries.STEPS, self.step)
+            self._is_calm = verdict.severity is Severity.OK
+            return verdict
         if verdict.is_anomalous:
             verdict = self._raise_alarm(verdict, LossSeries.STEPS)
         if not verdict.may_step:
@@ -369,69 +387,12 @@ class TolariaGovernor:
         self._is_calm = verdict.severity is not Severity.PANIC
         return verdict
 
-    def _examine(self, verdict: Verdict, batch: Any) -> Verdict:
-        """Return the verdict on a step after a comparison on its batch, if there is anything to compare."""
-        examiner = self._examiner
-        if examiner is None or verdict.severity is Severity.SKIP:
-            return verdict
-        if verdict.is_anomalous and verdict.reason not in SOFT_REASONS:
-            examiner.close()
-            return verdict
-        if not (verdict.is_anomalous or examiner.is_open):
-            examiner.note_healthy(verdict.loss, LossSeries.STEPS)
-            if not examiner.watch_canary(batch, self.step):
-                return verdict
-        return self._weigh(verdict, examiner.examine(verdict, batch), LossSeries.STEPS)
-
-    def _examine_validation(self, verdict: Verdict, batches: Iterable[Any] | None) -> Verdict:
-        """Return the verdict on a check after a comparison on `batches`, if it asks for a rollback."""
-        examiner = self._examiner
-        if examiner is None or batches is None:
-            return verdict
-        if not verdict.is_anomalous:
-            examiner.note_healthy(verdict.loss, LossSeries.CHECKS)
-        if verdict.reason not in SOFT_REASONS or not verdict:
-            return verdict
-        return self._weigh(
-            verdict, examiner.examine_validation(verdict, batches), LossSeries.CHECKS
-        )
-
-    def _weigh(self, verdict: Verdict, finding: Finding, series: LossSeries) -> Verdict:
-        """Return `verdict` as the comparison has changed it, and report a suspicion that was unfounded."""
-        verdict = replace(verdict, evidence=finding.evidence)
-        if finding.ruling is Ruling.CONVICTED:
-            self._convicted = finding.snapshot
-            panics = max(1, verdict.consecutive_panics)
-            return replace(
-                verdict,
-                severity=Severity.ROLLBACK,
-                reason=finding.reason,
-                consecutive_panics=panics,
-            )
-        if verdict.is_anomalous:
-            verdict = replace(verdict, severity=Severity.PANIC)
-        if finding.ruling is Ruling.OPEN:
-            return verdict
-        if verdict.is_anomalous:
-            self._recovery.report_panic(verdict, series)
-        if finding.has_persisted:
-            is_step = series is LossSeries.STEPS
-            learn_level(self._judge.detector if is_step else self._detector)
-        self._recovery.report_cleared(
-            verdict,
-            series,
-            reason=finding.reason,
-            by=ClearedBy.COMPARISON,
-            evidence=finding.evidence,
-        )
-        return replace(verdict, severity=Severity.OK, reason=None, consecutive_panics=0)
-
     def _raise_alarm(self, verdict: Verdict, series: LossSeries) -> Verdict:
         """Report an anomalous check, and return the verdict; it is STOP if the budget of rollbacks is used up."""
         if verdict.needs_rollback and self._recovery.is_exhausted:
             verdict = replace(verdict, severity=Severity.STOP)
         self._alarm = verdict
-        self._recovery.report_panic(verdict, series)
+        self._recovery.reports.panic(verdict, series)
         return verdict
 
     def _roll_back_or_stop(self, verdict: Verdict) -> Verdict:
@@ -443,10 +404,6 @@ class TolariaGovernor:
             self.stop_report = self._recovery.stop(verdict.reason, str(error))
             return replace(verdict, severity=Severity.STOP)
         return verdict
-
-    def _try_snapshot(self) -> bool:
-        """Take a snapshot that the caller has not asked for; return False if a tensor is not finite."""
-        return self._recovery.try_snapshot(self._snapshot_context())
 
     def _snapshot_context(
         self, *, validated_loss: float | None = None, is_doubtful: bool = False

@@ -20,7 +20,9 @@ from dataclasses import asdict, astuple, dataclass, field, fields
 from typing import Any, Final
 
 from esper._generated.enums import PanicReason, Severity
-from esper.leyline.arguments import instance_of, real_number, whole_number
+from esper.leyline.arguments import instance_of
+from esper.tolaria.detection.limits import RobustConfig
+from esper.tolaria.detection.patience import Patience
 from esper.tolaria.detection.sorted_window import SortedWindow
 from esper.tolaria.detection.verdict import Verdict
 
@@ -36,120 +38,6 @@ _ENOUGH: Final = 3
 """Losses after a shift whose median is a better reference than the losses before the shift."""
 _TINY: Final = 1e-12
 """Keeps the logarithm defined for a series of zeros."""
-
-
-_LEAST_COUNTS: Final = {
-    "window": 1,
-    "warm_up": 1,
-    "spike_patience": 1,
-    "gross_patience": 1,
-    "drift_window": 1,
-    "drift_patience": 1,
-    "collapse_patience": 1,
-}
-_LEAST_NUMBERS: Final = {
-    "random_guess_loss": 0.0,
-    "spike_deviations": 0.0,
-    "spike_ratio": 1.0,
-    "gross_ratio": 1.0,
-    "gross_warm_up": 1.0,
-    "early_ratio": 1.0,
-    "drift_ratio": 1.0,
-    "drift_deviations": 0.0,
-    "drift_floor_share": 0.0,
-    "collapse_share": 0.0,
-    "collapse_tolerance": 0.0,
-    "collapse_deviations": 0.0,
-    "floor_share": 0.0,
-}
-_MAY_BE_NONE: Final = ("random_guess_loss", "drift_ratio")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RobustConfig:
-    """Limits of the robust detector: which losses it calls anomalous, and how many in a row lead to a rollback.
-
-    Ratios and patiences follow a comparison of rules on seeded synthetic curves (2.3 falling to 0.5, log-normal noise
-    of 0.12): no false alarm in 10,000 steps, a doubled loss detected after 16 steps, a tenfold one after 2. The others
-    were set on the digits task, where training losses fall to a thousandth of their initial value.
-    """
-
-    random_guess_loss: float | None = None
-    """Loss of random guessing, ln(number of classes); None turns the test for collapse off, and the scale of the
-    task is the median of its first losses."""
-    window: int = 64
-    """Number of healthy losses that a new one is compared with."""
-    warm_up: int = 16
-    """Losses needed before the spread is used; until then only `gross_warm_up` and `early_ratio` apply."""
-
-    spike_deviations: float = 6.0
-    """Standard deviations above the median, estimated from the median deviation, that a spike exceeds."""
-    spike_ratio: float = 1.7
-    """Multiple of the median that a spike exceeds as well."""
-    spike_patience: int = 3
-    """Spikes in a row that lead to a rollback."""
-    gross_ratio: float = 4.0
-    """Multiple of the median above which a spike is gross."""
-    gross_patience: int = 2
-    """Gross spikes in a row that lead to a rollback."""
-    gross_warm_up: float = 10.0
-    """Multiple that a spike among the first few losses exceeds: of the median before a shift, or of the random-guess loss
-    at the start."""
-    early_ratio: float = 10.0
-    """Multiple of the median so far that a spike exceeds in the rest of the warm-up."""
-
-    drift_window: int = 16
-    """Number of newest losses whose median is tracked."""
-    drift_ratio: float | None = 1.6
-    """Multiple of the best such median that a drift exceeds; None turns the test for drifts off."""
-    drift_deviations: float = 8.0
-    """Standard errors of the median that a drift exceeds as well, for noisy series in which `drift_ratio` is exceeded by
-    chance. They are estimated where the losses were best: a drift widens the present spread and would hide itself."""
-    drift_floor_share: float = 0.05
-    """Same as `floor_share`, for drifts: larger, because slow changes in healthy training are larger than sudden ones."""
-    drift_patience: int = 8
-    """Drifting losses in a row that lead to a rollback."""
-
-    collapse_share: float = 0.6
-    """Share of the random-guess loss that the median must fall below for the network to count as trained; as in
-    `SigmaDetector`."""
-    collapse_tolerance: float = 0.065
-    """Largest distance from the random-guess loss, as a share of it, at which a loss counts as equal to it; as in
-    `SigmaDetector`."""
-    collapse_deviations: float = 4.0
-    """Standard deviations above the median that a collapse exceeds as well: a noisy series may reach the random-guess
-    loss by chance."""
-    collapse_patience: int = 2
-    """Collapsed losses in a row that lead to a rollback: one batch may look collapsed by chance."""
-
-    floor_share: float = 0.02
-    """Share of the task's scale (the random-guess loss if it is known) that is added to every level before ratios are
-    taken: the losses of a network that has memorised its data vary by factors without any damage."""
-
-    def __post_init__(self) -> None:
-        """Check the limits.
-
-        Raises:
-            ValueError: one is of another type or out of its range.
-        """
-        for name, least in _LEAST_COUNTS.items():
-            whole_number(name, getattr(self, name), minimum=least)
-        for name, minimum in _LEAST_NUMBERS.items():
-            value = getattr(self, name)
-            if value is not None or name not in _MAY_BE_NONE:
-                real_number(name, value, minimum=minimum)
-        if self.warm_up > self.window:
-            raise ValueError(
-                f"warm_up must not exceed window, {self.window}, because no more losses are remembered,"
-                f" got {self.warm_up}"
-            )
-
-
-EPOCH_LIMITS: Final = RobustConfig(
-    window=12, warm_up=6, spike_deviations=4.0, early_ratio=2.5, drift_ratio=None
-)
-"""Limits for validation losses, one per epoch: few, smooth, and allowed to rise slowly, which is overfitting and not
-damage. The window is short so that it excludes the steep first epochs, whose spread would hide later anomalies."""
 
 
 @dataclass(slots=True)
@@ -189,16 +77,19 @@ class RobustDetector:
     Only healthy losses become history, so that a lasting fault cannot become the reference.
     """
 
-    def __init__(self, config: RobustConfig = RobustConfig()) -> None:
-        """Start without a history.
+    def __init__(self, config: RobustConfig | None = None) -> None:
+        """Start without a history, with the limits `config`, by default `RobustConfig()`.
 
         Raises:
             ValueError: `config` is of another type.
         """
+        if config is None:
+            config = RobustConfig()
         self._config = instance_of("config", config, RobustConfig, "write RobustConfig(...)")
         self._healthy = SortedWindow(config.window)
         self._recent = SortedWindow(config.drift_window)
         self._memory = _Memory(scale=config.random_guess_loss)
+        self._patience = Patience()
 
     def check(self, loss: float) -> Verdict:
         """Judge the next loss, any float."""
@@ -228,10 +119,10 @@ class RobustDetector:
         if loss > threshold:
             is_due = self._count_spike(loss > median + (config.gross_ratio - 1.0) * margin)
             return self._panic(PanicReason.DIVERGENCE, is_due, loss, threshold, statistic)
-        runs.spikes = runs.gross_spikes = 0
+        self._end_spikes()
         if self._is_drifting(deviation):
             runs.drifts += 1
-            is_due = runs.drifts >= config.drift_patience
+            is_due = runs.drifts >= config.drift_patience + self._extra_drift_patience()
             return self._panic(PanicReason.DRIFT, is_due, loss, threshold, statistic)
         return self._accept(loss, threshold, statistic)
 
@@ -268,6 +159,7 @@ class RobustDetector:
         return {
             "healthy": self._healthy.values(),
             "recent": self._recent.values(),
+            "patience": self._patience.state_dict(),
             **asdict(self._memory),
             "runs": list(astuple(self._memory.runs)),
         }
@@ -282,6 +174,8 @@ class RobustDetector:
         self._recent = SortedWindow(self._config.drift_window, state["recent"])
         memory = {each.name: state[each.name] for each in fields(_Memory)}
         self._memory = _Memory(**{**memory, "runs": _Runs(*state["runs"])})
+        # Checkpoints of earlier versions do not hold it.
+        self._patience.load_state_dict(state.get("patience", (0.0, 0.0)))
 
     def _check_early(self, loss: float) -> Verdict:
         """Judge a loss during the warm-up, while there are too few losses to estimate a spread.
@@ -300,15 +194,17 @@ class RobustDetector:
         if loss > threshold:
             is_due = self._count_spike(True)
             return self._panic(PanicReason.DIVERGENCE, is_due, loss, threshold, None)
+        self._end_spikes()
         return self._accept(loss, threshold, None)
 
     def _early_threshold(self) -> float | None:
         """Return the highest healthy loss during the warm-up; None if there is nothing to compare with."""
-        config, usual = self._config, self._memory.usual
-        old = config.random_guess_loss if usual is None else usual
-        if old is not None and len(self._healthy) < _ENOUGH:
-            # The first losses after a shift are not a reference: a fault may have come with the shift.
-            level, ratio = old, config.gross_warm_up
+        config, usual, scale = self._config, self._memory.usual, self._memory.scale
+        known = [level for level in (usual, scale) if level is not None]
+        if known and len(self._healthy) < _ENOUGH:
+            # The first losses after a shift are not a reference: a fault may have come with the shift. On other data a
+            # trained network may do as badly as an untrained one, or worse where it was sure of itself.
+            level, ratio = max(known), config.gross_warm_up
         elif len(self._healthy):
             level, ratio = self._healthy.median(), config.early_ratio
         else:
@@ -320,10 +216,20 @@ class RobustDetector:
         runs = self._memory.runs
         runs.spikes += 1
         runs.gross_spikes = runs.gross_spikes + 1 if is_gross else 0
-        return (
-            runs.spikes >= self._config.spike_patience
-            or runs.gross_spikes >= self._config.gross_patience
-        )
+        spikes, gross = self._config.spike_patience, self._config.gross_patience
+        if self._config.learns_patience:
+            spikes, gross = self._patience.required(spikes), self._patience.required(gross)
+        return runs.spikes >= spikes or runs.gross_spikes >= gross
+
+    def _extra_drift_patience(self) -> int:
+        """Return how many more drifts are needed where single spikes are common, since these drift by chance."""
+        return 2 * (self._patience.required(4) - 4) if self._config.learns_patience else 0
+
+    def _end_spikes(self) -> None:
+        """Note that a loss is no spike: those before it led to no rollback, so they meant nothing."""
+        runs = self._memory.runs
+        self._patience.note(runs.spikes)
+        runs.spikes = runs.gross_spikes = 0
 
     def _has_collapsed(self, loss: float, median: float) -> bool:
         """Return whether a network that was trained, its usual loss being `median`, guesses again."""

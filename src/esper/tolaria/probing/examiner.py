@@ -13,6 +13,8 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any, Final, Self
 
+from torch import nn
+
 from esper._generated.enums import LossSeries, PanicReason
 from esper._generated.records import ProbeEvidence
 from esper.tolaria.detection.verdict import Verdict
@@ -20,7 +22,7 @@ from esper.tolaria.probing.canary import Canary
 from esper.tolaria.probing.comparison import Comparison, Ruling
 from esper.tolaria.probing.config import ProbeConfig
 from esper.tolaria.probing.loss_scale import LossScale
-from esper.tolaria.probing.probe import Probe
+from esper.tolaria.probing.probe import Probe, ProbeFunction, checked_probe
 from esper.tolaria.snapshots.restore import RestorePlan
 from esper.tolaria.snapshots.store import Snapshot
 
@@ -29,6 +31,21 @@ SOFT_REASONS: Final = (PanicReason.DIVERGENCE, PanicReason.DRIFT, PanicReason.LO
 
 PlanComparison = Callable[[PanicReason], RestorePlan | None]
 """Returns the plan that a rollback for this reason would carry out; None if there is no snapshot."""
+
+
+def build_examiner(
+    probe: ProbeFunction | None,
+    modules: Iterable[nn.Module],
+    *,
+    plan: PlanComparison,
+    config: ProbeConfig,
+) -> Examiner | None:
+    """Return an examiner that calls `probe`, which may run `modules`; None without a probe.
+
+    Raises:
+        ValueError: the probe cannot be called, or is a module.
+    """
+    return None if probe is None else Examiner(checked_probe(probe, modules), plan, config)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,8 @@ from esper.tolaria.snapshots.retention import OLDER_SNAPSHOT_AGES
 class GovernorConfig:
     """The governor's settings. The defaults were set on the digits task with injected faults, unless a source is given."""
 
+    mode: Literal["act", "watch"] = "act"
+    """Whether the governor acts on its verdicts, or only watches: it reports what it would have done and does nothing."""
     optimizer_state: Literal["clear", "restore"] = "clear"
     """Whether a rollback clears the moments and step counts of optimizers or restores them. Restoring requires saving
     them, which triples the size of a snapshot under Adam. After a spike, clearing works best (SPAM, arXiv 2501.06842)."""
@@ -43,6 +45,8 @@ class GovernorConfig:
             raise ValueError(
                 f"optimizer_state must be 'clear' or 'restore', got {self.optimizer_state!r}"
             )
+        if self.mode not in ("act", "watch"):
+            raise ValueError(f"mode must be 'act' or 'watch', got {self.mode!r}")
         for name, number, least in (
             ("snapshot_interval", self.snapshot_interval, 1),
             ("trust_after_steps", self.trust_after_steps, 0),
