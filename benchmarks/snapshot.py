@@ -33,8 +33,8 @@ from torch.distributed.checkpoint.staging import StateDictStager
 from torch.nn import functional
 
 from esper.tolaria.detection.detector import Detector, SigmaDetector
+from esper.tolaria.detection.limits import RobustConfig
 from esper.tolaria.detection.robust import RobustDetector
-from esper.tolaria.detection.robust_config import RobustConfig
 from esper.tolaria.governor import TolariaGovernor
 from esper.tolaria.snapshots.buffer_layout import Layout
 from esper.tolaria.snapshots.buffers import SnapshotBuffers, allocate

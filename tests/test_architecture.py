@@ -26,8 +26,9 @@ IMPORTS = {
 TOLARIA_IMPORTS = {
     "detection": set(),
     "snapshots": set(),
-    "recovery": {"detection", "snapshots"},
-    "governor": {"detection", "snapshots", "recovery"},
+    "probing": {"detection", "snapshots"},
+    "recovery": {"detection", "snapshots", "probing"},
+    "governor": {"detection", "snapshots", "probing", "recovery"},
     "tasks": set(),
     "training": {"detection", "snapshots", "governor", "tasks"},
 }

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from torch import Tensor
 
 from esper._generated.enums import PanicReason, Severity
-from esper.tolaria.detection.robust_config import EPOCH_LIMITS, RobustConfig
+from esper.tolaria.detection.limits import EPOCH_LIMITS, RobustConfig
 from esper.tolaria.detection.verdict import Verdict
 from esper.tolaria.governor import TolariaGovernor
 from esper.tolaria.recovery.escalation import EscalationConfig

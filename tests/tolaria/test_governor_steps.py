@@ -55,11 +55,11 @@ def test_restores_a_trusted_snapshot():
 def test_a_divergence_may_step_until_it_has_repeated():
     loop = ready()
 
-    verdicts = [loop.step(100.0) for _ in range(2)]
+    verdicts = [loop.step(100.0) for _ in range(3)]
 
-    assert [verdict.severity.name for verdict in verdicts] == ["PANIC", "ROLLBACK"]
+    assert [verdict.severity.name for verdict in verdicts] == ["PANIC", "PANIC", "ROLLBACK"]
     assert verdicts[0].may_step
-    assert len(loop.channel.of(GovernorPanicPayload)) == 2
+    assert len(loop.channel.of(GovernorPanicPayload)) == 3
 
 
 def test_no_snapshot_is_taken_while_the_loss_is_anomalous():

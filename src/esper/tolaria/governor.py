@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -22,16 +21,18 @@ from esper._generated.records import GovernorReport, SnapshotInfo, StopReport
 from esper.leyline.channel import SILENT
 from esper.leyline.errors import SnapshotError
 from esper.tolaria.detection.detector import Detector, checked_detector
+from esper.tolaria.detection.limits import EPOCH_LIMITS
+from esper.tolaria.detection.loss_value import to_floats
 from esper.tolaria.detection.robust import RobustDetector
-from esper.tolaria.detection.robust_config import EPOCH_LIMITS
 from esper.tolaria.detection.step_judge import StepJudge
 from esper.tolaria.detection.verdict import Verdict, final_verdict, weights_verdict
+from esper.tolaria.probing.examiner import build_examiner
+from esper.tolaria.probing.probe import ProbeFunction
+from esper.tolaria.probing.scrutiny import Scrutiny
 from esper.tolaria.recovery.config import GovernorConfig, checked_config
-from esper.tolaria.recovery.recovery import (
-    Recovery,
-    stop_report_from_state_dict,
-    stop_report_state_dict,
-)
+from esper.tolaria.recovery.recovery import Recovery
+from esper.tolaria.recovery.stop_report import stop_report_from_state_dict, stop_report_state_dict
+from esper.tolaria.recovery.watch import Watch, WatchReport
 from esper.tolaria.snapshots.companions import Companions, Stateful
 from esper.tolaria.snapshots.optimizer_state import optimizers_by_name
 from esper.tolaria.snapshots.serialization import with_present_keys
@@ -41,17 +42,15 @@ from esper.tolaria.snapshots.store import SnapshotContext
 class TolariaGovernor:
     """Keeps a training run alive: takes verified snapshots and rolls back when training breaks.
 
-    The model may have slots or not. The training loop stays the caller's. Either it calls `check_vital_signs` and acts on
-    the verdict with `snapshot` and `execute_rollback`, or it puts two calls around the optimizer's step, and the governor
-    rolls back by itself:
+    The training loop stays the caller's. Either it calls `check_vital_signs` and acts on the verdict with `snapshot` and
+    `execute_rollback`, or it puts two calls around the optimizer's step, and the governor rolls back by itself:
 
-        if governor.before_step(loss).may_step:
+        if governor.before_step(loss, batch=batch).may_step:
             optimizer.step()
         if governor.after_step().must_stop:
             break
 
-    Without a listener on its channel the governor warns of skipped steps, rollbacks and the end of the run through the
-    standard library's logger `esper`.
+    Without a listener on its channel it warns of all that it does through the standard library's logger `esper`.
 
     Attributes:
         last_rollback: the report of the latest rollback; None before the first.
@@ -66,6 +65,7 @@ class TolariaGovernor:
         companions: Mapping[str, Stateful | nn.Module] | None = None,
         detector: Detector | None = None,
         step_detector: Detector | None = None,
+        probe: ProbeFunction | None = None,
         channel: Channel = SILENT,
         config: GovernorConfig | None = None,
     ) -> None:
@@ -77,6 +77,8 @@ class TolariaGovernor:
             companions: further state to save in snapshots, by name: of schedulers, a GradScaler, a loader, averaged weights.
             detector: judges the losses given to `check_vital_signs`; by default a `RobustDetector` with `EPOCH_LIMITS`.
             step_detector: judges the losses given to `before_step`; by default a `RobustDetector`.
+            probe: returns the losses of a batch under the present weights, one for each sample, (B,), or a single number.
+                With it an anomaly leads to a rollback only if a snapshot does clearly better on the same batches.
             channel: where telemetry is emitted.
             config: when to take snapshots, which to keep, and how to escalate; by default `GovernorConfig()`.
 
@@ -101,6 +103,17 @@ class TolariaGovernor:
             may_have_overflowed=all_companions.may_have_overflowed,
             judges_norms=step_detector is None,
         )
+        modules = (model, *all_companions.modules.values())
+        plan = self._recovery.plan_comparison
+        self._scrutiny = Scrutiny(
+            self._detector,
+            self._judge,
+            examiner=build_examiner(probe, modules, plan=plan, config=config.probe),
+            report_cleared=self._recovery.report_cleared,
+        )
+        self._watch = None
+        if config.mode == "watch":
+            self._watch = Watch(self._recovery.reports, accept=self._scrutiny.accept)
         self._alarm: Verdict | None = None
         self._step_verdict: Verdict | None = None
         self._validated_loss: float | None = None
@@ -114,11 +127,11 @@ class TolariaGovernor:
     @property
     def channel(self) -> Channel:
         """Where the governor emits telemetry; it may be replaced at any time."""
-        return self._recovery.channel
+        return self._recovery.reports.channel
 
     @channel.setter
     def channel(self, channel: Channel) -> None:
-        self._recovery.channel = channel
+        self._recovery.reports.channel = channel
 
     @property
     def snapshots(self) -> tuple[SnapshotInfo, ...]:
@@ -130,27 +143,39 @@ class TolariaGovernor:
         """Whether seeds may be planted; after a rollback they may not for some epochs."""
         return self._recovery.may_germinate
 
+    @property
+    def watch_report(self) -> WatchReport | None:
+        """What a governor in the mode "watch" would have done so far; None in the mode "act"."""
+        return None if self._watch is None else self._watch.report(self.step)
+
     def expect_shift(self) -> None:
         """Announce that losses will change on purpose: a seed is planted, the learning rate restarts, the data changes."""
         self._detector.expect_shift()
         self._judge.expect_shift()
+        self._scrutiny.note_shift()
 
-    def check_vital_signs(self, loss: float | Tensor) -> Verdict:
+    def check_vital_signs(
+        self, loss: float | Tensor, *, batches: Iterable[Any] | None = None
+    ) -> Verdict:
         """Judge a loss, usually the validation loss of an epoch.
 
         If the verdict `needs_rollback`, call `execute_rollback`. If its severity is OK, it is time for a `snapshot`.
-        `loss` is any number, NaN included, or a tensor with one element.
+        `loss` is any number, NaN included, or a tensor with one element. Before a governor with a probe asks for a
+        rollback, it compares weights on the first few validation `batches`, if there are any; it reads them only then.
 
         Raises:
+            ProbeError: the probe returned no losses, or others when it was called again.
             ValueError: `loss` is not one number.
         """
-        loss, _ = to_floats(loss, None)
+        loss = to_floats(loss, None)[0]
         if self.stop_report is not None:
             return final_verdict(self.stop_report.reason, loss)
         self._recovery.begin_check()
-        verdict = self._detector.check(loss)
+        verdict = self._scrutiny.weigh_check(self._detector.check(loss), batches)
         if verdict.is_anomalous:
             self._validated_loss = None
+            if self._watch is not None:
+                return self._watch.answer(verdict, LossSeries.CHECKS, self.step)
             return self._raise_alarm(verdict, LossSeries.CHECKS)
         self._alarm = None
         # While training losses are anomalous, a good validation loss does not prove that the weights are sound.
@@ -182,11 +207,12 @@ class TolariaGovernor:
             SnapshotError: there is no intact snapshot, or the model has been rebuilt; the model is unchanged.
         """
         is_last = self._alarm is not None and self._recovery.is_exhausted
-        report, context = self._recovery.roll_back(self._alarm)
+        report, context = self._recovery.roll_back(self._alarm, chosen=self._scrutiny.convicted)
         self.last_rollback = report
         state, step_state = context.detectors
         self._detector.rewind(state)
         self._judge.note_rollback(step_state)
+        self._scrutiny.note_rollback(self._recovery.progress)
         self._alarm = None
         self._validated_loss = None
         if report.kept_fossils:
@@ -196,7 +222,13 @@ class TolariaGovernor:
             self.stop_report = self._recovery.stop(report.reason)
         return report
 
-    def before_step(self, loss: float | Tensor, grad_norm: float | Tensor | None = None) -> Verdict:
+    def before_step(
+        self,
+        loss: float | Tensor,
+        grad_norm: float | Tensor | None = None,
+        *,
+        batch: Any = None,
+    ) -> Verdict:
         """Judge a training loss and the norm of its gradient before the optimizer's step, and act on the verdict.
 
         - OK and PANIC: the optimizer may step (`may_step`).
@@ -207,12 +239,15 @@ class TolariaGovernor:
 
         If the optimizer may not step, the gradients have been dropped. The first call takes the first snapshot. `loss` and
         `grad_norm`, the total norm before clipping if it was computed, are any numbers, NaN included, or tensors with one
-        element.
+        element. A governor with a probe needs the `batch` that the loss is of, whatever the probe takes; without a probe
+        it is ignored.
 
         Raises:
+            ProbeError: the probe returned no losses, or others when it was called again.
             SnapshotError: the first snapshot cannot be taken.
-            ValueError: `loss` or `grad_norm` is not one number.
+            ValueError: `loss` or `grad_norm` is not one number, or there is a probe and no batch.
         """
+        self._scrutiny.check_batch(batch)
         self._step_verdict = None
         self._recovery.reset_learning_rates()
         loss, grad_norm = to_floats(loss, grad_norm)
@@ -222,15 +257,21 @@ class TolariaGovernor:
         is_planned_skip = self._recovery.begin_step()
         if not self._recovery.has_snapshot:
             self.snapshot()
-        elif self._recovery.lacks_fossil and not self._try_snapshot():
+        elif self._recovery.lacks_fossil and not self._recovery.try_snapshot(
+            self._snapshot_context()
+        ):
             return self._act_on(weights_verdict(loss))
-        return self._act_on(self._judge.judge(loss, grad_norm, is_planned_skip=is_planned_skip))
+        verdict = self._judge.judge(loss, grad_norm, is_planned_skip=is_planned_skip)
+        progress = self._recovery.progress
+        return self._act_on(
+            self._scrutiny.weigh_step(verdict, batch, step=self.step, progress=progress)
+        )
 
     def after_step(self) -> Verdict:
         """Count the step that was taken, and take a snapshot when one is due.
 
-        Return the verdict of `before_step`, unless the snapshot finds weights that are not finite: then it is ROLLBACK
-        or STOP, and the governor has acted on it. If the step was refused, nothing is done.
+        Return the verdict of `before_step`, unless the snapshot finds weights that are not finite and the governor has
+        acted on that. If the step was refused, nothing is done.
 
         Raises:
             ValueError: `before_step` has not been called.
@@ -241,26 +282,34 @@ class TolariaGovernor:
         self._recovery.reset_learning_rates()
         if not verdict.may_step:
             return verdict
-        is_healthy = verdict.severity is Severity.OK
+        is_healthy = verdict.severity is Severity.OK and not self._scrutiny.is_open
         self._validated_loss = None
         self._judge.note_step()
         self._recovery.end_step(is_healthy=is_healthy)
-        if is_healthy and self._recovery.is_snapshot_due and not self._try_snapshot():
+        if (
+            is_healthy
+            and self._recovery.is_snapshot_due
+            and not self._recovery.try_snapshot(self._snapshot_context())
+        ):
             return self._act_on(weights_verdict(verdict.loss))
         return verdict
 
     @contextmanager
     def guard(
-        self, loss: float | Tensor, grad_norm: float | Tensor | None = None
+        self,
+        loss: float | Tensor,
+        grad_norm: float | Tensor | None = None,
+        *,
+        batch: Any = None,
     ) -> Iterator[Verdict]:
         """Call `before_step`, then the body of `with governor.guard(loss) as verdict:`, then `after_step`.
 
         The verdict is that of `before_step`. If `after_step` stops the run, the next verdict must stop.
 
         Raises:
-            SnapshotError, ValueError: the same as in `before_step`.
+            ProbeError, SnapshotError, ValueError: the same as in `before_step`.
         """
-        verdict = self.before_step(loss, grad_norm)
+        verdict = self.before_step(loss, grad_norm, batch=batch)
         try:
             yield verdict
         except BaseException:
@@ -273,16 +322,18 @@ class TolariaGovernor:
 
         The tensors are those of the snapshots themselves, so save it before the next step. By default it holds up
         to five snapshots, each as large as the weights, or three times as large if the state of Adam is restored too.
+        Batches are not saved: after loading, the next batch becomes the canary.
         """
-        stop = self.stop_report
         return {
             "step": self.step,
             "validated_loss": self._validated_loss,
             "is_calm": self._is_calm,
-            "stop": None if stop is None else stop_report_state_dict(stop),
+            "stop": stop_report_state_dict(self.stop_report),
             "detector": self._detector.state_dict(),
             "judge": self._judge.state_dict(),
             "recovery": self._recovery.state_dict(),
+            "watch": None if self._watch is None else self._watch.state_dict(),
+            "scrutiny": self._scrutiny.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -306,15 +357,23 @@ class TolariaGovernor:
         self._recovery.load_state_dict(state["recovery"])
         self._detector.load_state_dict(state["detector"])
         self._judge.load_state_dict(state["judge"])
+        # Checkpoints of earlier versions do not hold it.
+        if "scrutiny" in state:
+            self._scrutiny.load_state_dict(state["scrutiny"])
+        if self._watch is not None:
+            self._watch.load_state_dict(state.get("watch"))
         self._recovery.step = state["step"]
         self._validated_loss = state["validated_loss"]
         self._is_calm = state["is_calm"]
-        stop = state["stop"]
-        self.stop_report = None if stop is None else stop_report_from_state_dict(stop)
+        self.stop_report = stop_report_from_state_dict(state["stop"])
 
     def _act_on(self, verdict: Verdict) -> Verdict:
         """Report the verdict on a step, act on it, and return it; it becomes STOP if no rollback is possible."""
         self._alarm = None
+        if self._watch is not None:
+            self._step_verdict = verdict = self._watch.answer(verdict, LossSeries.STEPS, self.step)
+            self._is_calm = verdict.severity is Severity.OK
+            return verdict
         if verdict.is_anomalous:
             verdict = self._raise_alarm(verdict, LossSeries.STEPS)
         if not verdict.may_step:
@@ -334,7 +393,7 @@ class TolariaGovernor:
         if verdict.needs_rollback and self._recovery.is_exhausted:
             verdict = replace(verdict, severity=Severity.STOP)
         self._alarm = verdict
-        self._recovery.report_panic(verdict, series)
+        self._recovery.reports.panic(verdict, series)
         return verdict
 
     def _roll_back_or_stop(self, verdict: Verdict) -> Verdict:
@@ -347,10 +406,6 @@ class TolariaGovernor:
             return replace(verdict, severity=Severity.STOP)
         return verdict
 
-    def _try_snapshot(self) -> bool:
-        """Take a snapshot that the caller has not asked for; return False if a tensor is not finite."""
-        return self._recovery.try_snapshot(self._snapshot_context())
-
     def _snapshot_context(
         self, *, validated_loss: float | None = None, is_doubtful: bool = False
     ) -> SnapshotContext:
@@ -360,43 +415,3 @@ class TolariaGovernor:
             validated_loss=validated_loss,
             is_doubtful=is_doubtful,
         )
-
-
-def to_floats(loss: float | Tensor, grad_norm: float | Tensor | None) -> tuple[float, float | None]:
-    """Return `loss` and `grad_norm` as numbers; tensors may have any shape with one element.
-
-    If both are tensors on a device, the host waits for the device only once.
-
-    Raises:
-        ValueError: one of them is not one real number.
-    """
-    if isinstance(loss, Tensor) and isinstance(grad_norm, Tensor) and not loss.is_cpu:
-        _check_scalar(loss, "a loss")
-        _check_scalar(grad_norm, "a gradient norm")
-        # As float32: in the dtype of a half-precision loss a gradient norm could overflow.
-        together = [one.detach().reshape(()).float().to(loss.device) for one in (loss, grad_norm)]
-        loss, grad_norm = torch.stack(together).tolist()
-    loss = _to_float(loss, "a loss")
-    return loss, None if grad_norm is None else _to_float(grad_norm, "a gradient norm")
-
-
-def _to_float(value: float | Tensor, name: str) -> float:
-    if isinstance(value, Tensor):
-        _check_scalar(value, name)
-        return float(value.item())
-    try:
-        return float(value)
-    except (TypeError, ValueError) as error:
-        got = "None" if value is None else f"a {type(value).__name__}"
-        raise _not_one_number(name, got) from error
-
-
-def _check_scalar(tensor: Tensor, name: str) -> None:
-    if tensor.is_complex():
-        raise _not_one_number(name, f"a tensor of {tensor.dtype}")
-    if tensor.numel() != 1:
-        raise _not_one_number(name, f"a tensor of shape {tuple(tensor.shape)}")
-
-
-def _not_one_number(name: str, got: str) -> ValueError:
-    return ValueError(f"{name} must be one number, got {got}; reduce a tensor, e.g. with .mean()")

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from esper._generated.enums import PanicReason, Severity
+from esper.tolaria.detection.limits import EPOCH_LIMITS, LM_LIMITS, RobustConfig
 from esper.tolaria.detection.robust import RobustDetector
-from esper.tolaria.detection.robust_config import EPOCH_LIMITS, LM_LIMITS, RobustConfig
 from tests.tolaria.curves import GUESS, feed, healthy_losses, steps_to_rollback
 
 DIGITS = RobustConfig(random_guess_loss=GUESS)
@@ -83,7 +83,7 @@ def test_an_explosion_during_the_warm_up_is_detected(guess):
     detector = RobustDetector(RobustConfig(random_guess_loss=guess))
     feed(detector, [2.4, 2.3, 2.2])
 
-    assert feed(detector, [90.0, 400.0])
+    assert feed(detector, [90.0, 400.0] * 4)
 
 
 def mixture(num: int, share: float, *, seed: int, low: float = 0.3, high: float = 2.5):
@@ -309,7 +309,7 @@ def test_a_planned_shift_hides_neither_collapse_nor_divergence(limits, fault, re
         detector.check(0.2)
     detector.expect_shift()
 
-    verdicts = [detector.check(fault) for _ in range(2)]
+    verdicts = [detector.check(fault) for _ in range(3)]
 
     assert verdicts[-1].severity is Severity.ROLLBACK
     assert verdicts[-1].reason is reason
@@ -330,9 +330,42 @@ def test_a_fault_right_after_a_shift_does_not_become_the_reference():
     feed(detector, [0.03] * 64)
     detector.expect_shift()
 
-    verdicts = [detector.check(loss) for loss in (0.03, 0.5, 30.0, 90.0)]
+    verdicts = [detector.check(loss) for loss in (0.03, 0.5, 36.0, 58.0, 58.0)]
 
-    assert [verdict.severity.name for verdict in verdicts] == ["OK", "OK", "PANIC", "ROLLBACK"]
+    assert [verdict.severity.name for verdict in verdicts] == [
+        *("OK", "OK", "PANIC", "PANIC"),
+        "ROLLBACK",
+    ]
+
+
+def test_after_a_shift_a_network_may_do_worse_than_an_untrained_one():
+    detector = trained()
+    feed(detector, [0.02] * 200)
+    detector.expect_shift()
+
+    assert not any(detector.check(9.0 * 0.97**step).is_anomalous for step in range(200))
+
+
+@pytest.mark.parametrize("share", [0.05, 0.2])
+@pytest.mark.parametrize("seed", range(10))
+def test_a_share_of_hard_batches_leads_to_no_rollback(share, seed):
+    generator = random.Random(seed)
+    detector = RobustDetector()
+
+    def loss():
+        factor = 5.0 if generator.random() < share else 1.0
+        return 0.5 * factor * generator.lognormvariate(0.0, 0.1)
+
+    assert not any(detector.check(loss()) for _ in range(3000))
+
+
+def test_accepts_the_present_level_with_its_anomalous_losses():
+    detector = trained()
+    feed(detector, [5.0, 5.2, 4.9])
+
+    detector.accept_level()
+
+    assert not any(detector.check(5.0 + 0.1 * (step % 3)).is_anomalous for step in range(100))
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from typing import Any, Final
 
 from esper._generated.enums import PanicReason, Severity
 from esper.leyline.arguments import instance_of
-from esper.tolaria.detection.robust_config import STEP_LIMITS, RobustConfig
+from esper.tolaria.detection.limits import STEP_LIMITS, RobustConfig
 from esper.tolaria.detection.sorted_window import SortedWindow
 from esper.tolaria.detection.tail import Tail
 from esper.tolaria.detection.verdict import Verdict
@@ -144,6 +144,15 @@ class RobustDetector:
         memory.runs = _Runs()
         self._spikes.end_run(is_harmless=True)
         self._drifts.end_run(is_harmless=True)
+
+    def accept_level(self) -> None:
+        """Drop the history, and start another one with the losses judged last, anomalous ones included."""
+        newest = self._recent.values()[-_ENOUGH:]
+        self.expect_shift()
+        for loss in newest:
+            self._accept(loss, None, None)
+        if newest:
+            self._memory.usual = self._healthy.median()
 
     def rewind(self, state: Mapping[str, Any] | None) -> None:
         """Restore the statistics that belong to the restored weights; if `state` is None, start as after a shift.

@@ -66,6 +66,11 @@ class StepJudge:
         """Steps skipped in a row, whatever the cause."""
         return self._memory.skips_in_a_row
 
+    @property
+    def num_refused(self) -> int:
+        """Steps in a row that were skipped for their gradient or data."""
+        return self._memory.num_refused
+
     def judge(self, loss: float, grad_norm: float | None, *, is_planned_skip: bool) -> Verdict:
         """Return the verdict on a step; with `is_planned_skip` it is SKIP, and the detector does not see the loss."""
         self.grad_norm = grad_norm
@@ -95,6 +100,11 @@ class StepJudge:
         self.detector.expect_shift()
         if self._norms is not None:
             self._norms.expect_shift()
+
+    def overrule(self) -> None:
+        """Note that the last step is not skipped after all."""
+        self.cause = None
+        self._memory = _Memory()
 
     def note_step(self) -> None:
         """Note that the optimizer has taken the step."""

@@ -11,6 +11,7 @@ from typing import Final
 from esper._generated.enums import EscalationAction, SkipCause
 from esper._generated.records import GovernorReport, StopReport
 from esper.leyline.text import printable, printable_message
+from esper.tolaria.detection.verdict import Verdict
 
 _LOGGER = logging.getLogger("esper")
 _CAUSES: Final = {
@@ -30,6 +31,18 @@ def warn_of_skip(cause: SkipCause, *, step: int, loss: float) -> None:
             step,
             _CAUSES[cause],
             loss,
+        )
+
+
+def warn_of_watched(verdict: Verdict, *, step: int) -> None:
+    """Warn of what a governor that only watches would have done, unless it is the normal work of a GradScaler."""
+    if verdict.reason is not None:
+        _LOGGER.warning(
+            "step %d: watching only; the governor would have answered %s because of %s (loss %g)",
+            step,
+            verdict.severity.name,
+            verdict.reason.name,
+            verdict.loss,
         )
 
 

@@ -21,8 +21,8 @@ from esper.leyline.errors import CheckpointError, SnapshotError
 from esper.leyline.policy import GrowthPolicy, check_policy
 from esper.leyline.signals import TrainingSignals
 from esper.tolaria.detection.detector import Detector, SigmaDetector
+from esper.tolaria.detection.limits import EPOCH_LIMITS, RobustConfig
 from esper.tolaria.detection.robust import RobustDetector
-from esper.tolaria.detection.robust_config import EPOCH_LIMITS, RobustConfig
 from esper.tolaria.detection.verdict import Verdict
 from esper.tolaria.governor import TolariaGovernor
 from esper.tolaria.snapshots.random_state import load_random_state_dict, random_state_dict
@@ -133,6 +133,7 @@ class Trainer:
             optimizers=[self._optimizer.inner],
             detector=build_detector(task, settings.detector, EPOCH_LIMITS),
             step_detector=build_detector(task, settings.detector, RobustConfig()),
+            probe=self._losses,
             channel=self._channel,
         )
         self.epochs_completed = 0
@@ -247,7 +248,7 @@ class Trainer:
                 self._record_gradients(epoch)
             grad_norm = self._clip_gradients()
 
-            verdict = self._governor.before_step(loss, grad_norm)
+            verdict = self._governor.before_step(loss, grad_norm, batch=batch)
             if verdict.may_step:
                 self._optimizer.inner.step()
             verdict = self._governor.after_step()
@@ -259,6 +260,10 @@ class Trainer:
             if verdict.must_stop:
                 break
         return means.result(worst_verdict)
+
+    def _losses(self, batch: Samples) -> Tensor:
+        """Return the loss of each sample, (B,), for the governor's comparisons."""
+        return cross_entropy(self.model(batch.inputs), batch.targets, reduction="none")
 
     def _clip_gradients(self) -> Tensor:
         """Clip the gradients of host and seeds separately and return the host's norm before clipping, a 0-dim tensor.
@@ -278,7 +283,8 @@ class Trainer:
 
     def _judge(self, validation: Evaluation) -> Verdict:
         """Let the governor judge the epoch; roll back if it says so, or take a snapshot of a healthy network."""
-        verdict = self._governor.check_vital_signs(validation.loss)
+        batches = self._val_samples.batches(self._task.batch_size)
+        verdict = self._governor.check_vital_signs(validation.loss, batches=batches)
         if verdict.needs_rollback:
             self._governor.execute_rollback()
         elif verdict.severity is Severity.OK:

@@ -5,7 +5,7 @@ import re
 import pytest
 import torch
 
-from esper.tolaria.governor import to_floats
+from esper.tolaria.detection.loss_value import to_floats
 
 DEVICES = [
     "cpu",
