@@ -79,7 +79,7 @@ class TolariaGovernor:
             probe: returns the losses of a batch under the present weights, one for each sample, (B,), or a single number.
                 With it an anomaly leads to a rollback only if a snapshot does clearly better on the same batches.
             channel: where telemetry is emitted.
-            config: when to take snapshots, which to keep, and how to escalate; by default `GovernorConfig()`.
+            config: all settings; by default `GovernorConfig()`.
 
         Raises:
             ValueError: an argument is of another type, a companion has no state to save, or an optimizer is of another model.
@@ -155,9 +155,8 @@ class TolariaGovernor:
     ) -> Verdict:
         """Judge a loss, usually the validation loss of an epoch.
 
-        If the verdict `needs_rollback`, call `execute_rollback`. If its severity is OK, it is time for a `snapshot`.
-        `loss` is any number, NaN included, or a tensor with one element. Before it asks for a rollback, the probe, if there
-        is one, compares weights on the first few validation `batches`, if they are given; they are read only then.
+        If the verdict `needs_rollback`, call `execute_rollback`. If it is OK, it is time for a `snapshot`. `loss` is any
+        number or a tensor with one element. The probe compares weights on the first few validation `batches`, if given.
 
         Raises:
             ProbeError, ValueError: the probe returned no losses, or others when called again; `loss` is not one number.
@@ -173,7 +172,7 @@ class TolariaGovernor:
                 return self._watch.answer(verdict, LossSeries.CHECKS, self.step)
             return self._raise_alarm(verdict, LossSeries.CHECKS)
         self._alarm = None
-        # While training losses are anomalous, a good validation loss does not prove that the weights are sound.
+        # A good validation loss does not prove that the weights are sound while training losses are anomalous.
         self._validated_loss = loss if self._is_calm else None
         self._recovery.end_healthy_check()
         return verdict
@@ -252,8 +251,8 @@ class TolariaGovernor:
         elif self._recovery.lacks_fossil and not self._try_snapshot():
             return self._act_on(weights_verdict(loss))
         verdict = self._judge.judge(loss, grad_norm, is_planned_skip=is_planned_skip)
-        verdict = self._scrutiny.weigh_step(verdict, batch, self.step, self._recovery.progress)
-        return self._act_on(verdict)
+        progress = self._recovery.progress
+        return self._act_on(self._scrutiny.weigh_step(verdict, batch, self.step, progress))
 
     def after_step(self) -> Verdict:
         """Count the step that was taken, and take a snapshot when one is due.
@@ -288,7 +287,7 @@ class TolariaGovernor:
     ) -> Iterator[Verdict]:
         """Call `before_step`, then the body of `with governor.guard(loss) as verdict:`, then `after_step`.
 
-        The verdict is that of `before_step`. If `after_step` stops the run, the next verdict must stop.
+        If `after_step` stops the run, the next verdict must stop.
 
         Raises:
             ProbeError, SnapshotError, ValueError: the same as in `before_step`.
@@ -331,9 +330,9 @@ class TolariaGovernor:
             self._load(with_present_keys(state))
         except (KeyError, TypeError) as error:
             self._load(own)
-            got = f"another ({type(error).__name__}: {error}); build the governor as it was"
             raise ValueError(
-                f"a state must be what `state_dict` of a governor with the same detectors returned, got {got}"
+                "a state must be what `state_dict` of a governor with the same detectors returned, got another"
+                f" ({type(error).__name__}: {error}); build the governor as it was"
             ) from error
 
     def _load(self, state: Mapping[str, Any]) -> None:
