@@ -1,8 +1,7 @@
 """The governor: judges losses, takes snapshots while training is healthy, and rolls back when it breaks.
 
-It judges two series of losses, each with a detector of its own: those given to `check_vital_signs` (validation, usually
-one per epoch) and those given to `before_step` (training). A loop may report either or both. Detectors judge losses
-(`detection/`), the governor decides on a rollback or the end of the run, and `Recovery` carries that out (`recovery/`).
+It judges two series of losses: those given to `check_vital_signs` (validation) and those given to `before_step` (training).
+Detectors judge losses (`detection/`), a comparison weighs their alarms (`probing/`), and `Recovery` acts (`recovery/`).
 """
 
 from __future__ import annotations
@@ -80,7 +79,7 @@ class TolariaGovernor:
             probe: returns the losses of a batch under the present weights, one for each sample, (B,), or a single number.
                 With it an anomaly leads to a rollback only if a snapshot does clearly better on the same batches.
             channel: where telemetry is emitted.
-            config: when to take snapshots, which to keep, and how to escalate; by default `GovernorConfig()`.
+            config: all settings; by default `GovernorConfig()`.
 
         Raises:
             ValueError: an argument is of another type, a companion has no state to save, or an optimizer is of another model.
@@ -104,16 +103,14 @@ class TolariaGovernor:
             judges_norms=step_detector is None,
         )
         modules = (model, *all_companions.modules.values())
-        plan = self._recovery.plan_comparison
         self._scrutiny = Scrutiny(
             self._detector,
             self._judge,
-            examiner=build_examiner(probe, modules, plan=plan, config=config.probe),
+            build_examiner(probe, modules, self._recovery.plan_comparison, config.probe),
             report_cleared=self._recovery.report_cleared,
         )
-        self._watch = None
-        if config.mode == "watch":
-            self._watch = Watch(self._recovery.reports, accept=self._scrutiny.accept)
+        watch = Watch(self._recovery.reports, accept=self._scrutiny.accept)
+        self._watch = watch if config.mode == "watch" else None
         self._alarm: Verdict | None = None
         self._step_verdict: Verdict | None = None
         self._validated_loss: float | None = None
@@ -159,13 +156,11 @@ class TolariaGovernor:
     ) -> Verdict:
         """Judge a loss, usually the validation loss of an epoch.
 
-        If the verdict `needs_rollback`, call `execute_rollback`. If its severity is OK, it is time for a `snapshot`.
-        `loss` is any number, NaN included, or a tensor with one element. Before a governor with a probe asks for a
-        rollback, it compares weights on the first few validation `batches`, if there are any; it reads them only then.
+        If the verdict `needs_rollback`, call `execute_rollback`. If it is OK, it is time for a `snapshot`. `loss` is any
+        number or a tensor with one element. The probe compares weights on the first few validation `batches`, if given.
 
         Raises:
-            ProbeError: the probe returned no losses, or others when it was called again.
-            ValueError: `loss` is not one number.
+            ProbeError, ValueError: the probe returned no losses, or others when called again; `loss` is not one number.
         """
         loss = to_floats(loss, None)[0]
         if self.stop_report is not None:
@@ -178,7 +173,7 @@ class TolariaGovernor:
                 return self._watch.answer(verdict, LossSeries.CHECKS, self.step)
             return self._raise_alarm(verdict, LossSeries.CHECKS)
         self._alarm = None
-        # While training losses are anomalous, a good validation loss does not prove that the weights are sound.
+        # A good validation loss does not prove that the weights are sound while training losses are anomalous.
         self._validated_loss = loss if self._is_calm else None
         self._recovery.end_healthy_check()
         return verdict
@@ -198,10 +193,9 @@ class TolariaGovernor:
     def execute_rollback(self) -> GovernorReport:
         """Restore a snapshot, prune the live seeds, and return a report with the reason and the actions.
 
-        The first rollback restores the newest trusted snapshot; `docs/governor.md` lists the measures of repeated ones.
-        Optimizer states are cleared or restored. A rollback beyond the budget is the last: it sets `stop_report`, and
-        every further verdict has the severity STOP. Call it between steps, not between `backward` and the optimizer's
-        step: a stale graph would be applied to the restored weights.
+        `docs/governor.md` says which snapshot, and lists the measures of repeated rollbacks. One beyond the budget sets
+        `stop_report`, and every further verdict is STOP. Call it between steps, not between `backward` and the
+        optimizer's step: a stale graph would be applied to the restored weights.
 
         Raises:
             SnapshotError: there is no intact snapshot, or the model has been rebuilt; the model is unchanged.
@@ -217,7 +211,7 @@ class TolariaGovernor:
         self._validated_loss = None
         if report.kept_fossils:
             # The snapshots that held these fossils were discarded; without a new one their weights exist only once.
-            self._recovery.try_snapshot(self._snapshot_context())
+            self._try_snapshot()
         if is_last:
             self.stop_report = self._recovery.stop(report.reason)
         return report
@@ -232,19 +226,17 @@ class TolariaGovernor:
         """Judge a training loss and the norm of its gradient before the optimizer's step, and act on the verdict.
 
         - OK and PANIC: the optimizer may step (`may_step`).
-        - SKIP: it may not. The gradient is not finite, or the loss is anomalous although the weights have just been
-          restored, or batches are skipped after repeated rollbacks.
+        - SKIP: it may not: the gradient is not finite, the loss is anomalous although the weights have just been restored,
+          or batches are skipped after repeated rollbacks.
         - ROLLBACK: it may not; the weights have been restored.
         - STOP: it may not; the weights have been restored if possible, and the loop must end (`must_stop`).
 
         If the optimizer may not step, the gradients have been dropped. The first call takes the first snapshot. `loss` and
-        `grad_norm`, the total norm before clipping if it was computed, are any numbers, NaN included, or tensors with one
-        element. A governor with a probe needs the `batch` that the loss is of, whatever the probe takes; without a probe
-        it is ignored.
+        `grad_norm`, the total norm before clipping, are any numbers, NaN included, or tensors with one element. The probe, if
+        there is one, needs the `batch` that the loss is of.
 
         Raises:
-            ProbeError: the probe returned no losses, or others when it was called again.
-            SnapshotError: the first snapshot cannot be taken.
+            ProbeError, SnapshotError: the probe returned no losses, or others when called again; the first snapshot fails.
             ValueError: `loss` or `grad_norm` is not one number, or there is a probe and no batch.
         """
         self._scrutiny.check_batch(batch)
@@ -257,15 +249,11 @@ class TolariaGovernor:
         is_planned_skip = self._recovery.begin_step()
         if not self._recovery.has_snapshot:
             self.snapshot()
-        elif self._recovery.lacks_fossil and not self._recovery.try_snapshot(
-            self._snapshot_context()
-        ):
+        elif self._recovery.lacks_fossil and not self._try_snapshot():
             return self._act_on(weights_verdict(loss))
         verdict = self._judge.judge(loss, grad_norm, is_planned_skip=is_planned_skip)
         progress = self._recovery.progress
-        return self._act_on(
-            self._scrutiny.weigh_step(verdict, batch, step=self.step, progress=progress)
-        )
+        return self._act_on(self._scrutiny.weigh_step(verdict, batch, self.step, progress))
 
     def after_step(self) -> Verdict:
         """Count the step that was taken, and take a snapshot when one is due.
@@ -286,11 +274,7 @@ class TolariaGovernor:
         self._validated_loss = None
         self._judge.note_step()
         self._recovery.end_step(is_healthy=is_healthy)
-        if (
-            is_healthy
-            and self._recovery.is_snapshot_due
-            and not self._recovery.try_snapshot(self._snapshot_context())
-        ):
+        if is_healthy and self._recovery.is_snapshot_due and not self._try_snapshot():
             return self._act_on(weights_verdict(verdict.loss))
         return verdict
 
@@ -304,7 +288,7 @@ class TolariaGovernor:
     ) -> Iterator[Verdict]:
         """Call `before_step`, then the body of `with governor.guard(loss) as verdict:`, then `after_step`.
 
-        The verdict is that of `before_step`. If `after_step` stops the run, the next verdict must stop.
+        If `after_step` stops the run, the next verdict must stop.
 
         Raises:
             ProbeError, SnapshotError, ValueError: the same as in `before_step`.
@@ -320,9 +304,8 @@ class TolariaGovernor:
     def state_dict(self) -> dict[str, Any]:
         """Return counters, detector states and snapshots, for a checkpoint that `torch.load` reads with `weights_only=True`.
 
-        The tensors are those of the snapshots themselves, so save it before the next step. By default it holds up
-        to five snapshots, each as large as the weights, or three times as large if the state of Adam is restored too.
-        Batches are not saved: after loading, the next batch becomes the canary.
+        The tensors are those of the snapshots themselves, so save it before the next step. It holds up to five snapshots by
+        default, each as large as the weights, or three times as large with the state of Adam. Batches are not saved.
         """
         return {
             "step": self.step,
@@ -357,8 +340,7 @@ class TolariaGovernor:
         self._recovery.load_state_dict(state["recovery"])
         self._detector.load_state_dict(state["detector"])
         self._judge.load_state_dict(state["judge"])
-        # Checkpoints of earlier versions do not hold it.
-        if "scrutiny" in state:
+        if "scrutiny" in state:  # checkpoints of earlier versions do not hold it
             self._scrutiny.load_state_dict(state["scrutiny"])
         if self._watch is not None:
             self._watch.load_state_dict(state.get("watch"))
@@ -371,10 +353,8 @@ class TolariaGovernor:
         """Report the verdict on a step, act on it, and return it; it becomes STOP if no rollback is possible."""
         self._alarm = None
         if self._watch is not None:
-            self._step_verdict = verdict = self._watch.answer(verdict, LossSeries.STEPS, self.step)
-            self._is_calm = verdict.severity is Severity.OK
-            return verdict
-        if verdict.is_anomalous:
+            verdict = self._watch.answer(verdict, LossSeries.STEPS, self.step)
+        elif verdict.is_anomalous:
             verdict = self._raise_alarm(verdict, LossSeries.STEPS)
         if not verdict.may_step:
             self._recovery.drop_gradients()
@@ -385,7 +365,7 @@ class TolariaGovernor:
         else:
             self._recovery.scale_learning_rates()
         self._step_verdict = verdict
-        self._is_calm = verdict.severity is not Severity.PANIC
+        self._is_calm = verdict.severity is not Severity.PANIC and not self._scrutiny.is_open
         return verdict
 
     def _raise_alarm(self, verdict: Verdict, series: LossSeries) -> Verdict:
@@ -405,6 +385,10 @@ class TolariaGovernor:
             self.stop_report = self._recovery.stop(verdict.reason, str(error))
             return replace(verdict, severity=Severity.STOP)
         return verdict
+
+    def _try_snapshot(self) -> bool:
+        """Take a snapshot that the caller has not asked for; return False if a tensor is not finite."""
+        return self._recovery.try_snapshot(self._snapshot_context())
 
     def _snapshot_context(
         self, *, validated_loss: float | None = None, is_doubtful: bool = False

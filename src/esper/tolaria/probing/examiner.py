@@ -36,7 +36,6 @@ PlanComparison = Callable[[PanicReason], RestorePlan | None]
 def build_examiner(
     probe: ProbeFunction | None,
     modules: Iterable[nn.Module],
-    *,
     plan: PlanComparison,
     config: ProbeConfig,
 ) -> Examiner | None:

@@ -45,8 +45,8 @@ class Scrutiny:
         self,
         detector: Detector,
         judge: StepJudge,
-        *,
         examiner: Examiner | None,
+        *,
         report_cleared: ReportCleared,
     ) -> None:
         """Weigh the alarms of `detector`, which judges checks, and of `judge`, which judges steps.
@@ -81,7 +81,7 @@ class Scrutiny:
                 " call before_step(loss, batch=batch)"
             )
 
-    def weigh_step(self, verdict: Verdict, batch: Any, *, step: int, progress: int) -> Verdict:
+    def weigh_step(self, verdict: Verdict, batch: Any, step: int, progress: int) -> Verdict:
         """Return the verdict on a training loss, changed as the evidence demands.
 
         Args:
