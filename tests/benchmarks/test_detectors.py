@@ -19,18 +19,18 @@ SCRIPT = Path(__file__).parents[2] / "benchmarks" / "detectors.py"
 
 
 def test_the_command_prints_counts_for_each_judge() -> None:
-    """A wiped network is saved by our governor, and not by a rule that only skips steps."""
-    options = ["--quick", "--json", "--kind", "wiped_digits", "gaussian_nll"]
+    """Our governor saves a wiped network and leaves harder data alone; a rule that only skips steps saves nothing."""
+    options = ["--quick", "--json", "--kind", "wiped_digits", "curriculum"]
     result = subprocess.run(
-        [sys.executable, SCRIPT, *options, "--judge", "without_probe", "olmo"],
+        [sys.executable, SCRIPT, *options, "--judge", "ours", "olmo"],
         capture_output=True,
         text=True,
         check=True,
     )
     found = json.loads(result.stdout)
-    assert found["without_probe"]["healthy_runs"] == 1
-    assert found["without_probe"]["damaged_runs"] == 2
-    assert found["without_probe"]["recovered"] == 2
+    assert found["ours"]["healthy_runs"] == 1
+    assert found["ours"]["false_rollbacks"] == found["ours"]["false_stops"] == 0
+    assert found["ours"]["damaged_runs"] == found["ours"]["recovered"] == 2
     assert found["olmo"]["recovered"] == 0
 
 
