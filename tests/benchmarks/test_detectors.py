@@ -75,3 +75,10 @@ def test_results_are_used_again(tmp_path: Path) -> None:
     row = again.find(job.group, job.kind, job.seed, "olmo")
     assert row is not None
     assert row.skips
+
+
+def test_spikes_after_convergence_are_left_alone() -> None:
+    """Losses of a thousandth rise a hundredfold now and then and heal; judged by losses alone they lead to rollbacks."""
+    job = trial.Job(group=trial.HEALTHY_KIND, kind="converged", seed=100, judges=("ours",))
+    assert judges.would_act(judges.JUDGES["frozen_rule"], trial._run(job, None))
+    assert not trial._run(job, judges.JUDGES["ours"]).refusals
