@@ -19,18 +19,18 @@ SCRIPT = Path(__file__).parents[2] / "benchmarks" / "detectors.py"
 
 
 def test_the_command_prints_counts_for_each_judge() -> None:
-    """A wiped network is saved by our governor, and not by a rule that only skips steps."""
-    options = ["--quick", "--json", "--kind", "wiped_digits", "gaussian_nll"]
+    """Our governor saves a wiped network and leaves harder data alone; a rule that only skips steps saves nothing."""
+    options = ["--quick", "--json", "--kind", "wiped_digits", "curriculum"]
     result = subprocess.run(
-        [sys.executable, SCRIPT, *options, "--judge", "without_probe", "olmo"],
+        [sys.executable, SCRIPT, *options, "--judge", "ours", "olmo"],
         capture_output=True,
         text=True,
         check=True,
     )
     found = json.loads(result.stdout)
-    assert found["without_probe"]["healthy_runs"] == 1
-    assert found["without_probe"]["damaged_runs"] == 2
-    assert found["without_probe"]["recovered"] == 2
+    assert found["ours"]["healthy_runs"] == 1
+    assert found["ours"]["false_rollbacks"] == found["ours"]["false_stops"] == 0
+    assert found["ours"]["damaged_runs"] == found["ours"]["recovered"] == 2
     assert found["olmo"]["recovered"] == 0
 
 
@@ -75,3 +75,10 @@ def test_results_are_used_again(tmp_path: Path) -> None:
     row = again.find(job.group, job.kind, job.seed, "olmo")
     assert row is not None
     assert row.skips
+
+
+def test_spikes_after_convergence_are_left_alone() -> None:
+    """Losses of a thousandth rise a hundredfold now and then and heal; judged by losses alone they lead to rollbacks."""
+    job = trial.Job(group=trial.HEALTHY_KIND, kind="converged", seed=100, judges=("ours",))
+    assert judges.would_act(judges.JUDGES["frozen_rule"], trial._run(job, None))
+    assert not trial._run(job, judges.JUDGES["ours"]).refusals
