@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from statistics import median
 from typing import Any, Final
 
 from esper.tolaria.detection.sorted_window import SortedWindow
@@ -19,6 +20,12 @@ _LEAST_RATIO: Final = 2.0
 """Multiple of the median that a spike exceeds as well."""
 _RARE: Final = 1.0 / 100.0
 """Chance below which a row of spikes is an anomaly."""
+_NUM_NEWEST: Final = 8
+"""Newest norms whose median is compared with that of the norms before."""
+_NUM_LEFT_OUT: Final = 16
+"""Newest norms that are not among those before: they may have grown already."""
+_GROWN: Final = 1.25
+"""Multiple of the earlier norms above which gradients have grown."""
 _MAD_TO_SIGMA: Final = 1.4826
 """Standard deviations in a median absolute deviation, for a normal distribution."""
 
@@ -50,6 +57,18 @@ class GradientNorms:
             self._tail.note(is_spike)
         self._logs.push(now)
         return is_spike and self._tail.is_rarer(_RARE)
+
+    def have_grown(self) -> bool | None:
+        """Return whether the newest norms are larger than those before; None if there are too few.
+
+        Weights that are damaged lie further from where training has led them, and their gradients are larger. Where a
+        loss rises by itself, as in a game of two networks, they are not.
+        """
+        logs = self._logs.values()
+        if len(logs) < _WARM_UP:
+            return None
+        change = median(logs[-_NUM_NEWEST:]) - median(logs[:-_NUM_LEFT_OUT])
+        return change > math.log(_GROWN)
 
     def expect_shift(self) -> None:
         """Drop the history: gradients may be larger from now on."""

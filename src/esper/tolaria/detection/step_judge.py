@@ -71,6 +71,10 @@ class StepJudge:
         """Steps in a row that were skipped for their gradient or data."""
         return self._memory.num_refused
 
+    def have_gradients_grown(self) -> bool | None:
+        """Return whether gradients are larger than they were; None if that is not known."""
+        return None if self._norms is None else self._norms.have_grown()
+
     def judge(self, loss: float, grad_norm: float | None, *, is_planned_skip: bool) -> Verdict:
         """Return the verdict on a step; with `is_planned_skip` it is SKIP, and the detector does not see the loss."""
         self.grad_norm = grad_norm

@@ -49,7 +49,7 @@ class Canary:
             self._best = losses
             return False
         comparison = Comparison(snapshot_id=0)
-        comparison.add(losses, best, duration_s=0.0)
+        comparison.add(losses, best, duration_s=0.0, max_batches=1)
         return comparison.is_clearly_worse(margin)
 
     def renew(self) -> None:

@@ -32,6 +32,20 @@ class Ruling(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """The series that a comparison belongs to, which says how large a difference must be to matter."""
+
+    margin: float
+    """Difference that damaged weights exceed."""
+    usual: float | None
+    """Usual loss just before the suspicion; None if it is not known."""
+    noise: float
+    """Standard deviation of the losses around it."""
+    progress: float
+    """How far training has lowered the loss."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Batch:
     """The paired losses of one batch, of B samples or as one number."""
 
@@ -50,36 +64,35 @@ class Comparison:
 
     snapshot_id: int
     limit: float = math.inf
-    """Size at which differences are cut off: the loss of an untrained network. Losses that explode, each to another
+    """Size at which differences are cut off: all that training has achieved. Losses that explode, each to another
     height, would otherwise hide in their own spread."""
     duration_s: float = 0.0
     is_broken: bool = False
     """Whether the present weights gave a loss that is not finite where those of the snapshot did not."""
     batches: list[_Batch] = field(default_factory=list)
 
-    def add(self, present: Tensor, snapshot: Tensor, *, duration_s: float) -> None:
-        """Add the losses of a batch, (B,) or (), under both weights; one that the snapshot cannot score does not count."""
+    def add(
+        self, present: Tensor, snapshot: Tensor, *, duration_s: float, max_batches: int
+    ) -> None:
+        """Add the losses of a batch, (B,) or (), under both weights; only the newest `max_batches` batches are kept.
+
+        A loss that is not finite under the snapshot does not count.
+        """
         self.duration_s += duration_s
         now, then = present.reshape(-1).tolist(), snapshot.reshape(-1).tolist()
         pairs = [(a, b) for a, b in zip(now, then, strict=True) if math.isfinite(b)]
         if any(not math.isfinite(a) for a, _ in pairs):
             self.is_broken = True
         self.batches.append(_Batch(present=[a for a, _ in pairs], snapshot=[b for _, b in pairs]))
+        del self.batches[:-max_batches]
 
     def rule(
-        self,
-        margin: float,
-        usual: float | None,
-        config: ProbeConfig,
-        *,
-        min_batches: int,
-        is_last: bool = False,
+        self, reference: Reference, config: ProbeConfig, *, min_batches: int, is_last: bool = False
     ) -> Ruling:
         """Decide as soon as the batches allow it.
 
         Args:
-            margin: the difference that must be exceeded.
-            usual: the usual loss before the suspicion; None if it is not known.
+            reference: says which differences matter.
             config: the settings.
             min_batches: batches needed to convict.
             is_last: whether no more batches will follow.
@@ -88,32 +101,43 @@ class Comparison:
             return Ruling.CONVICTED
         num_batches = len(self.batches)
         # Not cut off, as the rise is not: where both explode, the snapshot explains it all the same.
-        differences = self._differences(math.inf)
+        difference = _mean(self._differences(math.inf))
+        usual = reference.usual
         rise = 0.0 if usual is None else config.rise_share * (self.present_loss() - usual)
+        rise -= reference.noise
         interval, whole = self._interval(self.limit), self._interval(math.inf)
         if interval is not None and whole is not None:
-            explains = _mean(differences) > rise
-            if num_batches >= min_batches and explains and self.is_clearly_worse(margin):
+            is_worse = difference > rise and self.is_clearly_worse(reference.margin)
+            if num_batches >= min_batches and is_worse:
                 return Ruling.CONVICTED
-            if interval[1] < margin or whole[1] < rise:
+            if interval[1] < reference.margin or whole[1] < rise:
                 return Ruling.CLEARED
         is_last = is_last or num_batches >= config.max_batches
-        is_no_better = num_batches >= min_batches and _mean(differences) <= 0.0
+        is_no_better = num_batches >= min_batches and difference <= 0.0
         return Ruling.CLEARED if is_last or is_no_better else Ruling.OPEN
 
-    def evidence(self, margin: float, usual: float | None) -> ProbeEvidence:
-        """Return the comparison as a record of the contract; the arguments are those of `rule`."""
+    def is_overwhelming(self, reference: Reference) -> bool:
+        """Return whether the present weights have lost, in every batch, all that training had achieved."""
+        means = [_mean(batch.differences(math.inf)) for batch in self.batches]
+        return len(means) > 1 and min(means) > max(reference.progress, 4.0 * reference.margin)
+
+    def newest_difference(self) -> float:
+        """Return the mean difference of the newest batch."""
+        return _mean(self.batches[-1].differences(math.inf))
+
+    def evidence(self, reference: Reference) -> ProbeEvidence:
+        """Return the comparison as a record of the contract."""
         snapshot = [loss for batch in self.batches for loss in batch.snapshot]
         interval = self._interval(self.limit)
         return ProbeEvidence(
             snapshot_id=self.snapshot_id,
             present_loss=self.present_loss(),
             snapshot_loss=_mean(snapshot),
-            usual_loss=usual,
+            usual_loss=reference.usual,
             difference=_mean(self._differences(self.limit)),
             difference_low=None if interval is None else interval[0],
             difference_high=None if interval is None else interval[1],
-            margin=margin,
+            margin=reference.margin,
             num_batches=len(self.batches),
             num_losses=max(1, len(snapshot)),
             duration_s=self.duration_s,
@@ -134,10 +158,6 @@ class Comparison:
     def present_loss(self) -> float:
         """Return the mean loss under the present weights."""
         return _mean([loss for batch in self.batches for loss in batch.present])
-
-    def snapshot_size(self) -> float:
-        """Return the mean absolute loss under the snapshot."""
-        return _mean([abs(loss) for batch in self.batches for loss in batch.snapshot])
 
     def _differences(self, limit: float) -> list[float]:
         return [one for batch in self.batches for one in batch.differences(limit)]

@@ -15,7 +15,9 @@ from typing import Any, Final
 
 _NUM_KEPT: Final = 512
 """Losses that are remembered."""
-_NUM_NEEDED: Final = 8
+_NUM_BEFORE: Final = 16
+"""Losses before a rollback whose median is the usual level of the restored weights."""
+_NUM_NEEDED: Final = 16
 """Losses that both courses must have in common; a rise within fewer steps may be a fault that came at once."""
 _NUM_PARTS: Final = 4
 """Parts that the courses are compared in, by their medians."""
@@ -37,14 +39,14 @@ class Course:
     def note(self, progress: int, loss: float) -> None:
         """Remember a loss of weights that have been trained for `progress` steps."""
         self._present.append((progress, loss))
-        if self._levels is not None and len(self._since) < _NUM_NEEDED:
+        if self._levels is not None and len(self._since) < _NUM_PARTS:
             self._since.append(loss)
 
     def note_rollback(self, progress: int) -> None:
         """Note that the weights are again those that had been trained for `progress` steps."""
         self._earlier = {at: loss for at, loss in self._present if at >= progress}
         kept = [one for one in self._present if one[0] < progress]
-        before, last = kept[-2 * _NUM_NEEDED :], list(self._earlier.values())[-_NUM_PARTS:]
+        before, last = kept[-_NUM_BEFORE:], list(self._earlier.values())[-_NUM_PARTS:]
         has_both = bool(before) and bool(last)
         # The usual loss of the restored weights, and the one that led to the rollback.
         self._levels = (_median_of(before), median(last)) if has_both else None
@@ -58,15 +60,16 @@ class Course:
         self._earlier, self._since, self._levels = {}, [], None
         self._tolerated = None
 
-    def is_repeated(self, loss: float) -> bool:
+    def is_repeated(self, loss: float, *, is_gradual: bool) -> bool:
         """Return whether the last rollback has changed nothing.
 
-        Either the losses after it were as high at once as those that had led to it, or they have risen as they did before
-        it, up to `loss`. Once they have, the same rise above the level that was reached is tolerated too.
+        Either the losses after it were as high at once as those that had led to it, or they have risen gradually as they
+        did before it, up to `loss`. Once they have, the same rise above the level that was reached is tolerated too. A
+        sudden rise after a return is no such course: the restored weights did well, and a step has damaged them again.
         """
-        if self._tolerated is not None and loss <= self._tolerated:
+        if is_gradual and self._tolerated is not None and loss <= self._tolerated:
             return True
-        return self._has_stayed_high() or self._has_risen_again(loss)
+        return self._has_stayed_high() or (is_gradual and self._has_risen_again(loss))
 
     def state_dict(self) -> dict[str, Any]:
         """Return both courses in plain types."""
@@ -96,7 +99,9 @@ class Course:
         if self._levels is None or len(self._since) < _NUM_PARTS:
             return False
         usual, high = self._levels
-        return high > usual and median(self._since) >= high - _TOLERANCE * (high - usual)
+        least = high - _TOLERANCE * (high - usual)
+        # The first of them is that of the restored weights themselves.
+        return high > usual and min(self._since[0], median(self._since)) >= least
 
     def _has_risen_again(self, loss: float) -> bool:
         common = [(self._earlier[at], one) for at, one in self._present if at in self._earlier]

@@ -1,7 +1,8 @@
 """Examines suspicions: a soft alarm is acted on only if a snapshot does clearly better on the same batches.
 
-A suspicion stays open for a few batches at most. Training goes on meanwhile, because a suspicion may be unfounded, and
-each batch is scored before its own step: the present weights are flattered by batches that they were trained on.
+A suspicion is cleared after a few batches at most, unless the snapshot does better on them. Training goes on meanwhile,
+because it may be unfounded, and each batch is scored before its own step: the present weights are flattered by batches that
+they were trained on.
 """
 
 from __future__ import annotations
@@ -9,9 +10,9 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from torch import nn
 
@@ -19,10 +20,12 @@ from esper._generated.enums import LossSeries, PanicReason
 from esper._generated.records import ProbeEvidence
 from esper.tolaria.detection.verdict import Verdict
 from esper.tolaria.probing.canary import Canary
-from esper.tolaria.probing.comparison import Comparison, Ruling
+from esper.tolaria.probing.comparison import Comparison, Reference, Ruling
 from esper.tolaria.probing.config import ProbeConfig
 from esper.tolaria.probing.loss_scale import LossScale
+from esper.tolaria.probing.onset import Onset
 from esper.tolaria.probing.probe import Probe, ProbeFunction, checked_probe
+from esper.tolaria.probing.suspicion import Suspicion
 from esper.tolaria.snapshots.restore import RestorePlan
 from esper.tolaria.snapshots.store import Snapshot
 
@@ -58,40 +61,14 @@ class Finding:
     """The comparison so far; None if there is no snapshot to compare with."""
     snapshot: Snapshot | None
     """The snapshot that does better; None unless the ruling is CONVICTED."""
-    has_persisted: bool
-    """Whether the detector would have rolled back: not a single batch, but a series of them is anomalous."""
-
-
-@dataclass(slots=True)
-class _Suspicion:
-    """An open suspicion."""
-
-    reason: PanicReason
-    has_persisted: bool = False
-    comparison: Comparison | None = None
-    snapshot: Snapshot | None = None
-    """The snapshot of the comparison."""
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the suspicion in plain types; the snapshot is found again by its number."""
-        comparison = self.comparison
-        return {
-            "reason": self.reason.value,
-            "has_persisted": self.has_persisted,
-            "comparison": None if comparison is None else asdict(comparison),
-        }
-
-    @classmethod
-    def from_state_dict(cls, state: Mapping[str, Any]) -> Self:
-        """Return the suspicion that `state_dict` was called on."""
-        saved = state["comparison"]
-        comparison = None if saved is None else Comparison.from_state_dict(saved)
-        reason = PanicReason(state["reason"])
-        return cls(reason=reason, has_persisted=state["has_persisted"], comparison=comparison)
+    is_level: bool
+    """Whether the losses have a new level: not a single batch, but a series of them is anomalous."""
+    is_gradual: bool = False
+    """Whether it is cleared because the rise is gradual, and the gradients have not grown."""
 
 
 class Examiner:
-    """Holds the open suspicion of a series of training losses, and the canary."""
+    """Holds the open suspicion of a series of training losses, and looks for reasons to open one."""
 
     def __init__(self, probe: Probe, plan: PlanComparison, config: ProbeConfig) -> None:
         """Compare with the snapshots that `plan` chooses, by means of `probe`."""
@@ -99,8 +76,9 @@ class Examiner:
         self._plan = plan
         self._config = config
         self._canary = Canary(config)
+        self._onset = Onset()
         self._scales = {series: LossScale() for series in LossSeries}
-        self._suspicion: _Suspicion | None = None
+        self._suspicion: Suspicion | None = None
 
     @property
     def is_open(self) -> bool:
@@ -112,33 +90,50 @@ class Examiner:
         if not self.is_open:
             self._scales[series].note(loss)
 
-    def watch_canary(self, batch: Any, step: int) -> bool:
-        """Score the canary if it is time; return whether it has opened a suspicion."""
-        if self.is_open or not self._canary.is_due(step):
-            return False
-        losses = self._probe.losses(self._canary.batch(batch))[0]
-        is_worse = self._canary.is_worse(
-            losses, self._margin(float(losses.abs().mean()), LossSeries.STEPS), step
-        )
-        if is_worse:
-            self._suspicion = _Suspicion(reason=PanicReason.DRIFT)
-        return is_worse
+    def suspects(self, verdict: Verdict, batch: Any, step: int) -> bool:
+        """Return whether a loss that is not anomalous, or the canary if it is time to score it, has opened a suspicion."""
+        is_rising = self._onset.note(verdict.statistic)
+        if not is_rising and self._canary.is_due(step):
+            losses = self._probe.losses(self._canary.batch(batch))[0]
+            margin = self._reference(LossSeries.STEPS).margin
+            is_rising = self._canary.is_worse(losses, margin, step)
+        if is_rising:
+            self._suspicion = Suspicion(reason=PanicReason.DRIFT)
+        return is_rising
 
-    def examine(self, verdict: Verdict, batch: Any) -> Finding:
+    def examine(
+        self, verdict: Verdict, batch: Any, *, have_gradients_grown: bool | None = None
+    ) -> Finding:
         """Score `batch`, which no step has been taken on, and rule; opens a suspicion if none is open.
+
+        A large gradient damages nothing before its step, so the batches after that step decide.
 
         Raises:
             ProbeError: the probe returned no losses, or others when it was called again.
         """
+        is_new = self._suspicion is None
         suspicion = self._opened(verdict)
+        if is_new and verdict.reason is PanicReason.GRADIENT:
+            return Finding(
+                ruling=Ruling.OPEN,
+                reason=suspicion.reason,
+                evidence=None,
+                snapshot=None,
+                is_level=False,
+            )
         self._compare(suspicion, batch, LossSeries.STEPS)
         finding = self._finding(
-            suspicion, LossSeries.STEPS, min_batches=self._config.min_batches, is_last=False
+            suspicion,
+            LossSeries.STEPS,
+            min_batches=self._config.min_batches,
+            have_gradients_grown=have_gradients_grown,
         )
         if finding.ruling is not Ruling.OPEN:
             self.close()
         if finding.ruling is Ruling.CLEARED:
             self._canary.renew()
+            if finding.is_level:
+                self._scales[LossSeries.STEPS].restart_noise()
         return finding
 
     def examine_validation(self, verdict: Verdict, batches: Iterable[Any]) -> Finding:
@@ -148,7 +143,7 @@ class Examiner:
             ProbeError: the probe returned no losses, or others when it was called again.
         """
         assert verdict.reason is not None
-        suspicion = _Suspicion(reason=verdict.reason, has_persisted=bool(verdict))
+        suspicion = Suspicion(reason=verdict.reason, has_persisted=bool(verdict))
         for batch in islice(batches, self._config.max_batches):
             self._compare(suspicion, batch, LossSeries.CHECKS)
         return self._finding(suspicion, LossSeries.CHECKS, min_batches=1, is_last=True)
@@ -156,6 +151,7 @@ class Examiner:
     def close(self) -> None:
         """Drop the open suspicion, because something else has been decided."""
         self._suspicion = None
+        self._onset.restart()
 
     def note_rollback(self) -> None:
         """Note that the weights have been restored."""
@@ -174,6 +170,7 @@ class Examiner:
         return {
             **{series.name: scale.state_dict() for series, scale in self._scales.items()},
             "suspicion": None if suspicion is None else suspicion.state_dict(),
+            "onset": self._onset.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -184,19 +181,22 @@ class Examiner:
         """
         for series, scale in self._scales.items():
             scale.load_state_dict(state[series.name])
+        self._onset.load_state_dict(state["onset"])
         saved = state["suspicion"]
-        self._suspicion = None if saved is None else _Suspicion.from_state_dict(saved)
+        self._suspicion = None if saved is None else Suspicion.from_state_dict(saved)
         self._canary.renew()
 
-    def _opened(self, verdict: Verdict) -> _Suspicion:
+    def _opened(self, verdict: Verdict) -> Suspicion:
         """Return the open suspicion, or a new one; its reason is the first that was seen."""
         if self._suspicion is None:
             assert verdict.reason is not None
-            self._suspicion = _Suspicion(reason=verdict.reason)
+            self._suspicion = Suspicion(reason=verdict.reason)
+        if self._suspicion.reason is PanicReason.GRADIENT and verdict.reason is not None:
+            self._suspicion.reason = verdict.reason
         self._suspicion.has_persisted |= bool(verdict)
         return self._suspicion
 
-    def _compare(self, suspicion: _Suspicion, batch: Any, series: LossSeries) -> None:
+    def _compare(self, suspicion: Suspicion, batch: Any, series: LossSeries) -> None:
         started = time.perf_counter()
         plan = self._plan(suspicion.reason)
         if plan is None:
@@ -204,40 +204,53 @@ class Examiner:
         number = plan.snapshot.info.snapshot_id
         if suspicion.comparison is None or suspicion.comparison.snapshot_id != number:
             # Differences from two snapshots do not belong together.
-            limit = self._scales[series].first_size or math.inf
+            reference = self._reference(series)
+            limit = max(reference.progress, 4.0 * reference.margin) or math.inf
+            suspicion.differences.clear()
             suspicion.comparison = Comparison(snapshot_id=number, limit=limit)
         suspicion.snapshot = plan.snapshot
         present, saved = self._probe.losses(batch, plan)
-        suspicion.comparison.add(present, saved, duration_s=time.perf_counter() - started)
+        suspicion.comparison.add(
+            present,
+            saved,
+            duration_s=time.perf_counter() - started,
+            max_batches=self._config.max_batches,
+        )
 
     def _finding(
-        self, suspicion: _Suspicion, series: LossSeries, *, min_batches: int, is_last: bool
+        self,
+        suspicion: Suspicion,
+        series: LossSeries,
+        *,
+        min_batches: int,
+        have_gradients_grown: bool | None = None,
+        is_last: bool = False,
     ) -> Finding:
+        reference = self._reference(series)
+        ruling = suspicion.rule(
+            reference,
+            self._config,
+            have_gradients_grown=have_gradients_grown,
+            min_batches=min_batches,
+            is_last=is_last,
+        )
         comparison = suspicion.comparison
-        # Without a snapshot there is nothing to go back to.
-        ruling, evidence = Ruling.CLEARED, None
-        if comparison is not None:
-            margin = self._margin(comparison.snapshot_size(), series)
-            usual = self._scales[series].usual
-            ruling = comparison.rule(
-                margin,
-                usual,
-                self._config,
-                # Evidence of few batches convicts only together with the detector, which waits for losses in a row.
-                min_batches=min_batches if suspicion.has_persisted else self._config.max_batches,
-                is_last=is_last,
-            )
-            evidence = comparison.evidence(margin, usual)
         return Finding(
             ruling=ruling,
             reason=suspicion.reason,
-            evidence=evidence,
+            evidence=None if comparison is None else comparison.evidence(reference),
             snapshot=suspicion.snapshot if ruling is Ruling.CONVICTED else None,
-            has_persisted=suspicion.has_persisted,
+            is_level=suspicion.has_persisted or suspicion.is_gradual,
+            is_gradual=suspicion.is_gradual,
         )
 
-    def _margin(self, size: float, series: LossSeries) -> float:
-        """Return the difference that must be exceeded, for a snapshot or canary of this mean absolute loss."""
-        config, scale = self._config, self._scales[series]
-        floor = config.floor_share * scale.first_size
-        return max(config.scale_share * max(size, floor), scale.noise)
+    def _reference(self, series: LossSeries) -> Reference:
+        """Return how large differences of this series must be to matter."""
+        scale = self._scales[series]
+        noise, progress = scale.noise, scale.progress
+        return Reference(
+            margin=max(self._config.scale_share * progress, noise),
+            usual=scale.usual,
+            noise=noise,
+            progress=progress,
+        )

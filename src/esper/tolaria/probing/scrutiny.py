@@ -102,10 +102,13 @@ class Scrutiny:
             verdict = self._compare_step(self._examiner, verdict, batch, step)
         if not verdict.needs_rollback or verdict.reason not in SOFT_REASONS:
             return verdict
-        if isinstance(self._judge.detector, LevelLearner) and self._course.is_repeated(
-            verdict.loss
-        ):
+        if not isinstance(self._judge.detector, LevelLearner):
+            return verdict
+        is_gradual = verdict.reason is PanicReason.DRIFT
+        if self._course.is_repeated(verdict.loss, is_gradual=is_gradual):
             return self._clear(verdict, LossSeries.STEPS, verdict.reason, ClearedBy.RETURN)
+        if self._examiner is None and is_gradual and self._judge.have_gradients_grown() is False:
+            return self._clear(verdict, LossSeries.STEPS, verdict.reason, ClearedBy.GRADIENTS)
         return verdict
 
     def weigh_check(self, verdict: Verdict, batches: Iterable[Any] | None) -> Verdict:
@@ -177,14 +180,21 @@ class Scrutiny:
         return self._clear(verdict, LossSeries.STEPS, verdict.reason, ClearedBy.RETURN)
 
     def _compare_step(self, examiner: Examiner, verdict: Verdict, batch: Any, step: int) -> Verdict:
-        if verdict.is_anomalous and verdict.reason not in SOFT_REASONS:
+        # A gradient that is large but finite has damaged nothing yet; its step may.
+        is_soft = verdict.reason in SOFT_REASONS or (
+            verdict.reason is PanicReason.GRADIENT and verdict.may_step
+        )
+        if verdict.is_anomalous and not is_soft:
             examiner.close()
             return verdict
         if not (verdict.is_anomalous or examiner.is_open):
             examiner.note_healthy(verdict.loss, LossSeries.STEPS)
-            if not examiner.watch_canary(batch, step):
+            if not examiner.suspects(verdict, batch, step):
                 return verdict
-        return self._apply(verdict, examiner.examine(verdict, batch), LossSeries.STEPS)
+        finding = examiner.examine(
+            verdict, batch, have_gradients_grown=self._judge.have_gradients_grown()
+        )
+        return self._apply(verdict, finding, LossSeries.STEPS)
 
     def _apply(self, verdict: Verdict, finding: Finding, series: LossSeries) -> Verdict:
         """Return `verdict` as the comparison has changed it."""
@@ -202,8 +212,8 @@ class Scrutiny:
                 verdict,
                 series,
                 finding.reason,
-                ClearedBy.COMPARISON,
-                is_level=finding.has_persisted,
+                ClearedBy.GRADIENTS if finding.is_gradual else ClearedBy.COMPARISON,
+                is_level=finding.is_level,
             )
         return replace(verdict, severity=Severity.PANIC) if verdict.is_anomalous else verdict
 
