@@ -18,6 +18,12 @@ from esper.tolaria.probing.config import ProbeConfig
 
 _NORMAL: Final = 1.959964
 """The 97.5th percentile of the normal distribution."""
+_NUM_SERIOUS: Final = 4
+"""Batches that together show serious damage, each on its own."""
+_SERIOUS: Final = 0.2
+"""Share of the progress that is lost in serious damage."""
+_LEAST_PROGRESS: Final = 8.0
+"""Standard deviations of noise below which there has been too little progress to speak of a share of it."""
 
 
 class Ruling(Enum):
@@ -107,19 +113,30 @@ class Comparison:
         rise -= reference.noise
         interval, whole = self._interval(self.limit), self._interval(math.inf)
         if interval is not None and whole is not None:
-            is_worse = difference > rise and self.is_clearly_worse(reference.margin)
-            if num_batches >= min_batches and is_worse:
+            is_worse = self.is_clearly_worse(reference.margin) or self._is_worse_in_each(reference)
+            if num_batches >= min_batches and difference > rise and is_worse:
                 return Ruling.CONVICTED
             if interval[1] < reference.margin or whole[1] < rise:
                 return Ruling.CLEARED
+            if num_batches >= config.max_batches and difference > rise:
+                # While every batch speaks against the present weights, they are not cleared.
+                is_last = is_last or min(self._means()) <= reference.margin
+                return Ruling.CLEARED if is_last else Ruling.OPEN
         is_last = is_last or num_batches >= config.max_batches
         is_no_better = num_batches >= min_batches and difference <= 0.0
         return Ruling.CLEARED if is_last or is_no_better else Ruling.OPEN
 
     def is_overwhelming(self, reference: Reference) -> bool:
-        """Return whether the present weights have lost, in every batch, all that training had achieved."""
-        means = [_mean(batch.differences(math.inf)) for batch in self.batches]
-        return len(means) > 1 and min(means) > max(reference.progress, 4.0 * reference.margin)
+        """Return whether the damage is so large that it does not matter what the detector says.
+
+        Either every batch shows that the present weights have lost all that training had achieved, or all of the most
+        batches that are kept show on their own that a good part of it is lost.
+        """
+        means, progress = self._means(), reference.progress
+        if len(means) < 2 or progress < _LEAST_PROGRESS * reference.noise:
+            return False
+        is_serious = _mean(means) > _SERIOUS * progress and len(means) >= _NUM_SERIOUS
+        return min(means) > progress or (is_serious and self._is_worse_in_each(reference))
 
     def newest_difference(self) -> float:
         """Return the mean difference of the newest batch."""
@@ -159,6 +176,17 @@ class Comparison:
         """Return the mean loss under the present weights."""
         return _mean([loss for batch in self.batches for loss in batch.present])
 
+    def _means(self) -> list[float]:
+        return [_mean(batch.differences(math.inf)) for batch in self.batches]
+
+    def _is_worse_in_each(self, reference: Reference) -> bool:
+        """Return whether each batch, and at least three, shows on its own that the present weights do worse."""
+        return len(self.batches) >= _NUM_SERIOUS - 1 and all(
+            _lower_bound(batch.differences(math.inf), reference.noise) > 0.0
+            and _mean(batch.differences(math.inf)) > reference.margin
+            for batch in self.batches
+        )
+
     def _differences(self, limit: float) -> list[float]:
         return [one for batch in self.batches for one in batch.differences(limit)]
 
@@ -179,6 +207,12 @@ class Comparison:
 
 def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values) if values else 0.0
+
+
+def _lower_bound(values: Sequence[float], noise: float) -> float:
+    """Return the lower bound of the mean of `values`; a single one is the mean of a batch with this noise."""
+    width = _half_width(values) if len(values) > 1 else 2.0 * noise
+    return _mean(values) - width
 
 
 def _half_width(values: Sequence[float]) -> float:

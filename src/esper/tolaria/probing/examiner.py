@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from torch import nn
 
@@ -32,8 +32,17 @@ from esper.tolaria.snapshots.store import Snapshot
 SOFT_REASONS: Final = (PanicReason.DIVERGENCE, PanicReason.DRIFT, PanicReason.LOBOTOMY)
 """Anomalies that other data can cause as well as damaged weights; the others need no comparison."""
 
-PlanComparison = Callable[[PanicReason], RestorePlan | None]
-"""Returns the plan that a rollback for this reason would carry out; None if there is no snapshot."""
+
+class PlanComparison(Protocol):
+    """Chooses the snapshots that are compared."""
+
+    def __call__(
+        self, reason: PanicReason, *, older_than: Snapshot | None = None
+    ) -> RestorePlan | None:
+        """Return the plan that a rollback for this reason would carry out, or one for the snapshot before `older_than`.
+
+        None if there is no such snapshot.
+        """
 
 
 def build_examiner(
@@ -125,6 +134,7 @@ class Examiner:
         finding = self._finding(
             suspicion,
             LossSeries.STEPS,
+            batch,
             min_batches=self._config.min_batches,
             have_gradients_grown=have_gradients_grown,
         )
@@ -146,7 +156,7 @@ class Examiner:
         suspicion = Suspicion(reason=verdict.reason, has_persisted=bool(verdict))
         for batch in islice(batches, self._config.max_batches):
             self._compare(suspicion, batch, LossSeries.CHECKS)
-        return self._finding(suspicion, LossSeries.CHECKS, min_batches=1, is_last=True)
+        return self._finding(suspicion, LossSeries.CHECKS, None, min_batches=1, is_last=True)
 
     def close(self) -> None:
         """Drop the open suspicion, because something else has been decided."""
@@ -221,6 +231,7 @@ class Examiner:
         self,
         suspicion: Suspicion,
         series: LossSeries,
+        batch: Any,
         *,
         min_batches: int,
         have_gradients_grown: bool | None = None,
@@ -231,6 +242,7 @@ class Examiner:
             reference,
             self._config,
             have_gradients_grown=have_gradients_grown,
+            gain_of_older=lambda: self._gain_of_older(suspicion, batch),
             min_batches=min_batches,
             is_last=is_last,
         )
@@ -243,6 +255,14 @@ class Examiner:
             is_level=suspicion.has_persisted or suspicion.is_gradual,
             is_gradual=suspicion.is_gradual,
         )
+
+    def _gain_of_older(self, suspicion: Suspicion, batch: Any) -> float:
+        """Return how much better than the present weights the snapshot before that of the comparison does on `batch`."""
+        plan = self._plan(suspicion.reason, older_than=suspicion.snapshot)
+        if plan is None:
+            return 0.0
+        present, saved = self._probe.losses(batch, plan)
+        return float((present - saved).mean())
 
     def _reference(self, series: LossSeries) -> Reference:
         """Return how large differences of this series must be to matter."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import Any, Final, Self
@@ -22,7 +22,8 @@ class Suspicion:
 
     Sudden damage is undone as soon as two batches show it and the detector asks for it, or the network does worse than
     its snapshot by all that it had learned. Gradual damage must show in larger gradients too, or last for several batches
-    without growing: the losses of a game rise by themselves, and older networks do better the older they are.
+    without growing, and older snapshots must do no better: the losses of a game rise by themselves, and its networks do
+    the better the older they are.
     """
 
     reason: PanicReason
@@ -43,6 +44,7 @@ class Suspicion:
         config: ProbeConfig,
         *,
         have_gradients_grown: bool | None,
+        gain_of_older: Callable[[], float],
         min_batches: int,
         is_last: bool,
     ) -> Ruling:
@@ -52,6 +54,7 @@ class Suspicion:
             reference: says which differences matter.
             config: the settings.
             have_gradients_grown: None if that is not known.
+            gain_of_older: returns how much better than the present weights an older snapshot does on this batch.
             min_batches: batches needed to convict.
             is_last: whether no more batches will follow.
         """
@@ -72,7 +75,11 @@ class Suspicion:
             return ruling
         if len(self.differences) < config.patience:
             return Ruling.OPEN
-        self.is_gradual = have_gradients_grown is False and not is_sudden and self._is_growing()
+        self.is_gradual = (
+            have_gradients_grown is False
+            and not is_sudden
+            and (self._is_growing() or gain_of_older() > _GROWTH * self.differences[-1])
+        )
         return Ruling.CLEARED if self.is_gradual else ruling
 
     def state_dict(self) -> dict[str, Any]:

@@ -178,12 +178,18 @@ class Recovery:
             return True
         return True
 
-    def plan_comparison(self, reason: PanicReason) -> RestorePlan | None:
+    def plan_comparison(
+        self, reason: PanicReason, *, older_than: Snapshot | None = None
+    ) -> RestorePlan | None:
         """Return the plan that a rollback for `reason` would carry out now; None if there is no intact snapshot.
+
+        With `older_than` it is that for the next older snapshot.
 
         Raises:
             SnapshotError: the host has been rebuilt.
         """
+        if older_than is not None:
+            return self._keeper.plan_older(older_than)
         target = self._escalation.choose_target(reason, has_older=self._keeper.has_older)
         return self._keeper.plan_comparison(target, report_corrupt=self._report_corrupt)
 

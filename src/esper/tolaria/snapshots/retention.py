@@ -208,6 +208,21 @@ class SnapshotKeeper:
                 self._discard_corrupt(snapshot, report_corrupt)
         return None
 
+    def plan_older(self, snapshot: Snapshot) -> RestorePlan | None:
+        """Return a plan for the next snapshot of weights trained for fewer steps; None if there is no intact one.
+
+        Raises:
+            SnapshotError: the host has been rebuilt.
+        """
+        progress = snapshot.context.progress
+        older = [one for one in self.snapshots if one.context.progress < progress]
+        if not older:
+            return None
+        next_older = max(older, key=lambda one: one.context.progress)
+        with suppress(CorruptSnapshotError):
+            return RestorePlan(next_older, self._store.inventory(), others=self.snapshots)
+        return None
+
     def plan_undo(self) -> RestorePlan | None:
         """Return a plan to restore the newest snapshot; None if a step was taken since or it cannot be restored."""
         newest = self.newest
