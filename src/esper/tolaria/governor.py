@@ -94,6 +94,7 @@ class TolariaGovernor:
             companions=all_companions,
             config=config,
             channel=channel,
+            has_probe=probe is not None,
         )
         self._detector = checked_detector("detector", detector, RobustDetector(EPOCH_LIMITS))
         self._judge = StepJudge(

@@ -59,13 +59,14 @@ class GradientNorms:
         return is_spike and self._tail.is_rarer(_RARE)
 
     def have_grown(self) -> bool | None:
-        """Return whether the newest norms are larger than those before; None if there are too few.
+        """Return whether the newest norms are larger than those before; None if they do not tell.
 
         Weights that are damaged lie further from where training has led them, and their gradients are larger. Where a
         loss rises by itself, as in a game of two networks, they are not.
         """
         logs = self._logs.values()
-        if len(logs) < _WARM_UP:
+        # Norms that never vary, as those of normalised gradients, say nothing.
+        if len(logs) < _WARM_UP or min(logs) == max(logs):
             return None
         change = median(logs[-_NUM_NEWEST:]) - median(logs[:-_NUM_LEFT_OUT])
         return change > math.log(_GROWN)

@@ -22,7 +22,7 @@ _NUM_SERIOUS: Final = 4
 """Batches that together show serious damage, each on its own."""
 _SERIOUS: Final = 0.2
 """Share of the progress that is lost in serious damage."""
-_LEAST_PROGRESS: Final = 8.0
+_LEAST_PROGRESS: Final = 4.0
 """Standard deviations of noise below which there has been too little progress to speak of a share of it."""
 
 
@@ -49,6 +49,11 @@ class Reference:
     """Standard deviation of the losses around it."""
     progress: float
     """How far training has lowered the loss."""
+
+    @property
+    def has_progress(self) -> bool:
+        """Whether training has achieved anything that could be lost, noise aside."""
+        return self.progress > _LEAST_PROGRESS * self.noise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +138,7 @@ class Comparison:
         batches that are kept show on their own that a good part of it is lost.
         """
         means, progress = self._means(), reference.progress
-        if len(means) < 2 or progress < _LEAST_PROGRESS * reference.noise:
+        if len(means) < 2 or not reference.has_progress:
             return False
         is_serious = _mean(means) > _SERIOUS * progress and len(means) >= _NUM_SERIOUS
         return min(means) > progress or (is_serious and self._is_worse_in_each(reference))

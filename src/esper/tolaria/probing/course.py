@@ -17,8 +17,10 @@ _NUM_KEPT: Final = 512
 """Losses that are remembered."""
 _NUM_BEFORE: Final = 16
 """Losses before a rollback whose median is the usual level of the restored weights."""
-_NUM_NEEDED: Final = 16
-"""Losses that both courses must have in common; a rise within fewer steps may be a fault that came at once."""
+_NUM_NEEDED: Final = 8
+"""Losses that both courses must have in common."""
+_MOST: Final = 0.75
+"""Share of the last losses that must agree one by one: explosions differ by factors, even if they come at the same step."""
 _NUM_PARTS: Final = 4
 """Parts that the courses are compared in, by their medians."""
 _TOLERANCE: Final = 0.25
@@ -60,16 +62,15 @@ class Course:
         self._earlier, self._since, self._levels = {}, [], None
         self._tolerated = None
 
-    def is_repeated(self, loss: float, *, is_gradual: bool) -> bool:
+    def is_repeated(self, loss: float) -> bool:
         """Return whether the last rollback has changed nothing.
 
-        Either the losses after it were as high at once as those that had led to it, or they have risen gradually as they
-        did before it, up to `loss`. Once they have, the same rise above the level that was reached is tolerated too. A
-        sudden rise after a return is no such course: the restored weights did well, and a step has damaged them again.
+        Either the losses after it were as high at once as those that had led to it, or they have risen as they did before
+        it, up to `loss`. Once they have, the same rise above the level that was reached is tolerated too.
         """
-        if is_gradual and self._tolerated is not None and loss <= self._tolerated:
+        if self._tolerated is not None and loss <= self._tolerated:
             return True
-        return self._has_stayed_high() or (is_gradual and self._has_risen_again(loss))
+        return self._has_stayed_high() or self._has_risen_again(loss)
 
     def state_dict(self) -> dict[str, Any]:
         """Return both courses in plain types."""
@@ -111,6 +112,10 @@ class Course:
         rise = after[-1] - min(after)
         distances = [abs(one - other) for one, other in zip(before, after, strict=True)]
         if rise <= 0.0 or max(distances) > _TOLERANCE * rise:
+            return False
+        last = common[-_NUM_NEEDED:]
+        num_equal = sum(abs(one - other) <= _TOLERANCE * rise for one, other in last)
+        if num_equal < _MOST * len(last):
             return False
         self._tolerated = max(loss, after[-1]) + rise
         return True

@@ -104,10 +104,10 @@ class Scrutiny:
             return verdict
         if not isinstance(self._judge.detector, LevelLearner):
             return verdict
-        is_gradual = verdict.reason is PanicReason.DRIFT
-        if self._course.is_repeated(verdict.loss, is_gradual=is_gradual):
+        if self._course.is_repeated(verdict.loss):
             return self._clear(verdict, LossSeries.STEPS, verdict.reason, ClearedBy.RETURN)
-        if self._examiner is None and is_gradual and self._judge.have_gradients_grown() is False:
+        is_alone = self._examiner is None and verdict.reason is PanicReason.DRIFT
+        if is_alone and self._judge.have_gradients_grown() is False:
             return self._clear(verdict, LossSeries.STEPS, verdict.reason, ClearedBy.GRADIENTS)
         return verdict
 

@@ -73,6 +73,9 @@ class Suspicion:
         is_sudden = self.reason is not PanicReason.DRIFT
         if is_certain and (is_sudden or have_gradients_grown is not False):
             return ruling
+        if not (is_sudden or have_gradients_grown or reference.has_progress):
+            # Right at the start of training there is nothing yet that could be lost.
+            return Ruling.CLEARED
         if len(self.differences) < config.patience:
             return Ruling.OPEN
         self.is_gradual = (

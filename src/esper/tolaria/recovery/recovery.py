@@ -53,6 +53,7 @@ class Recovery:
         companions: Companions,
         config: GovernorConfig,
         channel: Channel,
+        has_probe: bool = False,
     ) -> None:
         """Prepare to save and restore `model`, `optimizers` and `companions`; nothing is copied yet.
 
@@ -84,6 +85,7 @@ class Recovery:
             config.escalation,
             can_slow_down=bool(optimizers),
             can_hold_germination=bool(find_slots(model)),
+            skips_first=has_probe,
         )
         self._learning_rates = LearningRateScaling(optimizers.values())
 
