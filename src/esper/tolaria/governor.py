@@ -97,11 +97,12 @@ class TolariaGovernor:
             has_probe=probe is not None,
         )
         self._detector = checked_detector("detector", detector, RobustDetector(EPOCH_LIMITS))
+        step_detector = checked_detector("step_detector", step_detector, RobustDetector())
         self._judge = StepJudge(
-            checked_detector("step_detector", step_detector, RobustDetector()),
+            step_detector,
             max_skips=config.max_skips,
             may_have_overflowed=all_companions.may_have_overflowed,
-            judges_norms=step_detector is None,
+            judges_norms=isinstance(step_detector, RobustDetector),
         )
         modules = (model, *all_companions.modules.values())
         self._scrutiny = Scrutiny(
