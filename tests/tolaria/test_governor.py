@@ -1,6 +1,8 @@
 """Tests of the governor in a loop that calls check_vital_signs, snapshot and execute_rollback itself."""
 
+import copy
 import math
+import pickle
 
 import pytest
 import torch
@@ -49,6 +51,13 @@ def test_the_documented_loop_works():
         governor.execute_rollback()
 
     assert same(state_of(model), before)
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_a_governor_cannot_be_copied(copied):
+    message = r"cannot be copied or pickled; build another one and give it .*load_state_dict\(other"
+    with pytest.raises(TypeError, match=message):
+        copied(TolariaGovernor(dense_net()))
 
 
 def test_a_healthy_check_emits_nothing():

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, NoReturn
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -28,6 +28,7 @@ from esper.tolaria.detection.verdict import Verdict, final_verdict, weights_verd
 from esper.tolaria.probing.comparison import Ruling
 from esper.tolaria.probing.examiner import SOFT_REASONS, Examiner, Finding
 from esper.tolaria.probing.probe import ProbeFunction, checked_probe
+from esper.tolaria.ranks import check_single_rank
 from esper.tolaria.recovery.config import GovernorConfig, checked_config
 from esper.tolaria.recovery.recovery import Recovery
 from esper.tolaria.recovery.stop_report import stop_report_from_state_dict, stop_report_state_dict
@@ -83,8 +84,10 @@ class TolariaGovernor:
             config: when to take snapshots, which to keep, and how to escalate; by default `GovernorConfig()`.
 
         Raises:
-            ValueError: an argument is of another type, a companion has no state to save, or an optimizer is of another model.
+            ValueError: an argument is of another type, a companion has no state to save, an optimizer is of another model,
+                or this process is one of several ranks of `torch.distributed`.
         """
+        check_single_rank()
         self.last_rollback: GovernorReport | None = None
         self.stop_report: StopReport | None = None
         config = checked_config(config)
@@ -156,8 +159,9 @@ class TolariaGovernor:
 
         Raises:
             ProbeError: the probe returned no losses, or others when it was called again.
-            ValueError: `loss` is not one number.
+            ValueError: `loss` is not one number, or this process has become one of several ranks.
         """
+        check_single_rank()
         loss, _ = to_floats(loss, None)
         if self.stop_report is not None:
             return final_verdict(self.stop_report.reason, loss)
@@ -236,13 +240,15 @@ class TolariaGovernor:
         Raises:
             ProbeError: the probe returned no losses, or others when it was called again.
             SnapshotError: the first snapshot cannot be taken.
-            ValueError: `loss` or `grad_norm` is not one number, or there is a probe and no batch.
+            ValueError: `loss` or `grad_norm` is not one number, there is a probe and no batch, or this process has become
+                one of several ranks.
         """
         if self._examiner is not None and batch is None:
             raise ValueError(
                 "a governor with a probe needs the batch of every step, got None;"
                 " call before_step(loss, batch=batch)"
             )
+        check_single_rank()
         self._step_verdict = None
         self._recovery.reset_learning_rates()
         loss, grad_norm = to_floats(loss, grad_norm)
@@ -303,6 +309,17 @@ class TolariaGovernor:
             self._recovery.reset_learning_rates()
             raise
         self.after_step()
+
+    def __getstate__(self) -> NoReturn:
+        """Refuse to be copied or pickled: the copy would write into the weights of this governor's network.
+
+        Raises:
+            TypeError: always.
+        """
+        raise TypeError(
+            "a governor must stay with the network that it was built for, so it cannot be copied or pickled;"
+            " build another one and give it the state: governor.load_state_dict(other.state_dict())"
+        )
 
     def state_dict(self) -> dict[str, Any]:
         """Return counters, detector states and snapshots, for a checkpoint that `torch.load` reads with `weights_only=True`.

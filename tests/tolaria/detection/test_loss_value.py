@@ -34,6 +34,9 @@ def test_numbers_are_unchanged_and_a_missing_norm_stays_none():
     [
         (None, "None"),
         ([0.5], "a list"),
+        ("0.5", "the text '0.5'"),
+        (b"0.5", "the text b'0.5'"),
+        (torch.zeros((), device="meta"), "a Tensor without a value"),
         (torch.zeros(2, 3), "a tensor of shape (2, 3)"),
         (torch.zeros(0), "a tensor of shape (0,)"),
         (torch.zeros(2, device="meta"), "a tensor of shape (2,)"),

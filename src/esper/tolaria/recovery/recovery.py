@@ -39,6 +39,7 @@ from esper.tolaria.recovery.escalation import Escalation, Measures
 from esper.tolaria.recovery.learning_rate_scaling import LearningRateScaling
 from esper.tolaria.recovery.log_warnings import (
     action_names,
+    warn_of_missing_snapshot,
     warn_of_rollback,
     warn_of_skip,
     warn_of_stop,
@@ -187,8 +188,9 @@ class Recovery:
             self.snapshot(context)
         except NotFiniteError:
             return False
-        except SnapshotError:
-            return True
+        except SnapshotError as error:
+            if not self.channel.listening:
+                warn_of_missing_snapshot(error, step=self.step)
         return True
 
     def plan_comparison(self, reason: PanicReason) -> RestorePlan | None:
