@@ -62,7 +62,9 @@ def test_memory_that_is_freed_later_is_refused_too():
     take(store)
     model.weight.untyped_storage().resize_(0)
 
-    with pytest.raises(SnapshotError, match="weight must be .*, got a tensor whose storage was fr"):
+    with pytest.raises(
+        SnapshotError, match=r"weight must be .*, got a tensor whose storage was fr"
+    ):
         take(store)
 
 

@@ -20,7 +20,6 @@ from torch.optim import Optimizer
 
 from esper.kasmina.graft import find_slots
 from esper.kasmina.slot import SeedSlot
-from esper.leyline.errors import SnapshotError
 from esper.tolaria.snapshots.change_detection import StructureWatch
 from esper.tolaria.snapshots.dense_memory import ReadOnlyMemory, dense_memory, find_obstacle
 from esper.tolaria.snapshots.optimizer_state import named_parameters

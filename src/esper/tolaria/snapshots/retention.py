@@ -29,6 +29,7 @@ from esper.tolaria.snapshots.serialization import (
     with_present_keys,
 )
 from esper.tolaria.snapshots.store import Snapshot, SnapshotContext, SnapshotStore
+from esper.tolaria.snapshots.wrapper_names import PresentNames
 
 OLDER_SNAPSHOT_AGES: Final = (1, 3, 8)
 """Which snapshots are kept beside the newest, unless the user says otherwise: one for each age, counted in snapshots taken
@@ -323,13 +324,16 @@ class SnapshotKeeper:
         """
         state = with_present_keys(state)
         now = self._store.inventory()
-        loaded = [snapshot_from_state_dict(kept, now.slots) for kept in state["snapshots"]]
+        names = PresentNames(now)
+        loaded = [
+            snapshot_from_state_dict(names.rename(kept), now.slots) for kept in state["snapshots"]
+        ]
         for snapshot in loaded[:1]:
             # Validates that the snapshots are of this model.
             RestorePlan(snapshot, now)
         fallback = state["fallback"]
         if fallback is not None:
-            fallback = snapshot_from_state_dict(fallback, now.slots)
+            fallback = snapshot_from_state_dict(names.rename(fallback), now.slots)
         memory = _Memory(**{each.name: state[each.name] for each in fields(_Memory)})
         self._by_age.replace_all(loaded)
         self._fallback, self._memory = fallback, memory
