@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from esper.tolaria.recovery.config import GovernorConfig
     from esper.tolaria.recovery.escalation import EscalationConfig
     from esper.tolaria.snapshots.finite import NotFiniteError
+    from esper.tolaria.stepper import Stepper
     from esper.tolaria.tasks.registry import get_task, register_task
     from esper.tolaria.tasks.task import Samples, Task
     from esper.tolaria.training.run_settings import RunSettings
@@ -102,6 +103,7 @@ __all__ = [
     "SlotSignals",
     "SlotSpec",
     "SnapshotError",
+    "Stepper",
     "SynchronousSink",
     "Task",
     "TelemetryChannel",
@@ -172,6 +174,7 @@ _HOMES = {
     "SlotSignals": "esper.leyline.signals",
     "SlotSpec": "esper.kasmina.graft",
     "SnapshotError": "esper.leyline.errors",
+    "Stepper": "esper.tolaria.stepper",
     "SynchronousSink": "esper.nissa.sink",
     "Task": "esper.tolaria.tasks.task",
     "TelemetryChannel": "esper.leyline.channel",

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from esper._generated.channel import Channel
-from esper._generated.enums import ClearedBy, LossSeries, Severity
+from esper._generated.enums import ClearedBy, LossSeries, Severity, SkipCause
 from esper._generated.records import GovernorReport, SnapshotInfo, StopReport
 from esper.leyline.channel import SILENT
 from esper.leyline.errors import SnapshotError
@@ -54,6 +54,7 @@ class TolariaGovernor:
     standard library's logger `esper`.
 
     Attributes:
+        loss_scaling: the GradScalers among the companions.
         last_rollback: the report of the latest rollback; None before the first.
         stop_report: why the run was stopped; None while it goes on.
     """
@@ -103,8 +104,9 @@ class TolariaGovernor:
         self._judge = StepJudge(
             checked_detector("step_detector", step_detector, RobustDetector()),
             max_skips=config.max_skips,
-            may_have_overflowed=all_companions.may_have_overflowed,
+            may_have_overflowed=all_companions.scaling.may_have_overflowed,
         )
+        self.loss_scaling = all_companions.scaling
         self._examiner: Examiner | None = None
         if probe is not None:
             function = checked_probe(probe, (model, *all_companions.modules.values()))
@@ -253,6 +255,7 @@ class TolariaGovernor:
         self._recovery.reset_learning_rates()
         loss, grad_norm = to_floats(loss, grad_norm)
         if self.stop_report is not None:
+            self.loss_scaling.note_refusal(is_overflow=False)
             self._step_verdict = final_verdict(self.stop_report.reason, loss)
             return self._step_verdict
         is_planned_skip = self._recovery.begin_step()
@@ -277,6 +280,7 @@ class TolariaGovernor:
             raise ValueError("after_step must follow before_step, which was not called")
         self._recovery.reset_learning_rates()
         if not verdict.may_step:
+            self.loss_scaling.end_refused_step()
             return verdict
         is_suspected = self._examiner is not None and self._examiner.is_open
         is_healthy = verdict.severity is Severity.OK and not is_suspected
@@ -376,6 +380,8 @@ class TolariaGovernor:
             verdict = self._raise_alarm(verdict, LossSeries.STEPS)
         if not verdict.may_step:
             self._recovery.drop_gradients()
+            is_overflow = self._judge.cause is SkipCause.OVERFLOW
+            self.loss_scaling.note_refusal(is_overflow=is_overflow)
         if verdict.severity is Severity.SKIP:
             self._recovery.skip_step(verdict, self._judge)
         elif verdict.needs_rollback:

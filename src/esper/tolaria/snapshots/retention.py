@@ -166,10 +166,9 @@ class SnapshotKeeper:
         newest = self.newest
         if newest is None:
             return False
-        inventory = newest.inventory
-        fossil, saved = SeedStage.FOSSILIZED, inventory.fossils
+        fossil, saved = SeedStage.FOSSILIZED, newest.inventory.fossils
         # A plain loop, because this runs before every step.
-        for path, slot in inventory.slots.items():
+        for path, slot in newest.inventory.slots.items():
             if slot.stage is fossil and path not in saved:
                 return True
         return False
@@ -334,9 +333,9 @@ class SnapshotKeeper:
         fallback = state["fallback"]
         if fallback is not None:
             fallback = snapshot_from_state_dict(names.rename(fallback), now.slots)
-        memory = _Memory(**{each.name: state[each.name] for each in fields(_Memory)})
+        self._memory = _Memory(**{each.name: state[each.name] for each in fields(_Memory)})
         self._by_age.replace_all(loaded)
-        self._fallback, self._memory = fallback, memory
+        self._fallback = fallback
 
     def _continued(self, before: SnapshotContext, now: SnapshotContext) -> SnapshotContext:
         """Return the context of another copy of the weights that were saved with context `before`."""
