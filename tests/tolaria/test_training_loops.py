@@ -9,12 +9,9 @@ from torch import nn
 from torch.nn.functional import mse_loss
 
 PAGE = (Path(__file__).parents[2] / "docs/howto/training_loops.md").read_text(encoding="utf-8")
-RECIPES = {
-    title: code
-    for title, code in re.findall(
-        r"^##+ ([^\n]+)\n(?:(?!^#).)*?```python\n(.*?)```", PAGE, re.DOTALL | re.MULTILINE
-    )
-}
+RECIPES = dict(
+    re.findall(r"^##+ ([^\n]+)\n(?:(?!^#).)*?```python\n(.*?)```", PAGE, re.DOTALL | re.MULTILINE)
+)
 BAD = 20
 """Index of the batch of NaN, before the second snapshot is due, so that the first is restored."""
 
