@@ -2,6 +2,7 @@
 
 import errno
 import os
+from contextlib import suppress
 
 import pytest
 import torch
@@ -182,12 +183,9 @@ def test_an_error_in_any_call_leaves_a_whole_checkpoint(
 
     with monkeypatch.context() as patch:
         Disk(patch, num_calls=num_calls, error=error, is_lasting=is_lasting)
-        try:
+        is_saved = False
+        with suppress(OSError):
             checkpoints.save({"epoch": 3}, epoch=3)
-        except OSError as raised:
-            assert raised.errno == error
-            is_saved = False
-        else:
             is_saved = True
 
     content, damaged = checkpoints.load_newest(device="cpu", check=anything)
