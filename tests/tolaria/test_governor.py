@@ -60,6 +60,25 @@ def test_a_governor_cannot_be_copied(copied):
         copied(TolariaGovernor(dense_net()))
 
 
+def test_a_light_state_holds_the_newest_snapshot_only():
+    model = dense_net()
+    governor, _ = governed(model)
+    for _ in range(3):
+        governor.snapshot()
+        scramble(model)
+    newest = governor.snapshot()
+    before = state_of(model)
+
+    other = TolariaGovernor(model, detector=SigmaDetector(random_guess_loss=math.log(10)))
+    other.load_state_dict(through_disk(governor.state_dict(light=True)))
+
+    assert other.snapshots == (newest,)
+    assert len(governor.snapshots) > 1
+    scramble(model)
+    other.execute_rollback()
+    assert same(state_of(model), before)
+
+
 def test_a_healthy_check_emits_nothing():
     governor, channel = governed()
 

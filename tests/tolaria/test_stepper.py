@@ -5,6 +5,7 @@ import torch
 from torch import nn
 from torch.amp import GradScaler
 from torch.optim.lr_scheduler import StepLR
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from esper._generated.enums import Severity
 from esper.tolaria.governor import TolariaGovernor
@@ -175,3 +176,104 @@ def test_optimizers_that_need_a_closure_are_refused():
         ValueError, match="must step without a closure, got LBFGS; call before_step"
     ):
         Stepper(TolariaGovernor(model), optimizers=[optimizer])
+
+
+OPTIMIZERS = {
+    "sgd": lambda parameters: torch.optim.SGD(parameters, lr=0.1),
+    "fused sgd": lambda parameters: torch.optim.SGD(
+        parameters, lr=0.1, momentum=0.9, weight_decay=0.1, fused=True
+    ),
+    "fused adamw": lambda parameters: torch.optim.AdamW(parameters, lr=0.1, fused=True),
+    "fused adagrad": lambda parameters: torch.optim.Adagrad(parameters, lr=0.1, fused=True),
+}
+
+
+@pytest.mark.parametrize("make", OPTIMIZERS.values(), ids=OPTIMIZERS)
+@pytest.mark.parametrize("factor", [float("nan"), float("inf")])
+def test_an_unjudged_step_that_is_not_finite_changes_nothing(make, factor):
+    models = [nn.Linear(1, 1), nn.Linear(1, 1)]
+    models[1].load_state_dict(models[0].state_dict())
+    for model, factors in zip(models, ([1.0, factor, 2.0], [1.0, 2.0]), strict=True):
+        optimizer = make(model.parameters())
+        stepper = Stepper(
+            TolariaGovernor(model, optimizers=[optimizer]), optimizers=[optimizer], judge_every=4
+        )
+        for each in factors:
+            stepper.step(loss_of(model, each))
+
+    for one, other in zip(models[0].parameters(), models[1].parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"), [("Adam", {}), ("RMSprop", {}), ("SGD", {"momentum": 0.9})]
+)
+def test_an_unjudged_step_that_is_not_finite_is_masked_for_every_optimizer(name, settings):
+    model = nn.Linear(1, 1)
+    optimizer = getattr(torch.optim, name)(model.parameters(), lr=0.1, **settings)
+    governor = TolariaGovernor(model, optimizers=[optimizer])
+    stepper = Stepper(governor, optimizers=[optimizer], judge_every=3)
+
+    verdicts = [stepper.step(loss_of(model, factor)) for factor in (1.0, float("nan"), 3.0)]
+
+    assert model.weight.isfinite().all()
+    assert governor.step == 1
+    assert [verdict.severity for verdict in verdicts] == [Severity.OK] * 3
+
+
+def test_the_mean_of_finite_losses_is_judged():
+    model, stepper = setting(judge_every=3)
+    for factor in (1.0, float("nan")):
+        stepper.step(loss_of(model, factor))
+    third = loss_of(model, 3.0)
+
+    assert stepper.step(third).loss == pytest.approx((1.0 + third.item()) / 2)
+
+
+def test_losses_that_are_all_nan_are_seen_at_the_next_judgement():
+    model, stepper = setting(judge_every=3)
+    for _ in range(3):
+        stepper.step(loss_of(model))
+
+    verdicts = [stepper.step(loss_of(model, float("nan"))).severity.name for _ in range(3)]
+
+    assert verdicts == ["OK", "OK", "ROLLBACK"]
+    assert model.weight.isfinite().all()
+
+
+def test_every_step_is_judged_while_the_run_recovers():
+    model, stepper = setting(judge_every=3)
+    for factor in [1.0] * 3 + [float("nan")] * 3:
+        stepper.step(loss_of(model, factor))
+
+    assert stepper.step(loss_of(model, float("nan"))).severity is Severity.SKIP
+    assert stepper.step(loss_of(model)).severity is Severity.OK
+
+
+class Transfers(TorchDispatchMode):
+    """Counts how often the host reads a number of a tensor."""
+
+    def __init__(self):
+        super().__init__()
+        self.num = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.num += func is torch.ops.aten._local_scalar_dense.default
+        return func(*args, **(kwargs or {}))
+
+
+def test_the_host_waits_only_when_a_window_is_judged():
+    model = nn.Linear(1, 1)
+    optimizer = torch.optim.AdamW(model.parameters(), fused=True)
+    governor = TolariaGovernor(model, optimizers=[optimizer])
+    stepper = Stepper(governor, optimizers=[optimizer], judge_every=3, max_norm=1.0)
+    for _ in range(3):
+        stepper.step(loss_of(model))
+
+    with Transfers() as between:
+        for _ in range(2):
+            stepper.step(loss_of(model))
+    with Transfers() as judged:
+        stepper.step(loss_of(model))
+
+    assert (between.num, judged.num) == (0, 2)

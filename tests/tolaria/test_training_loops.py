@@ -40,7 +40,7 @@ def run(recipe: str, loader):
 
 
 def test_every_block_of_the_page_is_a_recipe():
-    assert len(RECIPES) == PAGE.count("```python") == 7
+    assert len(RECIPES) == PAGE.count("```python") == 8
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
@@ -48,6 +48,11 @@ def test_a_batch_of_nan_is_undone_bit_for_bit(recipe):
     accumulated = 4 if "accumulate=4" in RECIPES[recipe] else 1
     names, before = run(recipe, batches(BAD + accumulated, bad=BAD))
     governor, model = names["governor"], names["model"]
+    if "judge_every" in RECIPES[recipe]:
+        # The bad step is none of those that are judged: its update is masked on the device.
+        assert governor.last_rollback is None
+        assert all(parameter.isfinite().all() for parameter in model.parameters())
+        return
 
     assert governor.last_rollback.reason.name == "NAN"
     # The first snapshot comes after the first forward pass, which changes the statistics of batch normalisation.

@@ -137,6 +137,11 @@ class TolariaGovernor:
         return tuple(snapshot.info for snapshot in self._recovery.snapshots)
 
     @property
+    def is_recovering(self) -> bool:
+        """Whether there was a rollback recently, so that the next one takes further measures."""
+        return self._recovery.is_recovering
+
+    @property
     def may_germinate(self) -> bool:
         """Whether seeds may be planted; after a rollback they may not for some epochs."""
         return self._recovery.may_germinate
@@ -325,11 +330,12 @@ class TolariaGovernor:
             " build another one and give it the state: governor.load_state_dict(other.state_dict())"
         )
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self, *, light: bool = False) -> dict[str, Any]:
         """Return counters, detector states and snapshots, for a checkpoint that `torch.load` reads with `weights_only=True`.
 
         The tensors are those of the snapshots themselves, so save it before the next step. By default it holds up
-        to five snapshots, each as large as the weights, or three times as large if the state of Adam is restored too.
+        to five snapshots, each as large as the weights, or three times as large if the state of Adam is restored too;
+        with `light` it holds the newest only, and a run that is resumed from it cannot be rolled back further.
         """
         stop = self.stop_report
         return {
@@ -339,7 +345,7 @@ class TolariaGovernor:
             "stop": None if stop is None else stop_report_state_dict(stop),
             "detector": self._detector.state_dict(),
             "judge": self._judge.state_dict(),
-            "recovery": self._recovery.state_dict(),
+            "recovery": self._recovery.state_dict(light=light),
             "probing": None if self._examiner is None else self._examiner.state_dict(),
         }
 

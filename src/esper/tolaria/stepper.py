@@ -45,6 +45,7 @@ class Stepper:
         schedulers: Iterable[LRScheduler] = (),
         accumulate: int = 1,
         max_norm: float = math.inf,
+        judge_every: int = 1,
     ) -> None:
         """Take steps with `optimizers`.
 
@@ -56,6 +57,10 @@ class Stepper:
             schedulers: advance by one with each step that is taken.
             accumulate: losses for each step; the gradients are those of their mean.
             max_norm: gradients are clipped to this total norm.
+            judge_every: windows for each judgement. The host does not wait for the device in the windows between; if the
+                loss or gradient of one is not finite, its update is masked on the device, see `docs/howto/training_loops.md`.
+                The governor then judges the mean of the finite losses, and counts judgements as steps. While
+                `governor.is_recovering`, every window is judged.
 
         Raises:
             ValueError: an argument is of another type or out of its range.
@@ -83,6 +88,8 @@ class Stepper:
         self._scaler = scaler
         self._schedulers = tuple(schedulers)
         self._accumulate = whole_number("accumulate", accumulate, minimum=1)
+        self._judge_every = whole_number("judge_every", judge_every, minimum=1)
+        self._unjudged: list[Tensor] = []
         self._max_norm = real_number("max_norm", max_norm, minimum=0.0)
         self._total: Tensor | None = None
         self._num_losses = 0
@@ -113,7 +120,7 @@ class Stepper:
         return self._verdict
 
     def _end_window(self, loss: Tensor, batch: Any) -> Verdict:
-        """Judge the window and take its step if the governor allows it; `loss` is the mean of its losses."""
+        """Take the step of a window if the governor allows it, or unjudged; `loss` is the mean of its losses."""
         if self._scaler is not None:
             for optimizer in self._optimizers:
                 self._scaler.unscale_(optimizer)
@@ -125,26 +132,69 @@ class Stepper:
             if parameter.grad is not None
         ]
         norm = get_total_norm(list(map(_dense_gradient, parameters)))
-        if self._governor.before_step(loss, norm, batch=batch).may_step:
-            if self._max_norm != math.inf:
-                clip_grads_with_norm_(parameters, self._max_norm, norm)
-            self._take_step()
-        verdict = self._governor.after_step()
+        self._unjudged.append(loss)
+        # After a rollback every loss counts, and learning rates may be lower or batches skipped for a while.
+        is_judged = len(self._unjudged) >= self._judge_every or self._governor.is_recovering
+        if not is_judged:
+            is_finite = loss.isfinite() & norm.isfinite()
+            self._clip(parameters, norm)
+            self._take_step(is_finite)
+            verdict = self._verdict
+            if verdict is None:
+                verdict = Verdict(severity=Severity.OK, loss=float(loss))
+        else:
+            loss = _mean_of_finite(self._unjudged)
+            self._unjudged = []
+            if self._governor.before_step(loss, norm, batch=batch).may_step:
+                self._clip(parameters, norm)
+                self._take_step(None)
+            verdict = self._governor.after_step()
         for optimizer in self._optimizers:
             optimizer.zero_grad()
         return verdict
 
-    def _take_step(self) -> None:
+    def _clip(self, parameters: list[Tensor], norm: Tensor) -> None:
+        if self._max_norm != math.inf:
+            clip_grads_with_norm_(parameters, self._max_norm, norm)
+
+    def _take_step(self, is_finite: Tensor | None) -> None:
+        """Let every optimizer step; where `is_finite`, a tensor of one boolean, is false, with masked gradients."""
         for optimizer in self._optimizers:
-            if self._scaler is None:
+            if self._scaler is not None:
+                # The scaler masks the step itself.
+                self._scaler.step(optimizer)
+            elif is_finite is None:
                 optimizer.step()
             else:
-                self._scaler.step(optimizer)
+                _step_masked(optimizer, is_finite)
         if self._scaler is not None:
             self._scaler.update()
         for scheduler in self._schedulers:
             scheduler.step()
         self.has_stepped = True
+
+
+def _step_masked(optimizer: Optimizer, is_finite: Tensor) -> None:
+    """Let `optimizer` step if `is_finite`, without asking the device: otherwise not at all, or with gradients of zero."""
+    if optimizer.defaults.get("fused"):
+        # Fused kernels skip the update and its count themselves, as they do for a GradScaler.
+        optimizer.found_inf = (~is_finite).float()  # type: ignore[attr-defined]  # read by the optimizer's step
+        optimizer.step()
+        del optimizer.found_inf  # type: ignore[attr-defined]  # as above
+        return
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            if parameter.grad is not None:
+                gradient = parameter.grad
+                numbers = gradient._values() if gradient.is_sparse else gradient
+                numbers.masked_fill_(~is_finite, 0.0)
+    optimizer.step()
+
+
+def _mean_of_finite(losses: list[Tensor]) -> Tensor:
+    """Return the mean of the finite ones of `losses`, tensors with one element; NaN if none is."""
+    together = torch.stack([loss.reshape(()) for loss in losses])
+    return together.where(together.isfinite(), torch.nan).nanmean()
 
 
 def _dense_gradient(parameter: Tensor) -> Tensor:

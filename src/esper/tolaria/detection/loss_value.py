@@ -23,7 +23,7 @@ def to_floats(loss: float | Tensor, grad_norm: float | Tensor | None) -> tuple[f
         _check_scalar(grad_norm, "a gradient norm")
         # As float32: in the dtype of a half-precision loss a gradient norm could overflow.
         together = [one.detach().reshape(()).float().to(loss.device) for one in (loss, grad_norm)]
-        loss, grad_norm = torch.stack(together).tolist()
+        loss, grad_norm = torch.stack(together).cpu().tolist()
     loss = _to_float(loss, "a loss")
     return loss, None if grad_norm is None else _to_float(grad_norm, "a gradient norm")
 

@@ -132,6 +132,11 @@ class Recovery:
         return self._escalation.is_exhausted
 
     @property
+    def is_recovering(self) -> bool:
+        """Whether there was a rollback within the present window."""
+        return bool(self._escalation.snapshot_ids)
+
+    @property
     def may_germinate(self) -> bool:
         """Whether seeds may be planted."""
         return self._escalation.may_germinate
@@ -340,10 +345,10 @@ class Recovery:
             evidence=evidence,
         )
 
-    def state_dict(self) -> dict[str, Any]:
-        """Return all counters, except `step`, and snapshots in plain types and tensors."""
+    def state_dict(self, *, light: bool = False) -> dict[str, Any]:
+        """Return all counters, except `step`, and all snapshots, or the newest if `light`, in plain types and tensors."""
         return {
-            "keeper": self._keeper.state_dict(),
+            "keeper": self._keeper.state_dict(light=light),
             "escalation": self._escalation.state_dict(),
             "last_snapshot_step": self._last_snapshot_step,
         }

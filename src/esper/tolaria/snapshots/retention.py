@@ -305,11 +305,12 @@ class SnapshotKeeper:
             self._store.release(self._fallback)
             self._fallback = None
 
-    def state_dict(self) -> dict[str, Any]:
-        """Return the snapshots and all counters; the tensors are those of the snapshots themselves, not copies."""
-        fallback = self._fallback
+    def state_dict(self, *, light: bool = False) -> dict[str, Any]:
+        """Return all snapshots, or the newest if `light`, and all counters; the tensors are not copied."""
+        kept = self._by_age.newest_first[: 1 if light else None]
+        fallback = None if light else self._fallback
         return {
-            "snapshots": [snapshot_state_dict(kept) for kept in self._by_age.newest_first],
+            "snapshots": [snapshot_state_dict(one) for one in kept],
             "fallback": None if fallback is None else snapshot_state_dict(fallback),
             **asdict(self._memory),
         }
@@ -324,14 +325,12 @@ class SnapshotKeeper:
         state = with_present_keys(state)
         now = self._store.inventory()
         names = PresentNames(now)
-        loaded = [
-            snapshot_from_state_dict(names.rename(kept), now.slots) for kept in state["snapshots"]
-        ]
+        saved = map(names.rename, state["snapshots"])
+        loaded = [snapshot_from_state_dict(one, now.slots) for one in saved]
         for snapshot in loaded[:1]:
             # Validates that the snapshots are of this model.
             RestorePlan(snapshot, now)
-        fallback = state["fallback"]
-        if fallback is not None:
+        if (fallback := state["fallback"]) is not None:
             fallback = snapshot_from_state_dict(names.rename(fallback), now.slots)
         self._memory = _Memory(**{each.name: state[each.name] for each in fields(_Memory)})
         self._by_age.replace_all(loaded)
@@ -346,13 +345,11 @@ class SnapshotKeeper:
             )
         return replace(now, was_restored=self._memory.is_back)
 
-    def _reinsert_fallback(self) -> bool:
-        """Put the fallback snapshot back among the others; return whether there was one."""
-        if self._fallback is None:
-            return False
-        self._by_age.insert(self._fallback)
-        self._fallback = None
-        return True
+    def _reinsert_fallback(self) -> None:
+        """Put the fallback snapshot, if there is one, back among the others."""
+        if self._fallback is not None:
+            self._by_age.insert(self._fallback)
+            self._fallback = None
 
     def _choose_trusted(self, *, is_older: bool) -> int:
         """Return the place, 0 being the newest, of the newest trusted snapshot, or of the next older one."""
