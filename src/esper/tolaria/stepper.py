@@ -22,6 +22,8 @@ from esper.tolaria.governor import TolariaGovernor
 class Stepper:
     """Takes a whole training step, from the loss to the schedule, or nothing of it if the governor refuses the step.
 
+    The loop computes the loss; `step` does the rest:
+
         stepper = Stepper(governor, optimizers=[optimizer], scaler=scaler, schedulers=[scheduler])
         for inputs, targets in loader:
             with torch.autocast(device):
