@@ -46,7 +46,7 @@ SIZES = {"20M": (20_000_000, 200, 41), "2M": (2_000_000, 400, 81)}
 PEER_ROUNDS = 7
 """Rounds for the alternatives, some of which are slow."""
 LIMITS = {
-    "20M": {"copy": 1.15, "verified": 2.0, "restore": 1.2, "restore_verified": 1.7, "first": 3.0},
+    "20M": {"copy": 1.15, "verified": 2.0, "restore": 1.2, "restore_verified": 1.6, "first": 3.0},
     "2M": {"copy": 1.8, "verified": 3.0, "restore": 1.9, "restore_verified": 2.6, "first": 3.0},
 }
 SWEPT_BYTES = 128 << 20

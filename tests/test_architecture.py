@@ -26,9 +26,11 @@ IMPORTS = {
 TOLARIA_IMPORTS = {
     "detection": set(),
     "snapshots": set(),
+    "ranks": set(),
     "probing": {"detection", "snapshots"},
     "recovery": {"detection", "snapshots", "probing"},
-    "governor": {"detection", "snapshots", "probing", "recovery"},
+    "governor": {"detection", "snapshots", "probing", "ranks", "recovery"},
+    "stepper": {"detection", "governor"},
     "tasks": set(),
     "training": {"detection", "snapshots", "governor", "tasks"},
 }

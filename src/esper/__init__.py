@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from esper.tolaria.recovery.escalation import EscalationConfig
     from esper.tolaria.recovery.watch import WatchReport
     from esper.tolaria.snapshots.finite import NotFiniteError
+    from esper.tolaria.stepper import Stepper
     from esper.tolaria.tasks.registry import get_task, register_task
     from esper.tolaria.tasks.task import Samples, Task
     from esper.tolaria.training.run_settings import RunSettings
@@ -111,6 +112,7 @@ __all__ = [
     "SlotSignals",
     "SlotSpec",
     "SnapshotError",
+    "Stepper",
     "SynchronousSink",
     "Task",
     "TelemetryChannel",
@@ -186,6 +188,7 @@ _HOMES = {
     "SlotSignals": "esper.leyline.signals",
     "SlotSpec": "esper.kasmina.graft",
     "SnapshotError": "esper.leyline.errors",
+    "Stepper": "esper.tolaria.stepper",
     "SynchronousSink": "esper.nissa.sink",
     "Task": "esper.tolaria.tasks.task",
     "TelemetryChannel": "esper.leyline.channel",

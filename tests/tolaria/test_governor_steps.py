@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import nn
 from torch.amp import GradScaler
 
 from esper._generated.enums import EscalationAction, PanicReason, Severity, SkipCause
@@ -277,3 +278,58 @@ def test_continues_identically_after_loading_its_state_dict():
     assert loop.governor.stop_report is not None
     assert resumed.governor.stop_report == loop.governor.stop_report
     assert resumed.channel.events == loop.channel.events
+
+
+class Scaled(nn.Module):
+    """A layer whose input is scaled by a running statistic that its state dict leaves out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 4)
+        self.register_buffer("power", torch.ones(4), persistent=False)
+
+    def forward(self, inputs):
+        self.power.mul_(0.9).add_(0.1 * inputs.detach().square().mean(dim=0))
+        return self.layer(inputs / (self.power.sqrt() + 1e-3))
+
+
+def train(model, *, bad, value, num_steps):
+    """Train on random batches of which one has a bad number; return the governor and the steps that were taken."""
+    torch.manual_seed(0)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    governor = TolariaGovernor(model, optimizers=[optimizer])
+    severities = []
+    for step in range(num_steps):
+        inputs = torch.randn(8, 4)
+        if step == bad:
+            inputs[0, 0] = value
+        loss = model(inputs).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        if governor.before_step(loss).may_step:
+            optimizer.step()
+        severities.append(governor.after_step().severity)
+    return governor, severities
+
+
+def test_a_running_statistic_outside_of_the_state_dict_is_undone():
+    model = Scaled()
+
+    governor, severities = train(model, bad=60, value=math.nan, num_steps=90)
+
+    assert severities.count(Severity.ROLLBACK) == 1
+    assert governor.stop_report is None
+    assert model.power.isfinite().all()
+
+
+@pytest.mark.parametrize("bad", [0, 30])
+def test_an_infinite_statistic_of_batch_normalisation_is_seen(bad):
+    model = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4))
+
+    if bad == 0:
+        with pytest.raises(SnapshotError, match=r"infinite in 1\.running_var; there is no earlier"):
+            train(model, bad=bad, value=1e25, num_steps=1)
+    else:
+        governor, _ = train(model, bad=bad, value=1e25, num_steps=60)
+        assert governor.last_rollback.reason is PanicReason.WEIGHTS
+        assert model[1].running_var.isfinite().all()

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, NoReturn
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from esper._generated.channel import Channel
-from esper._generated.enums import LossSeries, Severity
+from esper._generated.enums import LossSeries, Severity, SkipCause
 from esper._generated.records import GovernorReport, SnapshotInfo, StopReport
 from esper.leyline.channel import SILENT
 from esper.leyline.errors import SnapshotError
@@ -28,6 +28,7 @@ from esper.tolaria.detection.verdict import Verdict, final_verdict, weights_verd
 from esper.tolaria.probing.examiner import build_examiner
 from esper.tolaria.probing.probe import ProbeFunction
 from esper.tolaria.probing.scrutiny import Scrutiny
+from esper.tolaria.ranks import check_single_rank
 from esper.tolaria.recovery.config import GovernorConfig, checked_config
 from esper.tolaria.recovery.recovery import Recovery
 from esper.tolaria.recovery.stop_report import stop_report_from_state_dict, stop_report_state_dict
@@ -52,6 +53,7 @@ class TolariaGovernor:
     Without a listener on its channel it warns of all that it does through the standard library's logger `esper`.
 
     Attributes:
+        loss_scaling: the GradScalers among the companions.
         last_rollback: the report of the latest rollback; None before the first.
         stop_report: why the run was stopped; None while it goes on.
     """
@@ -82,8 +84,10 @@ class TolariaGovernor:
             config: all settings; by default `GovernorConfig()`.
 
         Raises:
-            ValueError: an argument is of another type, a companion has no state to save, or an optimizer is of another model.
+            ValueError: an argument is of another type, a companion has no state to save, an optimizer is of another model,
+                or this process is one of several ranks of `torch.distributed`.
         """
+        check_single_rank()
         self.last_rollback: GovernorReport | None = None
         self.stop_report: StopReport | None = None
         config = checked_config(config)
@@ -101,9 +105,10 @@ class TolariaGovernor:
         self._judge = StepJudge(
             step_detector,
             max_skips=config.max_skips,
-            may_have_overflowed=all_companions.may_have_overflowed,
+            may_have_overflowed=all_companions.scaling.may_have_overflowed,
             judges_norms=isinstance(step_detector, RobustDetector),
         )
+        self.loss_scaling = all_companions.scaling
         modules = (model, *all_companions.modules.values())
         self._scrutiny = Scrutiny(
             self._detector,
@@ -138,6 +143,11 @@ class TolariaGovernor:
         return tuple(snapshot.info for snapshot in self._recovery.snapshots)
 
     @property
+    def is_recovering(self) -> bool:
+        """Whether there was a rollback recently, so that the next one takes further measures."""
+        return self._recovery.is_recovering
+
+    @property
     def may_germinate(self) -> bool:
         """Whether seeds may be planted; after a rollback they may not for some epochs."""
         return self._recovery.may_germinate
@@ -162,8 +172,10 @@ class TolariaGovernor:
         number or a tensor with one element. The probe compares weights on the first few validation `batches`, if given.
 
         Raises:
-            ProbeError, ValueError: the probe returned no losses, or others when called again; `loss` is not one number.
+            ProbeError, ValueError: the probe returned no losses, or others when called again; `loss` is not one number,
+                or this process has become one of several ranks.
         """
+        check_single_rank()
         loss = to_floats(loss, None)[0]
         if self.stop_report is not None:
             return final_verdict(self.stop_report.reason, loss)
@@ -239,13 +251,15 @@ class TolariaGovernor:
 
         Raises:
             ProbeError, SnapshotError: the probe returned no losses, or others when called again; the first snapshot fails.
-            ValueError: `loss` or `grad_norm` is not one number, or there is a probe and no batch.
+            ValueError: `loss` or `grad_norm` is not one number, there is a probe and no batch, or there are several ranks.
         """
+        check_single_rank()
         self._scrutiny.check_batch(batch)
         self._step_verdict = None
         self._recovery.reset_learning_rates()
         loss, grad_norm = to_floats(loss, grad_norm)
         if self.stop_report is not None:
+            self.loss_scaling.note_refusal(is_overflow=False)
             self._step_verdict = final_verdict(self.stop_report.reason, loss)
             return self._step_verdict
         is_planned_skip = self._recovery.begin_step()
@@ -271,6 +285,7 @@ class TolariaGovernor:
             raise ValueError("after_step must follow before_step, which was not called")
         self._recovery.reset_learning_rates()
         if not verdict.may_step:
+            self.loss_scaling.end_refused_step()
             return verdict
         is_healthy = verdict.severity is Severity.OK and not self._scrutiny.is_open
         self._validated_loss = None
@@ -303,11 +318,23 @@ class TolariaGovernor:
             raise
         self.after_step()
 
-    def state_dict(self) -> dict[str, Any]:
+    def __getstate__(self) -> NoReturn:
+        """Refuse to be copied or pickled: the copy would write into the weights of this governor's network.
+
+        Raises:
+            TypeError: always.
+        """
+        raise TypeError(
+            "a governor must stay with the network that it was built for, so it cannot be copied or pickled;"
+            " build another one and give it the state: governor.load_state_dict(other.state_dict())"
+        )
+
+    def state_dict(self, *, light: bool = False) -> dict[str, Any]:
         """Return counters, detector states and snapshots, for a checkpoint that `torch.load` reads with `weights_only=True`.
 
         The tensors are those of the snapshots themselves, so save it before the next step. It holds up to five snapshots by
-        default, each as large as the weights, or three times as large with the state of Adam. Batches are not saved.
+        default, each as large as the weights, or three times as large with the state of Adam. Batches are
+        not saved. With `light` it holds the newest snapshot only, and a resumed run cannot be rolled back further.
         """
         return {
             "step": self.step,
@@ -316,7 +343,7 @@ class TolariaGovernor:
             "stop": stop_report_state_dict(self.stop_report),
             "detector": self._detector.state_dict(),
             "judge": self._judge.state_dict(),
-            "recovery": self._recovery.state_dict(),
+            "recovery": self._recovery.state_dict(light=light),
             "watch": None if self._watch is None else self._watch.state_dict(),
             "scrutiny": self._scrutiny.state_dict(),
         }
@@ -360,6 +387,8 @@ class TolariaGovernor:
             verdict = self._raise_alarm(verdict, LossSeries.STEPS)
         if not verdict.may_step:
             self._recovery.drop_gradients()
+            is_overflow = self._judge.cause is SkipCause.OVERFLOW
+            self.loss_scaling.note_refusal(is_overflow=is_overflow)
         if verdict.severity is Severity.SKIP:
             self._recovery.skip_step(verdict, self._judge)
         elif verdict.needs_rollback:

@@ -4,8 +4,11 @@ import re
 
 import pytest
 import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_map_only
 
 from esper.tolaria.detection.loss_value import to_floats
+from esper.tolaria.governor import TolariaGovernor
 
 DEVICES = [
     "cpu",
@@ -34,6 +37,9 @@ def test_numbers_are_unchanged_and_a_missing_norm_stays_none():
     [
         (None, "None"),
         ([0.5], "a list"),
+        ("0.5", "the text '0.5'"),
+        (b"0.5", "the text b'0.5'"),
+        (torch.zeros((), device="meta"), "a Tensor without a value"),
         (torch.zeros(2, 3), "a tensor of shape (2, 3)"),
         (torch.zeros(0), "a tensor of shape (0,)"),
         (torch.zeros(2, device="meta"), "a tensor of shape (2,)"),
@@ -47,3 +53,52 @@ def test_anything_but_one_number_is_refused(value, got):
     if value is not None:
         with pytest.raises(ValueError, match=re.escape(message.format("a gradient norm"))):
             to_floats(torch.tensor(0.5), value)
+
+
+class Remote(Tensor):
+    """A tensor that claims to be on an accelerator and counts how often the host copies one."""
+
+    num_copies = 0
+
+    @staticmethod
+    def __new__(cls, inner):
+        return Tensor._make_wrapper_subclass(
+            cls, inner.shape, dtype=inner.dtype, device=torch.device("xla", 0)
+        )
+
+    def __init__(self, inner):
+        self.inner = inner
+
+    @classmethod
+    def __torch_dispatch__(cls, func, types, args=(), kwargs=None):
+        kwargs = dict(kwargs or {})
+        to_host = func is torch.ops.aten._to_copy.default and kwargs.get("device") == CPU
+        if to_host or func is torch.ops.aten._local_scalar_dense.default:
+            Remote.num_copies += 1
+        kwargs.pop("device", None)
+        inner = tree_map_only(Remote, lambda one: one.inner, (args, kwargs))
+        result = func(*inner[0], **inner[1])
+        return cls(result) if isinstance(result, Tensor) and not to_host else result
+
+
+CPU = torch.device("cpu")
+
+
+def test_loss_and_norm_cross_from_a_device_in_one_copy():
+    Remote.num_copies = 0
+
+    both = to_floats(Remote(torch.tensor(0.5)), Remote(torch.tensor([2.0])))
+
+    assert both == (0.5, 2.0)
+    assert Remote.num_copies == 1
+
+
+def test_a_step_waits_for_the_device_once():
+    governor = TolariaGovernor(nn.Linear(1, 1))
+    governor.before_step(0.5)
+    Remote.num_copies = 0
+
+    governor.before_step(Remote(torch.tensor(0.5)), Remote(torch.tensor(2.0)))
+    governor.after_step()
+
+    assert Remote.num_copies == 1

@@ -26,8 +26,9 @@ class GovernorConfig:
     trust_after_steps: int = 15
     """Healthy steps after which a snapshot is trusted: about as many as the detector needs to detect a doubled loss."""
     older_snapshot_ages: tuple[int, ...] = OLDER_SNAPSHOT_AGES
-    """Which snapshots are kept beside the newest: one for each age, counted in snapshots taken since, rising. Add an age
-    to keep more snapshots. There must be at least one, so that a trusted snapshot is always kept."""
+    """Which snapshots are kept beside the newest: one for each age, counted in snapshots taken since, rising. There must be at
+    least one, so that a trusted snapshot is always kept. With n ages the governor needs n + 2 times the memory of a
+    snapshot: those kept and one to fill; until training has recovered from a rollback, once more."""
     max_skips: int = 25
     """Steps that may be skipped in a row for their gradient or data before the governor rolls back further."""
     escalation: EscalationConfig = field(default_factory=EscalationConfig)

@@ -10,6 +10,7 @@ from typing import Final
 
 from esper._generated.enums import EscalationAction, SkipCause
 from esper._generated.records import GovernorReport, StopReport
+from esper.leyline.errors import SnapshotError
 from esper.leyline.text import printable, printable_message
 from esper.tolaria.detection.verdict import Verdict
 
@@ -44,6 +45,11 @@ def warn_of_watched(verdict: Verdict, *, step: int) -> None:
             verdict.reason.name,
             verdict.loss,
         )
+
+
+def warn_of_missing_snapshot(error: SnapshotError, *, step: int) -> None:
+    """Warn that a snapshot that was due could not be taken; training goes on with the earlier ones."""
+    _LOGGER.warning("step %d: no snapshot was taken: %s", step, printable_message(str(error)))
 
 
 def warn_of_rollback(report: GovernorReport) -> None:

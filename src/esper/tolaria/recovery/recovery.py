@@ -26,7 +26,7 @@ from esper.tolaria.detection.verdict import Verdict
 from esper.tolaria.recovery.config import GovernorConfig
 from esper.tolaria.recovery.escalation import Escalation, Measures
 from esper.tolaria.recovery.learning_rate_scaling import LearningRateScaling
-from esper.tolaria.recovery.log_warnings import action_names
+from esper.tolaria.recovery.log_warnings import action_names, warn_of_missing_snapshot
 from esper.tolaria.recovery.reporting import MAX_MESSAGE, Reports
 from esper.tolaria.recovery.rollback import RollbackResult, roll_back_network
 from esper.tolaria.snapshots.companions import Companions
@@ -120,6 +120,11 @@ class Recovery:
         return self._keeper.progress
 
     @property
+    def is_recovering(self) -> bool:
+        """Whether there was a rollback within the present window."""
+        return bool(self._escalation.snapshot_ids)
+
+    @property
     def may_germinate(self) -> bool:
         """Whether seeds may be planted."""
         return self._escalation.may_germinate
@@ -176,8 +181,9 @@ class Recovery:
             self.snapshot(context)
         except NotFiniteError:
             return False
-        except SnapshotError:
-            return True
+        except SnapshotError as error:
+            if not self.reports.channel.listening:
+                warn_of_missing_snapshot(error, step=self.step)
         return True
 
     def plan_comparison(
@@ -308,10 +314,10 @@ class Recovery:
         """Report that the suspicion `reason` was unfounded; `verdict` is on the last loss."""
         self.reports.cleared(verdict, series, step=self.step, reason=reason, by=by)
 
-    def state_dict(self) -> dict[str, Any]:
-        """Return all counters, except `step`, and snapshots in plain types and tensors."""
+    def state_dict(self, *, light: bool = False) -> dict[str, Any]:
+        """Return all counters, except `step`, and all snapshots, or the newest if `light`, in plain types and tensors."""
         return {
-            "keeper": self._keeper.state_dict(),
+            "keeper": self._keeper.state_dict(light=light),
             "escalation": self._escalation.state_dict(),
             "last_snapshot_step": self._last_snapshot_step,
         }

@@ -141,11 +141,11 @@ class RestorePlan:
 
     def _source(self, entry: Entry) -> Snapshot | None:
         """Return the snapshot from which `entry` is restored; None if it stays as it is."""
-        if entry.slot is not None:
-            return self._donors.get(entry.slot)
-        # `_check_host` has found the host unchanged. A companion may have new tensors; they stay as they are.
-        is_saved = self.snapshot.inventory.form(entry.key) == entry.form
-        return self.snapshot if is_saved else None
+        source = self.snapshot if entry.slot is None else self._donors.get(entry.slot)
+        # The host and the fossil have been found unchanged. Companions and buffers that are not in the state dict may
+        # have new tensors; they stay as they are.
+        is_saved = source is not None and source.inventory.form(entry.key) == entry.form
+        return source if is_saved else None
 
     def _copy_by_name(self) -> None:
         for live, saved in self.saved_tensors():

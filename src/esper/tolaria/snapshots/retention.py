@@ -30,6 +30,7 @@ from esper.tolaria.snapshots.serialization import (
 )
 from esper.tolaria.snapshots.snapshots_by_age import SnapshotsByAge
 from esper.tolaria.snapshots.store import Snapshot, SnapshotContext, SnapshotStore
+from esper.tolaria.snapshots.wrapper_names import PresentNames
 
 OLDER_SNAPSHOT_AGES: Final = (1, 3, 8)
 """Which snapshots are kept beside the newest, unless the user says otherwise: one for each age, counted in snapshots taken
@@ -99,10 +100,9 @@ class SnapshotKeeper:
         newest = self.newest
         if newest is None:
             return False
-        inventory = newest.inventory
-        fossil, saved = SeedStage.FOSSILIZED, inventory.fossils
+        fossil, saved = SeedStage.FOSSILIZED, newest.inventory.fossils
         # A plain loop, because this runs before every step.
-        for path, slot in inventory.slots.items():
+        for path, slot in newest.inventory.slots.items():
             if slot.stage is fossil and path not in saved:
                 return True
         return False
@@ -252,11 +252,12 @@ class SnapshotKeeper:
             self._store.release(self._fallback)
             self._fallback = None
 
-    def state_dict(self) -> dict[str, Any]:
-        """Return the snapshots and all counters; the tensors are those of the snapshots themselves, not copies."""
-        fallback = self._fallback
+    def state_dict(self, *, light: bool = False) -> dict[str, Any]:
+        """Return all snapshots, or the newest if `light`, and all counters; the tensors are not copied."""
+        kept = self._by_age.newest_first[: 1 if light else None]
+        fallback = None if light else self._fallback
         return {
-            "snapshots": [snapshot_state_dict(kept) for kept in self._by_age.newest_first],
+            "snapshots": [snapshot_state_dict(one) for one in kept],
             "fallback": None if fallback is None else snapshot_state_dict(fallback),
             **asdict(self._memory),
         }
@@ -270,16 +271,17 @@ class SnapshotKeeper:
         """
         state = with_present_keys(state)
         now = self._store.inventory()
-        loaded = [snapshot_from_state_dict(kept, now.slots) for kept in state["snapshots"]]
+        names = PresentNames(now)
+        saved = map(names.rename, state["snapshots"])
+        loaded = [snapshot_from_state_dict(one, now.slots) for one in saved]
         for snapshot in loaded[:1]:
             # Validates that the snapshots are of this model.
             RestorePlan(snapshot, now)
-        fallback = state["fallback"]
-        if fallback is not None:
-            fallback = snapshot_from_state_dict(fallback, now.slots)
-        memory = _Memory(**{each.name: state[each.name] for each in fields(_Memory)})
+        if (fallback := state["fallback"]) is not None:
+            fallback = snapshot_from_state_dict(names.rename(fallback), now.slots)
+        self._memory = _Memory(**{each.name: state[each.name] for each in fields(_Memory)})
         self._by_age.replace_all(loaded)
-        self._fallback, self._memory = fallback, memory
+        self._fallback = fallback
 
     def _continued(self, before: SnapshotContext, now: SnapshotContext) -> SnapshotContext:
         """Return the context of another copy of the weights that were saved with context `before`."""
@@ -290,13 +292,11 @@ class SnapshotKeeper:
             )
         return replace(now, was_restored=self._memory.is_back)
 
-    def _reinsert_fallback(self) -> bool:
-        """Put the fallback snapshot back among the others; return whether there was one."""
-        if self._fallback is None:
-            return False
-        self._by_age.insert(self._fallback)
-        self._fallback = None
-        return True
+    def _reinsert_fallback(self) -> None:
+        """Put the fallback snapshot, if there is one, back among the others."""
+        if self._fallback is not None:
+            self._by_age.insert(self._fallback)
+            self._fallback = None
 
     def _choose_trusted(self, *, is_older: bool) -> int:
         """Return the place, 0 being the newest, of the newest trusted snapshot, or of the next older one."""
