@@ -138,10 +138,12 @@ class Comparison:
         batches that are kept show on their own that a good part of it is lost.
         """
         means, progress = self._means(), reference.progress
-        if len(means) < 2 or not reference.has_progress:
+        if len(means) < 2:
             return False
         is_serious = _mean(means) > _SERIOUS * progress and len(means) >= _NUM_SERIOUS
-        return min(means) > progress or (is_serious and self._is_worse_in_each(reference))
+        if is_serious and reference.has_progress and self._is_worse_in_each(reference):
+            return True
+        return min(means) > max(progress, 2.0 * _LEAST_PROGRESS * reference.noise)
 
     def newest_difference(self) -> float:
         """Return the mean difference of the newest batch."""
