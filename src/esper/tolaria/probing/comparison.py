@@ -142,10 +142,12 @@ class Comparison:
         means, progress = self._means(), reference.progress
         if len(means) < 2:
             return False
+        # Early in training, when little has been achieved, a share of it says nothing.
+        much = 4.0 * _LEAST_PROGRESS * reference.noise
         is_serious = _mean(means) > _SERIOUS * progress and len(means) >= _NUM_SERIOUS
-        if is_serious and reference.has_progress and self._is_worse_in_each(reference):
+        if is_serious and progress > much and self._is_worse_in_each(reference):
             return True
-        return min(means) > max(progress, 4.0 * _LEAST_PROGRESS * reference.noise)
+        return min(means) > max(progress, much)
 
     def newest_difference(self) -> float:
         """Return the mean difference of the newest batch."""
