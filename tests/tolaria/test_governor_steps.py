@@ -56,11 +56,19 @@ def test_restores_a_trusted_snapshot():
 def test_a_divergence_may_step_until_it_has_repeated():
     loop = ready()
 
-    verdicts = [loop.step(100.0) for _ in range(3)]
+    verdicts = [loop.step(9.0) for _ in range(4)]
 
-    assert [verdict.severity.name for verdict in verdicts] == ["PANIC", "PANIC", "ROLLBACK"]
+    assert [verdict.severity.name for verdict in verdicts] == [*["PANIC"] * 3, "ROLLBACK"]
     assert verdicts[0].may_step
-    assert len(loop.channel.of(GovernorPanicPayload)) == 3
+    assert len(loop.channel.of(GovernorPanicPayload)) == 4
+
+
+def test_two_gross_losses_in_a_row_suffice():
+    loop = ready()
+
+    verdicts = [loop.step(100.0) for _ in range(2)]
+
+    assert [verdict.severity.name for verdict in verdicts] == ["PANIC", "ROLLBACK"]
 
 
 def test_no_snapshot_is_taken_while_the_loss_is_anomalous():

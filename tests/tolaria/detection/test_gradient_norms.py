@@ -119,3 +119,24 @@ def test_the_detector_of_non_finite_losses_accepts_every_other_loss():
 
     assert not any(verdict.is_anomalous for verdict in verdicts)
     detector.load_state_dict(detector.state_dict())
+
+
+def test_gradients_that_have_grown_are_noticed_also_some_steps_later():
+    generator, norms = random.Random(0), GradientNorms()
+    assert norms.have_grown() is None
+    for _ in range(100):
+        norms.is_spike(generator.lognormvariate(0.0, 0.1))
+    assert norms.have_grown() is False
+
+    for size in [2.0] * 8 + [1.0] * 8:
+        norms.is_spike(size * generator.lognormvariate(0.0, 0.1))
+
+    assert norms.have_grown() is True
+
+
+def test_norms_that_never_vary_say_nothing():
+    norms = GradientNorms()
+    for _ in range(100):
+        norms.is_spike(1.0)
+
+    assert norms.have_grown() is None

@@ -68,7 +68,7 @@ def test_the_canary_keeps_the_first_batch(keep, is_same):
         ({"canary_interval": -1}, "canary_interval must be at least 0"),
         ({"scale_share": "x"}, "scale_share must be a number"),
         ({"rise_share": -1.0}, "rise_share must be at least 0"),
-        ({"floor_share": -1.0}, "floor_share must be at least 0"),
+        ({"patience": 0}, "patience must be at least 1"),
     ],
 )
 def test_settings_out_of_range_are_refused(settings, message):

@@ -7,7 +7,7 @@ from dataclasses import asdict
 import pytest
 import torch
 
-from esper.tolaria.probing.comparison import Comparison, Ruling, t_quantile
+from esper.tolaria.probing.comparison import Comparison, Reference, Ruling, t_quantile
 from esper.tolaria.probing.config import ProbeConfig
 
 CONFIG = ProbeConfig()
@@ -16,10 +16,16 @@ CONFIG = ProbeConfig()
 def ruling(batches, *, margin=0.05, usual=None, limit=math.inf, min_batches=2):
     """Return the ruling on batches, each a pair of the losses under present and saved weights."""
     comparison = Comparison(snapshot_id=0, limit=limit)
+    reference = Reference(margin=margin, usual=usual, noise=0.05, progress=2.0)
     result = Ruling.OPEN
     for present, saved in batches:
-        comparison.add(torch.tensor(present), torch.tensor(saved), duration_s=0.0)
-        result = comparison.rule(margin, usual, CONFIG, min_batches=min_batches)
+        comparison.add(
+            torch.tensor(present),
+            torch.tensor(saved),
+            duration_s=0.0,
+            max_batches=CONFIG.max_batches,
+        )
+        result = comparison.rule(reference, CONFIG, min_batches=min_batches)
         if result is not Ruling.OPEN:
             break
     return result
@@ -74,12 +80,29 @@ def test_a_difference_that_explains_little_of_the_rise_does_not_convict():
     assert ruling(batches, usual=0.1) is Ruling.CLEARED
 
 
-def test_exploding_losses_do_not_hide_in_their_own_spread():
+@pytest.mark.parametrize("limit", [math.inf, 2.3])
+def test_exploding_losses_do_not_hide_in_their_own_spread(limit):
     losses = [3e2, 9e3, 2e6, 4e9]
     batches = [([loss] * 4, [0.5] * 4) for loss in losses]
 
-    assert ruling(batches) is Ruling.CLEARED
-    assert ruling(batches, limit=2.3, usual=0.5) is Ruling.CONVICTED
+    assert ruling(batches, limit=limit, usual=0.5) is Ruling.CONVICTED
+
+
+def test_weights_that_do_worse_in_every_batch_are_not_cleared():
+    differences = [0.1, 2.0, 0.3, 4.0]
+    batches = [
+        ([0.5 + one] * 4, [0.5 + one * 0.1 * place for place in range(-2, 2)])
+        for one in differences
+    ]
+
+    assert ruling(batches, usual=0.5) is not Ruling.CLEARED
+
+
+def test_the_snapshot_must_undo_most_of_the_rise():
+    batches = [batch(3.5, 2.3, seed) for seed in range(4)]
+
+    assert ruling(batches, usual=0.5) is Ruling.CLEARED
+    assert ruling(batches, usual=2.2) is Ruling.CONVICTED
 
 
 def test_scalars_are_compared_by_batches():
@@ -95,6 +118,8 @@ def test_losses_that_are_not_finite_under_the_present_weights_only_convict():
 
 def test_continues_identically_after_a_round_trip():
     comparison = Comparison(snapshot_id=3, limit=2.0)
-    comparison.add(torch.tensor([1.0, 2.0]), torch.tensor([0.5, 0.5]), duration_s=0.1)
+    comparison.add(
+        torch.tensor([1.0, 2.0]), torch.tensor([0.5, 0.5]), duration_s=0.1, max_batches=4
+    )
 
     assert Comparison.from_state_dict(asdict(comparison)) == comparison

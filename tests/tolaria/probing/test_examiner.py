@@ -58,9 +58,9 @@ def test_a_suspicion_is_cleared_where_older_weights_do_no_better():
 def test_older_weights_that_do_better_are_restored_and_the_gain_is_known():
     loop = ready()
 
-    verdicts = [loop.step(HIGH, batch=(HIGH, 0.5)) for _ in range(3)]
+    verdicts = [loop.step(HIGH, batch=(HIGH, 0.5)) for _ in range(2)]
 
-    assert [verdict.severity.name for verdict in verdicts] == ["PANIC", "PANIC", "ROLLBACK"]
+    assert [verdict.severity.name for verdict in verdicts] == ["PANIC", "ROLLBACK"]
     (report,) = loop.channel.of(GovernorRollbackPayload)
     assert (report.evidence.present_loss, report.evidence.snapshot_loss) == pytest.approx(
         (HIGH, 0.5), abs=0.04
@@ -110,19 +110,16 @@ def test_an_open_suspicion_survives_a_checkpoint():
 
     resumed.governor.load_state_dict(through_disk(loop.governor.state_dict()))
 
-    for _ in range(2):
-        one, other = (each.step(HIGH, batch=(HIGH, 0.5)) for each in (loop, resumed))
-        assert one.severity is other.severity
-        assert one.evidence.num_batches == other.evidence.num_batches
-    assert one.severity is Severity.ROLLBACK
+    one, other = (each.step(HIGH, batch=(HIGH, 0.5)) for each in (loop, resumed))
+
+    assert one.severity is other.severity is Severity.ROLLBACK
+    assert one.evidence.num_batches == other.evidence.num_batches == 2
 
 
 def test_a_state_of_an_earlier_version_loads():
     loop, resumed = ready(), ProbedLoop()
     state = loop.governor.state_dict()
-    del state["scrutiny"], state["watch"]
-    for own in (state["judge"]["detector"], state["detector"]):
-        del own["patience"]
+    del state["scrutiny"], state["watch"], state["judge"]["norms"]
 
     resumed.governor.load_state_dict(state)
 
@@ -134,7 +131,7 @@ def test_validation_losses_are_compared_on_the_validation_batches():
     for loss in healthy_losses(30, noise=0.02):
         assert loop.governor.check_vital_signs(loss, batches=[(loss, loss)]).severity is Severity.OK
 
-    same = [loop.governor.check_vital_signs(HIGH, batches=[(HIGH, HIGH)] * 9) for _ in range(3)]
+    same = [loop.governor.check_vital_signs(HIGH, batches=[(HIGH, HIGH)] * 9) for _ in range(4)]
     assert same[-1].severity is Severity.OK
     worse = [loop.governor.check_vital_signs(90.0, batches=iter([(90.0, 0.5)])) for _ in range(4)]
 

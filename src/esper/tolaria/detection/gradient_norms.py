@@ -21,9 +21,9 @@ _LEAST_RATIO: Final = 2.0
 _RARE: Final = 1.0 / 100.0
 """Chance below which a row of spikes is an anomaly."""
 _NUM_NEWEST: Final = 8
-"""Newest norms whose median is compared with that of the norms before."""
-_NUM_LEFT_OUT: Final = 16
-"""Newest norms that are not among those before: they may have grown already."""
+"""Norms whose median is compared with that of the norms before."""
+_NUM_GROUPS: Final = 3
+"""Groups of so many newest norms of which one must be larger: Adam may soon have grown used to damage."""
 _GROWN: Final = 1.25
 """Multiple of the earlier norms above which gradients have grown."""
 _MAD_TO_SIGMA: Final = 1.4826
@@ -59,7 +59,7 @@ class GradientNorms:
         return is_spike and self._tail.is_rarer(_RARE)
 
     def have_grown(self) -> bool | None:
-        """Return whether the newest norms are larger than those before; None if they do not tell.
+        """Return whether some of the newest norms are larger than those before; None if they do not tell.
 
         Weights that are damaged lie further from where training has led them, and their gradients are larger. Where a
         loss rises by itself, as in a game of two networks, they are not.
@@ -68,7 +68,10 @@ class GradientNorms:
         # Norms that never vary, as those of normalised gradients, say nothing.
         if len(logs) < _WARM_UP or min(logs) == max(logs):
             return None
-        change = median(logs[-_NUM_NEWEST:]) - median(logs[:-_NUM_LEFT_OUT])
+        num_newest = _NUM_GROUPS * _NUM_NEWEST
+        newest = logs[-num_newest:]
+        groups = [newest[at : at + _NUM_NEWEST] for at in range(0, num_newest, _NUM_NEWEST)]
+        change = max(map(median, groups)) - median(logs[:-num_newest])
         return change > math.log(_GROWN)
 
     def expect_shift(self) -> None:

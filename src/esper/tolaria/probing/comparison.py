@@ -119,7 +119,9 @@ class Comparison:
         interval, whole = self._interval(self.limit), self._interval(math.inf)
         if interval is not None and whole is not None:
             is_worse = self.is_clearly_worse(reference.margin) or self._is_worse_in_each(reference)
-            if num_batches >= min_batches and difference > rise and is_worse:
+            has_risen = usual is None or self.present_loss() > usual
+            is_worse = is_worse and has_risen and difference > rise
+            if num_batches >= min_batches and is_worse:
                 return Ruling.CONVICTED
             if interval[1] < reference.margin or whole[1] < rise:
                 return Ruling.CLEARED
@@ -138,10 +140,14 @@ class Comparison:
         batches that are kept show on their own that a good part of it is lost.
         """
         means, progress = self._means(), reference.progress
-        if len(means) < 2 or not reference.has_progress:
+        if len(means) < 2:
             return False
+        # Early in training, when little has been achieved, a share of it says nothing.
+        much = 4.0 * _LEAST_PROGRESS * reference.noise
         is_serious = _mean(means) > _SERIOUS * progress and len(means) >= _NUM_SERIOUS
-        return min(means) > progress or (is_serious and self._is_worse_in_each(reference))
+        if is_serious and progress > much and self._is_worse_in_each(reference):
+            return True
+        return min(means) > max(progress, much)
 
     def newest_difference(self) -> float:
         """Return the mean difference of the newest batch."""

@@ -24,7 +24,7 @@ class ProbeConfig:
     rise_share: float = 0.75
     """Share of the rise of the losses above their usual level that the difference must explain: the rest, which the
     snapshot shows too, comes from the batches themselves."""
-    canary_interval: int = 50
+    canary_interval: int = 100
     """Steps between two looks at the canary; 0 turns it off. A look costs one call of the probe."""
 
     def __post_init__(self) -> None:

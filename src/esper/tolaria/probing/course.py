@@ -100,9 +100,10 @@ class Course:
         if self._levels is None or len(self._since) < _NUM_PARTS:
             return False
         usual, high = self._levels
-        least = high - _TOLERANCE * (high - usual)
-        # The first of them is that of the restored weights themselves.
-        return high > usual and min(self._since[0], median(self._since)) >= least
+        rise = high - usual
+        # The first of them is that of the restored weights themselves, and a single batch may be easy.
+        is_high_at_once = self._since[0] >= usual + _TOLERANCE * rise
+        return rise > 0.0 and is_high_at_once and median(self._since) >= high - _TOLERANCE * rise
 
     def _has_risen_again(self, loss: float) -> bool:
         common = [(self._earlier[at], one) for at, one in self._present if at in self._earlier]

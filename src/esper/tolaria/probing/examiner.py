@@ -166,6 +166,7 @@ class Examiner:
     def note_rollback(self) -> None:
         """Note that the weights have been restored."""
         self.close()
+        self._onset.confirm()
         self._canary.forget_losses()
 
     def note_shift(self) -> None:

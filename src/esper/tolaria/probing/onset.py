@@ -44,6 +44,10 @@ class Onset:
         """Start again with a sum of 0, because the losses have another level."""
         self._sum = 0.0
 
+    def confirm(self) -> None:
+        """Note that a suspicion was founded, so that the next one may be raised as easily."""
+        self._sum, self._limit = 0.0, _LIMIT
+
     def state_dict(self) -> dict[str, Any]:
         """Return the sum and the limit."""
         return {"sum": self._sum, "limit": self._limit}
