@@ -3,16 +3,19 @@
 python benchmarks/faults.py                          print tables, then JSON; about twenty minutes
 python benchmarks/faults.py --quick                  two seeds for each fault, a few minutes
 python benchmarks/faults.py --json                   print only JSON, on one line
+python benchmarks/faults.py --endless 2000           train without a fault at a constant rate, and count rollbacks
 python benchmarks/faults.py --write docs/governor.md also write the tables into the marked section of a file
 """
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 from faults_campaign.catalogue import FAULTS
 from faults_campaign.plan import FULL, QUICK, plan, run_jobs
 from faults_campaign.report import Report
+from faults_campaign.trial import run_endless
 from sections import write_section
 
 
@@ -32,7 +35,21 @@ def main() -> None:
         help="inject only these faults",
     )
     parser.add_argument("--seeds", type=int, metavar="N", help="seeds for each fault")
+    parser.add_argument(
+        "--endless",
+        type=int,
+        metavar="EPOCHS",
+        help="train a run of digits at a constant rate, without a fault, and count its rollbacks",
+    )
     options = parser.parse_args()
+    if options.endless is not None:
+        for seed in range(options.seeds or 1):
+            rollbacks, refused, epochs = run_endless(seed, options.endless)
+            print(
+                f"seed {seed}: {rollbacks} rollbacks, {refused} refused steps in {epochs} epochs",
+                flush=True,
+            )
+        return
     faults = [fault for fault in FAULTS if options.only is None or fault.name in options.only]
     size = QUICK if options.quick else FULL
     jobs = plan(size if options.seeds is None else size.with_seeds(options.seeds), faults)
@@ -42,6 +59,8 @@ def main() -> None:
     if not options.json:
         print(report.to_markdown())
     print(json.dumps(report.to_json()))
+    if report.errors:
+        sys.exit(f"{len(report.errors)} of {len(jobs)} runs raised an error")
 
 
 if __name__ == "__main__":

@@ -26,8 +26,11 @@ IMPORTS = {
 TOLARIA_IMPORTS = {
     "detection": set(),
     "snapshots": set(),
-    "recovery": {"detection", "snapshots"},
-    "governor": {"detection", "snapshots", "recovery"},
+    "ranks": set(),
+    "probing": {"detection", "snapshots"},
+    "recovery": {"detection", "snapshots", "probing"},
+    "governor": {"detection", "snapshots", "probing", "ranks", "recovery"},
+    "stepper": {"detection", "governor"},
     "tasks": set(),
     "training": {"detection", "snapshots", "governor", "tasks"},
 }

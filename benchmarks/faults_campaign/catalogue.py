@@ -30,7 +30,12 @@ FAULTS = (
         (_alarming(injections.nan_seed_weight),),
         is_ready=injections.has_blending_seed,
     ),
-    Fault("nan_moment", "NaN in a moment of the optimizer", (_alarming(injections.nan_moment),)),
+    Fault(
+        "nan_moment",
+        "NaN in a moment of the optimizer",
+        (_alarming(injections.nan_moment),),
+        is_ready=injections.has_moment,
+    ),
     Fault(
         "learning_rate",
         "learning rate x100 for ten steps",

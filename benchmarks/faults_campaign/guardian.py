@@ -5,6 +5,7 @@ from typing import Protocol
 from torch import Tensor
 
 from esper.tolaria.detection.verdict import Verdict
+from esper.tolaria.tasks.task import Samples
 
 
 class Guardian(Protocol):
@@ -13,7 +14,7 @@ class Guardian(Protocol):
     @property
     def may_germinate(self) -> bool: ...
 
-    def before_step(self, loss: Tensor, grad_norm: Tensor) -> Verdict: ...
+    def before_step(self, loss: Tensor, grad_norm: Tensor, *, batch: Samples) -> Verdict: ...
 
     def after_step(self) -> Verdict: ...
 

@@ -7,12 +7,15 @@ import math
 from collections.abc import Callable
 
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 
 from esper._generated.enums import PanicReason, Severity
-from esper.tolaria.detection.robust import EPOCH_LIMITS, RobustConfig
+from esper.tolaria.detection.limits import EPOCH_LIMITS, RobustConfig
 from esper.tolaria.detection.verdict import Verdict
 from esper.tolaria.governor import TolariaGovernor
+from esper.tolaria.probing.probe import ProbeFunction
 from esper.tolaria.recovery.escalation import EscalationConfig
+from esper.tolaria.tasks.task import Samples
 from esper.tolaria.training.run_settings import DetectorName
 from esper.tolaria.training.trainer import build_detector
 from faults_campaign.guardian import Guardian
@@ -29,7 +32,7 @@ class Unprotected:
     def __init__(self, run: TrainingRun) -> None:
         """Leave `run` as it is."""
 
-    def before_step(self, loss: Tensor, grad_norm: Tensor) -> Verdict:
+    def before_step(self, loss: Tensor, grad_norm: Tensor, *, batch: Samples) -> Verdict:
         """Let the step be taken."""
         return Verdict(severity=Severity.OK, loss=loss.item())
 
@@ -73,7 +76,7 @@ class SpikeRestarter:
         self._batch_index = -1
         self._loss = math.nan
 
-    def before_step(self, loss: Tensor, grad_norm: Tensor) -> Verdict:
+    def before_step(self, loss: Tensor, grad_norm: Tensor, *, batch: Samples) -> Verdict:
         """Let the step be taken."""
         self._batch_index += 1
         self._loss = loss.item()
@@ -112,20 +115,27 @@ class SpikeRestarter:
 
 def governor(run: TrainingRun) -> Guardian:
     """Return our governor, configured as in `Trainer`."""
-    return _governor(run, "robust")
+
+    def losses(batch: Samples) -> Tensor:
+        return cross_entropy(run.network.model(batch.inputs), batch.targets, reduction="none")
+
+    return _governor(run, "robust", losses)
 
 
 def sigma_governor(run: TrainingRun) -> Guardian:
-    """Return our governor with the sigma rule for both series of losses; the rest is the same."""
+    """Return our governor with the sigma rule for both series of losses, and no probe; the rest is the same."""
     return _governor(run, "sigma")
 
 
-def _governor(run: TrainingRun, detector: DetectorName) -> TolariaGovernor:
+def _governor(
+    run: TrainingRun, detector: DetectorName, probe: ProbeFunction | None = None
+) -> TolariaGovernor:
     return TolariaGovernor(
         run.network.model,
         optimizers=[run.network.optimizer.inner],
         detector=build_detector(TASK, detector, EPOCH_LIMITS),
         step_detector=build_detector(TASK, detector, RobustConfig()),
+        probe=probe,
         channel=run.channel,
     )
 

@@ -66,6 +66,13 @@ def nan_seed_weight(run: TrainingRun) -> Iterator[None]:
     yield
 
 
+def has_moment(run: TrainingRun) -> bool:
+    """Return whether the optimizer has a momentum for the host's first weight: it has none right after a rollback."""
+    network = run.network
+    state = network.optimizer.inner.state.get(network.host_parameters[0], {})
+    return state.get("momentum_buffer") is not None
+
+
 @contextmanager
 def nan_moment(run: TrainingRun) -> Iterator[None]:
     """Set one value in the optimizer's momentum of a weight to NaN."""

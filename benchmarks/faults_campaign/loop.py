@@ -140,7 +140,7 @@ class TrainingRun:
             grad_norm = network.clip_gradients()
 
             self.step += 1
-            verdict = self.guardian.before_step(loss, grad_norm)
+            verdict = self.guardian.before_step(loss, grad_norm, batch=batch)
             if verdict.may_step:
                 optimizer.inner.step()
             verdict = self.guardian.after_step()

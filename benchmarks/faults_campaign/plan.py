@@ -78,8 +78,11 @@ def plan(size: Size, faults: Sequence[Fault]) -> list[Job]:
     ]
 
 
-def run_jobs(jobs: Sequence[Job]) -> Iterator[tuple[Job, Outcome]]:
-    """Make all runs and yield each job with its outcome, in the order in which they end; progress goes to stderr."""
+def run_jobs(jobs: Sequence[Job]) -> Iterator[tuple[Job, Outcome | BaseException]]:
+    """Make all runs and yield each job with its outcome, in the order in which they end; progress goes to stderr.
+
+    A run that raised has its error as its outcome, so that the other runs are not lost.
+    """
     started = time.monotonic()
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(NUM_PROCESSES, mp_context=context) as pool:
@@ -93,7 +96,7 @@ def run_jobs(jobs: Sequence[Job]) -> Iterator[tuple[Job, Outcome]]:
                 file=sys.stderr,
                 flush=True,
             )
-            yield job, future.result()
+            yield job, future.exception() or future.result()
     print(file=sys.stderr)
 
 

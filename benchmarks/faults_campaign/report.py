@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Sequence
 from typing import Any
@@ -17,10 +18,21 @@ from faults_campaign.trial import Outcome
 class Report:
     """Scores the runs of a campaign, by guardian and fault, and renders the scores."""
 
-    def __init__(self, faults: Sequence[Fault], results: Sequence[tuple[Job, Outcome]]) -> None:
-        """Score the `results` of a campaign over `faults`."""
+    def __init__(
+        self, faults: Sequence[Fault], results: Sequence[tuple[Job, Outcome | BaseException]]
+    ) -> None:
+        """Score the `results` of a campaign over `faults`; runs that raised an error are listed, but not scored."""
         self._faults = faults
-        in_order = sorted(results, key=lambda result: result[0].seed)
+        self.errors = [
+            f"{job.guardian}, {job.fault or 'clean'}, {job.kind}, seed {job.seed}:"
+            f" {type(outcome).__name__}: {outcome}"
+            for job, outcome in results
+            if isinstance(outcome, BaseException)
+        ]
+        in_order = sorted(
+            ((job, outcome) for job, outcome in results if not isinstance(outcome, BaseException)),
+            key=lambda result: result[0].seed,
+        )
         self._clean = [(job, outcome) for job, outcome in in_order if job.fault is None]
         twins = {
             outcome.seed: outcome
@@ -33,7 +45,7 @@ class Report:
                 outcomes = [
                     outcome
                     for job, outcome in in_order
-                    if (job.guardian, job.fault) == (guardian, fault.name)
+                    if (job.guardian, job.fault) == (guardian, fault.name) and outcome.seed in twins
                 ]
                 if outcomes:
                     scores[fault.name] = score(fault, outcomes, twins)
@@ -44,23 +56,23 @@ class Report:
         scores = self._scores[GOVERNOR]
         return {
             "faults": {
-                fault.name: {
-                    "runs": scores[fault.name].runs,
-                    "detected": scores[fault.name].detected,
-                    "recovered": scores[fault.name].recovered,
-                    "worst_gap_pp": round(scores[fault.name].worst_gap, 2),
-                }
+                fault.name: _as_json(scores[fault.name])
                 for fault in self._faults
+                if fault.name in scores
             },
             "clean": {
                 "runs": len(clean),
                 "rollbacks": sum(outcome.num_rollbacks for outcome in clean),
             },
+            "errors": self.errors,
         }
 
     def to_markdown(self) -> str:
-        """Return the tables and the results of clean runs."""
-        return "\n\n".join((self._governor_table(), self._clean_text(), self._peer_table()))
+        """Return the tables and the results of clean runs; they leave out what could not be run."""
+        parts = [self._governor_table(), self._clean_text(), self._peer_table()]
+        if self.errors:
+            parts.append("\n".join(f"- not run to its end: {error}" for error in self.errors))
+        return "\n\n".join(parts)
 
     def _governor_table(self) -> str:
         lines = [
@@ -69,9 +81,12 @@ class Report:
             "|---|---|---|---|---|---|---|",
         ]
         for fault in (*self._faults, CONTROL):
-            found = self._scores[GOVERNOR][fault.name]
+            found = self._scores[GOVERNOR].get(fault.name)
+            if found is None or not found.runs:
+                lines.append(f"| {fault.text}{_not_begun(found)} | - | - | - | - | - | - |")
+                continue
             lines.append(
-                f"| {fault.text} | {_share(found.detected, found.runs)} | {_spread(found.delays)}"
+                f"| {fault.text}{_not_begun(found)} | {_share(found.detected, found.runs)} | {_spread(found.delays)}"
                 f" | {_spread(found.rollbacks)} | {_share(found.recovered, found.runs)}"
                 f" | {found.accuracy:.2f} % | {found.worst_gap:.2f} pp |"
             )
@@ -99,16 +114,33 @@ class Report:
             for kind in ("grown", "host", "trainer")
         )
         every = [*grown, *host, *trainer]
+        mean = statistics.fmean([outcome.accuracy for outcome in grown]) if grown else math.nan
         return (
             f"In {len(every)} clean runs ({len(grown)} growing, {len(host)} of the host alone,"
             f" {len(trainer)} of `esper train`'s loop on digits as it is shipped) the governor rolled back"
             f" {sum(outcome.num_rollbacks for outcome in every)} times and refused"
             f" {sum(outcome.num_refused for outcome in every)} steps; the growing ones ended at"
-            f" {statistics.fmean(outcome.accuracy for outcome in grown):.2f} % on average."
+            f" {mean:.2f} % on average."
         )
 
     def _clean_runs(self, guardian: str) -> list[Outcome]:
         return [outcome for job, outcome in self._clean if job.guardian == guardian]
+
+
+def _as_json(found: Score) -> dict[str, Any]:
+    return {
+        "runs": found.runs,
+        "not_begun": found.not_begun,
+        "detected": found.detected,
+        "recovered": found.recovered,
+        "worst_gap_pp": round(found.worst_gap, 2) if found.runs else None,
+    }
+
+
+def _not_begun(found: Score | None) -> str:
+    """Return how many runs a fault did not begin in, for a table; nothing if it began in all of them."""
+    count = 0 if found is None else found.not_begun
+    return f" (did not begin in {count} of {found.runs + count} runs)" if found and count else ""
 
 
 def _share(count: int | None, runs: int) -> str:
@@ -120,7 +152,7 @@ def _spread(values: Sequence[int]) -> str:
 
 
 def _cell(found: Score | None) -> str:
-    if found is None:
+    if found is None or not found.runs:
         return "-"
     detected = "" if found.detected is None else f"detected {found.detected}, "
     return f"{detected}recovered {found.recovered} of {found.runs}, gap {found.worst_gap:.1f}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ class Score:
     """The results of one fault under one guardian."""
 
     runs: int
+    """Number of runs in which the fault began; the other numbers are about these."""
+    not_begun: int
+    """Number of runs in which the moment that the fault waits for never came."""
     detected: int | None
     """Number of runs in which the fault was detected; None where nothing has to be detected."""
     delays: tuple[int, ...]
@@ -28,33 +32,29 @@ class Score:
     recovered: int
     """Number of runs that ended as they should, with finite weights and at most `TOLERANCE` below the clean twin."""
     accuracy: float
-    """Mean of the final accuracies, in percent."""
+    """Mean of the final accuracies, in percent; NaN if the fault began in no run."""
     worst_gap: float
-    """Percentage points by which the worst run ended below its clean twin; 0 if no run did."""
+    """Percentage points by which the worst run ended below its clean twin; 0 if no run did, NaN if
+    the fault began in no run."""
 
 
 def score(fault: Fault, outcomes: Sequence[Outcome], clean: dict[int, Outcome]) -> Score:
-    """Score the `outcomes` of `fault`; `clean` holds the run without a fault for each seed.
-
-    Raises:
-        ValueError: the fault never started in one of the runs.
-    """
-    late = [outcome.seed for outcome in outcomes if outcome.began is None]
-    if late:
-        raise ValueError(f"{fault.name} must start in every run, but did not with seeds {late}")
-    gaps = [_gap(fault, outcome, clean[outcome.seed]) for outcome in outcomes]
-    detected = [outcome.detected for outcome in outcomes]
+    """Score the `outcomes` of `fault`; `clean` holds the run without a fault for each seed."""
+    begun = [outcome for outcome in outcomes if outcome.began is not None]
+    gaps = [_gap(fault, outcome, clean[outcome.seed]) for outcome in begun]
+    detected = [outcome.detected for outcome in begun]
     return Score(
-        runs=len(outcomes),
+        runs=len(begun),
+        not_begun=len(outcomes) - len(begun),
         detected=None if None in detected else sum(map(bool, detected)),
-        delays=tuple(outcome.delay for outcome in outcomes if outcome.delay is not None),
-        rollbacks=tuple(outcome.num_rollbacks for outcome in outcomes),
+        delays=tuple(outcome.delay for outcome in begun if outcome.delay is not None),
+        rollbacks=tuple(outcome.num_rollbacks for outcome in begun),
         recovered=sum(
             outcome.is_finite and outcome.is_complete is not fault.must_stop and gap <= TOLERANCE
-            for outcome, gap in zip(outcomes, gaps, strict=True)
+            for outcome, gap in zip(begun, gaps, strict=True)
         ),
-        accuracy=statistics.fmean(outcome.accuracy for outcome in outcomes),
-        worst_gap=max(0.0, *gaps),
+        accuracy=statistics.fmean([o.accuracy for o in begun]) if begun else math.nan,
+        worst_gap=max(0.0, *gaps) if gaps else math.nan,
     )
 
 
@@ -65,5 +65,7 @@ def _gap(fault: Fault, outcome: Outcome, clean: Outcome) -> float:
     """
     assert outcome.began is not None
     if fault.must_stop:
-        return clean.host_accuracies[outcome.began // EPOCH_STEPS - 1] - outcome.accuracy
+        # A twin that was stopped itself is compared as it was at its end.
+        before = clean.host_accuracies[: max(1, outcome.began // EPOCH_STEPS)]
+        return before[-1] - outcome.accuracy if before else math.nan
     return clean.accuracy - outcome.accuracy

@@ -113,6 +113,32 @@ def run_trainer(seed: int) -> Outcome:
     )
 
 
+ENDLESS = 10**6
+"""Epochs of a run whose learning rate stays where it starts."""
+
+
+def run_endless(seed: int, epochs: int) -> tuple[int, int, int]:
+    """Train `epochs` epochs of a run that would go on for ever, at a constant rate and long after it has converged.
+
+    Return the number of rollbacks, of refused steps, and of epochs trained.
+    """
+    with Hub("faults") as hub:
+        memory = hub.attach(MemorySink())
+        trainer = Trainer(
+            DIGITS,
+            RunSettings(seed=seed, epochs=ENDLESS),
+            policy=HeuristicPolicy(),
+            channel=hub.channel(env_id=0),
+            should_stop=lambda: trainer.epochs_completed >= epochs,
+        )
+        trainer.fit()
+    return (
+        len(memory.of(GovernorRollbackPayload)),
+        len(memory.of(GovernorStepSkippedPayload)),
+        trainer.epochs_completed,
+    )
+
+
 def _detection(run: TrainingRun, fault: Fault, began: int | None) -> tuple[bool | None, int | None]:
     """Return whether every strike that needs a sign gave one, and the longest delay of an alarm in steps."""
     signs = [strike.sign for strike in fault.strikes if strike.sign is not None]

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         EsperError,
         LogError,
         MissingExtraError,
+        ProbeError,
         RunNotFoundError,
         SlotError,
         SnapshotError,
@@ -47,18 +48,24 @@ if TYPE_CHECKING:
     from esper.running import resume_run, run_task
     from esper.tamiyo.heuristic import HeuristicConfig, HeuristicPolicy
     from esper.tolaria.detection.detector import Detector, SigmaDetector
-    from esper.tolaria.detection.robust import RobustConfig, RobustDetector
+    from esper.tolaria.detection.limits import LM_LIMITS, RobustConfig
+    from esper.tolaria.detection.non_finite import NonFiniteDetector
+    from esper.tolaria.detection.robust import RobustDetector
     from esper.tolaria.detection.verdict import Verdict
     from esper.tolaria.governor import TolariaGovernor
+    from esper.tolaria.probing.config import ProbeConfig
     from esper.tolaria.recovery.config import GovernorConfig
     from esper.tolaria.recovery.escalation import EscalationConfig
+    from esper.tolaria.recovery.watch import WatchReport
     from esper.tolaria.snapshots.finite import NotFiniteError
+    from esper.tolaria.stepper import Stepper
     from esper.tolaria.tasks.registry import get_task, register_task
     from esper.tolaria.tasks.task import Samples, Task
     from esper.tolaria.training.run_settings import RunSettings
     from esper.tolaria.training.trainer import Trainer
 
 __all__ = [
+    "LM_LIMITS",
     "Advance",
     "CheckpointError",
     "ConsoleSink",
@@ -79,8 +86,11 @@ __all__ = [
     "LogError",
     "MemorySink",
     "MissingExtraError",
+    "NonFiniteDetector",
     "NotFiniteError",
     "PanicReason",
+    "ProbeConfig",
+    "ProbeError",
     "Prune",
     "QualityGates",
     "RobustConfig",
@@ -102,6 +112,7 @@ __all__ = [
     "SlotSignals",
     "SlotSpec",
     "SnapshotError",
+    "Stepper",
     "SynchronousSink",
     "Task",
     "TelemetryChannel",
@@ -110,6 +121,7 @@ __all__ = [
     "TrainingSignals",
     "UsageError",
     "Verdict",
+    "WatchReport",
     "__version__",
     "capture_gradient_health",
     "find_slots",
@@ -146,14 +158,18 @@ _HOMES = {
     "Hub": "esper.nissa.hub",
     "HubConfig": "esper.nissa.hub_config",
     "HubHandle": "esper.nissa.joining",
+    "LM_LIMITS": "esper.tolaria.detection.limits",
     "LogError": "esper.leyline.errors",
     "MemorySink": "esper.nissa.sinks.memory",
     "MissingExtraError": "esper.leyline.errors",
+    "NonFiniteDetector": "esper.tolaria.detection.non_finite",
     "NotFiniteError": "esper.tolaria.snapshots.finite",
     "PanicReason": "esper._generated.enums",
+    "ProbeConfig": "esper.tolaria.probing.config",
+    "ProbeError": "esper.leyline.errors",
     "Prune": "esper.leyline.actions",
     "QualityGates": "esper.kasmina.gates",
-    "RobustConfig": "esper.tolaria.detection.robust",
+    "RobustConfig": "esper.tolaria.detection.limits",
     "RobustDetector": "esper.tolaria.detection.robust",
     "Run": "esper.own_run",
     "RunEvents": "esper.nissa.reader",
@@ -172,6 +188,7 @@ _HOMES = {
     "SlotSignals": "esper.leyline.signals",
     "SlotSpec": "esper.kasmina.graft",
     "SnapshotError": "esper.leyline.errors",
+    "Stepper": "esper.tolaria.stepper",
     "SynchronousSink": "esper.nissa.sink",
     "Task": "esper.tolaria.tasks.task",
     "TelemetryChannel": "esper.leyline.channel",
@@ -180,6 +197,7 @@ _HOMES = {
     "TrainingSignals": "esper.leyline.signals",
     "UsageError": "esper.leyline.errors",
     "Verdict": "esper.tolaria.detection.verdict",
+    "WatchReport": "esper.tolaria.recovery.watch",
     "capture_gradient_health": "esper.kasmina.gradients",
     "find_slots": "esper.kasmina.graft",
     "get_task": "esper.tolaria.tasks.registry",

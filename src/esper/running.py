@@ -9,7 +9,9 @@ import logging
 import shutil
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import fields
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +43,7 @@ from esper.tolaria.training.run_settings import (
     save_settings,
 )
 from esper.tolaria.training.stop_request import StopRequest
+from esper.tolaria.training.trainer import TRAINER_KEYS
 
 _LOG = logging.getLogger(__name__)
 _WARNINGS = logging.getLogger("esper")
@@ -131,8 +134,8 @@ def resume_run(
 
     Raises:
         RunNotFoundError: there is no such run, or it has no settings.
-        UsageError: the task is not registered, no epochs are left, the folder was renamed, another process is training
-            the run, or an argument is of another type.
+        UsageError: the task is not registered, no epochs are left, the folder was renamed or cannot be written, another
+            process is training the run, or an argument is of another type.
         CheckpointError: no checkpoint can be read, or the newest one is of another network or policy.
         LogError: the log ends before the position that the checkpoint names.
         SlotError: the policy asked a slot for something that it cannot do; the log holds the run up to there.
@@ -145,9 +148,16 @@ def resume_run(
     _check_device(settings.device)
     task = get_task(settings.task)
     samples = load_samples(task)
-    with lock_run(folder):
-        resumption = _rewind(folder, settings, settings.epochs_of(task), policy, notify)
-        save_settings(settings, folder)
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(lock_run(folder))
+            resumption = _rewind(folder, settings, settings.epochs_of(task), policy, notify)
+            save_settings(settings, folder)
+        except OSError as error:
+            raise UsageError(
+                f"a run must be in a folder that can be written to be resumed, got {folder} ({error.strerror});"
+                " free its disk or make it writable, or copy it to another one and resume it there"
+            ) from error
         _train(
             task,
             settings,
@@ -218,7 +228,8 @@ def _rewind(
         UsageError: no epochs are left to train.
         LogError: the log ends before the position that the checkpoint names.
     """
-    content, damaged = Checkpoints(folder).load_newest(device=settings.device)
+    checkpoints = Checkpoints(folder)
+    content, damaged = checkpoints.load_newest(device=settings.device, check=_check_content)
     for error in damaged:
         # Names of files may hold control characters, and a log is often shown by a terminal.
         _WARNINGS.warning(
@@ -247,6 +258,25 @@ def _rewind(
     return Resumption(
         state=content["trainer"], next_seq=position.next_seq, superseded_events=superseded_events
     )
+
+
+def _check_content(content: Mapping[str, Any], path: Path) -> None:
+    """Check that the file at `path` has the entries of a checkpoint.
+
+    Raises:
+        CheckpointError: one is missing or of another type.
+    """
+    expected = {"trainer": TRAINER_KEYS, "log": tuple(one.name for one in fields(LogPosition))}
+    for name, keys in expected.items():
+        part = content.get(name)
+        missing = (
+            keys if not isinstance(part, Mapping) else [key for key in keys if key not in part]
+        )
+        if missing:
+            raise CheckpointError(
+                f"{path} must have all entries of a checkpoint, got a file without {name}.{missing[0]};"
+                " an older checkpoint may be whole"
+            )
 
 
 def _check_name(folder: Path) -> None:

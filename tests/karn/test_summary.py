@@ -205,6 +205,8 @@ def test_the_json_summary_has_stable_keys_and_plain_values(tmp_path):
         "num_skipped_steps",
         "failed_snapshots",
         "panics",
+        "cleared",
+        "watched",
         "rollbacks",
         "escalations",
         "stopped",

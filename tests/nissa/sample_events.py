@@ -21,7 +21,7 @@ from esper._generated.lifecycle import (
     emit_seed_pruned,
     emit_seed_stage_changed,
 )
-from esper._generated.records import GovernorReport, SnapshotInfo
+from esper._generated.records import GovernorReport, ProbeEvidence, SnapshotInfo
 from esper._generated.run import emit_epoch_completed, emit_run_finished, emit_run_started
 from esper.tolaria.training.reports import EpochReport, RunDescription, RunResult
 
@@ -54,6 +54,7 @@ class Alarm:
     loss_threshold: float | None = 4.6
     statistic: float | None = None
     consecutive_panics: int = 1
+    evidence: ProbeEvidence | None = None
 
 
 def emit_germination(channel, slot_id="r0c0", blueprint_id="conv_small"):

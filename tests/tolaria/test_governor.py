@@ -1,6 +1,8 @@
 """Tests of the governor in a loop that calls check_vital_signs, snapshot and execute_rollback itself."""
 
+import copy
 import math
+import pickle
 
 import pytest
 import torch
@@ -48,6 +50,32 @@ def test_the_documented_loop_works():
     if governor.check_vital_signs(math.nan):
         governor.execute_rollback()
 
+    assert same(state_of(model), before)
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_a_governor_cannot_be_copied(copied):
+    message = r"cannot be copied or pickled; build another one and give it .*load_state_dict\(other"
+    with pytest.raises(TypeError, match=message):
+        copied(TolariaGovernor(dense_net()))
+
+
+def test_a_light_state_holds_the_newest_snapshot_only():
+    model = dense_net()
+    governor, _ = governed(model)
+    for _ in range(3):
+        governor.snapshot()
+        scramble(model)
+    newest = governor.snapshot()
+    before = state_of(model)
+
+    other = TolariaGovernor(model, detector=SigmaDetector(random_guess_loss=math.log(10)))
+    other.load_state_dict(through_disk(governor.state_dict(light=True)))
+
+    assert other.snapshots == (newest,)
+    assert len(governor.snapshots) > 1
+    scramble(model)
+    other.execute_rollback()
     assert same(state_of(model), before)
 
 

@@ -9,6 +9,7 @@ from typing import Any, TypeVar, final
 from esper._generated.channel import Payload
 from esper._generated.envelope import Envelope
 from esper._generated.governor import (
+    GovernorClearedPayload,
     GovernorEscalatedPayload,
     GovernorPanicPayload,
     GovernorRollbackPayload,
@@ -16,6 +17,7 @@ from esper._generated.governor import (
     GovernorSnapshotPayload,
     GovernorStepSkippedPayload,
     GovernorStoppedPayload,
+    GovernorWatchedPayload,
 )
 from esper._generated.run import (
     EpochCompletedPayload,
@@ -38,11 +40,13 @@ _PayloadT = TypeVar("_PayloadT", bound=Payload)
 
 _KEPT = {
     EpochCompletedPayload,
+    GovernorClearedPayload,
     GovernorEscalatedPayload,
     GovernorPanicPayload,
     GovernorRollbackPayload,
     GovernorSnapshotFailedPayload,
     GovernorStoppedPayload,
+    GovernorWatchedPayload,
     LoopEpochCompletedPayload,
     LoopStartedPayload,
     RunFinishedPayload,
@@ -237,6 +241,8 @@ class _StoryBuilder:
             last_epoch=self._last_epoch,
             slots=self._slots.build(),
             panics=self._all(GovernorPanicPayload),
+            cleared=self._all(GovernorClearedPayload),
+            watched=self._all(GovernorWatchedPayload),
             rollbacks=self._all(GovernorRollbackPayload),
             escalations=self._all(GovernorEscalatedPayload),
             stopped=self._last(GovernorStoppedPayload),

@@ -10,11 +10,13 @@ from typing import Generic, TypeVar
 from esper._generated.channel import Payload
 from esper._generated.enums import RunOutcome, SeedStage
 from esper._generated.governor import (
+    GovernorClearedPayload,
     GovernorEscalatedPayload,
     GovernorPanicPayload,
     GovernorRollbackPayload,
     GovernorSnapshotFailedPayload,
     GovernorStoppedPayload,
+    GovernorWatchedPayload,
 )
 from esper._generated.run import (
     EpochCompletedPayload,
@@ -136,6 +138,10 @@ class RunStory:
     """The latest epoch of any event; 0 if the training loop has not set one."""
     slots: tuple[SlotStory, ...]
     panics: tuple[Event[GovernorPanicPayload], ...]
+    cleared: tuple[Event[GovernorClearedPayload], ...]
+    """The suspicions that were unfounded."""
+    watched: tuple[Event[GovernorWatchedPayload], ...]
+    """What a governor that only watches would have done."""
     rollbacks: tuple[Event[GovernorRollbackPayload], ...]
     escalations: tuple[Event[GovernorEscalatedPayload], ...]
     stopped: Event[GovernorStoppedPayload] | None

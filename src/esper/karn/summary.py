@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
@@ -205,13 +206,35 @@ def _describe_governor(story: RunStory) -> Iterator[str]:
         pluralize(len(story.panics), "panic"),
         pluralize(len(story.rollbacks), "rollback"),
     ]
+    if story.cleared:
+        counts.append(f"{pluralize(len(story.cleared), 'suspicion')} cleared")
     if story.num_skipped_steps:
         counts.append(pluralize(story.num_skipped_steps, "skipped step"))
     yield ", ".join(counts)
+    if story.watched:
+        yield f"watched only; would have acted: {_count_watched(story)}"
     for failed in story.failed_snapshots[:_MAX_LISTED]:
         yield f"snapshot {failed.payload.snapshot_id} failed: {printable(failed.payload.message)}"
     if story.stopped is not None:
         yield f"stopped the run: {printable(story.stopped.payload.message)}"
+
+
+def _count_watched(story: RunStory) -> str:
+    """Return how often a governor that only watches would have acted, by severity and reason, with the first step."""
+    first: dict[tuple[str, str], int] = {}
+    counts: Counter[tuple[str, str]] = Counter()
+    for event in story.watched:
+        watched = event.payload
+        kind = (
+            watched.severity.name,
+            "OVERFLOW" if watched.reason is None else watched.reason.name,
+        )
+        counts[kind] += 1
+        first.setdefault(kind, watched.step)
+    return ", ".join(
+        f"{severity} for {reason} {pluralize(number, 'time')} (first at step {first[severity, reason]})"
+        for (severity, reason), number in counts.items()
+    )
 
 
 def _describe_telemetry(story: RunStory) -> Iterator[str]:

@@ -41,6 +41,8 @@ def as_dict(story: RunStory) -> dict[str, Any]:
         "num_skipped_steps": story.num_skipped_steps,
         "failed_snapshots": _flatten_all(story.failed_snapshots),
         "panics": _flatten_all(story.panics),
+        "cleared": _flatten_all(story.cleared),
+        "watched": _flatten_all(story.watched),
         "rollbacks": _flatten_all(story.rollbacks),
         "escalations": _flatten_all(story.escalations),
         "stopped": None if story.stopped is None else _flatten(story.stopped),

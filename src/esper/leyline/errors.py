@@ -35,6 +35,11 @@ class SnapshotError(EsperError, ValueError):
 
 
 @final
+class ProbeError(EsperError, ValueError):
+    """Raised when a probe returns something other than losses, or different losses for the same weights and batch."""
+
+
+@final
 class CheckpointError(EsperError, ValueError):
     """Raised when a checkpoint or model file is missing, damaged, or does not fit the model."""
 

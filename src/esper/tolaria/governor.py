@@ -1,8 +1,7 @@
 """The governor: judges losses, takes snapshots while training is healthy, and rolls back when it breaks.
 
-It judges two series of losses, each with a detector of its own: those given to `check_vital_signs` (validation, usually
-one per epoch) and those given to `before_step` (training). A loop may report either or both. Detectors judge losses
-(`detection/`), the governor decides on a rollback or the end of the run, and `Recovery` carries that out (`recovery/`).
+It judges two series of losses: those given to `check_vital_signs` (validation) and those given to `before_step` (training).
+Detectors judge losses (`detection/`), a comparison weighs their alarms (`probing/`), and `Recovery` acts (`recovery/`).
 """
 
 from __future__ import annotations
@@ -10,27 +9,30 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, NoReturn
 
-import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from esper._generated.channel import Channel
-from esper._generated.enums import LossSeries, Severity
+from esper._generated.enums import LossSeries, Severity, SkipCause
 from esper._generated.records import GovernorReport, SnapshotInfo, StopReport
 from esper.leyline.channel import SILENT
 from esper.leyline.errors import SnapshotError
 from esper.tolaria.detection.detector import Detector, checked_detector
-from esper.tolaria.detection.robust import EPOCH_LIMITS, RobustDetector
+from esper.tolaria.detection.limits import EPOCH_LIMITS
+from esper.tolaria.detection.loss_value import to_floats
+from esper.tolaria.detection.robust import RobustDetector
 from esper.tolaria.detection.step_judge import StepJudge
 from esper.tolaria.detection.verdict import Verdict, final_verdict, weights_verdict
+from esper.tolaria.probing.examiner import build_examiner
+from esper.tolaria.probing.probe import ProbeFunction
+from esper.tolaria.probing.scrutiny import Scrutiny
+from esper.tolaria.ranks import check_single_rank
 from esper.tolaria.recovery.config import GovernorConfig, checked_config
-from esper.tolaria.recovery.recovery import (
-    Recovery,
-    stop_report_from_state_dict,
-    stop_report_state_dict,
-)
+from esper.tolaria.recovery.recovery import Recovery
+from esper.tolaria.recovery.stop_report import stop_report_from_state_dict, stop_report_state_dict
+from esper.tolaria.recovery.watch import Watch, WatchReport
 from esper.tolaria.snapshots.companions import Companions, Stateful
 from esper.tolaria.snapshots.optimizer_state import optimizers_by_name
 from esper.tolaria.snapshots.serialization import with_present_keys
@@ -40,19 +42,18 @@ from esper.tolaria.snapshots.store import SnapshotContext
 class TolariaGovernor:
     """Keeps a training run alive: takes verified snapshots and rolls back when training breaks.
 
-    The model may have slots or not. The training loop stays the caller's. Either it calls `check_vital_signs` and acts on
-    the verdict with `snapshot` and `execute_rollback`, or it puts two calls around the optimizer's step, and the governor
-    rolls back by itself:
+    The training loop stays the caller's. Either it calls `check_vital_signs` and acts on the verdict with `snapshot` and
+    `execute_rollback`, or it puts two calls around the optimizer's step, and the governor rolls back by itself:
 
-        if governor.before_step(loss).may_step:
+        if governor.before_step(loss, batch=batch).may_step:
             optimizer.step()
         if governor.after_step().must_stop:
             break
 
-    Without a listener on its channel the governor warns of skipped steps, rollbacks and the end of the run through the
-    standard library's logger `esper`.
+    Without a listener on its channel it warns of all that it does through the standard library's logger `esper`.
 
     Attributes:
+        loss_scaling: the GradScalers among the companions.
         last_rollback: the report of the latest rollback; None before the first.
         stop_report: why the run was stopped; None while it goes on.
     """
@@ -65,6 +66,7 @@ class TolariaGovernor:
         companions: Mapping[str, Stateful | nn.Module] | None = None,
         detector: Detector | None = None,
         step_detector: Detector | None = None,
+        probe: ProbeFunction | None = None,
         channel: Channel = SILENT,
         config: GovernorConfig | None = None,
     ) -> None:
@@ -76,12 +78,16 @@ class TolariaGovernor:
             companions: further state to save in snapshots, by name: of schedulers, a GradScaler, a loader, averaged weights.
             detector: judges the losses given to `check_vital_signs`; by default a `RobustDetector` with `EPOCH_LIMITS`.
             step_detector: judges the losses given to `before_step`; by default a `RobustDetector`.
+            probe: returns the losses of a batch under the present weights, one for each sample, (B,), or a single number.
+                With it an anomaly leads to a rollback only if a snapshot does clearly better on the same batches.
             channel: where telemetry is emitted.
-            config: when to take snapshots, which to keep, and how to escalate; by default `GovernorConfig()`.
+            config: all settings; by default `GovernorConfig()`.
 
         Raises:
-            ValueError: an argument is of another type, a companion has no state to save, or an optimizer is of another model.
+            ValueError: an argument is of another type, a companion has no state to save, an optimizer is of another model,
+                or this process is one of several ranks of `torch.distributed`.
         """
+        check_single_rank()
         self.last_rollback: GovernorReport | None = None
         self.stop_report: StopReport | None = None
         config = checked_config(config)
@@ -92,13 +98,26 @@ class TolariaGovernor:
             companions=all_companions,
             config=config,
             channel=channel,
+            has_probe=probe is not None,
         )
         self._detector = checked_detector("detector", detector, RobustDetector(EPOCH_LIMITS))
+        step_detector = checked_detector("step_detector", step_detector, RobustDetector())
         self._judge = StepJudge(
-            checked_detector("step_detector", step_detector, RobustDetector()),
+            step_detector,
             max_skips=config.max_skips,
-            may_have_overflowed=all_companions.may_have_overflowed,
+            may_have_overflowed=all_companions.scaling.may_have_overflowed,
+            judges_norms=isinstance(step_detector, RobustDetector),
         )
+        self.loss_scaling = all_companions.scaling
+        modules = (model, *all_companions.modules.values())
+        self._scrutiny = Scrutiny(
+            self._detector,
+            self._judge,
+            build_examiner(probe, modules, self._recovery.plan_comparison, config.probe),
+            report_cleared=self._recovery.report_cleared,
+        )
+        watch = Watch(self._recovery.reports, accept=self._scrutiny.accept)
+        self._watch = watch if config.mode == "watch" else None
         self._alarm: Verdict | None = None
         self._step_verdict: Verdict | None = None
         self._validated_loss: float | None = None
@@ -112,11 +131,11 @@ class TolariaGovernor:
     @property
     def channel(self) -> Channel:
         """Where the governor emits telemetry; it may be replaced at any time."""
-        return self._recovery.channel
+        return self._recovery.reports.channel
 
     @channel.setter
     def channel(self, channel: Channel) -> None:
-        self._recovery.channel = channel
+        self._recovery.reports.channel = channel
 
     @property
     def snapshots(self) -> tuple[SnapshotInfo, ...]:
@@ -124,34 +143,51 @@ class TolariaGovernor:
         return tuple(snapshot.info for snapshot in self._recovery.snapshots)
 
     @property
+    def is_recovering(self) -> bool:
+        """Whether there was a rollback recently, so that the next one takes further measures."""
+        return self._recovery.is_recovering
+
+    @property
     def may_germinate(self) -> bool:
         """Whether seeds may be planted; after a rollback they may not for some epochs."""
         return self._recovery.may_germinate
 
+    @property
+    def watch_report(self) -> WatchReport | None:
+        """What a governor in the mode "watch" would have done so far; None in the mode "act"."""
+        return None if self._watch is None else self._watch.report(self.step)
+
     def expect_shift(self) -> None:
         """Announce that losses will change on purpose: a seed is planted, the learning rate restarts, the data changes."""
         self._detector.expect_shift()
-        self._judge.detector.expect_shift()
+        self._judge.expect_shift()
+        self._scrutiny.note_shift()
 
-    def check_vital_signs(self, loss: float | Tensor) -> Verdict:
+    def check_vital_signs(
+        self, loss: float | Tensor, *, batches: Iterable[Any] | None = None
+    ) -> Verdict:
         """Judge a loss, usually the validation loss of an epoch.
 
-        If the verdict `needs_rollback`, call `execute_rollback`. If its severity is OK, it is time for a `snapshot`.
-        `loss` is any number, NaN included, or a tensor with one element.
+        If the verdict `needs_rollback`, call `execute_rollback`. If it is OK, it is time for a `snapshot`. `loss` is any
+        number or a tensor with one element. The probe compares weights on the first few validation `batches`, if given.
 
         Raises:
-            ValueError: `loss` is not one number.
+            ProbeError, ValueError: the probe returned no losses, or others when called again; `loss` is not one number,
+                or this process has become one of several ranks.
         """
-        loss, _ = to_floats(loss, None)
+        check_single_rank()
+        loss = to_floats(loss, None)[0]
         if self.stop_report is not None:
             return final_verdict(self.stop_report.reason, loss)
         self._recovery.begin_check()
-        verdict = self._detector.check(loss)
+        verdict = self._scrutiny.weigh_check(self._detector.check(loss), batches)
         if verdict.is_anomalous:
             self._validated_loss = None
+            if self._watch is not None:
+                return self._watch.answer(verdict, LossSeries.CHECKS, self.step)
             return self._raise_alarm(verdict, LossSeries.CHECKS)
         self._alarm = None
-        # While training losses are anomalous, a good validation loss does not prove that the weights are sound.
+        # A good validation loss does not prove that the weights are sound while training losses are anomalous.
         self._validated_loss = loss if self._is_calm else None
         self._recovery.end_healthy_check()
         return verdict
@@ -171,50 +207,59 @@ class TolariaGovernor:
     def execute_rollback(self) -> GovernorReport:
         """Restore a snapshot, prune the live seeds, and return a report with the reason and the actions.
 
-        The first rollback restores the newest trusted snapshot; `docs/governor.md` lists the measures of repeated ones.
-        Optimizer states are cleared or restored. A rollback beyond the budget is the last: it sets `stop_report`, and
-        every further verdict has the severity STOP. Call it between steps, not between `backward` and the optimizer's
-        step: a stale graph would be applied to the restored weights.
+        `docs/governor.md` says which snapshot, and lists the measures of repeated rollbacks. One beyond the budget sets
+        `stop_report`, and every further verdict is STOP. Call it between steps, not between `backward` and the
+        optimizer's step: a stale graph would be applied to the restored weights.
 
         Raises:
             SnapshotError: there is no intact snapshot, or the model has been rebuilt; the model is unchanged.
         """
         is_last = self._alarm is not None and self._recovery.is_exhausted
-        report, context = self._recovery.roll_back(self._alarm)
+        report, context = self._recovery.roll_back(self._alarm, chosen=self._scrutiny.convicted)
         self.last_rollback = report
         state, step_state = context.detectors
         self._detector.rewind(state)
         self._judge.note_rollback(step_state)
+        self._scrutiny.note_rollback(self._recovery.progress)
         self._alarm = None
         self._validated_loss = None
         if report.kept_fossils:
             # The snapshots that held these fossils were discarded; without a new one their weights exist only once.
-            self._recovery.try_snapshot(self._snapshot_context())
+            self._try_snapshot()
         if is_last:
             self.stop_report = self._recovery.stop(report.reason)
         return report
 
-    def before_step(self, loss: float | Tensor, grad_norm: float | Tensor | None = None) -> Verdict:
+    def before_step(
+        self,
+        loss: float | Tensor,
+        grad_norm: float | Tensor | None = None,
+        *,
+        batch: Any = None,
+    ) -> Verdict:
         """Judge a training loss and the norm of its gradient before the optimizer's step, and act on the verdict.
 
         - OK and PANIC: the optimizer may step (`may_step`).
-        - SKIP: it may not. The gradient is not finite, or the loss is anomalous although the weights have just been
-          restored, or batches are skipped after repeated rollbacks.
+        - SKIP: it may not: the gradient is not finite, the loss is anomalous although the weights have just been restored,
+          or batches are skipped after repeated rollbacks.
         - ROLLBACK: it may not; the weights have been restored.
         - STOP: it may not; the weights have been restored if possible, and the loop must end (`must_stop`).
 
         If the optimizer may not step, the gradients have been dropped. The first call takes the first snapshot. `loss` and
-        `grad_norm`, the total norm before clipping if it was computed, are any numbers, NaN included, or tensors with one
-        element.
+        `grad_norm`, the total norm before clipping, are any numbers, NaN included, or tensors with one element. The probe, if
+        there is one, needs the `batch` that the loss is of.
 
         Raises:
-            SnapshotError: the first snapshot cannot be taken.
-            ValueError: `loss` or `grad_norm` is not one number.
+            ProbeError, SnapshotError: the probe returned no losses, or others when called again; the first snapshot fails.
+            ValueError: `loss` or `grad_norm` is not one number, there is a probe and no batch, or there are several ranks.
         """
+        check_single_rank()
+        self._scrutiny.check_batch(batch)
         self._step_verdict = None
         self._recovery.reset_learning_rates()
         loss, grad_norm = to_floats(loss, grad_norm)
         if self.stop_report is not None:
+            self.loss_scaling.note_refusal(is_overflow=False)
             self._step_verdict = final_verdict(self.stop_report.reason, loss)
             return self._step_verdict
         is_planned_skip = self._recovery.begin_step()
@@ -222,13 +267,15 @@ class TolariaGovernor:
             self.snapshot()
         elif self._recovery.lacks_fossil and not self._try_snapshot():
             return self._act_on(weights_verdict(loss))
-        return self._act_on(self._judge.judge(loss, grad_norm, is_planned_skip=is_planned_skip))
+        verdict = self._judge.judge(loss, grad_norm, is_planned_skip=is_planned_skip)
+        progress = self._recovery.progress
+        return self._act_on(self._scrutiny.weigh_step(verdict, batch, self.step, progress))
 
     def after_step(self) -> Verdict:
         """Count the step that was taken, and take a snapshot when one is due.
 
-        Return the verdict of `before_step`, unless the snapshot finds weights that are not finite: then it is ROLLBACK
-        or STOP, and the governor has acted on it. If the step was refused, nothing is done.
+        Return the verdict of `before_step`, unless the snapshot finds weights that are not finite and the governor has
+        acted on that. If the step was refused, nothing is done.
 
         Raises:
             ValueError: `before_step` has not been called.
@@ -238,8 +285,9 @@ class TolariaGovernor:
             raise ValueError("after_step must follow before_step, which was not called")
         self._recovery.reset_learning_rates()
         if not verdict.may_step:
+            self.loss_scaling.end_refused_step()
             return verdict
-        is_healthy = verdict.severity is Severity.OK
+        is_healthy = verdict.severity is Severity.OK and not self._scrutiny.is_open
         self._validated_loss = None
         self._judge.note_step()
         self._recovery.end_step(is_healthy=is_healthy)
@@ -249,16 +297,20 @@ class TolariaGovernor:
 
     @contextmanager
     def guard(
-        self, loss: float | Tensor, grad_norm: float | Tensor | None = None
+        self,
+        loss: float | Tensor,
+        grad_norm: float | Tensor | None = None,
+        *,
+        batch: Any = None,
     ) -> Iterator[Verdict]:
         """Call `before_step`, then the body of `with governor.guard(loss) as verdict:`, then `after_step`.
 
-        The verdict is that of `before_step`. If `after_step` stops the run, the next verdict must stop.
+        If `after_step` stops the run, the next verdict must stop.
 
         Raises:
-            SnapshotError, ValueError: the same as in `before_step`.
+            ProbeError, SnapshotError, ValueError: the same as in `before_step`.
         """
-        verdict = self.before_step(loss, grad_norm)
+        verdict = self.before_step(loss, grad_norm, batch=batch)
         try:
             yield verdict
         except BaseException:
@@ -266,21 +318,34 @@ class TolariaGovernor:
             raise
         self.after_step()
 
-    def state_dict(self) -> dict[str, Any]:
+    def __getstate__(self) -> NoReturn:
+        """Refuse to be copied or pickled: the copy would write into the weights of this governor's network.
+
+        Raises:
+            TypeError: always.
+        """
+        raise TypeError(
+            "a governor must stay with the network that it was built for, so it cannot be copied or pickled;"
+            " build another one and give it the state: governor.load_state_dict(other.state_dict())"
+        )
+
+    def state_dict(self, *, light: bool = False) -> dict[str, Any]:
         """Return counters, detector states and snapshots, for a checkpoint that `torch.load` reads with `weights_only=True`.
 
-        The tensors are those of the snapshots themselves, so save it before the next step. By default it holds up
-        to five snapshots, each as large as the weights, or three times as large if the state of Adam is restored too.
+        The tensors are those of the snapshots themselves, so save it before the next step. It holds up to five snapshots by
+        default, each as large as the weights, or three times as large with the state of Adam. Batches are
+        not saved. With `light` it holds the newest snapshot only, and a resumed run cannot be rolled back further.
         """
-        stop = self.stop_report
         return {
             "step": self.step,
             "validated_loss": self._validated_loss,
             "is_calm": self._is_calm,
-            "stop": None if stop is None else stop_report_state_dict(stop),
+            "stop": stop_report_state_dict(self.stop_report),
             "detector": self._detector.state_dict(),
             "judge": self._judge.state_dict(),
-            "recovery": self._recovery.state_dict(),
+            "recovery": self._recovery.state_dict(light=light),
+            "watch": None if self._watch is None else self._watch.state_dict(),
+            "scrutiny": self._scrutiny.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -304,19 +369,26 @@ class TolariaGovernor:
         self._recovery.load_state_dict(state["recovery"])
         self._detector.load_state_dict(state["detector"])
         self._judge.load_state_dict(state["judge"])
+        if "scrutiny" in state:  # checkpoints of earlier versions do not hold it
+            self._scrutiny.load_state_dict(state["scrutiny"])
+        if self._watch is not None:
+            self._watch.load_state_dict(state.get("watch"))
         self._recovery.step = state["step"]
         self._validated_loss = state["validated_loss"]
         self._is_calm = state["is_calm"]
-        stop = state["stop"]
-        self.stop_report = None if stop is None else stop_report_from_state_dict(stop)
+        self.stop_report = stop_report_from_state_dict(state["stop"])
 
     def _act_on(self, verdict: Verdict) -> Verdict:
         """Report the verdict on a step, act on it, and return it; it becomes STOP if no rollback is possible."""
         self._alarm = None
-        if verdict.is_anomalous:
+        if self._watch is not None:
+            verdict = self._watch.answer(verdict, LossSeries.STEPS, self.step)
+        elif verdict.is_anomalous:
             verdict = self._raise_alarm(verdict, LossSeries.STEPS)
         if not verdict.may_step:
             self._recovery.drop_gradients()
+            is_overflow = self._judge.cause is SkipCause.OVERFLOW
+            self.loss_scaling.note_refusal(is_overflow=is_overflow)
         if verdict.severity is Severity.SKIP:
             self._recovery.skip_step(verdict, self._judge)
         elif verdict.needs_rollback:
@@ -324,7 +396,7 @@ class TolariaGovernor:
         else:
             self._recovery.scale_learning_rates()
         self._step_verdict = verdict
-        self._is_calm = verdict.severity is not Severity.PANIC
+        self._is_calm = verdict.severity is not Severity.PANIC and not self._scrutiny.is_open
         return verdict
 
     def _raise_alarm(self, verdict: Verdict, series: LossSeries) -> Verdict:
@@ -332,7 +404,7 @@ class TolariaGovernor:
         if verdict.needs_rollback and self._recovery.is_exhausted:
             verdict = replace(verdict, severity=Severity.STOP)
         self._alarm = verdict
-        self._recovery.report_panic(verdict, series)
+        self._recovery.reports.panic(verdict, series)
         return verdict
 
     def _roll_back_or_stop(self, verdict: Verdict) -> Verdict:
@@ -358,43 +430,3 @@ class TolariaGovernor:
             validated_loss=validated_loss,
             is_doubtful=is_doubtful,
         )
-
-
-def to_floats(loss: float | Tensor, grad_norm: float | Tensor | None) -> tuple[float, float | None]:
-    """Return `loss` and `grad_norm` as numbers; tensors may have any shape with one element.
-
-    If both are tensors on a device, the host waits for the device only once.
-
-    Raises:
-        ValueError: one of them is not one real number.
-    """
-    if isinstance(loss, Tensor) and isinstance(grad_norm, Tensor) and not loss.is_cpu:
-        _check_scalar(loss, "a loss")
-        _check_scalar(grad_norm, "a gradient norm")
-        # As float32: in the dtype of a half-precision loss a gradient norm could overflow.
-        together = [one.detach().reshape(()).float().to(loss.device) for one in (loss, grad_norm)]
-        loss, grad_norm = torch.stack(together).tolist()
-    loss = _to_float(loss, "a loss")
-    return loss, None if grad_norm is None else _to_float(grad_norm, "a gradient norm")
-
-
-def _to_float(value: float | Tensor, name: str) -> float:
-    if isinstance(value, Tensor):
-        _check_scalar(value, name)
-        return float(value.item())
-    try:
-        return float(value)
-    except (TypeError, ValueError) as error:
-        got = "None" if value is None else f"a {type(value).__name__}"
-        raise _not_one_number(name, got) from error
-
-
-def _check_scalar(tensor: Tensor, name: str) -> None:
-    if tensor.is_complex():
-        raise _not_one_number(name, f"a tensor of {tensor.dtype}")
-    if tensor.numel() != 1:
-        raise _not_one_number(name, f"a tensor of shape {tuple(tensor.shape)}")
-
-
-def _not_one_number(name: str, got: str) -> ValueError:
-    return ValueError(f"{name} must be one number, got {got}; reduce a tensor, e.g. with .mean()")

@@ -33,6 +33,8 @@ def main(run_dir):
         break_contract(channel)
         lose_snapshot(channel)
         never_recover(channel)
+        only_watch(channel)
+        clear_suspicion(channel)
 
 
 def log_own_loop(run_dir):
@@ -69,6 +71,24 @@ def never_recover(channel):
         governor.before_step(loss, grad_norm=1.0)
         governor.after_step()
     assert governor.stop_report is not None
+
+
+def only_watch(channel):
+    config = GovernorConfig(mode="watch")
+    governor = TolariaGovernor(nn.Linear(2, 2), channel=channel, config=config)
+    for loss in [1.0, nan, 1.0]:
+        governor.before_step(loss)
+        governor.after_step()
+    assert governor.watch_report.actions
+
+
+def clear_suspicion(channel):
+    losses = [1.0 + 0.01 * (step % 7) for step in range(50)]
+    governor = TolariaGovernor(nn.Linear(2, 2), channel=channel, probe=lambda batch: batch)
+    for loss in [*losses, *[100.0] * 10]:
+        governor.before_step(loss, batch=loss)
+        governor.after_step()
+    assert governor.last_rollback is None
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import math
 import subprocess
 import sys
 
+import torch
 from torch import nn
 from torch.amp import GradScaler
 
@@ -108,6 +109,22 @@ def test_a_run_that_cannot_be_restored_warns_of_its_end(caplog):
     assert governor.before_step(math.nan).must_stop
     (message,) = caplog.messages
     assert "training must stop: a rollback needs an intact snapshot" in message
+
+
+def test_a_snapshot_that_cannot_be_taken_any_more_is_warned_of(caplog):
+    model = nn.Linear(2, 2)
+    optimizer = torch.optim.SGD(model.parameters())
+    config = GovernorConfig(snapshot_interval=1, optimizer_state="restore")
+    governor = TolariaGovernor(model, optimizers=[optimizer], config=config)
+    governor.before_step(1.0)
+    optimizer.state[model.weight]["odd"] = torch.ones(2).to_sparse()
+
+    assert governor.after_step().may_step
+
+    (message,) = caplog.messages
+    assert message.startswith(
+        "step 1: no snapshot was taken: optimizer0/weight/odd must be a dense tensor in memory of its"
+    )
 
 
 LOOP = """

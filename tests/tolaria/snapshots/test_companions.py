@@ -107,11 +107,11 @@ def test_the_scale_of_a_scaler_is_restored():
     ids=["scaling", "scaled below one", "disabled"],
 )
 def test_a_scaler_may_explain_an_overflow_while_it_scales(scaler, may_explain):
-    assert Companions({"scaler": scaler}).may_have_overflowed() is may_explain
+    assert Companions({"scaler": scaler}).scaling.may_have_overflowed() is may_explain
 
 
 def test_without_a_scaler_an_overflow_has_no_explanation():
-    assert Companions({}).may_have_overflowed() is False
+    assert Companions({}).scaling.may_have_overflowed() is False
 
 
 def test_refuses_a_companion_without_a_state_dict():

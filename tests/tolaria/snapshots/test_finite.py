@@ -13,6 +13,7 @@ DTYPES = [
     torch.bfloat16,
     torch.float32,
     torch.float64,
+    torch.complex32,
     torch.complex64,
     torch.complex128,
     torch.float8_e4m3fn,
@@ -21,11 +22,15 @@ DTYPES = [
 BYTES = st.binary(min_size=16, max_size=160).map(lambda data: data[: len(data) // 16 * 16])
 
 
+@pytest.mark.filterwarnings("ignore:ComplexHalf support is experimental")
 @given(data=BYTES, dtype=st.sampled_from(DTYPES))
 def test_agrees_with_pytorch_on_any_bytes(data, dtype):
     array = np.frombuffer(data, np.uint8).copy()
     numbers = torch.from_numpy(array).view(dtype)
-    wide = numbers.float() if dtype.itemsize == 1 else numbers
+    is_narrow = dtype.itemsize == 1
+    wide = numbers.float() if is_narrow else numbers
+    if dtype is torch.complex32:
+        wide = numbers.to(torch.complex64)
 
     is_finite = finite_check(array, dtype, np.empty_like(array))()
 

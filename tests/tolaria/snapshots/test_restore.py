@@ -311,3 +311,48 @@ def test_optimizer_state_of_the_host_is_restored_although_a_fossil_was_added_sin
     restore(store, snapshot, optimizers={"adam": optimizer})
 
     assert torch.equal(optimizer.state[model.head.weight]["exp_avg"], before)
+
+
+def test_a_statistic_outside_of_the_state_dict_is_restored():
+    model = nn.Linear(2, 2)
+    model.register_buffer("power", torch.ones(2), persistent=False)
+    store = store_for(model)
+    snapshot = take(store)
+    model.power.fill_(torch.nan)
+
+    restore(store, snapshot)
+
+    assert torch.equal(model.power, torch.ones(2))
+
+
+@pytest.mark.parametrize("change", ["dropped", "added", "resized"])
+def test_a_statistic_outside_of_the_state_dict_may_come_go_and_grow(change):
+    model = nn.Linear(2, 2)
+    if change != "added":
+        model.register_buffer("cache", torch.ones(2), persistent=False)
+    store = store_for(model)
+    snapshot = take(store)
+    weight = model.weight.detach().clone()
+    if change == "dropped":
+        del model.cache
+    else:
+        model.register_buffer("cache", torch.ones(9), persistent=False)
+    scramble(model)
+
+    restore(store, snapshot)
+
+    assert torch.equal(model.weight, weight)
+
+
+def test_a_statistic_of_a_fossil_is_restored():
+    model = SlottedNet()
+    fossilise(model.late)
+    model.late.seed.register_buffer("power", torch.ones(2), persistent=False)
+    store = store_for(model)
+    snapshot = take(store)
+    model.late.seed.power.fill_(torch.nan)
+
+    restore(store, snapshot)
+
+    assert torch.equal(model.late.seed.power, torch.ones(2))
+    assert not any("_alpha" in key for key in snapshot.inventory.entries)

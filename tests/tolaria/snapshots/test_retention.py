@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from esper._generated.enums import EscalationAction
-from esper.tolaria.snapshots.retention import SnapshotKeeper, SnapshotsByAge
+from esper.tolaria.snapshots.retention import SnapshotKeeper
+from esper.tolaria.snapshots.snapshots_by_age import SnapshotsByAge
 from esper.tolaria.snapshots.store import SnapshotContext
 from tests.tolaria.networks import store_for
 

@@ -222,11 +222,78 @@ def test_a_buffer_that_was_finite_may_not_become_infinite():
         take(store)
 
 
+def test_an_infinite_statistic_of_the_first_batch_is_not_taken_for_a_mask():
+    model = dense_net()
+    store = store_for(model)
+    model(torch.full((4, 3), 1e25) * torch.arange(4).reshape(4, 1))
+
+    message = (
+        "infinite in 1.running_var; there is no earlier snapshot: build the network again, and"
+    )
+    with pytest.raises(NotFiniteError, match=message):
+        take(store)
+
+
+@pytest.mark.parametrize(("value", "is_mask"), [(-torch.inf, True), (torch.inf, False)])
+@pytest.mark.parametrize("is_persistent", [True, False])
+def test_a_buffer_of_the_first_forward_pass_may_be_infinite_as_masks_are(
+    value, is_mask, is_persistent
+):
+    model = nn.Linear(2, 2)
+    store = store_for(model)
+    mask = torch.full((2, 2), value).triu(1)
+    model.register_buffer("mask", mask, persistent=is_persistent)
+
+    if is_mask:
+        assert torch.equal(take(store).buffers.view("mask"), mask)
+    else:
+        with pytest.raises(NotFiniteError, match="1 infinite in mask"):
+            take(store)
+
+
+class Power(nn.Module):
+    """A layer with a running statistic that its state dict leaves out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(2))
+        self.register_buffer("power", torch.ones(2), persistent=False)
+
+
+def test_buffers_outside_of_the_state_dict_are_saved_and_checked():
+    model = Power()
+    store = store_for(model, companions={"average": AveragedModel(model)})
+    snapshot = take(store)
+
+    assert {"power", "average/module.power"} <= snapshot.inventory.entries.keys()
+    assert snapshot.info.keys == ("weight",)
+    model.power[0] = torch.nan
+    with pytest.raises(NotFiniteError, match="1 NaN and 0 infinite in power"):
+        take(store)
+
+
+@pytest.mark.parametrize("dtype", [torch.complex32, torch.complex64, torch.complex128])
+@pytest.mark.parametrize("part", ["real", "imag"])
+@pytest.mark.filterwarnings("ignore:ComplexHalf support is experimental")
+def test_both_parts_of_a_complex_number_must_be_finite(dtype, part):
+    model = nn.ParameterDict({"weight": torch.zeros(3, dtype=dtype)})
+    store = store_for(model)
+    take(store)
+    parts = torch.view_as_real(model["weight"].data)
+    parts[1, ["real", "imag"].index(part)] = torch.nan
+
+    with pytest.raises(NotFiniteError, match="got 1 NaN and 0 infinite in weight"):
+        take(store)
+
+
 @pytest.mark.parametrize(
     ("model", "message"),
     [
         (nn.LazyLinear(2), "weight must have been initialised, got a lazy one; run a batch first"),
-        (nn.Linear(2, 2, device="meta"), "weight must be a dense tensor in memory, got a meta"),
+        (
+            nn.Linear(2, 2, device="meta"),
+            "weight must be a dense tensor in memory of its own, got a meta",
+        ),
     ],
     ids=["lazy", "meta"],
 )

@@ -14,7 +14,7 @@ from esper.leyline.errors import CheckpointError, SlotError
 from esper.nissa.hub import Hub
 from esper.nissa.sinks.memory import MemorySink
 from esper.tamiyo.heuristic import HeuristicPolicy
-from esper.tolaria.detection.robust import RobustConfig
+from esper.tolaria.detection.limits import RobustConfig
 from esper.tolaria.snapshots.buffers import SnapshotBuffers
 from esper.tolaria.tasks.digits import DIGITS
 from esper.tolaria.training.run_settings import RunSettings

@@ -9,8 +9,10 @@ from rich.console import Console
 from rich.text import Text
 
 from esper._generated.channel import Payload
+from esper._generated.enums import ClearedBy
 from esper._generated.envelope import Envelope
 from esper._generated.governor import (
+    GovernorClearedPayload,
     GovernorEscalatedPayload,
     GovernorPanicPayload,
     GovernorRecoveredPayload,
@@ -19,6 +21,7 @@ from esper._generated.governor import (
     GovernorSnapshotPayload,
     GovernorStepSkippedPayload,
     GovernorStoppedPayload,
+    GovernorWatchedPayload,
 )
 from esper._generated.lifecycle import (
     SeedFossilizedPayload,
@@ -110,6 +113,22 @@ def _panic(panic: GovernorPanicPayload) -> _Message:
     return "governor", f"{count}, {panic.reason.name}: loss {panic.loss:.4g}{threshold}", _WARNING
 
 
+def _cleared(cleared: GovernorClearedPayload) -> _Message:
+    evidence = cleared.evidence
+    if evidence is None:
+        why = "a rollback has changed nothing" if cleared.by is ClearedBy.RETURN else "no snapshot"
+    else:
+        losses = f"{evidence.present_loss:.4g}, with snapshot {evidence.snapshot_id} {evidence.snapshot_loss:.4g}"
+        why = f"loss now {losses}"
+    return "governor", f"cleared of {cleared.reason.name} at step {cleared.step}: {why}", _ROUTINE
+
+
+def _watched(watched: GovernorWatchedPayload) -> _Message:
+    reason = "an overflow" if watched.reason is None else watched.reason.name
+    text = f"watches only; at step {watched.step} it would: {watched.severity.name}, {reason}"
+    return "governor", f"{text}, loss {watched.loss:.4g}", _WARNING
+
+
 def _step_skipped(skip: GovernorStepSkippedPayload) -> _Message:
     return (
         "governor",
@@ -155,6 +174,8 @@ _DESCRIPTIONS: dict[type[Payload], Callable[[Any], _Message]] = {
     GovernorSnapshotPayload: _snapshot,
     GovernorSnapshotFailedPayload: _snapshot_failed,
     GovernorPanicPayload: _panic,
+    GovernorClearedPayload: _cleared,
+    GovernorWatchedPayload: _watched,
     GovernorStepSkippedPayload: _step_skipped,
     GovernorRollbackPayload: _rollback,
     GovernorEscalatedPayload: _escalated,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from esper._generated.enums import PanicReason, Severity
 from esper.leyline.arguments import check_methods, real_number, whole_number
@@ -37,6 +37,22 @@ class Detector(Protocol):
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Replace the detector's memory by what `state_dict` returned."""
+
+
+@runtime_checkable
+class LevelLearner(Protocol):
+    """A detector that can take anomalous losses for the new level of the series."""
+
+    def accept_level(self) -> None:
+        """Take the losses judged last, anomalous ones included, for healthy: the data have changed, not the weights."""
+
+
+def learn_level(detector: Detector) -> None:
+    """Let `detector` accept the present losses; one that cannot learn a level is told to expect a shift."""
+    if isinstance(detector, LevelLearner):
+        detector.accept_level()
+    else:
+        detector.expect_shift()
 
 
 def checked_detector(name: str, detector: Detector | None, default: Detector) -> Detector:

@@ -1,14 +1,16 @@
-"""The governor's default detector, which decides which losses are anomalous: median and spread of the log-loss.
+"""The governor's default detector, which decides which losses are anomalous by the noise of the series itself.
 
-A mean and a standard deviation are distorted by the very losses that they should flag, and an absolute limit is blind on
-every task with smaller losses. Medians are robust, and ratios need no unit. Two rules look for sudden and for gradual
-damage:
+A mean and a standard deviation are distorted by the very losses that they should flag, an absolute limit is blind on every
+task with smaller losses, and a multiple of the loss is never reached where most of it cannot be learned. So the level is a
+median, the noise comes from differences between neighbours, which a trend does not widen, and the size of a rise is its
+share of the progress that training has made. Two rules look for sudden and for gradual damage:
 
-- a *spike*: a loss far above the median of recent healthy losses, by a ratio and by the spread of the series;
-- a *drift*: the median of the newest few losses is well above the best such median so far.
+- a *spike*: a loss far above the median of recent healthy losses;
+- a *drift*: the median of the newest few losses is well above the lowest such median so far.
 
 A third rule looks for a *collapse*, a loss near that of random guessing. No rule asks for a rollback after a single
-finite loss, because one bad batch does no damage. Losses may be of any sign and scale.
+finite loss, because one bad batch does no damage; how many it takes depends on how often the series exceeds the limit
+without damage (`tail.py`). Losses may be of any sign and scale.
 """
 
 from __future__ import annotations
@@ -17,139 +19,34 @@ import math
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, astuple, dataclass, field, fields
+from itertools import pairwise
 from typing import Any, Final
 
 from esper._generated.enums import PanicReason, Severity
-from esper.leyline.arguments import instance_of, real_number, whole_number
+from esper.leyline.arguments import instance_of
+from esper.tolaria.detection.limits import STEP_LIMITS, RobustConfig
 from esper.tolaria.detection.sorted_window import SortedWindow
+from esper.tolaria.detection.tail import Tail
 from esper.tolaria.detection.verdict import Verdict
 
 _MAD_TO_SIGMA: Final = 1.4826
 """Standard deviations in a median absolute deviation, for a normal distribution."""
 _MEDIAN_ERROR: Final = 1.2533
 """Standard error of a median over that of a mean, for a normal distribution."""
-_MAX_SINH: Final = 700.0
-"""About where sinh leaves the range of floats."""
-_SPREAD_AGE: Final = 8
-"""Losses judged with one estimate of the spread: it changes slowly and is the most expensive part of a check."""
+_HARD: Final = 0.8
+"""Share of the batches that are not hard, at most."""
 _ENOUGH: Final = 3
 """Losses after a shift whose median is a better reference than the losses before the shift."""
-_TINY: Final = 1e-12
-"""Keeps the logarithm defined for a series of zeros."""
-
-
-_LEAST_COUNTS: Final = {
-    "window": 1,
-    "warm_up": 1,
-    "spike_patience": 1,
-    "gross_patience": 1,
-    "drift_window": 1,
-    "drift_patience": 1,
-    "collapse_patience": 1,
-}
-_LEAST_NUMBERS: Final = {
-    "random_guess_loss": 0.0,
-    "spike_deviations": 0.0,
-    "spike_ratio": 1.0,
-    "gross_ratio": 1.0,
-    "gross_warm_up": 1.0,
-    "early_ratio": 1.0,
-    "drift_ratio": 1.0,
-    "drift_deviations": 0.0,
-    "drift_floor_share": 0.0,
-    "collapse_share": 0.0,
-    "collapse_tolerance": 0.0,
-    "collapse_deviations": 0.0,
-    "floor_share": 0.0,
-}
-_MAY_BE_NONE: Final = ("random_guess_loss", "drift_ratio")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RobustConfig:
-    """Limits of the robust detector: which losses it calls anomalous, and how many in a row lead to a rollback.
-
-    Ratios and patiences follow a comparison of rules on seeded synthetic curves (2.3 falling to 0.5, log-normal noise
-    of 0.12): no false alarm in 10,000 steps, a doubled loss detected after 16 steps, a tenfold one after 2. The others
-    were set on the digits task, where training losses fall to a thousandth of their initial value.
-    """
-
-    random_guess_loss: float | None = None
-    """Loss of random guessing, ln(number of classes); None turns the test for collapse off, and the scale of the
-    task is the median of its first losses."""
-    window: int = 64
-    """Number of healthy losses that a new one is compared with."""
-    warm_up: int = 16
-    """Losses needed before the spread is used; until then only `gross_warm_up` and `early_ratio` apply."""
-
-    spike_deviations: float = 6.0
-    """Standard deviations above the median, estimated from the median deviation, that a spike exceeds."""
-    spike_ratio: float = 1.7
-    """Multiple of the median that a spike exceeds as well."""
-    spike_patience: int = 3
-    """Spikes in a row that lead to a rollback."""
-    gross_ratio: float = 4.0
-    """Multiple of the median above which a spike is gross."""
-    gross_patience: int = 2
-    """Gross spikes in a row that lead to a rollback."""
-    gross_warm_up: float = 10.0
-    """Multiple that a spike among the first few losses exceeds: of the median before a shift, or of the random-guess loss
-    at the start."""
-    early_ratio: float = 10.0
-    """Multiple of the median so far that a spike exceeds in the rest of the warm-up."""
-
-    drift_window: int = 16
-    """Number of newest losses whose median is tracked."""
-    drift_ratio: float | None = 1.6
-    """Multiple of the best such median that a drift exceeds; None turns the test for drifts off."""
-    drift_deviations: float = 8.0
-    """Standard errors of the median that a drift exceeds as well, for noisy series in which `drift_ratio` is exceeded by
-    chance. They are estimated where the losses were best: a drift widens the present spread and would hide itself."""
-    drift_floor_share: float = 0.05
-    """Same as `floor_share`, for drifts: larger, because slow changes in healthy training are larger than sudden ones."""
-    drift_patience: int = 8
-    """Drifting losses in a row that lead to a rollback."""
-
-    collapse_share: float = 0.6
-    """Share of the random-guess loss that the median must fall below for the network to count as trained; as in
-    `SigmaDetector`."""
-    collapse_tolerance: float = 0.065
-    """Largest distance from the random-guess loss, as a share of it, at which a loss counts as equal to it; as in
-    `SigmaDetector`."""
-    collapse_deviations: float = 4.0
-    """Standard deviations above the median that a collapse exceeds as well: a noisy series may reach the random-guess
-    loss by chance."""
-    collapse_patience: int = 2
-    """Collapsed losses in a row that lead to a rollback: one batch may look collapsed by chance."""
-
-    floor_share: float = 0.02
-    """Share of the task's scale (the random-guess loss if it is known) that is added to every level before ratios are
-    taken: the losses of a network that has memorised its data vary by factors without any damage."""
-
-    def __post_init__(self) -> None:
-        """Check the limits.
-
-        Raises:
-            ValueError: one is of another type or out of its range.
-        """
-        for name, least in _LEAST_COUNTS.items():
-            whole_number(name, getattr(self, name), minimum=least)
-        for name, minimum in _LEAST_NUMBERS.items():
-            value = getattr(self, name)
-            if value is not None or name not in _MAY_BE_NONE:
-                real_number(name, value, minimum=minimum)
-        if self.warm_up > self.window:
-            raise ValueError(
-                f"warm_up must not exceed window, {self.window}, because no more losses are remembered,"
-                f" got {self.warm_up}"
-            )
-
-
-EPOCH_LIMITS: Final = RobustConfig(
-    window=12, warm_up=6, spike_deviations=4.0, early_ratio=2.5, drift_ratio=None
-)
-"""Limits for validation losses, one per epoch: few, smooth, and allowed to rise slowly, which is overfitting and not
-damage. The window is short so that it excludes the steep first epochs, whose spread would hide later anomalies."""
+_LEAST_LEVEL_SHARE: Final = 1e-3
+"""Share of the level below which no rise is a spike, for series without noise."""
+_LEAST_PROGRESS_SHARE: Final = 0.01
+"""Share of the level that counts as progress where there has been less, for networks that are trained further."""
+_RARE: Final = 1.0 / 100.0
+"""Chance below which a row of spikes is an anomaly: a single one, in a series without a record of harmless ones."""
+_ALMOST_NEVER: Final = 1e-6
+"""Chance below which a row of spikes leads to a rollback: less than once in the steps of a long training."""
+_HARDLY_EVER: Final = 1e-4
+"""The same for gross spikes: there is no time to lose, and few series have any."""
 
 
 @dataclass(slots=True)
@@ -158,28 +55,29 @@ class _Runs:
 
     panics: int = 0
     """Anomalies of any kind."""
-    spikes: int = 0
     gross_spikes: int = 0
     drifts: int = 0
     collapses: int = 0
+    damage: float = 0.0
+    """Sum of the shares of the progress that the spikes in this row undo."""
 
 
 @dataclass(slots=True)
 class _Memory:
-    """All that the detector remembers beside its two windows; the field names are keys of its state dict."""
+    """All that the detector remembers beside its windows; the field names are keys of its state dict."""
 
-    scale: float | None
-    """Size of a typical loss of the untrained network, for the floors; None until it is known."""
+    first: float | None = None
+    """Level of the first losses of the run, which progress is measured from; None until it is known."""
+    lowest: float | None = None
+    """Lowest level so far, which progress is measured to."""
     best: float | None = None
     """Lowest median of the newest losses since the last shift; None before the first."""
     best_deviation: float = 0.0
-    """Standard deviation of the log-losses at that time."""
+    """Noise of the losses at that time."""
     usual: float | None = None
     """Median of the healthy losses before the last shift; None before the first shift."""
-    deviation: float = 0.0
-    """Last estimate of the standard deviation of the log-losses."""
-    spread_age: int = 0
-    """Losses for which that estimate is still used."""
+    last: float | None = None
+    """The last healthy loss; None after a shift."""
     runs: _Runs = field(default_factory=_Runs)
 
 
@@ -189,7 +87,7 @@ class RobustDetector:
     Only healthy losses become history, so that a lasting fault cannot become the reference.
     """
 
-    def __init__(self, config: RobustConfig = RobustConfig()) -> None:
+    def __init__(self, config: RobustConfig = STEP_LIMITS) -> None:
         """Start without a history.
 
         Raises:
@@ -197,8 +95,11 @@ class RobustDetector:
         """
         self._config = instance_of("config", config, RobustConfig, "write RobustConfig(...)")
         self._healthy = SortedWindow(config.window)
+        self._differences = SortedWindow(config.window)
         self._recent = SortedWindow(config.drift_window)
-        self._memory = _Memory(scale=config.random_guess_loss)
+        self._memory = _Memory()
+        self._spikes = Tail()
+        self._drifts = Tail()
 
     def check(self, loss: float) -> Verdict:
         """Judge the next loss, any float."""
@@ -209,28 +110,24 @@ class RobustDetector:
         if len(self._healthy) < config.warm_up:
             return self._check_early(loss)
 
-        median = self._healthy.median()
-        margin = self._margin(median, config.floor_share)
-        # Logarithmic above a tenth of the median, linear below it, so that noise around zero stays small.
-        unit = 0.2 * margin + _TINY
-        usual, now = math.asinh(median / unit), math.asinh(loss / unit)
-        deviation = self._spread(unit)
-        statistic = (now - usual) / deviation if deviation > 0.0 else None
-        limit = _sinh(usual + config.spike_deviations * deviation) * unit
-        threshold = _finite(max(median + (config.spike_ratio - 1.0) * margin, limit))
-
-        is_unusual = now > usual + config.collapse_deviations * deviation
-        if is_unusual and self._has_collapsed(loss, median):
+        noise = self._noise()
+        level = self._level(noise)
+        rise = loss - level
+        statistic = _finite(rise / noise) if noise > 0.0 else None
+        threshold = _finite(level + self._spike_limit(level, noise))
+        if self._has_collapsed(loss, level) and rise > config.collapse_deviations * noise:
             runs.collapses += 1
             is_due = runs.collapses >= config.collapse_patience
             return self._panic(PanicReason.LOBOTOMY, is_due, loss, threshold, statistic)
         runs.collapses = 0
-        if loss > threshold:
-            is_due = self._count_spike(loss > median + (config.gross_ratio - 1.0) * margin)
-            return self._panic(PanicReason.DIVERGENCE, is_due, loss, threshold, statistic)
-        runs.spikes = runs.gross_spikes = 0
-        if self._is_drifting(deviation):
-            runs.drifts += 1
+        is_spike, is_drift = loss > threshold, self._is_drifting(level, noise)
+        if self._spikes.note(is_spike):
+            is_due = self._count_damage(rise, level, noise)
+            if self._spikes.is_rarer(_RARE):
+                return self._panic(PanicReason.DIVERGENCE, is_due, loss, threshold, statistic)
+        else:
+            runs.damage, runs.gross_spikes = 0.0, 0
+        if is_drift:
             is_due = runs.drifts >= config.drift_patience
             return self._panic(PanicReason.DRIFT, is_due, loss, threshold, statistic)
         return self._accept(loss, threshold, statistic)
@@ -241,26 +138,47 @@ class RobustDetector:
         if len(self._healthy):
             memory.usual = self._healthy.median()
         self._healthy.clear()
+        self._differences.clear()
         self._recent.clear()
-        memory.best = None
-        memory.spread_age = 0
+        memory.best = memory.last = None
         memory.runs = _Runs()
+        self._spikes.end_run(is_harmless=True)
+        self._drifts.end_run(is_harmless=True)
+
+    def accept_level(self) -> None:
+        """Drop the history, and start another one with the losses judged last, anomalous ones included."""
+        newest = self._recent.values()[-_ENOUGH:]
+        self.expect_shift()
+        for loss in newest:
+            self._accept(loss, None, None)
+        if newest:
+            self._memory.usual = self._healthy.median()
 
     def rewind(self, state: Mapping[str, Any] | None) -> None:
-        """Restore the statistics that belong to the restored weights; if `state` is None, start as after a shift."""
+        """Restore the statistics that belong to the restored weights; if `state` is None, start as after a shift.
+
+        The record of harmless spikes and drifts is kept: it belongs to the data, not to the weights.
+        """
+        self._spikes.end_run(is_harmless=False)
+        self._drifts.end_run(is_harmless=False)
         if state is None:
             self.expect_shift()
-        else:
-            self.load_state_dict(state)
-            self._memory.runs = _Runs()
+            return
+        spikes, drifts = self._spikes, self._drifts
+        self.load_state_dict(state)
+        self._spikes, self._drifts = spikes, drifts
+        self._memory.runs = _Runs()
 
     def state_dict(self) -> dict[str, Any]:
-        """Return both windows, oldest loss first, and everything else that is remembered, in plain types."""
+        """Return the windows, oldest value first, and everything else that is remembered, in plain types."""
         return {
             "healthy": self._healthy.values(),
+            "differences": self._differences.values(),
             "recent": self._recent.values(),
             **asdict(self._memory),
             "runs": list(astuple(self._memory.runs)),
+            "spikes": self._spikes.to_list(),
+            "drifts": self._drifts.to_list(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -269,104 +187,161 @@ class RobustDetector:
         Raises:
             KeyError: `state` is that of another kind of detector.
         """
-        self._healthy = SortedWindow(self._config.window, state["healthy"])
-        self._recent = SortedWindow(self._config.drift_window, state["recent"])
+        if "differences" not in state:
+            state = _from_older_file(state)
         memory = {each.name: state[each.name] for each in fields(_Memory)}
-        self._memory = _Memory(**{**memory, "runs": _Runs(*state["runs"])})
+        runs, spikes, drifts = _Runs(*state["runs"]), state["spikes"], state["drifts"]
+        self._spikes, self._drifts = Tail.from_list(spikes), Tail.from_list(drifts)
+        self._healthy = SortedWindow(self._config.window, state["healthy"])
+        self._differences = SortedWindow(self._config.window, state["differences"])
+        self._recent = SortedWindow(self._config.drift_window, state["recent"])
+        self._memory = _Memory(**{**memory, "runs": runs})
 
     def _check_early(self, loss: float) -> Verdict:
-        """Judge a loss during the warm-up, while there are too few losses to estimate a spread.
+        """Judge a loss during the warm-up, while there are too few losses to estimate the noise.
 
         A planned shift does not untrain a network: if it was trained and guesses again, it has collapsed.
         """
-        memory = self._memory
+        memory, config = self._memory, self._config
         threshold = self._early_threshold()
         if threshold is None:
             return self._accept(loss, None, None)
         if memory.usual is not None and self._has_collapsed(loss, memory.usual):
             memory.runs.collapses += 1
-            is_due = memory.runs.collapses >= self._config.collapse_patience
+            is_due = memory.runs.collapses >= config.collapse_patience
             return self._panic(PanicReason.LOBOTOMY, is_due, loss, threshold, None)
         memory.runs.collapses = 0
         if loss > threshold:
-            is_due = self._count_spike(True)
+            memory.runs.gross_spikes += 1
+            is_due = memory.runs.gross_spikes >= config.gross_patience
             return self._panic(PanicReason.DIVERGENCE, is_due, loss, threshold, None)
+        memory.runs.gross_spikes = 0
         return self._accept(loss, threshold, None)
 
     def _early_threshold(self) -> float | None:
         """Return the highest healthy loss during the warm-up; None if there is nothing to compare with."""
-        config, usual = self._config, self._memory.usual
-        old = config.random_guess_loss if usual is None else usual
-        if old is not None and len(self._healthy) < _ENOUGH:
-            # The first losses after a shift are not a reference: a fault may have come with the shift.
-            level, ratio = old, config.gross_warm_up
-        elif len(self._healthy):
-            level, ratio = self._healthy.median(), config.early_ratio
-        else:
+        config, memory = self._config, self._memory
+        first = memory.first if config.random_guess_loss is None else config.random_guess_loss
+        if len(self._healthy) >= _ENOUGH:
+            level = max(self._healthy.values())
+            return _finite(level + (config.early_ratio - 1.0) * abs(level))
+        if first is None:
             return None
-        return _finite(level + (ratio - 1.0) * self._margin(level, config.floor_share))
+        # The first losses after a shift are not a reference: a fault may have come with the shift.
+        level = max(first, memory.usual if memory.usual is not None else first)
+        return _finite(level + (config.shift_ratio - 1.0) * abs(level))
 
-    def _count_spike(self, is_gross: bool) -> bool:
-        """Count a spike and return whether there have been enough in a row for a rollback."""
-        runs = self._memory.runs
-        runs.spikes += 1
-        runs.gross_spikes = runs.gross_spikes + 1 if is_gross else 0
-        return (
-            runs.spikes >= self._config.spike_patience
-            or runs.gross_spikes >= self._config.gross_patience
+    def _level(self, noise: float) -> float:
+        """Return the usual loss: the median, or the level of the hard batches where a fifth of all batches are hard."""
+        return max(self._healthy.median(), self._healthy.quantile(_HARD) - noise)
+
+    def _spike_limit(self, level: float, noise: float) -> float:
+        """Return the rise above the level that makes a loss a spike."""
+        config = self._config
+        return max(
+            config.spike_deviations * noise,
+            (config.spike_ratio - 1.0) * abs(level),
+            config.spike_progress * self._progress(level),
+            _LEAST_LEVEL_SHARE * abs(level),
         )
 
-    def _has_collapsed(self, loss: float, median: float) -> bool:
-        """Return whether a network that was trained, its usual loss being `median`, guesses again."""
+    def _progress(self, level: float) -> float:
+        """Return how far training has lowered the loss, at least a hundredth of the level."""
+        memory = self._memory
+        if memory.first is None or memory.lowest is None:
+            return _LEAST_PROGRESS_SHARE * abs(level)
+        return max(memory.first - memory.lowest, _LEAST_PROGRESS_SHARE * abs(level))
+
+    def _count_damage(self, rise: float, level: float, noise: float) -> bool:
+        """Add what a spike undoes, and return whether the spikes in this row lead to a rollback."""
+        config, runs = self._config, self._memory.runs
+        share = rise / max(
+            self._progress(level), config.spike_deviations * noise, sys.float_info.min
+        )
+        if share >= config.damage_share:
+            runs.damage += min(share, 1.0)
+        runs.gross_spikes = runs.gross_spikes + 1 if share > config.gross_share else 0
+        if runs.gross_spikes >= config.gross_patience:
+            return self._spikes.is_rarer(_HARDLY_EVER)
+        return (
+            self._spikes.run >= config.spike_patience
+            and runs.damage >= config.damage_sum
+            and self._spikes.is_rarer(_ALMOST_NEVER)
+        )
+
+    def _has_collapsed(self, loss: float, level: float) -> bool:
+        """Return whether a network that was trained, its usual loss being `level`, guesses again."""
         guess = self._config.random_guess_loss
         return (
             guess is not None
-            and median < self._config.collapse_share * guess
+            and level < self._config.collapse_share * guess
             and abs(loss - guess) < self._config.collapse_tolerance * guess
         )
 
-    def _spread(self, unit: float) -> float:
-        """Return the standard deviation of the log-losses, at most `_SPREAD_AGE` losses old."""
-        memory = self._memory
-        if memory.spread_age == 0:
-            log_deviation = self._healthy.median_deviation(lambda x: math.asinh(x / unit))
-            memory.deviation = _MAD_TO_SIGMA * log_deviation
-            memory.spread_age = _SPREAD_AGE
-        memory.spread_age -= 1
-        return memory.deviation
+    def _noise(self) -> float:
+        """Return the standard deviation of the losses around their trend, from differences between neighbours."""
+        if not len(self._differences):
+            return 0.0
+        return _MAD_TO_SIGMA * self._differences.median() / math.sqrt(2.0)
 
-    def _margin(self, level: float, floor_share: float) -> float:
-        """Return the size that ratios of `level` refer to: its absolute value plus a share of the task's scale."""
-        return abs(level) + floor_share * (self._memory.scale or 0.0)
+    def _is_drifting(self, level: float, noise: float) -> bool:
+        """Return whether the median of the newest losses is above the best one by more than noise explains.
 
-    def _is_drifting(self, deviation: float) -> bool:
-        """Return whether the median of the newest losses is above the best one by more than noise explains."""
-        ratio, memory = self._config.drift_ratio, self._memory
-        if ratio is None or not self._recent.is_full:
+        The noise is the smaller one of now and of when the losses were best: a drift widens the present noise and would
+        hide itself, and the losses before the best ones may have fallen steeply.
+        """
+        config, memory = self._config, self._memory
+        if config.drift_share is None or not self._recent.is_full:
             return False
         median = self._recent.median()
         if memory.best is None or median < memory.best:
-            memory.best, memory.best_deviation = median, deviation
-            return False
-        margin = self._margin(memory.best, self._config.drift_floor_share)
-        if median <= memory.best + (ratio - 1.0) * margin:
-            return False
-        unit = 0.2 * margin + _TINY
-        rise = math.asinh(median / unit) - math.asinh(memory.best / unit)
-        error = _MEDIAN_ERROR * memory.best_deviation / math.sqrt(self._config.drift_window)
-        return rise > self._config.drift_deviations * error
+            memory.best, memory.best_deviation = median, noise
+        error = _MEDIAN_ERROR * min(noise, memory.best_deviation) / math.sqrt(config.drift_window)
+        least = max(config.spike_progress * self._progress(level), _LEAST_LEVEL_SHARE * abs(level))
+        self._drifts.note(median > memory.best + max(least, config.drift_deviations * error))
+        limit = max(
+            least,
+            config.drift_due_deviations * error,
+            config.drift_share * self._progress(memory.best),
+        )
+        # Half of the newest losses may be high by chance in a mixture of easy and hard batches; three quarters are not.
+        is_due = min(median, self._recent.quantile(0.25) + 0.5 * limit) > memory.best + limit
+        memory.runs.drifts = memory.runs.drifts + 1 if is_due else 0
+        return self._drifts.run > 0 and self._drifts.is_rarer(1.0)
 
     def _accept(self, loss: float, threshold: float | None, statistic: float | None) -> Verdict:
         """Remember a healthy loss and return an OK verdict."""
         memory = self._memory
+        if memory.last is not None:
+            self._differences.push(_finite(abs(loss - memory.last)))
+        memory.last = loss
+        was_warm = self._has_warmed_up()
         self._healthy.push(loss)
-        if memory.scale is None and len(self._healthy) == self._config.warm_up:
-            memory.scale = abs(self._healthy.median())
+        if self._has_warmed_up() and not was_warm:
+            self._note_early_spikes()
+        if len(self._healthy) >= min(self._config.warm_up, _ENOUGH):
+            level = self._healthy.median()
+            if memory.first is None or (memory.usual is None and not self._has_warmed_up()):
+                memory.first = level
+            memory.lowest = level if memory.lowest is None else min(memory.lowest, level)
         if memory.runs.panics:
-            memory.runs = _Runs()
+            memory.runs.panics = 0
         return Verdict(
             severity=Severity.OK, loss=loss, loss_threshold=threshold, statistic=statistic
         )
+
+    def _note_early_spikes(self) -> None:
+        """Count the spikes in the second half of the warm-up, the first half of which may be a steep fall."""
+        noise = self._noise()
+        level = self._level(noise)
+        limit = level + self._spike_limit(level, noise)
+        losses = self._healthy.values()
+        for loss in losses[len(losses) // 2 :]:
+            self._spikes.note(loss > limit)
+        self._spikes.end_run(is_harmless=True)
+
+    def _has_warmed_up(self) -> bool:
+        return len(self._healthy) >= self._config.warm_up
 
     def _panic(
         self,
@@ -389,11 +364,30 @@ class RobustDetector:
         )
 
 
-def _sinh(x: float) -> float:
-    """Return sinh, or infinity where it overflows."""
-    return math.sinh(x) if x < _MAX_SINH else math.inf
-
-
 def _finite(x: float) -> float:
-    """Return `x`, or the largest float if `x` is larger."""
-    return min(x, sys.float_info.max)
+    """Return `x`, or the largest float of its sign if it is beyond."""
+    return max(-sys.float_info.max, min(x, sys.float_info.max))
+
+
+def _from_older_file(state: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the state of a detector that remembered the same losses, but no differences and no first level.
+
+    Raises:
+        KeyError: `state` is that of another kind of detector.
+    """
+    healthy = list(state["healthy"])
+    level = sorted(healthy)[len(healthy) // 2] if healthy else None
+    return {
+        "healthy": healthy,
+        "differences": [abs(b - a) for a, b in pairwise(healthy)],
+        "recent": state["recent"],
+        "first": state["scale"],
+        "lowest": level,
+        "best": None,
+        "best_deviation": 0.0,
+        "usual": state["usual"],
+        "last": healthy[-1] if healthy else None,
+        "runs": list(astuple(_Runs())),
+        "spikes": Tail().to_list(),
+        "drifts": Tail().to_list(),
+    }

@@ -55,6 +55,10 @@ class SortedWindow:
         """Return the upper median; the window must not be empty."""
         return self._by_size[len(self._by_size) // 2]
 
+    def quantile(self, share: float) -> float:
+        """Return the value that about `share` of the values lie below; the window must not be empty."""
+        return self._by_size[int(len(self._by_size) * share)]
+
     def median_deviation(self, scale: Callable[[float], float]) -> float:
         """Return the upper median of |scale(value) - scale(median)|; `scale` must be increasing.
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from esper._generated.enums import PanicReason, Severity, SkipCause
 from esper.tolaria.detection.detector import Detector
+from esper.tolaria.detection.gradient_norms import GradientNorms
 from esper.tolaria.detection.verdict import Verdict
 
 
@@ -37,7 +38,12 @@ class StepJudge:
     """
 
     def __init__(
-        self, detector: Detector, *, max_skips: int, may_have_overflowed: Callable[[], bool]
+        self,
+        detector: Detector,
+        *,
+        max_skips: int,
+        may_have_overflowed: Callable[[], bool],
+        judges_norms: bool = False,
     ) -> None:
         """Judge losses with `detector`.
 
@@ -45,6 +51,7 @@ class StepJudge:
             detector: judges the losses.
             max_skips: steps that may be skipped in a row for their gradient or data, at least 0.
             may_have_overflowed: returns whether the loss scale of a GradScaler explains a gradient that is not finite.
+            judges_norms: whether a finite gradient norm that is far above the usual ones is an anomaly too.
         """
         self.detector = detector
         self.grad_norm: float | None = None
@@ -52,11 +59,21 @@ class StepJudge:
         self._max_skips = max_skips
         self._may_have_overflowed = may_have_overflowed
         self._memory = _Memory()
+        self._norms = GradientNorms() if judges_norms else None
 
     @property
     def skips_in_a_row(self) -> int:
         """Steps skipped in a row, whatever the cause."""
         return self._memory.skips_in_a_row
+
+    @property
+    def num_refused(self) -> int:
+        """Steps in a row that were skipped for their gradient or data."""
+        return self._memory.num_refused
+
+    def have_gradients_grown(self) -> bool | None:
+        """Return whether gradients are larger than they were; None if that is not known."""
+        return None if self._norms is None else self._norms.have_grown()
 
     def judge(self, loss: float, grad_norm: float | None, *, is_planned_skip: bool) -> Verdict:
         """Return the verdict on a step; with `is_planned_skip` it is SKIP, and the detector does not see the loss."""
@@ -71,7 +88,27 @@ class StepJudge:
             return self._judge_broken_gradient(verdict)
         self.cause = None
         self._memory.skips_in_a_row = self._memory.num_refused = 0
+        if grad_norm is not None and self._norms is not None:
+            is_spike = self._norms.is_spike(grad_norm)
+            if is_spike and not verdict.is_anomalous:
+                return replace(
+                    verdict,
+                    severity=Severity.PANIC,
+                    reason=PanicReason.GRADIENT,
+                    consecutive_panics=1,
+                )
         return verdict
+
+    def expect_shift(self) -> None:
+        """Announce to the detector, and to the record of norms, that losses and gradients will change on purpose."""
+        self.detector.expect_shift()
+        if self._norms is not None:
+            self._norms.expect_shift()
+
+    def overrule(self) -> None:
+        """Note that the last step is not skipped after all."""
+        self.cause = None
+        self._memory = _Memory()
 
     def note_step(self) -> None:
         """Note that the optimizer has taken the step."""
@@ -85,7 +122,8 @@ class StepJudge:
 
     def state_dict(self) -> dict[str, Any]:
         """Return the memory of judge and detector in plain types."""
-        return {"detector": self.detector.state_dict(), **asdict(self._memory)}
+        norms = {} if self._norms is None else {"norms": self._norms.state_dict()}
+        return {"detector": self.detector.state_dict(), **norms, **asdict(self._memory)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what `state_dict` returned.
@@ -96,6 +134,9 @@ class StepJudge:
         """
         memory = dict(state)
         self.detector.load_state_dict(memory.pop("detector"))
+        norms = memory.pop("norms", None)
+        if norms is not None and self._norms is not None:
+            self._norms.load_state_dict(norms)
         self._memory = _Memory(**memory)
 
     def _judge_broken_gradient(self, verdict: Verdict) -> Verdict:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from esper._generated.enums import PanicReason, Severity
+from esper._generated.records import ProbeEvidence
 
 _STEPPING: Final = (Severity.OK, Severity.PANIC)
 
@@ -25,6 +26,8 @@ class Verdict:
     statistic: float | None = None
     """Standard deviations between the loss and its usual value, as the detector estimates them; None while it has
     too few losses."""
+    evidence: ProbeEvidence | None = None
+    """The comparison of the present weights with a snapshot that confirms or refutes the anomaly; None if there was none."""
 
     def __bool__(self) -> bool:
         """Return `needs_rollback`, so that a loop can write `if governor.check_vital_signs(loss):`."""

@@ -43,11 +43,12 @@ class EscalationConfig:
     window_checks: int = 20
     """Checks in a window, in a loop that reports no steps."""
     learning_rate_factor: float = 0.5
-    """Factor by which learning rates are multiplied at each rollback from the third on, in (0, 1]."""
+    """Factor by which learning rates are multiplied at each rollback from the third on, or from the fourth on with
+    a probe, in (0, 1]."""
     warm_back_steps: int = 200
     """Steps over which learning rates return to their full values."""
     skip_batches: int = 16
-    """Batches skipped after the fourth rollback; each further rollback doubles the number."""
+    """Batches skipped after the fourth rollback, or after the third with a probe; each further rollback doubles the number."""
     settle_epochs: int = 2
     """Checks after any rollback during which no seed may be planted: planting announces a shift, and a fault that is still
     there would be taken for that shift."""
@@ -117,7 +118,12 @@ class Escalation:
     """Counts rollbacks, and decides which snapshot each restores and which measures accompany it."""
 
     def __init__(
-        self, config: EscalationConfig, *, can_slow_down: bool, can_hold_germination: bool
+        self,
+        config: EscalationConfig,
+        *,
+        can_slow_down: bool,
+        can_hold_germination: bool,
+        skips_first: bool = False,
     ) -> None:
         """Start without any rollback.
 
@@ -125,7 +131,10 @@ class Escalation:
             config: the settings.
             can_slow_down: whether there are optimizers whose learning rates can be lowered.
             can_hold_germination: whether the model has slots.
+            skips_first: whether batches are skipped before learning rates are lowered, not after. That suits rollbacks
+                that a probe has confirmed, which come before the weights are far gone.
         """
+        self._skips_first = skips_first
         self._config = config
         self._can_slow_down = can_slow_down
         self._can_hold = can_hold_germination
@@ -251,7 +260,8 @@ class Escalation:
             memory.factor_clock = memory.clock
         if EscalationAction.SKIP_BATCHES in actions:
             # Counted within the window: otherwise a fault that keeps coming back would skip ever more batches.
-            num_doublings = len(memory.attempts) - (3 + self._can_slow_down)
+            first = 3 if self._skips_first or not self._can_slow_down else 4
+            num_doublings = len(memory.attempts) - first
             memory.batches_to_skip = config.skip_batches << num_doublings
         is_held = EscalationAction.HOLD_GERMINATION in actions
         hold = config.hold_epochs if is_held else config.settle_epochs
@@ -295,7 +305,8 @@ class Escalation:
         if self._counts_steps and self._can_slow_down:
             further.append(EscalationAction.LOWER_LEARNING_RATE)
         if self._counts_steps:
-            further.append(EscalationAction.SKIP_BATCHES)
+            # A fault that passes is over after a few batches; lower rates cost the run more, most of all when they anneal.
+            further.insert(0 if self._skips_first else 1, EscalationAction.SKIP_BATCHES)
         if self._can_hold:
             further.append(EscalationAction.HOLD_GERMINATION)
         num_before = len(self._memory.attempts)

@@ -10,7 +10,9 @@ from typing import Final
 
 from esper._generated.enums import EscalationAction, SkipCause
 from esper._generated.records import GovernorReport, StopReport
+from esper.leyline.errors import SnapshotError
 from esper.leyline.text import printable, printable_message
+from esper.tolaria.detection.verdict import Verdict
 
 _LOGGER = logging.getLogger("esper")
 _CAUSES: Final = {
@@ -31,6 +33,23 @@ def warn_of_skip(cause: SkipCause, *, step: int, loss: float) -> None:
             _CAUSES[cause],
             loss,
         )
+
+
+def warn_of_watched(verdict: Verdict, *, step: int) -> None:
+    """Warn of what a governor that only watches would have done, unless it is the normal work of a GradScaler."""
+    if verdict.reason is not None:
+        _LOGGER.warning(
+            "step %d: watching only; the governor would have answered %s because of %s (loss %g)",
+            step,
+            verdict.severity.name,
+            verdict.reason.name,
+            verdict.loss,
+        )
+
+
+def warn_of_missing_snapshot(error: SnapshotError, *, step: int) -> None:
+    """Warn that a snapshot that was due could not be taken; training goes on with the earlier ones."""
+    _LOGGER.warning("step %d: no snapshot was taken: %s", step, printable_message(str(error)))
 
 
 def warn_of_rollback(report: GovernorReport) -> None:

@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 from torch import nn
 from torch.optim import Optimizer
 
 from esper._generated.channel import Channel
-from esper._generated.enums import EscalationAction, LossSeries, PanicReason, SnapshotFault
-from esper._generated.governor import (
-    emit_governor_escalated,
-    emit_governor_panic,
-    emit_governor_recovered,
-    emit_governor_rollback,
-    emit_governor_snapshot,
-    emit_governor_snapshot_failed,
-    emit_governor_step_skipped,
-    emit_governor_stopped,
+from esper._generated.enums import (
+    ClearedBy,
+    LossSeries,
+    PanicReason,
+    SnapshotFault,
 )
 from esper._generated.records import GovernorReport, SnapshotInfo, StopReport
 from esper.kasmina.graft import find_slots
@@ -33,12 +27,8 @@ from esper.tolaria.detection.verdict import Verdict
 from esper.tolaria.recovery.config import GovernorConfig
 from esper.tolaria.recovery.escalation import Escalation, Measures
 from esper.tolaria.recovery.learning_rate_scaling import LearningRateScaling
-from esper.tolaria.recovery.log_warnings import (
-    action_names,
-    warn_of_rollback,
-    warn_of_skip,
-    warn_of_stop,
-)
+from esper.tolaria.recovery.log_warnings import action_names, warn_of_missing_snapshot
+from esper.tolaria.recovery.reporting import MAX_MESSAGE, Reports
 from esper.tolaria.recovery.rollback import RollbackResult, roll_back_network
 from esper.tolaria.snapshots.companions import Companions
 from esper.tolaria.snapshots.finite import NotFiniteError
@@ -47,15 +37,12 @@ from esper.tolaria.snapshots.restore import RestorePlan
 from esper.tolaria.snapshots.retention import SnapshotKeeper
 from esper.tolaria.snapshots.store import Snapshot, SnapshotContext, SnapshotStore
 
-_MAX_MESSAGE = 1024
-"""Characters that the telemetry contract allows a message."""
-
 
 class Recovery:
     """Carries out the governor's decisions, and counts steps.
 
     Attributes:
-        channel: where telemetry is emitted; may be replaced at any time.
+        reports: emits telemetry and warnings.
         step: steps taken, or healthy checks where the loop reports no steps; it never decreases.
     """
 
@@ -69,6 +56,7 @@ class Recovery:
         companions: Companions,
         config: GovernorConfig,
         channel: Channel,
+        has_probe: bool = False,
     ) -> None:
         """Prepare to save and restore `model`, `optimizers` and `companions`; nothing is copied yet.
 
@@ -77,7 +65,7 @@ class Recovery:
         """
         instance_of("model", model, nn.Module, "pass the network")
         check_optimizers(optimizers, (model, *companions.modules.values()))
-        self.channel = channel
+        self.reports = Reports(channel)
         self.step = 0
         self._model = model
         self._optimizers = optimizers
@@ -100,6 +88,7 @@ class Recovery:
             config.escalation,
             can_slow_down=bool(optimizers),
             can_hold_germination=bool(find_slots(model)),
+            skips_first=has_probe,
         )
         self._learning_rates = LearningRateScaling(optimizers.values())
 
@@ -127,6 +116,16 @@ class Recovery:
     def is_exhausted(self) -> bool:
         """Whether the next rollback stops the run, unless the caller orders it."""
         return self._escalation.is_exhausted
+
+    @property
+    def progress(self) -> int:
+        """Steps that the present weights have been trained for; unlike `step` it decreases in a rollback."""
+        return self._keeper.progress
+
+    @property
+    def is_recovering(self) -> bool:
+        """Whether there was a rollback within the present window."""
+        return bool(self._escalation.snapshot_ids)
 
     @property
     def may_germinate(self) -> bool:
@@ -173,7 +172,7 @@ class Recovery:
             fault = SnapshotFault.NOT_COPIED if is_finite else SnapshotFault.NOT_FINITE
             self._report_fault(fault, self._keeper.next_id, str(error))
             raise
-        emit_governor_snapshot(self.channel, taken.info)
+        self.reports.snapshot(taken.info)
         return taken.info
 
     def try_snapshot(self, context: SnapshotContext) -> bool:
@@ -185,15 +184,34 @@ class Recovery:
             self.snapshot(context)
         except NotFiniteError:
             return False
-        except SnapshotError:
-            return True
+        except SnapshotError as error:
+            if not self.reports.channel.listening:
+                warn_of_missing_snapshot(error, step=self.step)
         return True
 
-    def roll_back(self, alarm: Verdict | None) -> tuple[GovernorReport, SnapshotContext]:
+    def plan_comparison(
+        self, reason: PanicReason, *, older_than: Snapshot | None = None
+    ) -> RestorePlan | None:
+        """Return the plan that a rollback for `reason` would carry out now; None if there is no intact snapshot.
+
+        With `older_than` it is that for the next older snapshot.
+
+        Raises:
+            SnapshotError: the host has been rebuilt.
+        """
+        if older_than is not None:
+            return self._keeper.plan_older(older_than)
+        target = self._escalation.choose_target(reason, has_older=self._keeper.has_older)
+        return self._keeper.plan_comparison(target, report_corrupt=self._report_corrupt)
+
+    def roll_back(
+        self, alarm: Verdict | None, *, chosen: Snapshot | None = None
+    ) -> tuple[GovernorReport, SnapshotContext]:
         """Restore a snapshot; return the report and the context in which the snapshot was taken.
 
         Args:
             alarm: the verdict that led to the rollback; None if the caller has ordered it.
+            chosen: the snapshot that a comparison has found to be better; None if there was no comparison.
 
         Raises:
             SnapshotError: there is no intact snapshot, the host has been rebuilt, or a saved companion is missing; the
@@ -207,11 +225,13 @@ class Recovery:
 
         def report_corrupt(number: int) -> None:
             corrupt.append(number)
-            message = f"the bytes of snapshot {number} are no longer what was saved"
-            self._report_fault(SnapshotFault.CORRUPT, number, message)
+            self._report_corrupt(number)
 
         plan = self._keeper.plan_restore(
-            target, is_last=self._escalation.is_exhausted, report_corrupt=report_corrupt
+            target,
+            chosen=chosen,
+            is_last=self._escalation.is_exhausted,
+            report_corrupt=report_corrupt,
         )
         self._companions.check_state_dict(plan.snapshot.non_tensors.companions)
         result = roll_back_network(
@@ -229,7 +249,7 @@ class Recovery:
         # Last, because it calls code of the user: if that raises, all else has been done and counted.
         plan.restore_companions(self._companions)
         report = self._rollback_report(reason, alarm, plan, result, measures, corrupt, started)
-        self._report_rollback(report, measures)
+        self.reports.rollback(report, measures)
         return report, plan.snapshot.context
 
     def stop(self, reason: PanicReason, message: str = "") -> StopReport:
@@ -251,12 +271,10 @@ class Recovery:
                 message
                 or f"{reason.name} at step {self.step}, after {escalation.budget} rollbacks within"
                 f" {escalation.window}; tried: {action_names(escalation.tried)}",
-                _MAX_MESSAGE,
+                MAX_MESSAGE,
             ),
         )
-        if not self.channel.listening:
-            warn_of_stop(report)
-        emit_governor_stopped(self.channel, report)
+        self.reports.stopped(report)
         return report
 
     def skip_step(self, verdict: Verdict, judge: StepJudge) -> None:
@@ -268,17 +286,13 @@ class Recovery:
         plan = self._keeper.plan_undo()
         if plan is not None:
             plan.restore_tensors(self._optimizers)
-        cause, num_skips = judge.cause, judge.skips_in_a_row
-        assert cause is not None
-        if num_skips == 1 and not self.channel.listening:
-            warn_of_skip(cause, step=self.step, loss=verdict.loss)
-        emit_governor_step_skipped(
-            self.channel,
-            cause=cause,
+        assert judge.cause is not None
+        self.reports.skip(
+            verdict,
+            cause=judge.cause,
             step=self.step,
-            loss=verdict.loss,
             grad_norm=judge.grad_norm,
-            skips_in_a_row=num_skips,
+            skips_in_a_row=judge.skips_in_a_row,
         )
 
     def drop_gradients(self) -> None:
@@ -297,15 +311,16 @@ class Recovery:
         """Use the full learning rates again."""
         self._learning_rates.reset()
 
-    def report_panic(self, verdict: Verdict, series: LossSeries) -> None:
-        """Report an anomalous check."""
-        assert verdict.reason is not None
-        emit_governor_panic(self.channel, verdict, series=series, reason=verdict.reason)
+    def report_cleared(
+        self, verdict: Verdict, series: LossSeries, *, reason: PanicReason, by: ClearedBy
+    ) -> None:
+        """Report that the suspicion `reason` was unfounded; `verdict` is on the last loss."""
+        self.reports.cleared(verdict, series, step=self.step, reason=reason, by=by)
 
-    def state_dict(self) -> dict[str, Any]:
-        """Return all counters, except `step`, and snapshots in plain types and tensors."""
+    def state_dict(self, *, light: bool = False) -> dict[str, Any]:
+        """Return all counters, except `step`, and all snapshots, or the newest if `light`, in plain types and tensors."""
         return {
-            "keeper": self._keeper.state_dict(),
+            "keeper": self._keeper.state_dict(light=light),
             "escalation": self._escalation.state_dict(),
             "last_snapshot_step": self._last_snapshot_step,
         }
@@ -326,7 +341,7 @@ class Recovery:
         attempts = self._escalation.advance()
         if attempts:
             self._keeper.discard_fallback()
-            emit_governor_recovered(self.channel, step=self.step, attempts=attempts)
+            self.reports.recovered(self.step, attempts)
 
     def _rollback_report(
         self,
@@ -353,34 +368,14 @@ class Recovery:
             pruned_slots=result.pruned_slots,
             kept_fossils=result.kept_fossils,
             removed_fossils=result.removed_fossils,
+            evidence=None if alarm is None else alarm.evidence,
             corrupt_snapshots=tuple(corrupt),
             duration_s=time.perf_counter() - started,
         )
 
-    def _report_rollback(self, report: GovernorReport, measures: Measures) -> None:
-        if report.reason is not PanicReason.ORDERED and not self.channel.listening:
-            warn_of_rollback(report)
-        emit_governor_rollback(self.channel, report)
-        if measures.attempt > 1:
-            emit_governor_escalated(self.channel, measures)
+    def _report_corrupt(self, number: int) -> None:
+        message = f"the bytes of snapshot {number} are no longer what was saved"
+        self._report_fault(SnapshotFault.CORRUPT, number, message)
 
     def _report_fault(self, fault: SnapshotFault, snapshot_id: int, message: str) -> None:
-        emit_governor_snapshot_failed(
-            self.channel,
-            fault=fault,
-            snapshot_id=snapshot_id,
-            step=self.step,
-            message=shorten(message, _MAX_MESSAGE),
-        )
-
-
-def stop_report_state_dict(report: StopReport) -> dict[str, Any]:
-    """Return `report` in plain types."""
-    tried = [action.value for action in report.tried]
-    return asdict(report) | {"reason": report.reason.value, "tried": tried}
-
-
-def stop_report_from_state_dict(state: Mapping[str, Any]) -> StopReport:
-    """Return the report that `stop_report_state_dict` was given."""
-    tried = tuple(EscalationAction(value) for value in state["tried"])
-    return StopReport(**{**state, "reason": PanicReason(state["reason"]), "tried": tried})
+        self.reports.snapshot_fault(fault, snapshot_id, self.step, message)

@@ -7,6 +7,7 @@ from itertools import chain
 from operator import is_
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -84,6 +85,9 @@ class StructureWatch:
         )
 
     def _observe(self) -> _Structure:
+        # Addresses are asked of the tensors themselves, not of a subclass's `__torch_function__`.
+        with torch._C.DisableTorchFunctionSubclass():
+            addresses = list(map(Tensor.data_ptr, self._tensors))
         return _Structure(
             objects=[
                 *chain.from_iterable(map(dict.values, self._members)),
@@ -92,5 +96,5 @@ class StructureWatch:
             ],
             counts=list(map(len, self._counted)),
             occupancies=[(slot.is_empty, slot.is_unsettled) for slot in self._slots],
-            addresses=list(map(Tensor.data_ptr, self._tensors)),
+            addresses=addresses,
         )

@@ -16,6 +16,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from esper.leyline.arguments import describe, instance_of
 from esper.leyline.errors import SnapshotError
+from esper.tolaria.snapshots.loss_scaling import LossScaling
 
 
 @runtime_checkable
@@ -34,6 +35,7 @@ class Companions:
 
     Attributes:
         modules: the companions that are modules; their tensors are saved together with the model's.
+        scaling: the companions that are GradScalers.
     """
 
     def __init__(self, companions: Mapping[str, Stateful | nn.Module]) -> None:
@@ -50,7 +52,6 @@ class Companions:
             )
         self.modules: dict[str, nn.Module] = {}
         self._others: dict[str, Stateful] = {}
-        self._scaler: GradScaler | None = None
         for name, companion in companions.items():
             instance_of("the name of a companion", name, str)
             if isinstance(companion, type):
@@ -66,13 +67,9 @@ class Companions:
                     f"a companion must have state_dict and load_state_dict, got {name!r} of type"
                     f" {type(companion).__name__}; leave it out or add both methods"
                 )
-            if isinstance(companion, GradScaler):
-                self._scaler = companion
-
-    def may_have_overflowed(self) -> bool:
-        """Return whether a GradScaler may explain a gradient that is not finite: it is enabled and scales by 1 or more."""
-        scaler = self._scaler
-        return scaler is not None and scaler.is_enabled() and scaler.get_scale() >= 1.0
+        self.scaling = LossScaling(
+            one for one in self._others.values() if isinstance(one, GradScaler)
+        )
 
     def state_dict(self) -> dict[str, Any]:
         """Return copies of the states of all companions other than modules, by name.

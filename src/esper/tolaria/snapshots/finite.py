@@ -12,10 +12,11 @@ from typing import Any, Final
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from esper.leyline.errors import SnapshotError
 from esper.leyline.text import join_names
+from esper.tolaria.snapshots.dense_memory import ReadOnlyMemory, find_obstacle
 from esper.tolaria.snapshots.inventory import Inventory
 
 Bytes = NDArray[np.uint8]
@@ -26,7 +27,7 @@ _NUMPY_FLOATS: Final[dict[torch.dtype, Any]] = {
     torch.complex64: np.float32,
     torch.complex128: np.float64,
 }
-_EXPONENTS: Final = {torch.float16: 0x7C00, torch.bfloat16: 0x7F80}
+_EXPONENTS: Final = {torch.float16: 0x7C00, torch.complex32: 0x7C00, torch.bfloat16: 0x7F80}
 """Bits of the exponent; if all are set, the number is infinite or NaN."""
 MAX_NAMES: Final = 3
 """Number of tensors that a message names; the others are counted."""
@@ -39,21 +40,38 @@ class NotFiniteError(SnapshotError):
 class AllowedInfinities:
     """Decides which buffers may hold infinities, as attention masks do.
 
-    A buffer may be infinite, but not NaN, if it was so in the first snapshot that held it. A buffer that was finite
-    once must stay finite, and parameters and optimizer states must always be.
+    A buffer may be infinite, but not NaN, if it was so before the first forward pass; later, an overflow in the first
+    batch could not be told from a mask. A buffer that a module adds during training may hold only negative infinities, as
+    masks do that are built on first use. A buffer that was finite once must stay finite, and parameters and optimizer
+    states must always be.
 
     Attributes:
         keys: the buffers that may be infinite; grows as masks are found.
     """
 
-    def __init__(self) -> None:
-        """Allow no infinities yet."""
+    def __init__(self, buffers: Iterable[tuple[str, Tensor]] = ()) -> None:
+        """Allow infinities in those of `buffers`, all that there are before the first forward pass, that hold any."""
+        read_only = ReadOnlyMemory()
         self.keys: set[str] = set()
-        self._seen_finite: set[str] = set()
+        self._must_be_finite: set[str] = set()
+        self._has_seen_finite = False
+        for key, tensor in buffers:
+            if nn.parameter.is_lazy(tensor):
+                self._must_be_finite.add(key)
+                continue
+            if find_obstacle(tensor, read_only) is not None:
+                continue
+            with torch._C.DisableTorchFunctionSubclass():
+                # A mask that is built on first use may start without elements.
+                if not tensor.numel():
+                    continue
+                counts = count_not_finite([(key, tensor.detach())]).get(key, (0, 0))
+            (self.keys if counts[1] and not counts[0] else self._must_be_finite).add(key)
 
     def note_finite(self, inventory: Inventory) -> None:
         """Note that every tensor of `inventory` has been found finite, except those in `keys`."""
-        self._seen_finite |= inventory.entries.keys() - self.keys
+        self._has_seen_finite = True
+        self._must_be_finite |= inventory.entries.keys() - self.keys
 
     def allow_masks(self, inventory: Inventory) -> None:
         """Add the infinite buffers of `inventory` that may be so to `keys`.
@@ -67,15 +85,21 @@ class AllowedInfinities:
             entry.key
             for entry in entries
             if entry.is_buffer
-            and entry.key not in self._seen_finite
-            and faults.get(entry.key, (1, 0))[0] == 0
+            and entry.key in faults
+            and entry.key not in self._must_be_finite
+            and faults[entry.key][0] == 0
+            and _has_only_negative_infinities(inventory.tensors[entry.key])
         }
         if not faults.keys() <= masks:
-            raise NotFiniteError(
-                f"the saved tensors must be finite, got {describe(faults)}; the earlier"
-                " snapshots are kept, roll back to one"
+            remedy = (
+                "the earlier snapshots are kept, roll back to one"
+                if self._has_seen_finite
+                else "there is no earlier snapshot: build the network again, and leave out the batch that did it"
             )
-        self.keys |= masks & faults.keys()
+            raise NotFiniteError(
+                f"the saved tensors must be finite, got {describe(faults)}; {remedy}"
+            )
+        self.keys |= masks
 
 
 def can_be_infinite(dtype: torch.dtype) -> bool:
@@ -113,12 +137,22 @@ def count_not_finite(tensors: Iterable[tuple[str, Tensor]]) -> dict[str, tuple[i
     found = {}
     for name, tensor in tensors:
         if can_be_infinite(tensor.dtype):
-            # Eight-bit formats support no `isnan` of their own.
-            wide = tensor.float() if tensor.dtype.itemsize == 1 else tensor
+            wide = _widened(tensor)
             counts = int(wide.isnan().sum()), int(wide.isinf().sum())
             if any(counts):
                 found[name] = counts
     return found
+
+
+def _widened(tensor: Tensor) -> Tensor:
+    """Return `tensor` in a dtype that has `isnan`; the eight-bit formats and complex32 have not."""
+    if tensor.dtype is torch.complex32:
+        return tensor.to(torch.complex64)
+    return tensor.float() if tensor.dtype.itemsize == 1 else tensor
+
+
+def _has_only_negative_infinities(tensor: Tensor) -> bool:
+    return not tensor.is_complex() and not bool(_widened(tensor).isposinf().any())
 
 
 def describe(faults: dict[str, tuple[int, int]]) -> str:

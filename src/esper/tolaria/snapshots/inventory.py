@@ -2,6 +2,9 @@
 
 Walking a model costs as much as copying it, so an inventory is made once, and a `StructureWatch` detects when another one
 is needed. Everything that a live seed owns is left out: its weights, its learned gate and its state.
+
+Buffers that the state dict leaves out (`persistent=False`) are saved too: a running statistic is part of the run even if
+a file does not need it. If they cannot be copied, as sparse constants cannot, they are left out as they are in files.
 """
 
 from __future__ import annotations
@@ -17,15 +20,15 @@ from torch.optim import Optimizer
 
 from esper.kasmina.graft import find_slots
 from esper.kasmina.slot import SeedSlot
-from esper.leyline.errors import SnapshotError
 from esper.tolaria.snapshots.change_detection import StructureWatch
+from esper.tolaria.snapshots.dense_memory import ReadOnlyMemory, dense_memory, find_obstacle
 from esper.tolaria.snapshots.optimizer_state import named_parameters
 
 EXTRA_STATE = "_extra_state"
 """Last part of the state-dict key under which PyTorch saves `get_extra_state` of a module."""
 
-Part = Literal["parameter", "buffer", "companion", "optimizer"]
-"""Where a tensor comes from; parameters and buffers are the model's."""
+Part = Literal["parameter", "buffer", "non_persistent", "companion", "optimizer"]
+"""Where a tensor comes from; parameters and buffers are the model's, non-persistent ones are not in its state dict."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +83,7 @@ class Inventory:
         self.fossils: tuple[str, ...] = ()
         self.fingerprint = ""
         self._live: frozenset[str] = frozenset()
+        self._read_only = ReadOnlyMemory()
         self._watch: StructureWatch | None = None
 
     @classmethod
@@ -93,7 +97,7 @@ class Inventory:
         """Walk `model`, the companion `modules` and the state of `optimizers`.
 
         Raises:
-            SnapshotError: a tensor cannot be saved: it is lazy, sparse, quantized or a meta tensor.
+            SnapshotError: a tensor cannot be saved: it has not been initialised, or is not dense memory of its own.
         """
         inventory = cls(find_slots(model))
         inventory._live = frozenset(
@@ -105,15 +109,26 @@ class Inventory:
             if not slot.is_empty and path not in inventory._live
         )
         watch = inventory._watch = StructureWatch(inventory.slots.values())
-        inventory._walk(model, "", watch)
-        inventory.keys = (*inventory.first_key, *inventory.extras)
-        for name, module in modules.items():
-            inventory._walk(module, f"{name}/", watch)
-        for name, optimizer in optimizers.items():
-            inventory._walk_optimizer(optimizer, name, model, watch)
+        # Subclasses may do anything in `__torch_function__`; only their memory is of interest here.
+        with torch._C.DisableTorchFunctionSubclass():
+            inventory._walk_all(model, modules, optimizers, watch)
         watch.start()
         inventory.fingerprint = _fingerprint(inventory.entries.values())
         return inventory
+
+    def _walk_all(
+        self,
+        model: nn.Module,
+        modules: Mapping[str, nn.Module],
+        optimizers: Mapping[str, Optimizer],
+        watch: StructureWatch,
+    ) -> None:
+        keys = self._walk(model, "", watch)
+        self.keys = (*keys, *self.extras)
+        for name, module in modules.items():
+            self._walk(module, f"{name}/", watch)
+        for name, optimizer in optimizers.items():
+            self._walk_optimizer(optimizer, name, model, watch)
 
     @classmethod
     def from_state_dict(
@@ -180,9 +195,9 @@ class Inventory:
         """Return the path of the slot that owns the name `key`; None if it is outside all slots."""
         return next((path for path in self.slots if key.startswith(f"{path}.")), None)
 
-    def _walk(self, root: nn.Module, prefix: str, watch: StructureWatch) -> None:
-        """Add the tensors in the state dict of `root`, except those that live seeds own."""
-        part: Part | None = "companion" if prefix else None
+    def _walk(self, root: nn.Module, prefix: str, watch: StructureWatch) -> list[str]:
+        """Add the tensors of `root`, except those that live seeds own; return those of its state-dict keys."""
+        keys = []
         for path, module in root.named_modules(remove_duplicate=False):
             watch.add_module(module)
             start = prefix + (f"{path}." if path else "")
@@ -190,13 +205,20 @@ class Inventory:
             members = list(_members(module))
             has_extra = type(module).get_extra_state is not nn.Module.get_extra_state
             if slot in self._live:
-                self.num_excluded += len(members) + has_extra
+                in_state_dict = [one for one in members if one[2] != "non_persistent"]
+                self.num_excluded += len(in_state_dict) + has_extra
                 continue
             for name, tensor, kind in members:
-                is_buffer = kind == "buffer"
-                self._add(start + name, tensor, part or kind, slot, watch, is_buffer=is_buffer)
+                key = start + name
+                if kind != "non_persistent":
+                    keys.append(key)
+                elif not nn.parameter.is_lazy(tensor) and find_obstacle(tensor, self._read_only):
+                    continue
+                part: Part = "companion" if prefix else kind
+                self._add(key, tensor, part, slot, watch, is_buffer=kind != "parameter")
             if has_extra:
                 self.extras[start + EXTRA_STATE] = module
+        return keys
 
     def _walk_optimizer(
         self, optimizer: Optimizer, name: str, model: nn.Module, watch: StructureWatch
@@ -229,7 +251,7 @@ class Inventory:
         """Add a tensor, or another name of a tensor that has been added already."""
         first = self.first_key[key] = watch.add_tensor(key, tensor)
         if first == key:
-            self.tensors[key] = _writable(key, tensor)
+            self.tensors[key] = dense_memory(key, tensor, self._read_only)
             self.entries[key] = Entry(
                 key=key,
                 shape=tuple(tensor.shape),
@@ -240,33 +262,27 @@ class Inventory:
             )
 
 
+def named_buffers(root: nn.Module, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
+    """Yield the buffers of `root` under all the names that an inventory may give them."""
+    for path, module in root.named_modules(remove_duplicate=False):
+        for name, tensor, kind in _members(module):
+            if kind != "parameter":
+                yield f"{prefix}{path}.{name}" if path else f"{prefix}{name}", tensor
+
+
 def _members(module: nn.Module) -> Iterator[tuple[str, Tensor, Part]]:
-    """Yield the tensors of `module` itself, without its children, that its state dict would hold."""
+    """Yield the tensors of `module` itself, without its children."""
     for name, parameter in module._parameters.items():
         if parameter is not None:
             yield name, parameter, "parameter"
     for name, buffer in module._buffers.items():
-        if buffer is not None and name not in module._non_persistent_buffers_set:
+        if buffer is None:
+            continue
+        if name not in module._non_persistent_buffers_set:
             yield name, buffer, "buffer"
-
-
-def _writable(key: str, tensor: Tensor) -> Tensor:
-    """Return `tensor` detached, with every element once, so that it can be copied from and into.
-
-    Raises:
-        SnapshotError: the tensor is lazy, sparse, quantized or a meta tensor.
-    """
-    if nn.parameter.is_lazy(tensor):
-        raise SnapshotError(f"{key} must have been initialised, got a lazy one; run a batch first")
-    if tensor.layout is not torch.strided or tensor.is_quantized or tensor.is_meta:
-        kind = "a meta tensor" if tensor.is_meta else f"{tensor.dtype} in {tensor.layout}"
-        raise SnapshotError(f"{key} must be a dense tensor in memory, got {kind}; make it one")
-    once = tensor.detach()
-    for dimension, stride in enumerate(once.stride()):
-        # Expanded dimensions repeat the same element, and such a tensor cannot be written to.
-        if stride == 0 and once.shape[dimension] > 1:
-            once = once.narrow(dimension, 0, 1)
-    return once
+        elif not isinstance(module, SeedSlot):
+            # A slot's own are part of its seed's life, which goes on after a rollback.
+            yield name, buffer, "non_persistent"
 
 
 def _fingerprint(entries: Iterable[Entry]) -> str:

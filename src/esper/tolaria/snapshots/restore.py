@@ -7,8 +7,9 @@ the saved tensors themselves are never handed out.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
+from torch import Tensor
 from torch.optim import Optimizer
 
 from esper.leyline.errors import SnapshotError
@@ -81,6 +82,13 @@ class RestorePlan:
             if key in extras:
                 module.set_extra_state(copy.deepcopy(extras[key]))
 
+    def saved_tensors(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield each live tensor of the model and of companions that are modules, with the saved one to restore."""
+        for entry in self._now.entries.values():
+            if entry.part != "optimizer" and (source := self._source(entry)) is not None:
+                saved = source.buffers.view(source.inventory.first_key[entry.key])
+                yield self._now.tensors[entry.key], saved
+
     def restore_companions(self, companions: Companions) -> None:
         """Restore the companions that are not modules, and the random generators if they were saved.
 
@@ -133,20 +141,15 @@ class RestorePlan:
 
     def _source(self, entry: Entry) -> Snapshot | None:
         """Return the snapshot from which `entry` is restored; None if it stays as it is."""
-        if entry.slot is not None:
-            return self._donors.get(entry.slot)
-        # `_check_host` has found the host unchanged. A companion may have new tensors; they stay as they are.
-        is_saved = self.snapshot.inventory.form(entry.key) == entry.form
-        return self.snapshot if is_saved else None
+        source = self.snapshot if entry.slot is None else self._donors.get(entry.slot)
+        # The host and the fossil have been found unchanged. Companions and buffers that are not in the state dict may
+        # have new tensors; they stay as they are.
+        is_saved = source is not None and source.inventory.form(entry.key) == entry.form
+        return source if is_saved else None
 
     def _copy_by_name(self) -> None:
-        for entry in self._now.entries.values():
-            if entry.part == "optimizer":
-                continue
-            source = self._source(entry)
-            if source is not None:
-                key = source.inventory.first_key[entry.key]
-                self._now.tensors[entry.key].copy_(source.buffers.view(key))
+        for live, saved in self.saved_tensors():
+            live.copy_(saved)
 
     def _restore_optimizers(self, optimizers: Mapping[str, Optimizer]) -> None:
         for names, parameter in self._now.parameters.items():

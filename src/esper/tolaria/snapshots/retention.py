@@ -28,83 +28,13 @@ from esper.tolaria.snapshots.serialization import (
     snapshot_state_dict,
     with_present_keys,
 )
+from esper.tolaria.snapshots.snapshots_by_age import SnapshotsByAge
 from esper.tolaria.snapshots.store import Snapshot, SnapshotContext, SnapshotStore
+from esper.tolaria.snapshots.wrapper_names import PresentNames
 
 OLDER_SNAPSHOT_AGES: Final = (1, 3, 8)
 """Which snapshots are kept beside the newest, unless the user says otherwise: one for each age, counted in snapshots taken
 since. Each more costs the memory of one copy of the weights."""
-
-
-class SnapshotsByAge:
-    """Keeps the newest snapshot and some older ones, each in a place of its own.
-
-    Every new snapshot takes the first place, and the one that was there moves on to the next place if that is free or its
-    snapshot is old enough to move on as well; otherwise the moving snapshot is discarded. In two cases trust decides
-    instead: a snapshot that is not trusted gives up its place to a trusted one, and to no other; and a snapshot in the last
-    place gives it up to a trusted one only. So once a snapshot is trusted, a trusted one is always kept.
-    """
-
-    def __init__(self, older_ages: Sequence[int]) -> None:
-        """Keep the newest snapshot and one more for each of `older_ages`.
-
-        Args:
-            older_ages: for each further place, rising, the age up to which a snapshot keeps the place: the number of
-                snapshots taken since.
-        """
-        self._older_ages = tuple(older_ages)
-        self._places: list[Snapshot] = []
-
-    def __len__(self) -> int:
-        """Return the number of snapshots kept."""
-        return len(self._places)
-
-    @property
-    def newest_first(self) -> tuple[Snapshot, ...]:
-        """The snapshots kept, newest first."""
-        return tuple(self._places)
-
-    def add(self, snapshot: Snapshot, *, is_trusted: Callable[[Snapshot], bool]) -> None:
-        """Add the newest snapshot and discard those that have no place any more."""
-        moving = snapshot
-        for place, limit in enumerate((0, *self._older_ages)):
-            if place == len(self._places):
-                self._places.append(moving)
-                return
-            present = self._places[place]
-            age = snapshot.info.snapshot_id - present.info.snapshot_id
-            if place and not is_trusted(present):
-                if is_trusted(moving):
-                    self._places[place] = moving
-                return
-            if place and age <= limit:
-                return
-            if place == len(self._older_ages) > 0 and not is_trusted(moving):
-                # The trusted snapshot in the last place would be discarded for one that is not trusted.
-                return
-            self._places[place], moving = moving, present
-
-    def replace_all(self, newest_first: Sequence[Snapshot]) -> None:
-        """Keep exactly `newest_first`."""
-        self._places = list(newest_first)
-
-    def discard(self, snapshot: Snapshot) -> None:
-        """Discard one snapshot."""
-        self._places = [kept for kept in self._places if kept is not snapshot]
-
-    def discard_newer(self, snapshot: Snapshot) -> None:
-        """Discard the snapshots that were taken after `snapshot`."""
-        limit = snapshot.info.snapshot_id
-        self._places = [kept for kept in self._places if kept.info.snapshot_id <= limit]
-
-    def insert(self, snapshot: Snapshot) -> None:
-        """Insert a snapshot in the order of age, even if there are more snapshots than places then."""
-        self._places.append(snapshot)
-        self._places.sort(key=lambda kept: kept.info.snapshot_id, reverse=True)
-
-    def trim(self, merit: Callable[[Snapshot], Any]) -> None:
-        """Discard the snapshots of least `merit`, but never the newest, until each has a place."""
-        while len(self._places) > 1 + len(self._older_ages):
-            self.discard(min(self._places[1:], key=merit))
 
 
 @dataclass(slots=True)
@@ -160,15 +90,19 @@ class SnapshotKeeper:
         return self._memory.next_id
 
     @property
+    def progress(self) -> int:
+        """Steps that the present weights have been trained for."""
+        return self._memory.progress
+
+    @property
     def lacks_fossil(self) -> bool:
         """Whether the model holds a fossil that is not in the newest snapshot."""
         newest = self.newest
         if newest is None:
             return False
-        inventory = newest.inventory
-        fossil, saved = SeedStage.FOSSILIZED, inventory.fossils
+        fossil, saved = SeedStage.FOSSILIZED, newest.inventory.fossils
         # A plain loop, because this runs before every step.
-        for path, slot in inventory.slots.items():
+        for path, slot in newest.inventory.slots.items():
             if slot.stage is fossil and path not in saved:
                 return True
         return False
@@ -227,6 +161,7 @@ class SnapshotKeeper:
         self,
         target: EscalationAction,
         *,
+        chosen: Snapshot | None = None,
         is_last: bool = False,
         report_corrupt: Callable[[int], None] = lambda number: None,
     ) -> RestorePlan:
@@ -235,6 +170,7 @@ class SnapshotKeeper:
         Args:
             target: NEWEST_SNAPSHOT, the newest trusted snapshot; OLDER_SNAPSHOT, the next older one; or BEST_SNAPSHOT,
                 the best trusted snapshot, the fallback included.
+            chosen: the snapshot to restore whatever `target` says, if it is still kept and intact.
             is_last: whether the run ends with this rollback.
             report_corrupt: called with the number of each corrupt snapshot.
 
@@ -242,27 +178,50 @@ class SnapshotKeeper:
             SnapshotError: there is no intact snapshot, or the host has been rebuilt; the model is not changed.
         """
         num_corrupt = 0
-        to_best = target is EscalationAction.BEST_SNAPSHOT
-        if to_best:
-            self._reinsert_fallback()
-        while self._by_age.newest_first or self._reinsert_fallback():
-            kept = self._by_age.newest_first
-            if to_best:
-                place = self._choose_best(is_last=is_last)
-            else:
-                place = self._choose_trusted(is_older=target is EscalationAction.OLDER_SNAPSHOT)
-            snapshot = kept[place]
+        while (snapshot := self._choose(target, chosen, is_last=is_last)) is not None:
+            if target is EscalationAction.BEST_SNAPSHOT or snapshot is self._fallback:
+                self._reinsert_fallback()
             try:
-                return RestorePlan(snapshot, self._store.inventory(), others=kept)
+                return RestorePlan(
+                    snapshot, self._store.inventory(), others=self._by_age.newest_first
+                )
             except CorruptSnapshotError:
                 num_corrupt += 1
-                report_corrupt(snapshot.info.snapshot_id)
-                self._by_age.discard(snapshot)
-                self._store.release(snapshot)
+                self._discard_corrupt(snapshot, report_corrupt)
         raise SnapshotError(
             f"a rollback needs an intact snapshot, got {num_corrupt} corrupt and no other; take one"
             " while the network is healthy"
         )
+
+    def plan_comparison(
+        self, target: EscalationAction, *, report_corrupt: Callable[[int], None]
+    ) -> RestorePlan | None:
+        """Return a plan for the snapshot that `plan_restore` would choose, None if there is no intact one; keep the others.
+
+        Raises:
+            SnapshotError: the host has been rebuilt.
+        """
+        while (snapshot := self._choose(target)) is not None:
+            try:
+                return RestorePlan(snapshot, self._store.inventory(), others=self.snapshots)
+            except CorruptSnapshotError:
+                self._discard_corrupt(snapshot, report_corrupt)
+        return None
+
+    def plan_older(self, snapshot: Snapshot) -> RestorePlan | None:
+        """Return a plan for the next snapshot of weights trained for fewer steps; None if there is no intact one.
+
+        Raises:
+            SnapshotError: the host has been rebuilt.
+        """
+        progress = snapshot.context.progress
+        older = [one for one in self.snapshots if one.context.progress < progress]
+        if not older:
+            return None
+        next_older = max(older, key=lambda one: one.context.progress)
+        with suppress(CorruptSnapshotError):
+            return RestorePlan(next_older, self._store.inventory(), others=self.snapshots)
+        return None
 
     def plan_undo(self) -> RestorePlan | None:
         """Return a plan to restore the newest snapshot; None if a step was taken since or it cannot be restored."""
@@ -293,11 +252,12 @@ class SnapshotKeeper:
             self._store.release(self._fallback)
             self._fallback = None
 
-    def state_dict(self) -> dict[str, Any]:
-        """Return the snapshots and all counters; the tensors are those of the snapshots themselves, not copies."""
-        fallback = self._fallback
+    def state_dict(self, *, light: bool = False) -> dict[str, Any]:
+        """Return all snapshots, or the newest if `light`, and all counters; the tensors are not copied."""
+        kept = self._by_age.newest_first[: 1 if light else None]
+        fallback = None if light else self._fallback
         return {
-            "snapshots": [snapshot_state_dict(kept) for kept in self._by_age.newest_first],
+            "snapshots": [snapshot_state_dict(one) for one in kept],
             "fallback": None if fallback is None else snapshot_state_dict(fallback),
             **asdict(self._memory),
         }
@@ -311,16 +271,17 @@ class SnapshotKeeper:
         """
         state = with_present_keys(state)
         now = self._store.inventory()
-        loaded = [snapshot_from_state_dict(kept, now.slots) for kept in state["snapshots"]]
+        names = PresentNames(now)
+        saved = map(names.rename, state["snapshots"])
+        loaded = [snapshot_from_state_dict(one, now.slots) for one in saved]
         for snapshot in loaded[:1]:
             # Validates that the snapshots are of this model.
             RestorePlan(snapshot, now)
-        fallback = state["fallback"]
-        if fallback is not None:
-            fallback = snapshot_from_state_dict(fallback, now.slots)
-        memory = _Memory(**{each.name: state[each.name] for each in fields(_Memory)})
+        if (fallback := state["fallback"]) is not None:
+            fallback = snapshot_from_state_dict(names.rename(fallback), now.slots)
+        self._memory = _Memory(**{each.name: state[each.name] for each in fields(_Memory)})
         self._by_age.replace_all(loaded)
-        self._fallback, self._memory = fallback, memory
+        self._fallback = fallback
 
     def _continued(self, before: SnapshotContext, now: SnapshotContext) -> SnapshotContext:
         """Return the context of another copy of the weights that were saved with context `before`."""
@@ -331,13 +292,11 @@ class SnapshotKeeper:
             )
         return replace(now, was_restored=self._memory.is_back)
 
-    def _reinsert_fallback(self) -> bool:
-        """Put the fallback snapshot back among the others; return whether there was one."""
-        if self._fallback is None:
-            return False
-        self._by_age.insert(self._fallback)
-        self._fallback = None
-        return True
+    def _reinsert_fallback(self) -> None:
+        """Put the fallback snapshot, if there is one, back among the others."""
+        if self._fallback is not None:
+            self._by_age.insert(self._fallback)
+            self._fallback = None
 
     def _choose_trusted(self, *, is_older: bool) -> int:
         """Return the place, 0 being the newest, of the newest trusted snapshot, or of the next older one."""
@@ -347,13 +306,27 @@ class SnapshotKeeper:
         last = len(kept) - 1
         return min(trusted[0] + is_older, last) if trusted else last
 
-    def _choose_best(self, *, is_last: bool) -> int:
-        """Return the place of the best trusted snapshot, or of the best of all if there is no trusted one."""
-        kept = self._by_age.newest_first
-        return max(
-            range(len(kept)),
-            key=lambda place: (self.is_trusted(kept[place]), _merit(kept[place], is_last=is_last)),
-        )
+    def _choose(
+        self, target: EscalationAction, chosen: Snapshot | None = None, *, is_last: bool = False
+    ) -> Snapshot | None:
+        """Return `chosen` if it is kept, else the snapshot for `target`; None if there is no snapshot at all."""
+        kept, every = self._by_age.newest_first, self.snapshots
+        if any(one is chosen for one in every):
+            return chosen
+        if target is EscalationAction.BEST_SNAPSHOT or not kept:
+            newest_first = sorted(every, key=lambda one: one.info.snapshot_id, reverse=True)
+            return max(
+                newest_first,
+                key=lambda one: (self.is_trusted(one), _merit(one, is_last=is_last)),
+                default=None,
+            )
+        return kept[self._choose_trusted(is_older=target is EscalationAction.OLDER_SNAPSHOT)]
+
+    def _discard_corrupt(self, snapshot: Snapshot, report_corrupt: Callable[[int], None]) -> None:
+        report_corrupt(snapshot.info.snapshot_id)
+        self._fallback = None if snapshot is self._fallback else self._fallback
+        self._by_age.discard(snapshot)
+        self._store.release(snapshot)
 
     def _release_discarded(self, before: Sequence[Snapshot]) -> None:
         """Release the memory of those snapshots among `before`, all different, that are not kept any more."""

@@ -22,7 +22,7 @@ from esper.tolaria.snapshots.buffer_layout import Layout
 from esper.tolaria.snapshots.buffers import SnapshotBuffers
 from esper.tolaria.snapshots.companions import Companions
 from esper.tolaria.snapshots.finite import AllowedInfinities, NotFiniteError
-from esper.tolaria.snapshots.inventory import Inventory
+from esper.tolaria.snapshots.inventory import Inventory, named_buffers
 from esper.tolaria.snapshots.optimizer_state import non_tensor_state
 from esper.tolaria.snapshots.random_state import random_state_dict
 
@@ -88,7 +88,10 @@ class SnapshotStore:
         companions: Companions,
         saves_random_state: bool,
     ) -> None:
-        """Take snapshots of `model`, `optimizers` and `companions`; nothing is copied yet."""
+        """Take snapshots of `model`, `optimizers` and `companions`; nothing is copied yet.
+
+        Build it before the first forward pass: the buffers that are infinite now are taken for masks.
+        """
         self._model = model
         self._optimizers = optimizers
         self._companions = companions
@@ -96,7 +99,10 @@ class SnapshotStore:
         self._layout: Layout | None = None
         self._verified_layout: Layout | None = None
         self._free: list[SnapshotBuffers] = []
-        self._allowed = AllowedInfinities()
+        roots = {"": model} | {f"{name}/": one for name, one in companions.modules.items()}
+        self._allowed = AllowedInfinities(
+            buffer for prefix, root in roots.items() for buffer in named_buffers(root, prefix)
+        )
 
     @property
     def num_free_buffers(self) -> int:

@@ -8,6 +8,7 @@ from torch import nn
 
 from esper.leyline.atomic import write_atomically
 from esper.leyline.errors import CheckpointError
+from esper.leyline.regular_file import read_regular_file
 from esper.tolaria.tasks.registry import get_task, task_names
 from esper.tolaria.tasks.task import build_host
 from esper.tolaria.training.weights_only import check_format, check_plain, load_weights_only
@@ -39,12 +40,17 @@ def load_model(folder: Path, *, device: str = "cpu") -> nn.Module:
     """
     path = folder / FILE_NAME
     try:
-        content = load_weights_only(path, name=path, device=device)
+        data = read_regular_file(path)
     except FileNotFoundError as error:
         raise CheckpointError(
             f"no {FILE_NAME} in {folder}: the run has not finished; resume it"
             f" with esper.resume_run, or: esper train --resume {folder.name}"
         ) from error
+    except OSError as error:
+        raise CheckpointError(
+            f"{path} must be a file that can be read, got an error ({error.strerror}); restore it from a copy"
+        ) from error
+    content = load_weights_only(io.BytesIO(data), name=path, device=device)
     check_format(content, FORMAT, name=path)
     try:
         name, state = content["task"], content["state"]

@@ -1,6 +1,7 @@
 """A whole run: trains and grows a network, saves it, trains the host alone for comparison, and reports the result."""
 
 import logging
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Any
 
 import msgspec
 import torch
+from torch import nn
 
 from esper._generated.enums import RunOutcome
 from esper._generated.run import emit_run_finished, emit_run_resumed, emit_run_started
@@ -17,7 +19,8 @@ from esper.leyline.failure import describe_end
 from esper.leyline.policy import GrowthPolicy
 from esper.leyline.text import printable_message
 from esper.tolaria.tasks.task import Samples, Task
-from esper.tolaria.training.checkpoint import Checkpoints
+from esper.tolaria.training.checkpoint import NO_SPACE, Checkpoints
+from esper.tolaria.training.model_file import FILE_NAME as MODEL_FILE
 from esper.tolaria.training.model_file import save_model
 from esper.tolaria.training.reports import RunDescription, RunResult
 from esper.tolaria.training.run_settings import FILE_NAME as SETTINGS_FILE
@@ -90,7 +93,7 @@ def train_run(
         fitted = trainer.fit(save_checkpoint)
         accuracy = trainer.validate().accuracy
         _restore_folder(folder, settings)
-        save_model(trainer.model, folder, task=task.name)
+        _save_network(trainer.model, folder, task, checkpoints)
         has_baseline = settings.has_baseline and policy is not None
         if fitted is RunOutcome.COMPLETED and has_baseline:
             baseline = _train_host_alone(task, settings, samples, baseline_channel, should_stop)
@@ -119,6 +122,35 @@ def train_run(
             error_place=result.error_place,
         )
     return result
+
+
+def _save_network(model: nn.Module, folder: Path, task: Task, checkpoints: Checkpoints) -> None:
+    """Save the network in the run's `folder`; if that is impossible, save it elsewhere and say where.
+
+    On a full disk older checkpoints are removed first: they are worth less than the network.
+
+    Raises:
+        OSError: the network cannot be saved anywhere.
+    """
+    try:
+        try:
+            save_model(model, folder, task=task.name)
+        except OSError as error:
+            if error.errno not in NO_SPACE or not checkpoints.free_space():
+                raise
+            save_model(model, folder, task=task.name)
+    except OSError as error:
+        try:
+            elsewhere = Path(tempfile.mkdtemp(prefix=f"{folder.name}-"))
+            save_model(model, elsewhere, task=task.name)
+        except OSError:
+            raise error from None
+        _LOG.warning(
+            "the network cannot be saved in %a (%s); it is in %a, move it to that folder when this is possible",
+            str(folder),
+            error.strerror,
+            str(elsewhere / MODEL_FILE),
+        )
 
 
 def _restore_folder(folder: Path, settings: RunSettings) -> None:

@@ -27,6 +27,7 @@ from esper._generated.checks import INT64_MAX
 from esper.leyline.arguments import describe, instance_of
 from esper.leyline.atomic import write_atomically
 from esper.leyline.errors import RunNotFoundError, UsageError
+from esper.leyline.regular_file import read_regular_file
 from esper.tolaria.training.faults import FAULTS, parse_fault
 
 if TYPE_CHECKING:
@@ -276,7 +277,7 @@ def load_settings(folder: Path) -> RunSettings:
     """
     path = folder / FILE_NAME
     try:
-        return msgspec.json.decode(path.read_bytes(), type=RunSettings)
+        return msgspec.json.decode(read_regular_file(path), type=RunSettings)
     except OSError as error:
         raise RunNotFoundError(
             f"no {FILE_NAME} in {folder}, so the run cannot be resumed; start another: esper train"

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor
@@ -21,7 +21,8 @@ from esper.leyline.errors import CheckpointError, SnapshotError
 from esper.leyline.policy import GrowthPolicy, check_policy
 from esper.leyline.signals import TrainingSignals
 from esper.tolaria.detection.detector import Detector, SigmaDetector
-from esper.tolaria.detection.robust import EPOCH_LIMITS, RobustConfig, RobustDetector
+from esper.tolaria.detection.limits import EPOCH_LIMITS, RobustConfig
+from esper.tolaria.detection.robust import RobustDetector
 from esper.tolaria.detection.verdict import Verdict
 from esper.tolaria.governor import TolariaGovernor
 from esper.tolaria.snapshots.random_state import load_random_state_dict, random_state_dict
@@ -47,6 +48,11 @@ from esper.tolaria.training.metrics import (
 )
 from esper.tolaria.training.reports import EpochReport
 from esper.tolaria.training.run_settings import DetectorName, RunSettings, checked_settings
+
+TRAINER_KEYS: Final = ("epochs_completed", "model", "optimizer", "governor", "random")
+"""The entries that every state dict of a trainer has."""
+_WRONG_STATE: Final = (RuntimeError, LookupError, ValueError, TypeError, AttributeError)
+"""What PyTorch and our own code raise when they load a state that is not theirs."""
 
 
 def build_detector(task: Task, name: DetectorName, limits: RobustConfig) -> Detector:
@@ -132,6 +138,7 @@ class Trainer:
             optimizers=[self._optimizer.inner],
             detector=build_detector(task, settings.detector, EPOCH_LIMITS),
             step_detector=build_detector(task, settings.detector, RobustConfig()),
+            probe=self._losses,
             channel=self._channel,
         )
         self.epochs_completed = 0
@@ -166,22 +173,26 @@ class Trainer:
         """Restore the result of `state_dict`; training then continues exactly as it would have without interruption.
 
         Raises:
-            CheckpointError: the state belongs to another network or policy; this trainer cannot be used any more.
-            ValueError: the governor's part was saved with another detector.
+            CheckpointError: the state belongs to another network, policy or detector; this trainer cannot be used any more.
         """
         try:
             self.model.load_state_dict(state["model"])
             self._optimizer.load_state_dict(state["optimizer"])
-        except (RuntimeError, KeyError, ValueError) as error:
-            reason = str(error).partition("\n")[0]
+        except _WRONG_STATE as error:
             raise CheckpointError(
-                f"a checkpoint must fit the task's host, got another network ({reason});"
+                f"a checkpoint must fit the task's host, got another network ({_reason(error)});"
                 " resume with the task as it was"
             ) from error
-        self._governor.load_state_dict(state["governor"])
         load_policy(self._policy, state)
-        self.epochs_completed = state["epochs_completed"]
-        load_random_state_dict(state["random"])
+        try:
+            self._governor.load_state_dict(state["governor"])
+            self.epochs_completed = state["epochs_completed"]
+            load_random_state_dict(state["random"])
+        except _WRONG_STATE as error:
+            raise CheckpointError(
+                f"a checkpoint must hold the state of a run with these settings, got another one ({_reason(error)});"
+                " resume with the settings as they were, or remove this checkpoint to resume from an older one"
+            ) from error
 
     def fit(self, after_epoch: Callable[[], None] = lambda: None) -> RunOutcome:
         """Train the remaining epochs; return whether they were completed, interrupted, or stopped by the governor.
@@ -246,7 +257,7 @@ class Trainer:
                 self._record_gradients(epoch)
             grad_norm = self._clip_gradients()
 
-            verdict = self._governor.before_step(loss, grad_norm)
+            verdict = self._governor.before_step(loss, grad_norm, batch=batch)
             if verdict.may_step:
                 self._optimizer.inner.step()
             verdict = self._governor.after_step()
@@ -258,6 +269,10 @@ class Trainer:
             if verdict.must_stop:
                 break
         return means.result(worst_verdict)
+
+    def _losses(self, batch: Samples) -> Tensor:
+        """Return the loss of each sample, (B,), for the governor's comparisons."""
+        return cross_entropy(self.model(batch.inputs), batch.targets, reduction="none")
 
     def _clip_gradients(self) -> Tensor:
         """Clip the gradients of host and seeds separately and return the host's norm before clipping, a 0-dim tensor.
@@ -277,7 +292,8 @@ class Trainer:
 
     def _judge(self, validation: Evaluation) -> Verdict:
         """Let the governor judge the epoch; roll back if it says so, or take a snapshot of a healthy network."""
-        verdict = self._governor.check_vital_signs(validation.loss)
+        batches = self._val_samples.batches(self._task.batch_size)
+        verdict = self._governor.check_vital_signs(validation.loss, batches=batches)
         if verdict.needs_rollback:
             self._governor.execute_rollback()
         elif verdict.severity is Severity.OK:
@@ -331,6 +347,12 @@ class Trainer:
             duration_s=duration_s,
         )
         emit_epoch_completed(self._channel, report)
+
+
+def _reason(error: Exception) -> str:
+    """Return the first line of what PyTorch says about a state that does not fit."""
+    name = f"{type(error).__name__} " if isinstance(error, KeyError) else ""
+    return name + str(error).partition("\n")[0]
 
 
 def _worse(one: Verdict, other: Verdict) -> Verdict:

@@ -1,0 +1,71 @@
+"""How often, and for how long, a series exceeds a limit without any damage: what is usual for it is no evidence."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
+from typing import Final
+
+_PRIOR: Final = (0.5, 50.0)
+"""Exceedances and values that every series is assumed to have had: one in a hundred."""
+_MEMORY: Final = 1.0 - 1.0 / 2048.0
+"""Factor by which older values count less with each new one."""
+_LENGTH_MEMORY: Final = 1.0 - 1.0 / 4096.0
+"""Factor by which the longest harmless run is forgotten with each new value."""
+_LONGER: Final = 1.5
+"""Multiple of the longest harmless run that is still unremarkable."""
+
+
+@dataclass(slots=True)
+class Tail:
+    """Counts the values above a limit, in runs that ended by themselves, and the length of the present run."""
+
+    exceedances: float = 0.0
+    """Values above the limit in runs that ended by themselves; older ones count less."""
+    values: float = 0.0
+    """All values; older ones count less."""
+    longest: float = 0.0
+    """Length of the longest run that ended by itself; it is forgotten slowly."""
+    run: int = 0
+    """Values above the limit in a row, up to the last value."""
+
+    def note(self, is_above: bool) -> int:
+        """Count a value and return the length of the present run, 0 if this value is not above the limit."""
+        self.values = self.values * _MEMORY + 1.0
+        self.exceedances *= _MEMORY
+        self.longest *= _LENGTH_MEMORY
+        if is_above:
+            self.run += 1
+            return self.run
+        if self.run:
+            self.exceedances += self.run
+            self.longest = max(self.longest, float(self.run))
+            self.run = 0
+        return 0
+
+    def is_rarer(self, probability: float) -> bool:
+        """Return whether the present run is longer than the usual ones, and so long by chance at most that often.
+
+        The chance of a run of length n is taken as p to the power n, p being the share of values above the limit.
+        """
+        share = (_PRIOR[0] + self.exceedances) / (_PRIOR[1] + self.values)
+        is_long = self.run > _LONGER * self.longest or self.longest < 1.0
+        return is_long and self.run * math.log(share) <= math.log(probability)
+
+    def end_run(self, *, is_harmless: bool) -> None:
+        """End the present run; it counts as usual for the series if it `is_harmless`."""
+        if is_harmless and self.run:
+            self.exceedances += self.run
+            self.longest = max(self.longest, float(self.run))
+        self.run = 0
+
+    def to_list(self) -> list[float]:
+        """Return the counts in plain types."""
+        return list(astuple(self))
+
+    @classmethod
+    def from_list(cls, counts: Sequence[float]) -> Tail:
+        """Return the tail for which `to_list` returned `counts`."""
+        exceedances, values, longest, run = counts
+        return cls(exceedances, values, longest, int(run))

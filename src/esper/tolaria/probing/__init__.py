@@ -1,0 +1,1 @@
+"""Probing: compares the present weights with a snapshot on the same batches, before anything is undone."""

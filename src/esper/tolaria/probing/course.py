@@ -1,0 +1,132 @@
+"""The control experiment after a rollback: do the losses take the same course once more?
+
+The loss of a game, such as that of two networks that train against each other, is no measure of quality: older weights do
+better, and after every return the same rise comes again. Such a rise is the new level and not a fault. A fault that comes
+from a step, a batch or a schedule does not repeat itself at the same point of training.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from statistics import median
+from typing import Any, Final
+
+_NUM_KEPT: Final = 512
+"""Losses that are remembered."""
+_NUM_BEFORE: Final = 16
+"""Losses before a rollback whose median is the usual level of the restored weights."""
+_NUM_NEEDED: Final = 8
+"""Losses that both courses must have in common."""
+_MOST: Final = 0.75
+"""Share of the last losses that must agree one by one: explosions differ by factors, even if they come at the same step."""
+_NUM_PARTS: Final = 4
+"""Parts that the courses are compared in, by their medians."""
+_TOLERANCE: Final = 0.25
+"""Largest distance of two medians, as a share of the rise, in courses that count as the same."""
+
+
+class Course:
+    """Remembers the losses by the number of steps that the weights had been trained for, before and after a rollback."""
+
+    def __init__(self) -> None:
+        """Start without any loss."""
+        self._present: deque[tuple[int, float]] = deque(maxlen=_NUM_KEPT)
+        self._earlier: dict[int, float] = {}
+        self._since: list[float] = []
+        self._levels: tuple[float, float] | None = None
+        self._tolerated: float | None = None
+
+    def note(self, progress: int, loss: float) -> None:
+        """Remember a loss of weights that have been trained for `progress` steps."""
+        self._present.append((progress, loss))
+        if self._levels is not None and len(self._since) < _NUM_PARTS:
+            self._since.append(loss)
+
+    def note_rollback(self, progress: int) -> None:
+        """Note that the weights are again those that had been trained for `progress` steps."""
+        self._earlier = {at: loss for at, loss in self._present if at >= progress}
+        kept = [one for one in self._present if one[0] < progress]
+        before, last = kept[-_NUM_BEFORE:], list(self._earlier.values())[-_NUM_PARTS:]
+        has_both = bool(before) and bool(last)
+        # The usual loss of the restored weights, and the one that led to the rollback.
+        self._levels = (_median_of(before), median(last)) if has_both else None
+        self._since = []
+        self._present.clear()
+        self._present.extend(kept)
+
+    def note_shift(self) -> None:
+        """Forget everything, because the losses change on purpose."""
+        self._present.clear()
+        self._earlier, self._since, self._levels = {}, [], None
+        self._tolerated = None
+
+    def is_repeated(self, loss: float) -> bool:
+        """Return whether the last rollback has changed nothing.
+
+        Either the losses after it were as high at once as those that had led to it, or they have risen as they did before
+        it, up to `loss`. Once they have, the same rise above the level that was reached is tolerated too.
+        """
+        if self._tolerated is not None and loss <= self._tolerated:
+            return True
+        return self._has_stayed_high() or self._has_risen_again(loss)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return both courses in plain types."""
+        return {
+            "present": list(self._present),
+            "earlier": dict(self._earlier),
+            "since": list(self._since),
+            "levels": self._levels,
+            "tolerated": self._tolerated,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore what `state_dict` returned.
+
+        Raises:
+            KeyError: an entry of `state` is missing.
+        """
+        earlier, tolerated = dict(state["earlier"]), state["tolerated"]
+        since, levels = list(state["since"]), state["levels"]
+        present = [(at, loss) for at, loss in state["present"]]
+        self._present.clear()
+        self._present.extend(present)
+        self._earlier, self._tolerated = earlier, tolerated
+        self._since, self._levels = since, None if levels is None else (levels[0], levels[1])
+
+    def _has_stayed_high(self) -> bool:
+        if self._levels is None or len(self._since) < _NUM_PARTS:
+            return False
+        usual, high = self._levels
+        rise = high - usual
+        # The first of them is that of the restored weights themselves, and a single batch may be easy.
+        is_high_at_once = self._since[0] >= usual + _TOLERANCE * rise
+        return rise > 0.0 and is_high_at_once and median(self._since) >= high - _TOLERANCE * rise
+
+    def _has_risen_again(self, loss: float) -> bool:
+        common = [(self._earlier[at], one) for at, one in self._present if at in self._earlier]
+        if len(common) < _NUM_NEEDED:
+            return False
+        before, after = (_medians(values) for values in zip(*common, strict=True))
+        rise = after[-1] - min(after)
+        distances = [abs(one - other) for one, other in zip(before, after, strict=True)]
+        if rise <= 0.0 or max(distances) > _TOLERANCE * rise:
+            return False
+        last = common[-_NUM_NEEDED:]
+        num_equal = sum(abs(one - other) <= _TOLERANCE * rise for one, other in last)
+        if num_equal < _MOST * len(last):
+            return False
+        self._tolerated = max(loss, after[-1]) + rise
+        return True
+
+
+def _median_of(entries: Sequence[tuple[int, float]]) -> float:
+    return median(loss for _, loss in entries)
+
+
+def _medians(values: Sequence[float]) -> list[float]:
+    """Return the median of each of `_NUM_PARTS` parts of `values`, in order."""
+    bounds = [len(values) * part // _NUM_PARTS for part in range(_NUM_PARTS + 1)]
+    return [median(values[start:stop]) for start, stop in pairwise(bounds)]

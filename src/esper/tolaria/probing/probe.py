@@ -1,0 +1,118 @@
+"""Calls the user's probe, a function from a batch to losses, without side effects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from esper.leyline.arguments import check_callable, describe
+from esper.leyline.errors import ProbeError
+from esper.tolaria.probing.isolation import Surroundings
+from esper.tolaria.probing.swap import swapped_in
+from esper.tolaria.snapshots.restore import RestorePlan
+
+ProbeFunction = Callable[[Any], Tensor | float]
+"""Maps a batch to its losses under the present weights: one for each sample, (B,), or one number."""
+
+
+class Probe:
+    """Evaluates batches under the present weights and under those of a snapshot, and leaves nothing behind."""
+
+    def __init__(self, function: ProbeFunction, modules: Iterable[nn.Module]) -> None:
+        """Evaluate with `function`.
+
+        Args:
+            function: returns the losses of a batch, a tensor (B,) or a single number.
+            modules: the networks that it may run; their buffers, modes and gradients are put back after each call.
+        """
+        self._function = function
+        self._modules = tuple(modules)
+        self._is_repeatable = False
+
+    def losses(self, batch: Any, plan: RestorePlan | None = None) -> list[Tensor]:
+        """Return the losses of `batch`, float64 (B,) or (), under the present weights and those that `plan` restores.
+
+        Both start from the same random state. The first call of all evaluates the present weights twice.
+
+        Raises:
+            ProbeError: the probe returned neither a 1-dim tensor nor a number, or it answered differently when it was
+                called again with the same weights and the same batch.
+        """
+        around = Surroundings(self._modules)
+        try:
+            with torch.no_grad():
+                around.reset()
+                results = [_as_losses(self._function(batch))]
+                if not self._is_repeatable:
+                    around.reset()
+                    self._check_repeatable(results[0], _as_losses(self._function(batch)))
+                if plan is not None:
+                    around.reset()
+                    with swapped_in(plan):
+                        results.append(_as_losses(self._function(batch)))
+        finally:
+            around.restore()
+        if results[0].shape != results[-1].shape:
+            raise ProbeError(
+                "a probe must return as many losses for the same batch whatever the weights, got"
+                f" {results[0].numel()} and {results[-1].numel()}; do not leave samples out"
+            )
+        return results
+
+    def _check_repeatable(self, first: Tensor, second: Tensor) -> None:
+        # Some kernels of other devices add up in any order.
+        is_on_host = all(one.is_cpu for root in self._modules for one in root.parameters())
+        tolerance = 0.0 if is_on_host else 1e-3
+        if first.shape != second.shape or not torch.allclose(
+            first, second, rtol=tolerance, atol=0.0, equal_nan=True
+        ):
+            raise ProbeError(
+                "a probe must return the same losses for the same weights and the same batch, got"
+                f" {_mean(first):.6g} and then {_mean(second):.6g} on average; most likely it draws from a"
+                " generator of its own, or a module counts its calls in a Python attribute: pass the random"
+                " numbers in with the batch, or keep the count in a buffer"
+            )
+        self._is_repeatable = True
+
+
+def checked_probe(function: ProbeFunction, modules: Iterable[nn.Module]) -> Probe:
+    """Return a probe that calls `function`, see `Probe`.
+
+    Raises:
+        ValueError: it cannot be called, or it is a module, which returns outputs and not losses.
+    """
+    if isinstance(function, nn.Module):
+        raise ValueError(
+            "probe must be a function from a batch to losses, got a module; write"
+            " probe=lambda batch: loss_function(model(batch[0]), batch[1])"
+        )
+    check_callable("probe", function)
+    return Probe(function, modules)
+
+
+def _mean(losses: Tensor) -> float:
+    return float(losses.mean())
+
+
+def _as_losses(value: object) -> Tensor:
+    """Return what a probe returned as a float64 tensor in host memory, (B,) or ().
+
+    Raises:
+        ProbeError: it is neither a number nor a tensor of real numbers with at most one dimension and an element.
+    """
+    if isinstance(value, Tensor) and value.ndim <= 1 and value.numel() and not value.is_complex():
+        return value.detach().to("cpu", torch.float64)
+    if isinstance(value, float | int) and not isinstance(value, bool):
+        return torch.tensor(value, dtype=torch.float64)
+    got = (
+        f"a tensor of {value.dtype} and shape {tuple(value.shape)}"
+        if isinstance(value, Tensor)
+        else describe(value)
+    )
+    raise ProbeError(
+        f"a probe must return one loss for each sample of the batch, or a single number, got {got};"
+        ' pass reduction="none", and take the mean over all dimensions but the first'
+    )

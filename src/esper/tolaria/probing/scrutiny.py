@@ -1,0 +1,237 @@
+"""Weighs the evidence for a soft alarm before the governor acts on it: other data can cause it as well as damaged weights.
+
+There are two kinds of evidence. A comparison by the user's probe shows before a rollback whether it would help. The losses
+after a rollback show whether it has helped: where the restored weights do no better, or where the losses take the same
+course once more, they have a new level. Without a probe, the second kind is all there is.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any, Final, Protocol
+
+from esper._generated.enums import ClearedBy, LossSeries, PanicReason, Severity, SkipCause
+from esper.tolaria.detection.detector import Detector, LevelLearner, learn_level
+from esper.tolaria.detection.step_judge import StepJudge
+from esper.tolaria.detection.verdict import Verdict
+from esper.tolaria.probing.comparison import Ruling
+from esper.tolaria.probing.course import Course
+from esper.tolaria.probing.examiner import SOFT_REASONS, Examiner, Finding
+from esper.tolaria.snapshots.store import Snapshot
+
+_NUM_CONTROLS: Final = 4
+"""Batches in a row that are anomalous right after a rollback, before any step, which show that it has changed nothing."""
+
+
+class ReportCleared(Protocol):
+    """Reports an anomalous check that turned out to be unfounded."""
+
+    def __call__(
+        self, verdict: Verdict, series: LossSeries, *, reason: PanicReason, by: ClearedBy
+    ) -> None:
+        """Report that the suspicion `reason` is cleared; `verdict` is on the last loss, with the evidence."""
+
+
+class Scrutiny:
+    """Overrules the detectors' soft alarms where the evidence is against them.
+
+    Attributes:
+        convicted: the snapshot that does clearly better than the present weights; None unless the last verdict says so.
+    """
+
+    def __init__(
+        self,
+        detector: Detector,
+        judge: StepJudge,
+        examiner: Examiner | None,
+        *,
+        report_cleared: ReportCleared,
+    ) -> None:
+        """Weigh the alarms of `detector`, which judges checks, and of `judge`, which judges steps.
+
+        Args:
+            detector: learns the new level of checks whose alarm was unfounded.
+            judge: the same for steps.
+            examiner: compares weights on batches; None without a probe.
+            report_cleared: called for each unfounded suspicion.
+        """
+        self.convicted: Snapshot | None = None
+        self._detector = detector
+        self._judge = judge
+        self._examiner = examiner
+        self._report_cleared = report_cleared
+        self._course = Course()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a suspicion is open, so that the present weights must not be trusted."""
+        return self._examiner is not None and self._examiner.is_open
+
+    def check_batch(self, batch: Any) -> None:
+        """Check that a governor with a probe is given a batch.
+
+        Raises:
+            ValueError: there is a probe and no batch.
+        """
+        if self._examiner is not None and batch is None:
+            raise ValueError(
+                "a governor with a probe needs the batch of every step, got None;"
+                " call before_step(loss, batch=batch)"
+            )
+
+    def weigh_step(self, verdict: Verdict, batch: Any, step: int, progress: int) -> Verdict:
+        """Return the verdict on a training loss, changed as the evidence demands.
+
+        Args:
+            verdict: that of the judge.
+            batch: the batch that the loss is of.
+            step: steps taken so far.
+            progress: steps that the present weights have been trained for.
+
+        Raises:
+            ProbeError: the probe returned no losses, or others when it was called again.
+        """
+        self.convicted = None
+        if verdict.severity is Severity.SKIP:
+            return self._weigh_skip(verdict)
+        if math.isfinite(verdict.loss):
+            self._course.note(progress, verdict.loss)
+        if self._examiner is not None:
+            verdict = self._compare_step(self._examiner, verdict, batch, step)
+        if not verdict.needs_rollback or verdict.reason not in SOFT_REASONS:
+            return verdict
+        if not isinstance(self._judge.detector, LevelLearner):
+            return verdict
+        if self._course.is_repeated(verdict.loss):
+            return self._clear(verdict, LossSeries.STEPS, verdict.reason, ClearedBy.RETURN)
+        is_alone = self._examiner is None and verdict.reason is PanicReason.DRIFT
+        if is_alone and self._judge.have_gradients_grown() is False:
+            return self._clear(verdict, LossSeries.STEPS, verdict.reason, ClearedBy.GRADIENTS)
+        return verdict
+
+    def weigh_check(self, verdict: Verdict, batches: Iterable[Any] | None) -> Verdict:
+        """Return the verdict on a validation loss after a comparison on `batches`, if it asks for a rollback.
+
+        Raises:
+            ProbeError: the probe returned no losses, or others when it was called again.
+        """
+        self.convicted = None
+        examiner = self._examiner
+        if examiner is None or batches is None:
+            return verdict
+        if not verdict.is_anomalous:
+            examiner.note_healthy(verdict.loss, LossSeries.CHECKS)
+        if verdict.reason not in SOFT_REASONS or not verdict:
+            return verdict
+        return self._apply(
+            verdict, examiner.examine_validation(verdict, batches), LossSeries.CHECKS
+        )
+
+    def accept(self, series: LossSeries) -> None:
+        """Let the detector of `series` learn the present level, because nothing will be undone."""
+        if series is LossSeries.STEPS:
+            self._judge.overrule()
+            learn_level(self._judge.detector)
+        else:
+            learn_level(self._detector)
+
+    def note_rollback(self, progress: int) -> None:
+        """Note that the weights are again those that had been trained for `progress` steps."""
+        self.convicted = None
+        self._course.note_rollback(progress)
+        if self._examiner is not None:
+            self._examiner.note_rollback()
+
+    def note_shift(self) -> None:
+        """Note that the losses change on purpose."""
+        self._course.note_shift()
+        if self._examiner is not None:
+            self._examiner.note_shift()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything that is remembered, in plain types; batches are not saved."""
+        return {
+            "course": self._course.state_dict(),
+            "examiner": None if self._examiner is None else self._examiner.state_dict(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore what `state_dict` returned; the state of a probe is ignored if there is none here.
+
+        Raises:
+            KeyError, TypeError: an entry of `state` is missing or unknown.
+        """
+        self._course.load_state_dict(state["course"])
+        examiner = state["examiner"]
+        if self._examiner is not None and examiner is not None:
+            self._examiner.load_state_dict(examiner)
+
+    def _weigh_skip(self, verdict: Verdict) -> Verdict:
+        """Accept the level of losses that stay anomalous although the weights have been restored."""
+        judge = self._judge
+        is_control = judge.cause is SkipCause.DATA and verdict.reason in SOFT_REASONS
+        has_changed_nothing = is_control and judge.num_refused > _NUM_CONTROLS
+        if not has_changed_nothing or not isinstance(judge.detector, LevelLearner):
+            return verdict
+        judge.overrule()
+        assert verdict.reason is not None
+        return self._clear(verdict, LossSeries.STEPS, verdict.reason, ClearedBy.RETURN)
+
+    def _compare_step(self, examiner: Examiner, verdict: Verdict, batch: Any, step: int) -> Verdict:
+        # A gradient that is large but finite has damaged nothing yet; its step may.
+        is_soft = verdict.reason in SOFT_REASONS or (
+            verdict.reason is PanicReason.GRADIENT and verdict.may_step
+        )
+        if verdict.is_anomalous and not is_soft:
+            examiner.close()
+            return verdict
+        if not (verdict.is_anomalous or examiner.is_open):
+            examiner.note_healthy(verdict.loss, LossSeries.STEPS)
+            if not examiner.suspects(verdict, batch, step):
+                return verdict
+        finding = examiner.examine(
+            verdict, batch, have_gradients_grown=self._judge.have_gradients_grown()
+        )
+        return self._apply(verdict, finding, LossSeries.STEPS)
+
+    def _apply(self, verdict: Verdict, finding: Finding, series: LossSeries) -> Verdict:
+        """Return `verdict` as the comparison has changed it."""
+        verdict = replace(verdict, evidence=finding.evidence)
+        if finding.ruling is Ruling.CONVICTED:
+            self.convicted = finding.snapshot
+            return replace(
+                verdict,
+                severity=Severity.ROLLBACK,
+                reason=finding.reason,
+                consecutive_panics=max(1, verdict.consecutive_panics),
+            )
+        if finding.ruling is Ruling.CLEARED:
+            return self._clear(
+                verdict,
+                series,
+                finding.reason,
+                ClearedBy.GRADIENTS if finding.is_gradual else ClearedBy.COMPARISON,
+                is_level=finding.is_level,
+            )
+        return replace(verdict, severity=Severity.PANIC) if verdict.is_anomalous else verdict
+
+    def _clear(
+        self,
+        verdict: Verdict,
+        series: LossSeries,
+        reason: PanicReason,
+        by: ClearedBy,
+        *,
+        is_level: bool = True,
+    ) -> Verdict:
+        """Report an unfounded suspicion and return an OK verdict; the detector learns the level if it `is_level`.
+
+        A single anomalous batch is no level: its history stays, or the detector would know nothing after each of them.
+        """
+        self.convicted = None
+        if is_level:
+            learn_level(self._judge.detector if series is LossSeries.STEPS else self._detector)
+        self._report_cleared(verdict, series, reason=reason, by=by)
+        return replace(verdict, severity=Severity.OK, reason=None, consecutive_panics=0)

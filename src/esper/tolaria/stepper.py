@@ -1,0 +1,206 @@
+"""Takes whole training steps under a governor, with accumulation, loss scaling, clipping and schedules."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.amp.grad_scaler import GradScaler
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
+from torch.optim import LBFGS, Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from esper._generated.enums import Severity
+from esper.leyline.arguments import describe, instance_of, real_number, whole_number
+from esper.tolaria.detection.verdict import Verdict
+from esper.tolaria.governor import TolariaGovernor
+
+
+class Stepper:
+    """Takes a whole training step, from the loss to the schedule, or nothing of it if the governor refuses the step.
+
+    The loop computes the loss; `step` does the rest:
+
+        stepper = Stepper(governor, optimizers=[optimizer], scaler=scaler, schedulers=[scheduler])
+        for inputs, targets in loader:
+            with torch.autocast(device):
+                loss = loss_function(model(inputs), targets)
+            if stepper.step(loss, batch=(inputs, targets)).must_stop:
+                break
+
+    A refused step leaves the weights as they are, or as the governor has restored them, drops the gradients of the whole
+    window, advances no schedule, and lowers the scale of `scaler` only after an overflow.
+
+    Attributes:
+        has_stepped: whether the last call of `step` made the optimizers step; averages of weights are updated then.
+    """
+
+    def __init__(
+        self,
+        governor: TolariaGovernor,
+        *,
+        optimizers: Iterable[Optimizer],
+        scaler: GradScaler | None = None,
+        schedulers: Iterable[LRScheduler] = (),
+        accumulate: int = 1,
+        max_norm: float = math.inf,
+        judge_every: int = 1,
+    ) -> None:
+        """Take steps with `optimizers`.
+
+        Args:
+            governor: judges the steps; `scaler` must be among its companions, and `schedulers` if a rollback shall take
+                them back.
+            optimizers: all take each step; LBFGS, which needs a closure, is not possible.
+            scaler: scales the losses; None without mixed precision in float16.
+            schedulers: advance by one with each step that is taken.
+            accumulate: losses for each step; the gradients are those of their mean.
+            max_norm: gradients are clipped to this total norm.
+            judge_every: windows for each judgement. The host does not wait for the device in the windows between; if the
+                loss or gradient of one is not finite, its update is masked on the device, see `docs/howto/training_loops.md`.
+                The governor then judges the mean of the finite losses, and counts judgements as steps. While
+                `governor.is_recovering`, every window is judged.
+
+        Raises:
+            ValueError: an argument is of another type or out of its range.
+        """
+        if not isinstance(optimizers, Iterable):
+            raise ValueError(
+                f"optimizers must be a list, got {describe(optimizers)}; write optimizers=[optimizer]"
+            )
+        self._governor = instance_of("governor", governor, TolariaGovernor)
+        self._optimizers = tuple(optimizers)
+        for optimizer in self._optimizers:
+            instance_of("an optimizer", optimizer, Optimizer)
+            if isinstance(optimizer, LBFGS):
+                raise ValueError(
+                    "an optimizer of a stepper must step without a closure, got LBFGS; call before_step and"
+                    " after_step around optimizer.step(closure)"
+                )
+        if scaler is not None:
+            instance_of("scaler", scaler, GradScaler)
+            if scaler not in governor.loss_scaling:
+                raise ValueError(
+                    "scaler must be a companion of the governor, got another one; write"
+                    ' TolariaGovernor(..., companions={"scaler": scaler})'
+                )
+        self._scaler = scaler
+        self._schedulers = tuple(schedulers)
+        self._accumulate = whole_number("accumulate", accumulate, minimum=1)
+        self._judge_every = whole_number("judge_every", judge_every, minimum=1)
+        self._unjudged: list[Tensor] = []
+        self._max_norm = real_number("max_norm", max_norm, minimum=0.0)
+        self._total: Tensor | None = None
+        self._num_losses = 0
+        self._verdict: Verdict | None = None
+        self.has_stepped = False
+
+    def step(self, loss: Tensor, *, batch: Any = None) -> Verdict:
+        """Add the gradients of `loss`, a tensor with one element, and take the step when the window is complete.
+
+        Return the governor's verdict on the window that is complete, or on the one before it; a window that is incomplete
+        at the end of an epoch goes on in the next. `batch` is for the governor's probe; it may be that of the last loss.
+
+        Raises:
+            ProbeError, SnapshotError, ValueError: the same as in `TolariaGovernor.before_step`.
+        """
+        self.has_stepped = False
+        share = loss / self._accumulate
+        scaled = share if self._scaler is None else self._scaler.scale(share)
+        scaled.backward()
+        share = share.detach()
+        self._total = share if self._total is None else self._total + share
+        self._num_losses += 1
+        if self._num_losses == self._accumulate:
+            total, self._total, self._num_losses = self._total, None, 0
+            self._verdict = self._end_window(total, batch)
+        elif self._verdict is None:
+            self._verdict = Verdict(severity=Severity.OK, loss=float(loss.detach()))
+        return self._verdict
+
+    def _end_window(self, loss: Tensor, batch: Any) -> Verdict:
+        """Take the step of a window if the governor allows it, or unjudged; `loss` is the mean of its losses."""
+        if self._scaler is not None:
+            for optimizer in self._optimizers:
+                self._scaler.unscale_(optimizer)
+        parameters = [
+            parameter
+            for optimizer in self._optimizers
+            for group in optimizer.param_groups
+            for parameter in group["params"]
+            if parameter.grad is not None
+        ]
+        norm = get_total_norm(list(map(_dense_gradient, parameters)))
+        self._unjudged.append(loss)
+        # After a rollback every loss counts, and learning rates may be lower or batches skipped for a while.
+        is_judged = len(self._unjudged) >= self._judge_every or self._governor.is_recovering
+        if not is_judged:
+            is_finite = loss.isfinite() & norm.isfinite()
+            self._clip(parameters, norm)
+            self._take_step(is_finite)
+            verdict = self._verdict
+            if verdict is None:
+                verdict = Verdict(severity=Severity.OK, loss=float(loss))
+        else:
+            loss = _mean_of_finite(self._unjudged)
+            self._unjudged = []
+            if self._governor.before_step(loss, norm, batch=batch).may_step:
+                self._clip(parameters, norm)
+                self._take_step(None)
+            verdict = self._governor.after_step()
+        for optimizer in self._optimizers:
+            optimizer.zero_grad()
+        return verdict
+
+    def _clip(self, parameters: list[Tensor], norm: Tensor) -> None:
+        if self._max_norm != math.inf:
+            clip_grads_with_norm_(parameters, self._max_norm, norm)
+
+    def _take_step(self, is_finite: Tensor | None) -> None:
+        """Let every optimizer step; where `is_finite`, a tensor of one boolean, is false, with masked gradients."""
+        for optimizer in self._optimizers:
+            if self._scaler is not None:
+                # The scaler masks the step itself.
+                self._scaler.step(optimizer)
+            elif is_finite is None:
+                optimizer.step()
+            else:
+                _step_masked(optimizer, is_finite)
+        if self._scaler is not None:
+            self._scaler.update()
+        for scheduler in self._schedulers:
+            scheduler.step()
+        self.has_stepped = True
+
+
+def _step_masked(optimizer: Optimizer, is_finite: Tensor) -> None:
+    """Let `optimizer` step if `is_finite`, without asking the device: otherwise not at all, or with gradients of zero."""
+    if optimizer.defaults.get("fused"):
+        # Fused kernels skip the update and its count themselves, as they do for a GradScaler.
+        optimizer.found_inf = (~is_finite).float()  # type: ignore[attr-defined]  # read by the optimizer's step
+        optimizer.step()
+        del optimizer.found_inf  # type: ignore[attr-defined]  # as above
+        return
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            if parameter.grad is not None:
+                gradient = parameter.grad
+                numbers = gradient._values() if gradient.is_sparse else gradient
+                numbers.masked_fill_(~is_finite, 0.0)
+    optimizer.step()
+
+
+def _mean_of_finite(losses: list[Tensor]) -> Tensor:
+    """Return the mean of the finite ones of `losses`, tensors with one element; NaN if none is."""
+    together = torch.stack([loss.reshape(()) for loss in losses])
+    return together.where(together.isfinite(), torch.nan).nanmean()
+
+
+def _dense_gradient(parameter: Tensor) -> Tensor:
+    """Return the gradient's numbers; of a sparse one those that are not zero."""
+    gradient = parameter.grad
+    assert gradient is not None
+    return gradient.coalesce().values() if gradient.layout is torch.sparse_coo else gradient

@@ -1,0 +1,39 @@
+"""The losses after a rollback show whether it has changed anything."""
+
+from esper.tolaria.probing.course import Course
+
+
+def course_of(before, after, *, to=20):
+    """Return a course with the losses `before` a rollback to step `to` and those `after` it."""
+    course = Course()
+    for step, loss in enumerate(before):
+        course.note(step, loss)
+    course.note_rollback(to)
+    for step, loss in enumerate(after, start=to):
+        course.note(step, loss)
+    return course
+
+
+USUAL = [0.5] * 30
+
+
+def test_losses_that_are_high_at_once_are_a_new_level():
+    assert course_of([*USUAL, 3.0, 3.1, 3.0, 3.0], [3.0, 3.1, 2.9, 3.0]).is_repeated(3.0)
+
+
+def test_losses_that_are_high_only_after_a_step_are_not():
+    assert not course_of([*USUAL, 3.0, 3.1, 3.0, 3.0], [0.5, 3.1, 2.9, 3.0]).is_repeated(3.0)
+
+
+def test_the_same_rise_once_more_is_a_new_level_and_is_tolerated_further_on():
+    rise = [0.5 + 0.05 * step for step in range(12)]
+    course = course_of([*USUAL, *rise], [*[0.5] * 10, *rise])
+
+    assert course.is_repeated(rise[-1])
+    assert course.is_repeated(rise[-1] + 0.3)
+
+
+def test_a_second_explosion_is_not_the_same_course():
+    course = course_of([*USUAL, 6.8, 189.0, 689.0, 40.0], [*[0.5] * 10, 3.0, 31.0, 90.0, 300.0])
+
+    assert not course.is_repeated(300.0)
