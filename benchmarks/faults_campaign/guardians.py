@@ -123,7 +123,7 @@ def sigma_governor(run: TrainingRun) -> Guardian:
 def _governor(run: TrainingRun, detector: DetectorName) -> TolariaGovernor:
     return TolariaGovernor(
         run.network.model,
-        optimizers=[run.network.optimizer.inner],
+        optimizers=[run.network.follower.optimizer],
         detector=build_detector(TASK, detector, EPOCH_LIMITS),
         step_detector=build_detector(TASK, detector, RobustConfig()),
         channel=run.channel,

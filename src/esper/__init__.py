@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from esper.tolaria.snapshots.finite import NotFiniteError
     from esper.tolaria.tasks.registry import get_task, register_task
     from esper.tolaria.tasks.task import Samples, Task
+    from esper.tolaria.training.follow import Follower, follow
     from esper.tolaria.training.run_settings import RunSettings
     from esper.tolaria.training.trainer import Trainer
 
@@ -66,6 +67,7 @@ __all__ = [
     "Envelope",
     "EscalationConfig",
     "EsperError",
+    "Follower",
     "GateResult",
     "Germinate",
     "GovernorConfig",
@@ -113,6 +115,7 @@ __all__ = [
     "__version__",
     "capture_gradient_health",
     "find_slots",
+    "follow",
     "get_task",
     "graft",
     "load",
@@ -136,6 +139,7 @@ _HOMES = {
     "Envelope": "esper._generated.envelope",
     "EscalationConfig": "esper.tolaria.recovery.escalation",
     "EsperError": "esper.leyline.errors",
+    "Follower": "esper.tolaria.training.follow",
     "GateResult": "esper.kasmina.gates",
     "Germinate": "esper.leyline.actions",
     "GovernorConfig": "esper.tolaria.recovery.config",
@@ -182,6 +186,7 @@ _HOMES = {
     "Verdict": "esper.tolaria.detection.verdict",
     "capture_gradient_health": "esper.kasmina.gradients",
     "find_slots": "esper.kasmina.graft",
+    "follow": "esper.tolaria.training.follow",
     "get_task": "esper.tolaria.tasks.registry",
     "graft": "esper.kasmina.graft",
     "load": "esper.loading",

@@ -28,7 +28,7 @@ from esper.tolaria.snapshots.random_state import load_random_state_dict, random_
 from esper.tolaria.tasks.registry import check_task
 from esper.tolaria.tasks.task import Samples, Task, build_host, load_samples
 from esper.tolaria.training.faults import damaged, parse_fault
-from esper.tolaria.training.growing_optimizer import GrowingOptimizer, cosine_factor
+from esper.tolaria.training.follow import follow
 from esper.tolaria.training.growth import (
     apply_actions,
     decide,
@@ -38,6 +38,7 @@ from esper.tolaria.training.growth import (
     slot_signals,
     slot_status,
 )
+from esper.tolaria.training.learning_rate import cosine_factor
 from esper.tolaria.training.metrics import (
     Evaluation,
     RunningMeans,
@@ -117,19 +118,23 @@ class Trainer:
         self.slots = {slot.slot_id: slot for slot in find_slots(self.model).values()}
         for slot in self.slots.values():
             slot.channel = self._channel
-        self._host_parameters = list(self.model.parameters())
+        of_seeds = {id(one) for slot in self.slots.values() for one in slot.seed_parameters()}
+        self._host_parameters = [one for one in self.model.parameters() if id(one) not in of_seeds]
         self.num_host_params = self.num_params
-        self._optimizer = GrowingOptimizer(
-            self._host_parameters,
-            self.slots,
-            host_learning_rate=task.host_learning_rate,
-            seed_learning_rate=task.seed_learning_rate,
+        self._optimizer = torch.optim.SGD(
+            [{"params": self._host_parameters, "name": "host"}],
+            lr=task.host_learning_rate,
             momentum=task.momentum,
             weight_decay=task.weight_decay,
+            # The tensors are many and small: one kernel for all of them beats one for each.
+            foreach=True,
+        )
+        self._follower = follow(
+            self._optimizer, None, self.slots, options={"lr": task.seed_learning_rate}
         )
         self._governor = TolariaGovernor(
             self.model,
-            optimizers=[self._optimizer.inner],
+            optimizers=[self._optimizer],
             detector=build_detector(task, settings.detector, EPOCH_LIMITS),
             step_detector=build_detector(task, settings.detector, RobustConfig()),
             channel=self._channel,
@@ -156,7 +161,7 @@ class Trainer:
         return {
             "epochs_completed": self.epochs_completed,
             "model": self.model.state_dict(),
-            "optimizer": self._optimizer.state_dict(),
+            "optimizer": self._follower.state_dict(),
             "governor": self._governor.state_dict(),
             **policy_state_dict(self._policy),
             "random": random_state_dict(),
@@ -171,7 +176,7 @@ class Trainer:
         """
         try:
             self.model.load_state_dict(state["model"])
-            self._optimizer.load_state_dict(state["optimizer"])
+            self._follower.load_state_dict(state["optimizer"])
         except (RuntimeError, KeyError, ValueError) as error:
             reason = str(error).partition("\n")[0]
             raise CheckpointError(
@@ -195,7 +200,8 @@ class Trainer:
         for epoch in range(self.epochs_completed + 1, self._epochs + 1):
             started = time.monotonic()
             self._channel.advance(epoch=epoch)
-            self._optimizer.set_learning_rate_factor(self._learning_rate_factor(epoch))
+            host_rate = self._task.host_learning_rate * self._learning_rate_factor(epoch)
+            self._optimizer.param_groups[0]["lr"] = host_rate
 
             training = self._train_epoch(epoch)
             if training is None:
@@ -214,7 +220,7 @@ class Trainer:
                 self._grow(epoch, validation)
             for slot in self.slots.values():
                 slot.step_epoch()
-            self._optimizer.follow_seeds()
+            self._follower.update()
             self.epochs_completed = epoch
             after_epoch()
         return RunOutcome.COMPLETED
@@ -240,7 +246,7 @@ class Trainer:
             loss = cross_entropy(logits, batch.targets)
             if any(fault.damages_loss(epoch, step) for fault in self._faults):
                 loss = damaged(loss)
-            self._optimizer.inner.zero_grad()
+            self._optimizer.zero_grad()
             loss.backward()
             if step == 0:
                 self._record_gradients(epoch)
@@ -248,12 +254,12 @@ class Trainer:
 
             verdict = self._governor.before_step(loss, grad_norm)
             if verdict.may_step:
-                self._optimizer.inner.step()
+                self._optimizer.step()
             verdict = self._governor.after_step()
             worst_verdict = _worse(worst_verdict, verdict)
             if verdict.needs_rollback:
                 # The governor has rolled back already, which has pruned seeds.
-                self._optimizer.follow_seeds()
+                self._follower.update()
             means.add(loss, logits, batch.targets, grad_norm)
             if verdict.must_stop:
                 break
@@ -324,7 +330,7 @@ class Trainer:
             val_loss=validation.loss,
             val_accuracy=validation.accuracy,
             host_grad_norm=training.grad_norm,
-            learning_rate=self._optimizer.learning_rate,
+            learning_rate=self._optimizer.param_groups[0]["lr"],
             num_params=self.num_params,
             severity=severity,
             seeds=tuple(slot_status(slot) for slot in self.slots.values() if not slot.is_empty),
