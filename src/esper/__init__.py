@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from esper.tolaria.snapshots.finite import NotFiniteError
     from esper.tolaria.tasks.registry import get_task, register_task
     from esper.tolaria.tasks.task import Samples, Task
+    from esper.tolaria.training.averaging import GrowingAverage
     from esper.tolaria.training.follow import Follower, follow
     from esper.tolaria.training.run_settings import RunSettings
     from esper.tolaria.training.trainer import Trainer
@@ -72,6 +73,7 @@ __all__ = [
     "Germinate",
     "GovernorConfig",
     "GradientHealth",
+    "GrowingAverage",
     "GrowthPolicy",
     "HeuristicConfig",
     "HeuristicPolicy",
@@ -144,6 +146,7 @@ _HOMES = {
     "Germinate": "esper.leyline.actions",
     "GovernorConfig": "esper.tolaria.recovery.config",
     "GradientHealth": "esper.kasmina.gradients",
+    "GrowingAverage": "esper.tolaria.training.averaging",
     "GrowthPolicy": "esper.leyline.policy",
     "HeuristicConfig": "esper.tamiyo.heuristic",
     "HeuristicPolicy": "esper.tamiyo.heuristic",

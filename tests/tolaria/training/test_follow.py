@@ -17,7 +17,15 @@ import esper
 from esper import SeedStage, follow
 from esper.kasmina.slot import SeedSlot
 from tests.kasmina.lives import PERMISSIVE, lead_to
-from tests.tolaria.training.followed import OPTIMIZERS, SCHEDULERS, advance, backward, network, step
+from tests.tolaria.training.followed import (
+    OPTIMIZERS,
+    SCHEDULERS,
+    advance,
+    backward,
+    finish,
+    network,
+    step,
+)
 
 
 def names(optimizer):
@@ -152,7 +160,7 @@ def test_a_fossil_keeps_its_group_and_its_momentum():
     seed = list(model[1].seed_parameters())
     before = [optimizer.state[one]["momentum_buffer"] for one in seed]
 
-    _finish(model[1])
+    finish(model[1])
     step(model, optimizer)
 
     assert model[1].stage is SeedStage.FOSSILIZED
@@ -161,18 +169,6 @@ def test_a_fossil_keeps_its_group_and_its_momentum():
         optimizer.state[one]["momentum_buffer"] is buffer
         for one, buffer in zip(seed, before, strict=True)
     )
-
-
-def _finish(slot):
-    """Lead a seed from TRAINING to its end as a fossil."""
-    slot.record_accuracy(50.0)
-    slot.advance_stage()
-    for _ in range(slot.blend_tempo_epochs):
-        slot.step_epoch()
-    slot.record_accuracy(50.0)
-    slot.advance_stage()
-    slot.record_contribution(1.0)
-    slot.advance_stage()
 
 
 def test_a_seed_planted_again_under_its_name_starts_without_state():
@@ -433,7 +429,7 @@ def test_a_rollback_restores_scheduler_and_optimizer_and_the_groups_follow():
     model[1].germinate("lora")
     model[1].advance_stage()
     list(train(model, optimizer, scheduler, 2))
-    _finish(model[1])
+    finish(model[1])
     list(train(model, optimizer, scheduler, 1))
     governor.snapshot()
     saved, moments = weights(model), copy.deepcopy(optimizer.state[model[0].weight])
