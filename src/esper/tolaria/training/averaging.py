@@ -1,8 +1,10 @@
 """An average of the weights of a network that grows, for EMA and SWA."""
 
+from collections.abc import Callable
 from typing import Any, final
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from esper.kasmina.graft import find_slots
@@ -14,11 +16,23 @@ from esper.leyline.errors import SlotError
 class GrowingAverage(AveragedModel):
     """An `AveragedModel` whose slots follow those of the model: seeds appear, change their stage and are pruned with theirs.
 
-    It takes the arguments of `torch.optim.swa_utils.AveragedModel`, such as
-    `GrowingAverage(model, multi_avg_fn=get_ema_multi_avg_fn(0.999))`. A seed joins the average with the weights that it has
+    For example, `GrowingAverage(model, multi_avg_fn=get_ema_multi_avg_fn(0.999))`. A seed joins the average with the weights that it has
     at its first `update_parameters`. `AveragedModel` itself pairs parameters by their position, so that once a seed
     is planted it fails or averages parameters that do not belong together.
     """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        device: torch.device | str | None = None,
+        avg_fn: Callable[..., Tensor] | None = None,
+        multi_avg_fn: Callable[..., None] | None = None,
+        use_buffers: bool = False,
+    ) -> None:
+        """Copy `model`; the arguments are those of `torch.optim.swa_utils.AveragedModel`."""
+        where = None if device is None else torch.device(device)
+        super().__init__(model, where, avg_fn, multi_avg_fn, use_buffers)
 
     def update_parameters(self, model: nn.Module) -> None:
         """Make the slots agree with those of `model`, then average the weights; call it after the optimizer's step.
