@@ -53,6 +53,12 @@ if TYPE_CHECKING:
     from esper.tolaria.recovery.config import GovernorConfig
     from esper.tolaria.recovery.escalation import EscalationConfig
     from esper.tolaria.snapshots.finite import NotFiniteError
+    from esper.tolaria.tasks.objective import (
+        Classification,
+        LanguageModelling,
+        Objective,
+        Regression,
+    )
     from esper.tolaria.tasks.registry import get_task, register_task
     from esper.tolaria.tasks.task import Samples, Task
     from esper.tolaria.training.averaging import GrowingAverage
@@ -63,6 +69,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Advance",
     "CheckpointError",
+    "Classification",
     "ConsoleSink",
     "Detector",
     "Envelope",
@@ -80,13 +87,16 @@ __all__ = [
     "Hub",
     "HubConfig",
     "HubHandle",
+    "LanguageModelling",
     "LogError",
     "MemorySink",
     "MissingExtraError",
     "NotFiniteError",
+    "Objective",
     "PanicReason",
     "Prune",
     "QualityGates",
+    "Regression",
     "RobustConfig",
     "RobustDetector",
     "Run",
@@ -136,6 +146,7 @@ __version__ = version.VERSION
 _HOMES = {
     "Advance": "esper.leyline.actions",
     "CheckpointError": "esper.leyline.errors",
+    "Classification": "esper.tolaria.tasks.objective",
     "ConsoleSink": "esper.nissa.sinks.console",
     "Detector": "esper.tolaria.detection.detector",
     "Envelope": "esper._generated.envelope",
@@ -153,15 +164,18 @@ _HOMES = {
     "Hub": "esper.nissa.hub",
     "HubConfig": "esper.nissa.hub_config",
     "HubHandle": "esper.nissa.joining",
+    "LanguageModelling": "esper.tolaria.tasks.objective",
     "LogError": "esper.leyline.errors",
     "MemorySink": "esper.nissa.sinks.memory",
     "MissingExtraError": "esper.leyline.errors",
     "NotFiniteError": "esper.tolaria.snapshots.finite",
+    "Objective": "esper.tolaria.tasks.objective",
     "PanicReason": "esper._generated.enums",
     "Prune": "esper.leyline.actions",
     "QualityGates": "esper.kasmina.gates",
     "RobustConfig": "esper.tolaria.detection.robust",
     "RobustDetector": "esper.tolaria.detection.robust",
+    "Regression": "esper.tolaria.tasks.objective",
     "Run": "esper.own_run",
     "RunEvents": "esper.nissa.reader",
     "RunLog": "esper.nissa.log",

@@ -3,9 +3,11 @@
 from esper.leyline.arguments import describe
 from esper.leyline.errors import UsageError
 from esper.tolaria.tasks.digits import DIGITS
+from esper.tolaria.tasks.mnist1d import MNIST1D
+from esper.tolaria.tasks.pydoc import PYDOC
 from esper.tolaria.tasks.task import Task
 
-_TASKS = {DIGITS.name: DIGITS}
+_TASKS = {task.name: task for task in (DIGITS, MNIST1D, PYDOC)}
 
 
 def register_task(task: Task) -> Task:

@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor
-from torch.nn.functional import cross_entropy
+from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
+from torch.optim import SGD, AdamW, Optimizer
 
 from esper._generated.enums import RunOutcome, Severity
 from esper._generated.run import emit_epoch_completed
@@ -17,7 +17,7 @@ from esper.kasmina.gradients import capture_gradient_health
 from esper.kasmina.graft import find_slots
 from esper.leyline.actions import Germinate
 from esper.leyline.channel import SILENT, TelemetryChannel
-from esper.leyline.errors import CheckpointError, SnapshotError
+from esper.leyline.errors import CheckpointError, SnapshotError, UsageError
 from esper.leyline.policy import GrowthPolicy, check_policy
 from esper.leyline.signals import TrainingSignals
 from esper.tolaria.detection.detector import Detector, SigmaDetector
@@ -61,6 +61,16 @@ def build_detector(task: Task, name: DetectorName, limits: RobustConfig) -> Dete
     )
 
 
+def build_optimizer(task: Task, host_parameters: list[nn.Parameter]) -> Optimizer:
+    """Return a new optimizer of the task's kind for the parameters of its host."""
+    groups = [{"params": host_parameters, "name": "host"}]
+    rate, weight_decay = task.host_learning_rate, task.weight_decay
+    # The tensors are many and small: one kernel for all of them beats one for each.
+    if task.optimizer == "adamw":
+        return AdamW(groups, lr=rate, weight_decay=weight_decay, foreach=True)
+    return SGD(groups, lr=rate, momentum=task.momentum, weight_decay=weight_decay, foreach=True)
+
+
 class Trainer:
     """Trains the network of one task under a governor, and lets a policy grow it.
 
@@ -78,7 +88,7 @@ class Trainer:
         self,
         task: Task,
         settings: RunSettings | None = None,
-        samples: tuple[Samples, Samples] | None = None,
+        samples: tuple[Samples, ...] | None = None,
         *,
         policy: GrowthPolicy | None = None,
         channel: TelemetryChannel | None = None,
@@ -89,7 +99,7 @@ class Trainer:
         Args:
             task: data, host and hyperparameters.
             settings: epochs, seed, device and so on; the defaults when None.
-            samples: training and validation samples; the task loads them when None.
+            samples: samples for training, decisions and, if there is one, the test; the task loads them when None.
             policy: decides about growth; when None the host trains alone, and its slots stay empty and cost nothing.
             channel: where events are emitted; nowhere when None.
             should_stop: asked before every step; training ends in order once it returns True.
@@ -101,7 +111,7 @@ class Trainer:
         check_task(task)
         check_policy(policy)
         settings = checked_settings(settings)
-        train_samples, val_samples = samples or load_samples(task)
+        train_samples, val_samples, *test_samples = samples or load_samples(task)
         device = torch.device(settings.device)
         torch.manual_seed(settings.seed)
         if task.num_threads is not None:
@@ -111,6 +121,7 @@ class Trainer:
         self._epochs = settings.epochs_of(task)
         self._faults = tuple(parse_fault(text) for text in settings.faults)
         self._train_samples, self._val_samples = train_samples.to(device), val_samples.to(device)
+        self._test_samples = test_samples
         self._policy = policy
         self._channel = channel or SILENT.bind()
         self._should_stop = should_stop
@@ -121,14 +132,7 @@ class Trainer:
         of_seeds = {id(one) for slot in self.slots.values() for one in slot.seed_parameters()}
         self._host_parameters = [one for one in self.model.parameters() if id(one) not in of_seeds]
         self.num_host_params = self.num_params
-        self._optimizer = torch.optim.SGD(
-            [{"params": self._host_parameters, "name": "host"}],
-            lr=task.host_learning_rate,
-            momentum=task.momentum,
-            weight_decay=task.weight_decay,
-            # The tensors are many and small: one kernel for all of them beats one for each.
-            foreach=True,
-        )
+        self._optimizer = build_optimizer(task, self._host_parameters)
         self._follower = follow(
             self._optimizer, None, self.slots, options={"lr": task.seed_learning_rate}
         )
@@ -147,8 +151,22 @@ class Trainer:
         return sum(parameter.numel() for parameter in self.model.parameters())
 
     def validate(self) -> Evaluation:
-        """Score the network on the validation samples."""
-        return evaluate(self.model, self._val_samples)
+        """Score the network on the validation samples, by which decisions are made."""
+        return evaluate(self.model, self._val_samples, self._task.objective)
+
+    def test(self) -> Evaluation:
+        """Score the network on the test samples, which no decision of the run has seen.
+
+        Raises:
+            UsageError: the task has no test samples.
+        """
+        if not self._test_samples:
+            raise UsageError(
+                f"a test needs test samples, got task {self._task.name!r} without them; return"
+                " (training, validation, test) from its load_samples"
+            )
+        device = self._val_samples.targets.device
+        return evaluate(self.model, self._test_samples[0].to(device), self._task.objective)
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything that the next epoch depends on, as tensors and plain values.
@@ -234,7 +252,7 @@ class Trainer:
     def _train_epoch(self, epoch: int) -> TrainingMeans | None:
         """Take one governed step on every batch; return None when training was asked to stop."""
         self.model.train()
-        means = RunningMeans(self._train_samples.targets.device)
+        means = RunningMeans(self._train_samples.targets.device, self._task.objective)
         worst_verdict = Verdict(severity=Severity.OK, loss=0.0)
         batches = self._train_samples.shuffled_batches(
             self._task.batch_size, seed=self._seed, epoch=epoch
@@ -242,8 +260,8 @@ class Trainer:
         for step, batch in enumerate(batches):
             if self._should_stop():
                 return None
-            logits = self.model(batch.inputs)
-            loss = cross_entropy(logits, batch.targets)
+            outputs = self.model(batch.inputs)
+            loss = self._task.objective.loss(outputs, batch.targets)
             if any(fault.damages_loss(epoch, step) for fault in self._faults):
                 loss = damaged(loss)
             self._optimizer.zero_grad()
@@ -260,7 +278,7 @@ class Trainer:
             if verdict.needs_rollback:
                 # The governor has rolled back already, which has pruned seeds.
                 self._follower.update()
-            means.add(loss, logits, batch.targets, grad_norm)
+            means.add(loss, outputs, batch.targets, grad_norm)
             if verdict.must_stop:
                 break
         return means.result(worst_verdict)
@@ -297,7 +315,9 @@ class Trainer:
             slot.record_accuracy(accuracy)
             if slot.is_unsettled and slot.alpha > 0.0:
                 slot.record_contribution(
-                    contribution(self.model, slot, self._val_samples, accuracy)
+                    contribution(
+                        self.model, slot, self._val_samples, accuracy, self._task.objective
+                    )
                 )
 
     def _grow(self, epoch: int, validation: Evaluation) -> None:
