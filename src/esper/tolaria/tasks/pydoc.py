@@ -60,6 +60,7 @@ PYDOC = Task(
     build_host=_build_host,
     num_classes=_NUM_BYTES,
     objective=LanguageModelling(),
+    data_hash=text_hash,
     optimizer="adamw",
     blueprint_ids=("mlp_small", "lora", "attention", "norm"),
     epochs=20,

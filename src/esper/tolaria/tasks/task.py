@@ -128,6 +128,8 @@ class Task:
     """The gradients of host and seeds are clipped to this norm separately, so that a seed cannot shrink the host's step."""
     absolute_loss_threshold: float | None = None
     """Loss in nats below which the detector `sigma` never reports divergence; None: twice the loss of a random guess."""
+    data_hash: Callable[[], str] | None = None
+    """Returns a hash of the data, where other machines may have others, so that results can be told apart."""
     num_threads: int | None = None
     """CPU threads that PyTorch uses for one operation; None leaves PyTorch's setting as it is.
 
