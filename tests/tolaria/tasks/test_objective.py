@@ -106,7 +106,7 @@ def test_an_objective_with_classes_needs_their_number():
 def test_mnist1d_has_three_splits_of_standardised_signals_and_is_learnable():
     train, decisions, test = MNIST1D.load_samples()
 
-    assert [len(one) for one in (train, decisions, test)] == [3000, 1000, 1000]
+    assert [len(one) for one in (train, decisions, test)] == [4000, 1000, 1000]
     assert train.inputs.shape[1:] == (1, 40)
     assert abs(float(train.inputs.mean())) < 1e-3
     assert sorted(train.targets.unique().tolist()) == list(range(10))

@@ -1,4 +1,4 @@
-"""The task `mnist1d`: 5,000 generated signals of 40 values in the shapes of ten digits (Greydanus, arXiv:2011.14439).
+"""The task `mnist1d`: 6,000 generated signals of 40 values in the shapes of ten digits (Greydanus, arXiv:2011.14439).
 
 The templates and the steps of the generator are those of the package `mnist1d` by Sam Greydanus, under the Apache License
 2.0. The random numbers are those of this module, so the signals are others of the same distribution.
@@ -44,7 +44,7 @@ _TEMPLATES: Final = (
 )
 """The digits 0 to 9 as curves."""
 
-_NUM_SAMPLES: Final = 5000
+_NUM_SAMPLES: Final = 6000
 _NUM_HELD_OUT: Final = 1000
 _SEED: Final = 42
 
@@ -77,7 +77,7 @@ class StridedHost(nn.Module):
 
 
 def _load_samples() -> tuple[Samples, ...]:
-    """Return 3,000 signals for training, 1,000 for decisions, 1,000 for the test: inputs (N, 1, 40), standardised."""
+    """Return 4,000 signals for training, 1,000 for decisions, 1,000 for the test: inputs (N, 1, 40), standardised."""
     random = np.random.default_rng(_SEED)
     templates = np.asarray(_TEMPLATES)
     templates = (templates - templates.mean(1, keepdims=True)) / templates.std(1, keepdims=True)
@@ -126,8 +126,8 @@ MNIST1D = Task(
     num_classes=len(_TEMPLATES),
     optimizer="adamw",
     batch_size=100,
-    host_learning_rate=0.01,
-    seed_learning_rate=0.01,
+    host_learning_rate=0.02,
+    seed_learning_rate=0.02,
     weight_decay=0.01,
     num_threads=1,
 )
