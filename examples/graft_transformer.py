@@ -8,7 +8,7 @@ from sklearn.datasets import load_digits
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from esper import QualityGates, SlotSpec, TolariaGovernor, graft, ungraft
+from esper import QualityGates, SlotSpec, TolariaGovernor, follow, graft, ungraft
 
 EPOCHS = 12
 
@@ -42,6 +42,7 @@ def main() -> None:
     slots = graft(model, {f"encoder.layers.{index}": spec for index in range(2)})
     slot = slots["encoder.layers.0"]
     optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)
+    follow(optimizer, None, model)  # the optimizer trains the seeds too
     governor = TolariaGovernor(model, optimizers=[optimizer])
 
     @torch.no_grad()
@@ -64,7 +65,6 @@ def main() -> None:
         slot.record_contribution(accuracy - without)
         if epoch == 2:
             slot.germinate("mlp", blend_tempo_epochs=2)
-            optimizer.add_param_group({"params": list(slot.seed_parameters())})
             governor.expect_shift()
         slot.advance_stage()
         slot.step_epoch()

@@ -12,7 +12,7 @@ from sklearn.datasets import load_digits
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from esper import SeedSlot, TolariaGovernor, capture_gradient_health
+from esper import SeedSlot, TolariaGovernor, capture_gradient_health, follow
 
 EPOCHS, PLANTING_EPOCH, LEARNING_RATE = 30, 4, 0.05
 pixels, labels = load_digits(return_X_y=True)
@@ -37,10 +37,10 @@ def train(seed: int, *, grows: bool) -> float:
     model = nn.Sequential(*stem, slot, *head)
     host_parameters = list(model.parameters())
     optimizer = torch.optim.SGD(host_parameters, lr=LEARNING_RATE, momentum=0.9)
+    follower = follow(optimizer, None, slot)  # the optimizer trains the seeds too
     governor = TolariaGovernor(model, optimizers=[optimizer])
     for epoch in range(1, EPOCHS + 1):
-        for group in optimizer.param_groups:
-            group["lr"] = LEARNING_RATE * (1 - (epoch - 1) / EPOCHS)
+        optimizer.param_groups[0]["lr"] = LEARNING_RATE * (1 - (epoch - 1) / EPOCHS)
         for batch in torch.randperm(len(train_x)).split(64):
             loss = cross_entropy(model(train_x[batch]), train_y[batch])
             optimizer.zero_grad()
@@ -59,7 +59,7 @@ def train(seed: int, *, grows: bool) -> float:
                 slot.record_contribution(accuracy - measure_accuracy(model))
         if grows and epoch == PLANTING_EPOCH:
             slot.germinate("conv_heavy", blend_tempo_epochs=3)
-            optimizer.add_param_group({"params": list(slot.seed_parameters())})
+            follower.update()  # or else the seed learns from the second step on
             governor.expect_shift()
         if (gate := slot.advance_stage()).passed:  # the seed has entered its next stage
             print(f"  epoch {epoch:2}: {accuracy:.1f} %  {slot.stage.name:<11} {gate.message}")

@@ -132,7 +132,7 @@ def _governor(
 ) -> TolariaGovernor:
     return TolariaGovernor(
         run.network.model,
-        optimizers=[run.network.optimizer.inner],
+        optimizers=[run.network.follower.optimizer],
         detector=build_detector(TASK, detector, EPOCH_LIMITS),
         step_detector=build_detector(TASK, detector, RobustConfig()),
         probe=probe,

@@ -77,7 +77,7 @@ def has_moment(run: TrainingRun) -> bool:
 def nan_moment(run: TrainingRun) -> Iterator[None]:
     """Set one value in the optimizer's momentum of a weight to NaN."""
     network = run.network
-    _set_nan(network.optimizer.inner.state[network.host_parameters[0]]["momentum_buffer"])
+    _set_nan(network.follower.optimizer.state[network.host_parameters[0]]["momentum_buffer"])
     yield
 
 

@@ -19,8 +19,8 @@ from esper.nissa.hub import Hub
 from esper.nissa.hub_config import HubConfig
 from esper.nissa.sinks.memory import MemorySink
 from esper.tolaria.detection.verdict import Verdict
-from esper.tolaria.training.growing_optimizer import cosine_factor
 from esper.tolaria.training.growth import apply_actions, fossils, slot_signals
+from esper.tolaria.training.learning_rate import cosine_factor
 from esper.tolaria.training.metrics import Evaluation, contribution, evaluate
 from faults_campaign.guardian import Guardian
 from faults_campaign.network import EPOCH_STEPS, TASK, Network, build_network
@@ -100,7 +100,7 @@ class TrainingRun:
                     self._grow(epoch, validation)
                 for slot in self.network.slots.values():
                     slot.step_epoch()
-                self.network.optimizer.follow_seeds()
+                self.network.follower.update()
         return True
 
     def validate(self) -> Evaluation:
@@ -128,12 +128,11 @@ class TrainingRun:
         for index in range(EPOCH_STEPS):
             self._before_step(self)
             batch = next(batches)
-            network, optimizer = self.network, self.network.optimizer
-            optimizer.set_learning_rate_factor(
-                self.learning_rate_scale * cosine_factor(epoch, TASK.epochs)
-            )
+            network, optimizer = self.network, self.network.follower.optimizer
+            factor = self.learning_rate_scale * cosine_factor(epoch, TASK.epochs)
+            optimizer.param_groups[0]["lr"] = TASK.host_learning_rate * factor
             loss = cross_entropy(network.model(batch.inputs), batch.targets)
-            optimizer.inner.zero_grad()
+            optimizer.zero_grad()
             loss.backward()
             if index == 0:
                 self._record_gradients(epoch)
@@ -142,12 +141,12 @@ class TrainingRun:
             self.step += 1
             verdict = self.guardian.before_step(loss, grad_norm, batch=batch)
             if verdict.may_step:
-                optimizer.inner.step()
+                optimizer.step()
             verdict = self.guardian.after_step()
             self._note(verdict)
             if verdict.needs_rollback:
                 # The guardian has rolled back already, which has pruned seeds.
-                self.network.optimizer.follow_seeds()
+                self.network.follower.update()
             if verdict.must_stop:
                 return False
         return True

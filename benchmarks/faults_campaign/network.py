@@ -18,7 +18,7 @@ from esper.leyline.policy import GrowthPolicy
 from esper.tamiyo.heuristic import HeuristicPolicy
 from esper.tolaria.tasks.digits import DIGITS
 from esper.tolaria.tasks.task import Task
-from esper.tolaria.training.growing_optimizer import GrowingOptimizer
+from esper.tolaria.training.follow import Follower, follow
 
 
 def _build_host() -> nn.Module:
@@ -43,7 +43,7 @@ class Network:
     model: nn.Module
     slots: dict[str, SeedSlot]
     host_parameters: list[nn.Parameter]
-    optimizer: GrowingOptimizer
+    follower: Follower
     policy: GrowthPolicy | None
 
     def emit_on(self, channel: Channel) -> None:
@@ -71,12 +71,12 @@ def build_network(seed: int, *, grows: bool) -> Network:
     model = TASK.build_host()
     slots = {slot.slot_id: slot for slot in find_slots(model).values()}
     host_parameters = list(model.parameters())
-    optimizer = GrowingOptimizer(
-        host_parameters,
-        slots,
-        host_learning_rate=TASK.host_learning_rate,
-        seed_learning_rate=TASK.seed_learning_rate,
+    optimizer = torch.optim.SGD(
+        [{"params": host_parameters, "name": "host"}],
+        lr=TASK.host_learning_rate,
         momentum=TASK.momentum,
         weight_decay=TASK.weight_decay,
+        foreach=True,
     )
-    return Network(model, slots, host_parameters, optimizer, HeuristicPolicy() if grows else None)
+    follower = follow(optimizer, None, slots, options={"lr": TASK.seed_learning_rate})
+    return Network(model, slots, host_parameters, follower, HeuristicPolicy() if grows else None)

@@ -7,7 +7,17 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from esper.commands import completion, help_command, lint_log, runs, summary, train
+from esper.commands import (
+    blueprints,
+    completion,
+    help_command,
+    lint_log,
+    policies,
+    runs,
+    summary,
+    tasks,
+    train,
+)
 from esper.commands.run_arguments import with_flags
 from esper.commands.terminal import discard_output, escape_unencodable, flush_output, print_error
 from esper.leyline.errors import EsperError
@@ -16,7 +26,17 @@ from esper.leyline.text import did_you_mean
 from esper.tolaria.training.stop_request import StopAtOnce, exit_code
 from esper.version import VERSION
 
-_COMMANDS = (train, summary, runs, lint_log, completion, help_command)
+_COMMANDS = (
+    train,
+    summary,
+    runs,
+    lint_log,
+    tasks,
+    blueprints,
+    policies,
+    completion,
+    help_command,
+)
 _USAGE_EXIT_CODE = 2
 _BUG_EXIT_CODE = 70
 _TRACEBACK_VARIABLE = "ESPER_TRACEBACK"

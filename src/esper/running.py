@@ -173,7 +173,7 @@ def resume_run(
 def _train(
     task: Task,
     settings: RunSettings,
-    samples: tuple[Samples, Samples],
+    samples: tuple[Samples, ...],
     folder: Path,
     policy: GrowthPolicy | None,
     sinks: Sequence[Iterable[Sink]],

@@ -7,7 +7,7 @@ import argparse
 import shlex
 import signal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
@@ -25,14 +25,19 @@ from esper.karn.summary import render
 from esper.leyline.errors import UsageError
 from esper.nissa.runs import resolve
 from esper.nissa.sinks.progress import ProgressSink
-from esper.tamiyo.heuristic import HeuristicPolicy
+from esper.tamiyo.heuristic import HeuristicConfig, HeuristicPolicy
 from esper.tolaria.training.run_settings import SETTINGS, RunSettings, Setting, load_settings
 from esper.tolaria.training.stop_request import StopAtOnce, StopRequest, exit_code
+
+if TYPE_CHECKING:
+    # The command line starts without PyTorch.
+    from esper.tolaria.tasks.task import Task
 
 _EPILOG = """\
 examples:
   esper train                             grow a network on digits, about a minute on a laptop
   esper train --seed 3 --epochs 80        another seed, more epochs
+  esper train --task my_task.py:TASK      a task of your own, in a Python file
   esper train --inject-fault nan@12       break the run at epoch 12 and watch the governor roll back
   esper train --resume latest             continue a run that was killed or interrupted
 
@@ -181,7 +186,7 @@ def _start(
     return run_task(
         task,
         settings,
-        policy=HeuristicPolicy(),
+        policy=_policy(task),
         run_dir=options.run_dir,
         should_stop=stop.is_made,
         **_progress(console, settings.epochs_of(task)),
@@ -192,8 +197,12 @@ def _resume(
     options: argparse.Namespace, given: dict[str, Any], console: Console, stop: StopRequest
 ) -> RunStory:
     from esper.running import resume_run
+    from esper.tolaria.tasks.discovery import is_place
     from esper.tolaria.tasks.registry import get_task
 
+    if is_place(given.get("task", "")):
+        # The run's files hold the name of the task alone; this makes it known.
+        get_task(given.pop("task"))
     for setting in SETTINGS:
         if setting.name in given and setting.name not in _CHANGEABLE_ON_RESUME:
             raise UsageError(
@@ -201,15 +210,21 @@ def _resume(
             )
     folder = resolve(options.resume, options.run_dir)
     settings = load_settings(folder).resumed(**given)
-    epochs = settings.epochs_of(get_task(settings.task))
+    task = get_task(settings.task)
     return resume_run(
         folder,
-        policy=HeuristicPolicy(),
+        policy=_policy(task),
         should_stop=stop.is_made,
         notify=lambda line: print_line(console, line),
         **given,
-        **_progress(console, epochs),
+        **_progress(console, settings.epochs_of(task)),
     )
+
+
+def _policy(task: "Task") -> HeuristicPolicy:
+    """Return a policy that plants the blueprints that suit the task's host."""
+    ids = task.blueprint_ids
+    return HeuristicPolicy(None if ids is None else HeuristicConfig(blueprint_ids=ids))
 
 
 def _progress(console: Console, epochs: int) -> dict[str, Any]:

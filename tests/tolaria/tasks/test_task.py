@@ -86,7 +86,7 @@ def test_a_task_outside_its_limits_is_rejected(changes, message):
 
 def test_functions_that_return_something_else_are_refused():
     with pytest.raises(
-        ValueError, match=r"must return two Samples, .* got None from task 'digits'"
+        ValueError, match=r"must return two or three Samples, .* got None from task 'digits'"
     ):
         load_samples(replace(DIGITS, load_samples=lambda: None))
     with pytest.raises(

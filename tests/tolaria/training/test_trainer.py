@@ -4,8 +4,9 @@ import math
 from dataclasses import replace
 
 import pytest
+import torch
 
-from esper._generated.enums import RunOutcome, SnapshotFault
+from esper._generated.enums import RunOutcome, SeedStage, SnapshotFault
 from esper._generated.governor import GovernorSnapshotFailedPayload
 from esper.kasmina.hosts.cnn import CNNHost
 from esper.leyline.actions import Germinate
@@ -17,8 +18,10 @@ from esper.tamiyo.heuristic import HeuristicPolicy
 from esper.tolaria.detection.limits import RobustConfig
 from esper.tolaria.snapshots.buffers import SnapshotBuffers
 from esper.tolaria.tasks.digits import DIGITS
+from esper.tolaria.training.model_file import load_model, save_model
 from esper.tolaria.training.run_settings import RunSettings
 from esper.tolaria.training.trainer import Trainer, build_detector
+from tests.kasmina.lives import PERMISSIVE, lead_to
 
 TINY = replace(DIGITS, epochs=2, batch_size=512)
 """A task that trains in a moment."""
@@ -98,3 +101,56 @@ def test_the_sigma_detector_takes_its_threshold_from_the_task(threshold, expecte
         verdict = detector.check(0.5)
 
     assert verdict.loss_threshold == pytest.approx(expected)
+
+
+def host_with_a_fossil():
+    host = DIGITS.build_host()
+    slot = host.slots["r0c0"]
+    slot.gates = PERMISSIVE
+    lead_to(slot, SeedStage.FOSSILIZED)
+    return host
+
+
+def group_names(trainer):
+    return list(trainer.state_dict()["optimizer"])
+
+
+def test_a_host_with_a_fossil_is_grown_again():
+    trainer = Trainer(replace(TINY, build_host=host_with_a_fossil), policy=PlantOnce("r0c1"))
+    fossil = [one.detach().clone() for one in trainer.slots["r0c0"].seed_parameters()]
+
+    assert trainer.fit() is RunOutcome.COMPLETED
+
+    assert group_names(trainer) == ["host", "slot:r0c0:r0c0-norm", "slot:r0c1:r0c1-conv_light"]
+    trained = trainer.slots["r0c0"].seed_parameters()
+    assert not all(map(torch.equal, fossil, trained))
+    assert trainer.num_params > trainer.num_host_params
+
+
+def test_a_live_seed_of_the_host_is_trained_and_can_be_pruned():
+    trainer = Trainer(replace(TINY, build_host=lambda: germinated(DIGITS.build_host())))
+    assert group_names(trainer) == ["host", "slot:r0c0:r0c0-norm"]
+
+    trainer.slots["r0c0"].prune()
+
+    assert trainer.fit() is RunOutcome.COMPLETED
+    assert group_names(trainer) == ["host"]
+
+
+def germinated(host):
+    lead_to(host.slots["r0c0"], SeedStage.TRAINING)
+    return host
+
+
+def test_a_loaded_network_is_trained_on(tmp_path):
+    first = Trainer(replace(TINY, build_host=host_with_a_fossil), policy=PlantOnce("r0c1"))
+    first.fit()
+    save_model(first.model, tmp_path, task=DIGITS.name)
+
+    second = Trainer(
+        replace(TINY, build_host=lambda: load_model(tmp_path)), policy=PlantOnce("r0c2")
+    )
+
+    assert second.num_host_params == first.num_params
+    assert second.fit() is RunOutcome.COMPLETED
+    assert len(group_names(second)) == 4

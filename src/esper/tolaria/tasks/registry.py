@@ -1,11 +1,14 @@
-"""The tasks by name: those that Esper ships and those that users register."""
+"""The tasks by name: those that Esper ships, those that users register, and those of installed packages."""
 
 from esper.leyline.arguments import describe
 from esper.leyline.errors import UsageError
 from esper.tolaria.tasks.digits import DIGITS
+from esper.tolaria.tasks.discovery import installed, is_place, load_from_file, load_installed
+from esper.tolaria.tasks.mnist1d import MNIST1D
+from esper.tolaria.tasks.pydoc import PYDOC
 from esper.tolaria.tasks.task import Task
 
-_TASKS = {DIGITS.name: DIGITS}
+_TASKS = {task.name: task for task in (DIGITS, MNIST1D, PYDOC)}
 
 
 def register_task(task: Task) -> Task:
@@ -27,22 +30,27 @@ def register_task(task: Task) -> Task:
 
 
 def get_task(name: str) -> Task:
-    """Return the task called `name`.
+    """Return the task called `name`, or the one at a place in a file, `path.py:NAME`, which is then registered.
 
     Raises:
-        UsageError: no task has the name.
+        UsageError: no task has the name, or there is none at the place.
     """
+    if isinstance(name, str) and name not in _TASKS:
+        if is_place(name):
+            return register_task(load_from_file(name))
+        if (point := installed().get(name)) is not None:
+            return register_task(load_installed(point))
     if not isinstance(name, str) or name not in _TASKS:
         raise UsageError(
             f'no task {_quoted(name)}; there are: {", ".join(task_names())}; a task of your own is made'
-            " known with esper.register_task"
+            " known with esper.register_task, or named as path.py:NAME"
         )
     return _TASKS[name]
 
 
 def task_names() -> tuple[str, ...]:
-    """Return the names of all tasks, in the order of registration."""
-    return tuple(_TASKS)
+    """Return the names of all tasks, in the order of registration, then those of installed packages."""
+    return tuple(dict.fromkeys((*_TASKS, *installed())))
 
 
 def check_task(task: object) -> None:

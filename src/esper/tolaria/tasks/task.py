@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Final, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,11 @@ from esper.leyline.arguments import (
     text_of_length,
     whole_number,
 )
+from esper.tolaria.tasks.objective import Classification, LanguageModelling, Objective
+
+OptimizerName = Literal["sgd", "adamw"]
+
+CLASSIFICATION: Final = Classification()
 
 MAX_NAME_LENGTH = 64
 """The longest name that the telemetry contract allows."""
@@ -22,16 +28,16 @@ MAX_NAME_LENGTH = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Samples:
-    """Inputs with their classes, held in memory on one device.
+    """Inputs with their targets, held in memory on one device.
 
     Raises:
         ValueError: there are no samples, not as many inputs as targets, or one of both is not a tensor.
     """
 
     inputs: Tensor
-    """float32 (N, ...), in the shape that the host takes."""
+    """(N, ...), in the shape and dtype that the host takes: float32, or int64 for tokens."""
     targets: Tensor
-    """int64 (N,), class indices from 0."""
+    """As the task's objective takes them: int64 (N,) classes from 0, int64 (N, T) tokens, or float32 (N, ...)."""
 
     def __post_init__(self) -> None:
         """Check the types and the number of samples."""
@@ -76,10 +82,10 @@ class Samples:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """A classification task: data, host and hyperparameters.
+    """A task: data, host, objective and hyperparameters.
 
-    The first four fields are required. The training loop minimises cross entropy with SGD, momentum and a cosine schedule
-    over the epochs of the run. Where no other source is named, the default was chosen on the task `digits`.
+    The first three fields are required, and `num_classes` where there are classes. The training loop minimises the objective's
+    loss, by default cross entropy, with a cosine schedule over the epochs of the run. Where no other source is named, the default was chosen on the task `digits`.
 
     Raises:
         ValueError: a value has another type or is out of its range.
@@ -87,16 +93,26 @@ class Task:
 
     name: str
     """1 to 64 characters. `register_task` makes the task known by it to `esper.load` and `esper train`."""
-    load_samples: Callable[[], tuple[Samples, Samples]]
-    """Returns training and validation samples; the split must not depend on the run's seed."""
+    load_samples: Callable[[], tuple[Samples, ...]]
+    """Returns samples for training, for decisions, and for the test; the splits must not depend on the run's seed.
+
+    By the second, the validation samples, seeds are kept or pruned, so that only the third, which no decision sees, says how
+    good the network is. Without the third the task has no test.
+    """
     build_host: Callable[[], nn.Module]
-    """Returns a new host that maps inputs (B, ...) to logits (B, num_classes).
+    """Returns a new host that maps inputs (B, ...) to what the objective takes, such as logits (B, num_classes).
 
     It holds empty slots where it may grow (`SeedSlot`, or `graft` on a network that has no slots), and is initialised from
     PyTorch's global random generator, which the run's seed sets.
     """
-    num_classes: int
-    """At least 2."""
+    num_classes: int | None = None
+    """Classes, or tokens of a vocabulary, at least 2; None for a task without classes, such as regression."""
+    objective: Objective = CLASSIFICATION
+    """Loss and metric."""
+    optimizer: OptimizerName = "sgd"
+    """`sgd`, with momentum, or `adamw`, which transformers need."""
+    blueprint_ids: tuple[str, ...] | None = None
+    """Blueprints that suit the host's slots, for `esper train`; None: those of `HeuristicConfig`."""
     epochs: int = 60
     """Epochs trained unless the user says otherwise."""
     batch_size: int = 64
@@ -105,13 +121,15 @@ class Task:
     seed_learning_rate: float = 0.03
     """The same for the parameters of seeds."""
     momentum: float = 0.9
-    """Source: the usual value for SGD on images, such as He et al., Deep Residual Learning, 2016."""
+    """Of `sgd`. Source: the usual value for SGD on images, such as He et al., Deep Residual Learning, 2016."""
     weight_decay: float = 5e-4
     """Source: Zagoruyko and Komodakis, Wide Residual Networks, 2016."""
     max_grad_norm: float = 5.0
     """The gradients of host and seeds are clipped to this norm separately, so that a seed cannot shrink the host's step."""
     absolute_loss_threshold: float | None = None
     """Loss in nats below which the detector `sigma` never reports divergence; None: twice the loss of a random guess."""
+    data_hash: Callable[[], str] | None = None
+    """Returns a hash of the data, where other machines may have others, so that results can be told apart."""
     num_threads: int | None = None
     """CPU threads that PyTorch uses for one operation; None leaves PyTorch's setting as it is.
 
@@ -127,11 +145,24 @@ class Task:
         ):
             check_callable(name, function)
         for name, value, minimum in (
-            ("num_classes", self.num_classes, 2),
             ("epochs", self.epochs, 1),
             ("batch_size", self.batch_size, 1),
         ):
             whole_number(name, value, minimum=minimum)
+        if not isinstance(self.objective, Objective):
+            raise ValueError(
+                f"objective must be an Objective, got {describe(self.objective)}; write Regression() or the like"
+            )
+        if self.num_classes is not None:
+            whole_number("num_classes", self.num_classes, minimum=2)
+        elif isinstance(self.objective, Classification | LanguageModelling):
+            raise ValueError(
+                f"num_classes must be given for {type(self.objective).__name__}, got None; write num_classes=..."
+            )
+        if self.optimizer not in get_args(OptimizerName):
+            raise ValueError(
+                f"optimizer must be one of {', '.join(get_args(OptimizerName))}, got {self.optimizer!r}"
+            )
         for name, rate in (
             ("host_learning_rate", self.host_learning_rate),
             ("seed_learning_rate", self.seed_learning_rate),
@@ -147,23 +178,25 @@ class Task:
 
     @property
     def random_guess_loss(self) -> float:
-        """Cross entropy in nats of a network that gives every class the same probability."""
-        return math.log(self.num_classes)
+        """Loss of a network that has learned nothing, such as one that gives every class the same probability."""
+        return self.objective.random_guess_loss(self.num_classes)
 
 
-def load_samples(task: Task) -> tuple[Samples, Samples]:
-    """Return the training and validation samples of `task`.
+def load_samples(task: Task) -> tuple[Samples, ...]:
+    """Return the samples of `task` for training, for decisions and, if it has one, for the test.
 
     Raises:
         ValueError: the task's `load_samples` returned something else.
     """
     samples: object = task.load_samples()
-    if not isinstance(samples, tuple | list) or [type(one) for one in samples] != [Samples] * 2:
+    if not isinstance(samples, tuple | list) or not (
+        2 <= len(samples) <= 3 and all(type(one) is Samples for one in samples)
+    ):
         raise ValueError(
-            "load_samples of a task must return two Samples, for training and for validation, got"
-            f" {describe(samples)} from task {task.name!r}; return (training, validation)"
+            "load_samples of a task must return two or three Samples, for training, for validation and for the test,"
+            f" got {describe(samples)} from task {task.name!r}; return (training, validation, test)"
         )
-    return samples[0], samples[1]
+    return tuple(samples)
 
 
 def build_host(task: Task) -> nn.Module:

@@ -46,7 +46,7 @@ class Resumption:
 def train_run(
     task: Task,
     settings: RunSettings,
-    samples: tuple[Samples, Samples],
+    samples: tuple[Samples, ...],
     *,
     policy: GrowthPolicy | None,
     folder: Path,
@@ -56,7 +56,7 @@ def train_run(
     resumption: Resumption | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> RunResult:
-    """Train `task` on `samples` (training, validation) and leave the grown network in `folder`.
+    """Train `task` on `samples` (training, validation, test) and leave the grown network in `folder`.
 
     After every epoch a checkpoint is saved, with the plain values that `log_position` returns. If there is a policy and
     the settings ask for a baseline, the host is then trained alone, from the same seed and for as many epochs; its
@@ -199,7 +199,7 @@ def _begin(
 def _train_host_alone(
     task: Task,
     settings: RunSettings,
-    samples: tuple[Samples, Samples],
+    samples: tuple[Samples, ...],
     channel: TelemetryChannel,
     should_stop: Callable[[], bool],
 ) -> float | None:
@@ -213,7 +213,7 @@ def _train_host_alone(
 
 
 def _describe(
-    task: Task, settings: RunSettings, samples: tuple[Samples, Samples], trainer: Trainer
+    task: Task, settings: RunSettings, samples: tuple[Samples, ...], trainer: Trainer
 ) -> RunDescription:
     return RunDescription(
         task=task.name,

@@ -89,7 +89,9 @@ class RunSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         UsageError: a value is outside its limits.
     """
 
-    task: Annotated[str, Option(help="name of the task to learn")] = "digits"
+    task: Annotated[
+        str, Option(help="name of the task to learn, or its place in a file, path.py:NAME")
+    ] = "digits"
     """`run_task` sets it to the name of the task that it is given."""
     epochs: Annotated[
         int | None,

@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any, Final
 
 import torch
-from torch import Tensor
-from torch.nn.functional import cross_entropy
+from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
+from torch.optim import SGD, AdamW, Optimizer
 
 from esper._generated.enums import RunOutcome, Severity
 from esper._generated.run import emit_epoch_completed
@@ -17,7 +17,7 @@ from esper.kasmina.gradients import capture_gradient_health
 from esper.kasmina.graft import find_slots
 from esper.leyline.actions import Germinate
 from esper.leyline.channel import SILENT, TelemetryChannel
-from esper.leyline.errors import CheckpointError, SnapshotError
+from esper.leyline.errors import CheckpointError, SnapshotError, UsageError
 from esper.leyline.policy import GrowthPolicy, check_policy
 from esper.leyline.signals import TrainingSignals
 from esper.tolaria.detection.detector import Detector, SigmaDetector
@@ -29,7 +29,7 @@ from esper.tolaria.snapshots.random_state import load_random_state_dict, random_
 from esper.tolaria.tasks.registry import check_task
 from esper.tolaria.tasks.task import Samples, Task, build_host, load_samples
 from esper.tolaria.training.faults import damaged, parse_fault
-from esper.tolaria.training.growing_optimizer import GrowingOptimizer, cosine_factor
+from esper.tolaria.training.follow import follow
 from esper.tolaria.training.growth import (
     apply_actions,
     decide,
@@ -39,6 +39,7 @@ from esper.tolaria.training.growth import (
     slot_signals,
     slot_status,
 )
+from esper.tolaria.training.learning_rate import cosine_factor
 from esper.tolaria.training.metrics import (
     Evaluation,
     RunningMeans,
@@ -66,6 +67,16 @@ def build_detector(task: Task, name: DetectorName, limits: RobustConfig) -> Dete
     )
 
 
+def build_optimizer(task: Task, host_parameters: list[nn.Parameter]) -> Optimizer:
+    """Return a new optimizer of the task's kind for the parameters of its host."""
+    groups = [{"params": host_parameters, "name": "host"}]
+    rate, weight_decay = task.host_learning_rate, task.weight_decay
+    # The tensors are many and small: one kernel for all of them beats one for each.
+    if task.optimizer == "adamw":
+        return AdamW(groups, lr=rate, weight_decay=weight_decay, foreach=True)
+    return SGD(groups, lr=rate, momentum=task.momentum, weight_decay=weight_decay, foreach=True)
+
+
 class Trainer:
     """Trains the network of one task under a governor, and lets a policy grow it.
 
@@ -83,7 +94,7 @@ class Trainer:
         self,
         task: Task,
         settings: RunSettings | None = None,
-        samples: tuple[Samples, Samples] | None = None,
+        samples: tuple[Samples, ...] | None = None,
         *,
         policy: GrowthPolicy | None = None,
         channel: TelemetryChannel | None = None,
@@ -94,7 +105,7 @@ class Trainer:
         Args:
             task: data, host and hyperparameters.
             settings: epochs, seed, device and so on; the defaults when None.
-            samples: training and validation samples; the task loads them when None.
+            samples: samples for training, decisions and, if there is one, the test; the task loads them when None.
             policy: decides about growth; when None the host trains alone, and its slots stay empty and cost nothing.
             channel: where events are emitted; nowhere when None.
             should_stop: asked before every step; training ends in order once it returns True.
@@ -106,7 +117,7 @@ class Trainer:
         check_task(task)
         check_policy(policy)
         settings = checked_settings(settings)
-        train_samples, val_samples = samples or load_samples(task)
+        train_samples, val_samples, *test_samples = samples or load_samples(task)
         device = torch.device(settings.device)
         torch.manual_seed(settings.seed)
         if task.num_threads is not None:
@@ -116,6 +127,7 @@ class Trainer:
         self._epochs = settings.epochs_of(task)
         self._faults = tuple(parse_fault(text) for text in settings.faults)
         self._train_samples, self._val_samples = train_samples.to(device), val_samples.to(device)
+        self._test_samples = test_samples
         self._policy = policy
         self._channel = channel or SILENT.bind()
         self._should_stop = should_stop
@@ -123,19 +135,16 @@ class Trainer:
         self.slots = {slot.slot_id: slot for slot in find_slots(self.model).values()}
         for slot in self.slots.values():
             slot.channel = self._channel
-        self._host_parameters = list(self.model.parameters())
+        of_seeds = {id(one) for slot in self.slots.values() for one in slot.seed_parameters()}
+        self._host_parameters = [one for one in self.model.parameters() if id(one) not in of_seeds]
         self.num_host_params = self.num_params
-        self._optimizer = GrowingOptimizer(
-            self._host_parameters,
-            self.slots,
-            host_learning_rate=task.host_learning_rate,
-            seed_learning_rate=task.seed_learning_rate,
-            momentum=task.momentum,
-            weight_decay=task.weight_decay,
+        self._optimizer = build_optimizer(task, self._host_parameters)
+        self._follower = follow(
+            self._optimizer, None, self.slots, options={"lr": task.seed_learning_rate}
         )
         self._governor = TolariaGovernor(
             self.model,
-            optimizers=[self._optimizer.inner],
+            optimizers=[self._optimizer],
             detector=build_detector(task, settings.detector, EPOCH_LIMITS),
             step_detector=build_detector(task, settings.detector, RobustConfig()),
             probe=self._losses,
@@ -149,8 +158,22 @@ class Trainer:
         return sum(parameter.numel() for parameter in self.model.parameters())
 
     def validate(self) -> Evaluation:
-        """Score the network on the validation samples."""
-        return evaluate(self.model, self._val_samples)
+        """Score the network on the validation samples, by which decisions are made."""
+        return evaluate(self.model, self._val_samples, self._task.objective)
+
+    def test(self) -> Evaluation:
+        """Score the network on the test samples, which no decision of the run has seen.
+
+        Raises:
+            UsageError: the task has no test samples.
+        """
+        if not self._test_samples:
+            raise UsageError(
+                f"a test needs test samples, got task {self._task.name!r} without them; return"
+                " (training, validation, test) from its load_samples"
+            )
+        device = self._val_samples.targets.device
+        return evaluate(self.model, self._test_samples[0].to(device), self._task.objective)
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything that the next epoch depends on, as tensors and plain values.
@@ -163,7 +186,7 @@ class Trainer:
         return {
             "epochs_completed": self.epochs_completed,
             "model": self.model.state_dict(),
-            "optimizer": self._optimizer.state_dict(),
+            "optimizer": self._follower.state_dict(),
             "governor": self._governor.state_dict(),
             **policy_state_dict(self._policy),
             "random": random_state_dict(),
@@ -177,7 +200,7 @@ class Trainer:
         """
         try:
             self.model.load_state_dict(state["model"])
-            self._optimizer.load_state_dict(state["optimizer"])
+            self._follower.load_state_dict(state["optimizer"])
         except _WRONG_STATE as error:
             raise CheckpointError(
                 f"a checkpoint must fit the task's host, got another network ({_reason(error)});"
@@ -206,7 +229,8 @@ class Trainer:
         for epoch in range(self.epochs_completed + 1, self._epochs + 1):
             started = time.monotonic()
             self._channel.advance(epoch=epoch)
-            self._optimizer.set_learning_rate_factor(self._learning_rate_factor(epoch))
+            host_rate = self._task.host_learning_rate * self._learning_rate_factor(epoch)
+            self._optimizer.param_groups[0]["lr"] = host_rate
 
             training = self._train_epoch(epoch)
             if training is None:
@@ -225,7 +249,7 @@ class Trainer:
                 self._grow(epoch, validation)
             for slot in self.slots.values():
                 slot.step_epoch()
-            self._optimizer.follow_seeds()
+            self._follower.update()
             self.epochs_completed = epoch
             after_epoch()
         return RunOutcome.COMPLETED
@@ -239,7 +263,7 @@ class Trainer:
     def _train_epoch(self, epoch: int) -> TrainingMeans | None:
         """Take one governed step on every batch; return None when training was asked to stop."""
         self.model.train()
-        means = RunningMeans(self._train_samples.targets.device)
+        means = RunningMeans(self._train_samples.targets.device, self._task.objective)
         worst_verdict = Verdict(severity=Severity.OK, loss=0.0)
         batches = self._train_samples.shuffled_batches(
             self._task.batch_size, seed=self._seed, epoch=epoch
@@ -247,11 +271,11 @@ class Trainer:
         for step, batch in enumerate(batches):
             if self._should_stop():
                 return None
-            logits = self.model(batch.inputs)
-            loss = cross_entropy(logits, batch.targets)
+            outputs = self.model(batch.inputs)
+            loss = self._task.objective.loss(outputs, batch.targets)
             if any(fault.damages_loss(epoch, step) for fault in self._faults):
                 loss = damaged(loss)
-            self._optimizer.inner.zero_grad()
+            self._optimizer.zero_grad()
             loss.backward()
             if step == 0:
                 self._record_gradients(epoch)
@@ -259,13 +283,13 @@ class Trainer:
 
             verdict = self._governor.before_step(loss, grad_norm, batch=batch)
             if verdict.may_step:
-                self._optimizer.inner.step()
+                self._optimizer.step()
             verdict = self._governor.after_step()
             worst_verdict = _worse(worst_verdict, verdict)
             if verdict.needs_rollback:
                 # The governor has rolled back already, which has pruned seeds.
-                self._optimizer.follow_seeds()
-            means.add(loss, logits, batch.targets, grad_norm)
+                self._follower.update()
+            means.add(loss, outputs, batch.targets, grad_norm)
             if verdict.must_stop:
                 break
         return means.result(worst_verdict)
@@ -307,7 +331,9 @@ class Trainer:
             slot.record_accuracy(accuracy)
             if slot.is_unsettled and slot.alpha > 0.0:
                 slot.record_contribution(
-                    contribution(self.model, slot, self._val_samples, accuracy)
+                    contribution(
+                        self.model, slot, self._val_samples, accuracy, self._task.objective
+                    )
                 )
 
     def _grow(self, epoch: int, validation: Evaluation) -> None:
@@ -340,7 +366,7 @@ class Trainer:
             val_loss=validation.loss,
             val_accuracy=validation.accuracy,
             host_grad_norm=training.grad_norm,
-            learning_rate=self._optimizer.learning_rate,
+            learning_rate=self._optimizer.param_groups[0]["lr"],
             num_params=self.num_params,
             severity=severity,
             seeds=tuple(slot_status(slot) for slot in self.slots.values() if not slot.is_empty),
