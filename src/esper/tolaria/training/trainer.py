@@ -296,7 +296,7 @@ class Trainer:
 
     def _losses(self, batch: Samples) -> Tensor:
         """Return the loss of each sample, (B,), for the governor's comparisons."""
-        return cross_entropy(self.model(batch.inputs), batch.targets, reduction="none")
+        return self._task.objective.losses(self.model(batch.inputs), batch.targets)
 
     def _clip_gradients(self) -> Tensor:
         """Clip the gradients of host and seeds separately and return the host's norm before clipping, a 0-dim tensor.
