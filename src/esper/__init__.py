@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from esper.karn.run import read_story
     from esper.karn.story import RunStory
     from esper.kasmina.blueprints.registry import register_blueprint
+    from esper.kasmina.description import describe, rebuild
     from esper.kasmina.gates import GateResult, QualityGates
     from esper.kasmina.gradients import GradientHealth, capture_gradient_health
     from esper.kasmina.graft import SlotSpec, find_slots, graft, ungraft
@@ -112,12 +113,14 @@ __all__ = [
     "Verdict",
     "__version__",
     "capture_gradient_health",
+    "describe",
     "find_slots",
     "get_task",
     "graft",
     "load",
     "read_run",
     "read_story",
+    "rebuild",
     "register_blueprint",
     "register_task",
     "resume_run",
@@ -181,12 +184,14 @@ _HOMES = {
     "UsageError": "esper.leyline.errors",
     "Verdict": "esper.tolaria.detection.verdict",
     "capture_gradient_health": "esper.kasmina.gradients",
+    "describe": "esper.kasmina.description",
     "find_slots": "esper.kasmina.graft",
     "get_task": "esper.tolaria.tasks.registry",
     "graft": "esper.kasmina.graft",
     "load": "esper.loading",
     "read_run": "esper.nissa.reader",
     "read_story": "esper.karn.run",
+    "rebuild": "esper.kasmina.description",
     "register_blueprint": "esper.kasmina.blueprints.registry",
     "register_task": "esper.tolaria.tasks.registry",
     "resume_run": "esper.running",

@@ -2,6 +2,7 @@
 
 import copy
 import io
+import json
 import pickle
 
 import pytest
@@ -28,6 +29,10 @@ def poison(slot) -> None:
     with torch.no_grad():
         for parameter in slot.seed_parameters():
             parameter.fill_(float("nan"))
+
+
+def as_bytes(state) -> torch.Tensor:
+    return torch.tensor(list(json.dumps(state).encode()), dtype=torch.uint8)
 
 
 def forbid_seed(slot) -> None:
@@ -83,12 +88,16 @@ class TestForward:
             assert torch.equal(output, h)
             assert torch.equal(h.grad, torch.ones_like(h))
 
-    def test_a_blending_seed_without_amplitude_is_not_called(self):
-        slot, h = slot_in(SeedStage.TRAINING), features()
+    @pytest.mark.parametrize("topology", ["cnn", "transformer"])
+    def test_a_blending_seed_without_amplitude_learns_as_in_training(self, topology):
+        slot, h = slot_in(SeedStage.TRAINING, topology=topology), features(topology)
         slot.advance_stage()
-        forbid_seed(slot)
 
-        assert slot(h) is h
+        output = slot(h.detach())
+        output.sum().backward()
+
+        assert torch.equal(output, h)
+        assert slot.seed.scale.grad != 0
 
     @pytest.mark.parametrize("stage", [SeedStage.HOLDING, SeedStage.FOSSILIZED])
     def test_at_full_amplitude_the_output_is_that_of_the_seed_bit_for_bit(self, stage):
@@ -328,7 +337,8 @@ class TestCheckpoint:
         slot.schedule_prune(steps=3)
         before, planted = str(slot.state_dict()), list(slot.parameters())
         broken = slot_in(SeedStage.TRAINING).state_dict()
-        broken["_extra_state"] |= changes
+        state = json.loads(bytes(broken["_extra_state"].tolist()))
+        broken["_extra_state"] = as_bytes(state | changes)
 
         with pytest.raises(error, match=message):
             slot.load_state_dict(broken)
