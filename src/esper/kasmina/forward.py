@@ -38,6 +38,7 @@ class SeedForward:
 
     Attributes:
         forced_alpha: amplitude that replaces that of the state in the next `prepare`; None while it is not forced.
+        is_passing: whether the features are returned unchanged, without a call of `run`.
     """
 
     __slots__ = (
@@ -49,6 +50,7 @@ class SeedForward:
         "_slot_id",
         "_written_alpha",
         "forced_alpha",
+        "is_passing",
     )
 
     def __init__(self, slot_id: str, channels: int, layout: Layout) -> None:
@@ -57,6 +59,7 @@ class SeedForward:
         self._slot_id = slot_id
         self._channels = channels
         self._layout = layout
+        self.is_passing = True
         self._route = Route.PASS
         self._is_isolated = False
         self._algorithm = AlphaAlgorithm.ADD
@@ -84,6 +87,7 @@ class SeedForward:
                 alpha_tensor.fill_(alpha)
         else:
             self._route = Route.PASS
+        self.is_passing = self._route is Route.PASS
 
     def forget_written_alpha(self) -> None:
         """Make the next `prepare` write the amplitude: the tensor may have been replaced or never initialized."""
@@ -92,7 +96,7 @@ class SeedForward:
     def run(
         self,
         features: Tensor,
-        seed: nn.Module | None,
+        seed: nn.Module,
         gate: SampleGate | None,
         alpha: Tensor,
         padding: Tensor | None,
@@ -104,8 +108,6 @@ class SeedForward:
         Raises:
             SlotError: the seed would run, and `features` do not have the slot's layout and channels.
         """
-        if self._route is Route.PASS or seed is None:
-            return features
         # Without gradients an invisible seed cannot learn, and the output does not depend on it.
         if self._route is Route.LEARN and not torch.is_grad_enabled():
             return features
