@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from esper._generated.enums import AlphaAlgorithm, SeedStage
+from esper.kasmina.blueprints.registry import blueprint_ids
 from esper.kasmina.slot import SeedSlot
 from esper.leyline.errors import CheckpointError, SlotError
 from tests.kasmina.lives import CHANNELS, PERMISSIVE, UNDECIDED, features, slot_in
@@ -140,9 +141,11 @@ class TestForward:
 
         torch.testing.assert_close(slot(h), h * (1.0 + torch.tanh(slot.seed(h) - h)))
 
-    def test_channels_last_features_keep_their_layout_and_gradient(self):
+    @pytest.mark.parametrize("stage", [SeedStage.TRAINING, SeedStage.BLENDING, SeedStage.HOLDING])
+    @pytest.mark.parametrize("name", blueprint_ids("cnn"))
+    def test_channels_last_features_keep_their_layout_and_gradient(self, name, stage):
         h = features().detach().to(memory_format=torch.channels_last).requires_grad_()
-        slot = slot_in(SeedStage.BLENDING, blueprint_id="conv_light")
+        slot = slot_in(stage, blueprint_id=name)
 
         output = slot(h)
         output.sum().backward()

@@ -164,15 +164,20 @@ def is_batch_first(model: nn.Module, path: str, *, anywhere: bool) -> bool:
     """
     around = [model.get_submodule(path[:end]) for end in _ends(path)]
     module = around[0]
-    for candidates in (
-        around,
-        module.modules() if anywhere else (),
-        model.modules() if anywhere else (),
-    ):
-        found = [vars(each)["batch_first"] for each in candidates if "batch_first" in vars(each)]
+    elsewhere = (module.modules(), model.modules()) if anywhere else ()
+    for candidates in (around, *elsewhere):
+        found = [flag for each in candidates if (flag := _batch_first_of(each)) is not None]
         if found:
-            return bool(found[0]) if candidates is around else any(found)
+            return found[0] if candidates is around else any(found)
     return True
+
+
+def _batch_first_of(module: nn.Module) -> bool | None:
+    """Return whether `module` says that its sequences have the batch in dimension 0; None if it does not say."""
+    if isinstance(module, nn.TransformerEncoderLayer | nn.TransformerDecoderLayer):
+        module = module.self_attn
+    flag = vars(module).get("batch_first")
+    return None if flag is None else bool(flag)
 
 
 def declared_layout(

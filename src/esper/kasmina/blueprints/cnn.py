@@ -33,9 +33,20 @@ def group_norm(channels: int, *, gain: float = 1.0) -> nn.GroupNorm:
     zero.
     """
     groups = next((g for g in (32, 16, 8, 4, 2) if channels % g == 0 and channels // g >= 16), 1)
-    norm = nn.GroupNorm(groups, channels)
+    norm = _GroupNorm(groups, channels)
     nn.init.constant_(norm.weight, gain)
     return norm
+
+
+@final
+class _GroupNorm(nn.GroupNorm):
+    """A group norm whose backward pass does not crash on features in the memory format channels_last."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the normalized `x`, of any shape (B, C, ...)."""
+        # On CPUs PyTorch 2.13 dereferences a null pointer for features in channels_last that need no gradient, such as those
+        # of an isolated seed.
+        return super().forward(x if x.requires_grad else x.contiguous())
 
 
 @final
