@@ -10,7 +10,7 @@ from esper._generated.enums import AlphaAlgorithm
 from esper.kasmina.blend import SampleGate
 from esper.kasmina.blueprints.registry import build_seed
 from esper.kasmina.forward import Fossil, FossilPlan
-from esper.kasmina.graft import add_slot, is_in_fused_layer, ungraft
+from esper.kasmina.graft import add_slot, is_in_fused_layer, like_host, ungraft
 from esper.kasmina.grafted import SLOT_NAME
 from esper.kasmina.holder import own_random_numbers
 from esper.kasmina.slot import SeedSlot
@@ -85,8 +85,10 @@ def rebuild(model: nn.Module, description: Mapping[str, Any]) -> nn.Module:
     modules = dict(model.named_modules())
     for path in fossils:
         parent, _, name = path.rpartition(".")
-        is_grafted = name == SLOT_NAME and not isinstance(modules.get(path), Fossil)
-        if parent not in {*modules, *fossils} or not (is_grafted or path in modules):
+        is_free = (name == SLOT_NAME or path in modules) and not isinstance(
+            modules.get(path), Fossil
+        )
+        if parent not in {*modules, *fossils} or not is_free:
             raise CheckpointError(
                 f"a description must fit the model, which has no place for the fossil {path!r}; use a model of"
                 " the class that was described"
@@ -100,7 +102,7 @@ def rebuild(model: nn.Module, description: Mapping[str, Any]) -> nn.Module:
         if name == SLOT_NAME:
             add_slot(model, module, fossil, calls_needed=is_in_fused_layer(model, parent))
         else:
-            module.register_module(name, fossil.train(module.training))
+            module.register_module(name, like_host(model, module, fossil))
     return model
 
 

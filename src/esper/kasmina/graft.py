@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import chain
-from typing import Any, Final, final
+from typing import Any, Final, TypeVar, final
 
 import torch
 from torch import nn
@@ -45,6 +45,8 @@ from esper.leyline.arguments import describe, instance_of
 from esper.leyline.channel import SILENT
 from esper.leyline.errors import SlotError
 from esper.leyline.lifecycle import is_undecided
+
+_Child = TypeVar("_Child", SeedSlot, Fossil)
 
 _ELLIPSIS: Final = "..."
 """Stands for the start of a path that is too long for the name of a slot."""
@@ -149,19 +151,23 @@ def graft(
     return slots
 
 
-def add_slot(
-    model: nn.Module, module: nn.Module, slot: SeedSlot | Fossil, *, calls_needed: bool
-) -> None:
+def add_slot(model: nn.Module, module: nn.Module, slot: _Child, *, calls_needed: bool) -> None:
     """Put `slot` after `module`; with `calls_needed` the layers around it may not use kernels that leave it out."""
+    if calls_needed:
+        slot.register_forward_pre_hook(_calls_needed)
+    like_host(model, module, slot)
     add_slot_class(module)
-    # Seeds get the device and dtype of the module, or of the model if the module has no parameters.
+    module.register_module(SLOT_NAME, slot)
+
+
+def like_host(model: nn.Module, module: nn.Module, slot: _Child) -> _Child:
+    """Return `slot`, which `module` will hold, on the device, in the dtype and in the mode of `module`."""
+    # Those of the model if the module has no parameters.
     for parameter in chain(module.parameters(), model.parameters()):
         if parameter.is_floating_point():
             slot.to(parameter)
             break
-    if calls_needed:
-        slot.register_forward_pre_hook(_calls_needed)
-    module.register_module(SLOT_NAME, slot.train(module.training))
+    return slot.train(module.training)
 
 
 def ungraft(model: nn.Module, *, merge: bool = False) -> nn.Module:

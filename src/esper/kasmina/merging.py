@@ -1,7 +1,7 @@
 """Multiplies fossils that are linear maps into the layer before them."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from esper._generated.enums import AlphaAlgorithm
@@ -22,8 +22,8 @@ def merge_fossil(model: nn.Module, layer: Grafted, fossil: nn.Module) -> bool:
     if not maps or not isinstance(layer, nn.Linear) or not _is_plain(model, layer):
         return False
     with torch.no_grad():
-        for parameter in filter(None.__ne__, (layer.weight, layer.bias)):
-            change = parameter
+        for parameter in layer.parameters(recurse=False):
+            change: Tensor = parameter
             for linear in maps:
                 change = linear.weight @ change
             parameter.add_(change)
