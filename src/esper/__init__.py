@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from esper.karn.run import read_story
     from esper.karn.story import RunStory
     from esper.kasmina.blueprints.registry import register_blueprint
+    from esper.kasmina.description import describe, rebuild
     from esper.kasmina.gates import GateResult, QualityGates
     from esper.kasmina.gradients import GradientHealth, capture_gradient_health
     from esper.kasmina.graft import SlotSpec, find_slots, graft, ungraft
@@ -138,6 +139,7 @@ __all__ = [
     "WatchReport",
     "__version__",
     "capture_gradient_health",
+    "describe",
     "find_slots",
     "follow",
     "get_task",
@@ -145,6 +147,7 @@ __all__ = [
     "load",
     "read_run",
     "read_story",
+    "rebuild",
     "register_blueprint",
     "register_task",
     "resume_run",
@@ -220,6 +223,7 @@ _HOMES = {
     "Verdict": "esper.tolaria.detection.verdict",
     "WatchReport": "esper.tolaria.recovery.watch",
     "capture_gradient_health": "esper.kasmina.gradients",
+    "describe": "esper.kasmina.description",
     "find_slots": "esper.kasmina.graft",
     "follow": "esper.tolaria.training.follow",
     "get_task": "esper.tolaria.tasks.registry",
@@ -227,6 +231,7 @@ _HOMES = {
     "load": "esper.loading",
     "read_run": "esper.nissa.reader",
     "read_story": "esper.karn.run",
+    "rebuild": "esper.kasmina.description",
     "register_blueprint": "esper.kasmina.blueprints.registry",
     "register_task": "esper.tolaria.tasks.registry",
     "resume_run": "esper.running",

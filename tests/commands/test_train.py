@@ -55,7 +55,8 @@ def test_a_nan_is_rolled_back_once(clean, tmp_path):
     assert rollback["consecutive_panics"] == 1
     assert rollback["reason"] == "NAN"
     assert '"env_id":-1' not in json.dumps(log, separators=(",", ":"))
-    assert abs(final_accuracy(log) - final_accuracy(clean)) <= 1.0
+    # Four images of 360 are 1.1 points, and runs that differ by their random numbers scatter by about as much.
+    assert abs(final_accuracy(log) - final_accuracy(clean)) <= 2.0
 
 
 def test_a_spike_is_rolled_back(clean, tmp_path):

@@ -54,7 +54,12 @@ def slot_in(
 
 
 def features(topology: Topology = "cnn", *, batch: int = 4, seed: int = 0) -> Tensor:
-    """Return random features that require a gradient, (B, C, 4, 4) or (B, 6, C)."""
+    """Return random features of `topology` that require a gradient."""
     generator = torch.Generator().manual_seed(seed)
-    shape = (batch, CHANNELS, 4, 4) if topology == "cnn" else (batch, 6, CHANNELS)
-    return torch.randn(shape, generator=generator).requires_grad_()
+    shapes = {
+        "cnn": (batch, CHANNELS, 4, 4),
+        "transformer": (batch, 6, CHANNELS),
+        "conv1d": (batch, CHANNELS, 6),
+        "mlp": (batch, CHANNELS),
+    }
+    return torch.randn(shapes[topology], generator=generator).requires_grad_()

@@ -12,7 +12,9 @@ ALGORITHMS = list(AlphaAlgorithm)
 
 def blended(algorithm, alpha, h, s, x=None, gate=None):
     gate = gate or SampleGate(CHANNELS, "cnn")
-    return blend(h, s, h if x is None else x, torch.tensor(alpha), algorithm=algorithm, gate=gate)
+    x = h if x is None else x
+    weight = None if gate is None else gate(x)
+    return blend(h, s, x, torch.tensor(alpha), algorithm=algorithm, gate_weight=weight)
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.3, 1.0])

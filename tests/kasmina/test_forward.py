@@ -2,12 +2,14 @@
 
 import copy
 import io
+import json
 import pickle
 
 import pytest
 import torch
 
 from esper._generated.enums import AlphaAlgorithm, SeedStage
+from esper.kasmina.blueprints.registry import blueprint_ids
 from esper.kasmina.slot import SeedSlot
 from esper.leyline.errors import CheckpointError, SlotError
 from tests.kasmina.lives import CHANNELS, PERMISSIVE, UNDECIDED, features, slot_in
@@ -28,6 +30,10 @@ def poison(slot) -> None:
     with torch.no_grad():
         for parameter in slot.seed_parameters():
             parameter.fill_(float("nan"))
+
+
+def as_bytes(state) -> torch.Tensor:
+    return torch.tensor(list(json.dumps(state).encode()), dtype=torch.uint8)
 
 
 def forbid_seed(slot) -> None:
@@ -83,12 +89,16 @@ class TestForward:
             assert torch.equal(output, h)
             assert torch.equal(h.grad, torch.ones_like(h))
 
-    def test_a_blending_seed_without_amplitude_is_not_called(self):
-        slot, h = slot_in(SeedStage.TRAINING), features()
+    @pytest.mark.parametrize("topology", ["cnn", "transformer"])
+    def test_a_blending_seed_without_amplitude_learns_as_in_training(self, topology):
+        slot, h = slot_in(SeedStage.TRAINING, topology=topology), features(topology)
         slot.advance_stage()
-        forbid_seed(slot)
 
-        assert slot(h) is h
+        output = slot(h.detach())
+        output.sum().backward()
+
+        assert torch.equal(output, h)
+        assert slot.seed.scale.grad != 0
 
     @pytest.mark.parametrize("stage", [SeedStage.HOLDING, SeedStage.FOSSILIZED])
     def test_at_full_amplitude_the_output_is_that_of_the_seed_bit_for_bit(self, stage):
@@ -131,9 +141,11 @@ class TestForward:
 
         torch.testing.assert_close(slot(h), h * (1.0 + torch.tanh(slot.seed(h) - h)))
 
-    def test_channels_last_features_keep_their_layout_and_gradient(self):
+    @pytest.mark.parametrize("stage", [SeedStage.TRAINING, SeedStage.BLENDING, SeedStage.HOLDING])
+    @pytest.mark.parametrize("name", blueprint_ids("cnn"))
+    def test_channels_last_features_keep_their_layout_and_gradient(self, name, stage):
         h = features().detach().to(memory_format=torch.channels_last).requires_grad_()
-        slot = slot_in(SeedStage.BLENDING, blueprint_id="conv_light")
+        slot = slot_in(stage, blueprint_id=name)
 
         output = slot(h)
         output.sum().backward()
@@ -328,7 +340,8 @@ class TestCheckpoint:
         slot.schedule_prune(steps=3)
         before, planted = str(slot.state_dict()), list(slot.parameters())
         broken = slot_in(SeedStage.TRAINING).state_dict()
-        broken["_extra_state"] |= changes
+        state = json.loads(bytes(broken["_extra_state"].tolist()))
+        broken["_extra_state"] = as_bytes(state | changes)
 
         with pytest.raises(error, match=message):
             slot.load_state_dict(broken)

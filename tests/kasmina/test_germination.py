@@ -1,6 +1,7 @@
 """A germination is validated before anything is built."""
 
 import pytest
+import torch
 
 from esper._generated.enums import AlphaAlgorithm, SeedStage
 from esper._generated.fields import EVENT_FIELDS
@@ -12,6 +13,7 @@ from esper.leyline.errors import SlotError
 from tests.kasmina.lives import UNDECIDED, slot_in
 from tests.kasmina.replay import Recorder
 
+GATED = {"alpha_algorithm": AlphaAlgorithm.GATE, "blend_algorithm_id": "gated"}
 NOT_EMPTY = [*UNDECIDED, SeedStage.FOSSILIZED, SeedStage.PRUNED, SeedStage.EMBARGOED]
 
 
@@ -103,3 +105,57 @@ def test_numbers_of_numpy_can_be_saved_and_loaded():
     other.load_state_dict(slot.state_dict())
 
     assert other.blend_tempo_epochs == 3
+
+
+class TestRandomNumbers:
+    def weights(self, slot_id="r0c0", *, draws=0, **germination):
+        """Return the weights of a new seed, and PyTorch's next random number."""
+        torch.manual_seed(0)
+        torch.rand(draws)
+        slot = SeedSlot(slot_id, 8)
+        slot.germinate("conv_light", **germination)
+        return torch.cat([p.flatten() for p in slot.parameters()]), torch.rand(())
+
+    @pytest.mark.parametrize("germination", [{}, GATED], ids=["add", "gate"])
+    @pytest.mark.parametrize("seed", [None, 3])
+    def test_planting_spends_none_of_the_callers(self, germination, seed):
+        generator = None if seed is None else torch.Generator().manual_seed(seed)
+
+        _, following = self.weights(**germination, generator=generator)
+
+        torch.manual_seed(0)
+        assert torch.equal(following, torch.rand(()))
+
+    def test_a_gate_that_is_added_later_spends_none_either(self):
+        slot = slot_in(SeedStage.HOLDING)
+        before = torch.get_rng_state()
+
+        slot.set_alpha_target(alpha_target=1.0, steps=1, alpha_algorithm=AlphaAlgorithm.GATE)
+
+        assert slot.gate is not None
+        assert torch.equal(torch.get_rng_state(), before)
+
+    def test_the_weights_depend_on_the_state_of_the_generator_and_on_the_names(self):
+        first, _ = self.weights()
+
+        assert torch.equal(self.weights()[0], first)
+        assert not torch.equal(self.weights(draws=1)[0], first)
+        assert not torch.equal(self.weights("r0c1")[0], first)
+        assert not torch.equal(self.weights(seed_id="other")[0], first)
+
+    def test_a_generator_decides_alone_and_gives_other_weights_each_time(self):
+        generator = torch.Generator().manual_seed(3)
+        first, _ = self.weights(generator=generator)
+        second, _ = self.weights(generator=generator)
+        again, _ = self.weights(draws=5, generator=torch.Generator().manual_seed(3))
+
+        assert torch.equal(first, again)
+        assert not torch.equal(first, second)
+
+    def test_a_generator_of_another_type_is_refused(self):
+        slot = SeedSlot("r0c0", 8)
+
+        with pytest.raises(SlotError, match="generator must be of type Generator, got 3"):
+            slot.germinate("norm", generator=3)
+
+        assert slot.is_empty

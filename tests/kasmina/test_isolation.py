@@ -9,10 +9,14 @@ from esper.kasmina.isolation import freeze, is_isolated, straight_through, thaw
 from tests.kasmina.lives import features
 
 
-def test_the_features_are_returned_unchanged():
+def test_the_features_are_returned_unchanged_and_may_be_overwritten():
     h = features()
 
-    assert straight_through(h, features(seed=1)).data_ptr() == h.data_ptr()
+    output = straight_through(h, features(seed=1))
+
+    assert torch.equal(output, h)
+    output.relu_()
+    assert (h < 0).any()
 
 
 def test_host_and_seed_each_get_the_whole_gradient():

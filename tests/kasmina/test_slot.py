@@ -345,7 +345,10 @@ class TestSetAlphaTarget:
         ((3, 8), "slot_id must be a string, got 3"),
         (("r0c0", "8"), "channels must be a whole number, got '8'"),
         (("r0c0", 8.0), "channels must be a whole number, got 8.0"),
-        (("r0c0", 8, "graph"), "topology must be one of cnn, transformer, got 'graph'"),
+        (
+            ("r0c0", 8, "graph"),
+            "topology must be one of cnn, transformer, conv1d, mlp, got 'graph'",
+        ),
     ],
 )
 def test_invalid_arguments_of_a_slot_are_rejected(arguments, message):

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -98,3 +99,34 @@ def test_improvement_is_measured_from_the_first_epoch_recorded():
 
     assert (state.total_improvement, state.stage_improvement) == (3.0, 2.0)
     assert (state.epochs_total, state.epochs_in_stage) == (3, 1)
+
+
+@given(states)
+def test_a_state_in_a_tensor_is_restored_unchanged(state):
+    tensor = state.to_tensor()
+
+    assert (tensor.dtype, tensor.device.type) == (torch.uint8, "cpu")
+    assert SeedState.from_tensor(tensor) == state
+
+
+def test_usual_states_have_tensors_of_one_shape():
+    planted = SeedState(seed_id="s" * 129, blueprint_id="b" * 64, prune_reason="r" * 256)
+
+    assert SeedState().to_tensor().shape == planted.to_tensor().shape == (2048,)
+
+
+def test_a_state_is_kept_on_a_default_device_without_storage():
+    with torch.device("meta"):
+        tensor = SeedState(seed_id="s").to_tensor()
+
+    assert SeedState.from_tensor(tensor).seed_id == "s"
+
+
+@pytest.mark.parametrize(
+    "tensor",
+    [torch.zeros(8), torch.tensor([3], dtype=torch.uint8), torch.empty(4, device="meta")],
+    ids=["zeros", "no text", "meta"],
+)
+def test_another_tensor_is_rejected(tensor):
+    with pytest.raises(CheckpointError, match=r"must be JSON in a tensor of bytes, got another te"):
+        SeedState.from_tensor(tensor)

@@ -1,16 +1,19 @@
 """The forward pass of a slot, by the stage and amplitude of its seed; and of a fossil whose slot has been removed."""
 
+from dataclasses import dataclass
 from enum import Enum
 from typing import final
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from esper._generated.enums import AlphaAlgorithm, SeedStage
 from esper.kasmina.blend import SampleGate, blend
+from esper.kasmina.blueprints.residual import SequenceSeed
 from esper.kasmina.isolation import is_isolated, straight_through
 from esper.kasmina.state import SeedState
-from esper.kasmina.topology import Topology
+from esper.kasmina.topology import LAYOUTS, Layout, LayoutName, check_features
+from esper.leyline.errors import SlotError
 from esper.leyline.lifecycle import is_active
 
 
@@ -35,21 +38,28 @@ class SeedForward:
 
     Attributes:
         forced_alpha: amplitude that replaces that of the state in the next `prepare`; None while it is not forced.
+        is_passing: whether the features are returned unchanged, without a call of `run`.
     """
 
     __slots__ = (
         "_algorithm",
+        "_channels",
         "_is_isolated",
+        "_layout",
         "_route",
-        "_topology",
+        "_slot_id",
         "_written_alpha",
         "forced_alpha",
+        "is_passing",
     )
 
-    def __init__(self, topology: Topology) -> None:
-        """Pass all features unchanged until `prepare` is called."""
+    def __init__(self, slot_id: str, channels: int, layout: Layout) -> None:
+        """Pass all features unchanged until `prepare` is called; the arguments are those of the slot."""
         self.forced_alpha: float | None = None
-        self._topology: Topology = topology
+        self._slot_id = slot_id
+        self._channels = channels
+        self._layout = layout
+        self.is_passing = True
         self._route = Route.PASS
         self._is_isolated = False
         self._algorithm = AlphaAlgorithm.ADD
@@ -63,9 +73,12 @@ class SeedForward:
         stage = state.stage
         alpha = state.alpha if self.forced_alpha is None else self.forced_alpha
         self._algorithm = state.algorithm
-        self._is_isolated = is_isolated(stage, alpha, self._topology)
-        if stage is SeedStage.TRAINING and self.forced_alpha is None:
+        self._is_isolated = is_isolated(stage, alpha, self._layout.topology)
+        # At amplitude 0 a blending seed would leave a host that is frozen without any gradient.
+        is_invisible = stage is SeedStage.TRAINING or (stage is SeedStage.BLENDING and alpha == 0.0)
+        if is_invisible and self.forced_alpha is None:
             self._route = Route.LEARN
+            self._is_isolated = True
         elif alpha > 0.0 and is_active(stage):
             self._route = Route.BLEND
             # Writing to the tensor costs as much as the rest of a transition.
@@ -74,49 +87,101 @@ class SeedForward:
                 alpha_tensor.fill_(alpha)
         else:
             self._route = Route.PASS
+        self.is_passing = self._route is Route.PASS
 
     def forget_written_alpha(self) -> None:
         """Make the next `prepare` write the amplitude: the tensor may have been replaced or never initialized."""
         self._written_alpha = None
 
     def run(
-        self, features: Tensor, seed: nn.Module | None, gate: SampleGate | None, alpha: Tensor
+        self,
+        features: Tensor,
+        seed: nn.Module,
+        gate: SampleGate | None,
+        alpha: Tensor,
+        padding: Tensor | None,
     ) -> Tensor:
-        """Return the slot's output for `features`, (B, C, H, W) or (B, T, C), in the same shape and dtype.
+        """Return the slot's output for `features`, in the slot's layout, in the same shape and dtype.
 
-        `alpha` is the amplitude as a 0-dim tensor.
+        `alpha` is the amplitude as a 0-dim tensor. `padding`, (B, T), is true where a sequence is padding, or is None.
+
+        Raises:
+            SlotError: the seed would run, and `features` do not have the slot's layout and channels.
         """
-        if self._route is Route.PASS or seed is None:
+        # Without gradients an invisible seed cannot learn, and the output does not depend on it.
+        if self._route is Route.LEARN and not torch.is_grad_enabled():
             return features
+        if not isinstance(features, fx.Proxy):
+            check_features(features, self._layout, self._channels, self._slot_id)
         seed_input = features.detach() if self._is_isolated else features
-        if self._route is Route.BLEND:
-            return blend(
-                features,
-                seed(seed_input),
-                seed_input,
-                alpha,
-                algorithm=self._algorithm,
-                gate=gate,
-            )
-        # Without gradients the seed cannot learn, and the output does not depend on it.
-        if not torch.is_grad_enabled():
-            return features
-        return straight_through(features, seed(seed_input))
+        output = run_seed(seed, seed_input, self._layout, padding)
+        if self._route is Route.LEARN:
+            return straight_through(features, output)
+        return blend(
+            features,
+            output,
+            seed_input,
+            alpha,
+            algorithm=self._algorithm,
+            gate_weight=None if gate is None else run_seed(gate, seed_input, self._layout, padding),
+        )
+
+
+def run_seed(
+    module: nn.Module, features: Tensor, layout: Layout, padding: Tensor | None = None
+) -> Tensor:
+    """Return the output of a seed, or the weights of a gate, for `features` in `layout`, in the same layout.
+
+    `padding` may have more positions than the features, as with a KV cache; its last ones are theirs.
+
+    Raises:
+        SlotError: a seed whose positions depend on each other gets features without positions.
+    """
+    x = layout.seed_view(features)
+    if isinstance(module, SequenceSeed) and x.ndim != 3:
+        raise SlotError(
+            f"a seed with attention must get features (B, T, C), got shape {tuple(features.shape)}; plant another blueprint"
+        )
+    if padding is not None and x.ndim == 3 and isinstance(module, SequenceSeed | SampleGate):
+        return layout.host_view(module(x, padding[:, -x.shape[1] :]))
+    return layout.host_view(module(x))
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FossilPlan:
+    """How to build a fossil, in plain values; its weights are in the network's `state_dict`."""
+
+    seed_id: str
+    blueprint_id: str
+    channels: int
+    layout: LayoutName
+    algorithm: AlphaAlgorithm
 
 
 @final
 class Fossil(nn.Module):
     """Runs a seed at full amplitude without a slot: it computes the same as the slot, without stages and telemetry."""
 
-    def __init__(self, seed: nn.Module, gate: SampleGate | None, algorithm: AlphaAlgorithm) -> None:
-        """Take over the modules of a slot; `gate` is None unless `algorithm` is GATE."""
+    def __init__(self, seed: nn.Module, gate: SampleGate | None, plan: FossilPlan) -> None:
+        """Take over the modules of a slot; `gate` is None unless the plan's algorithm is GATE."""
         super().__init__()
         self.seed = seed
         self.gate = gate
-        self.algorithm = algorithm
+        self.plan = plan
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Return `features`, (B, C, H, W) or (B, T, C), blended with the seed, in the same shape and dtype."""
-        full = features.new_ones(())
-        output = self.seed(features)
-        return blend(features, output, features, full, algorithm=self.algorithm, gate=self.gate)
+    def forward(self, features: Tensor, padding: Tensor | None = None) -> Tensor:
+        """Return `features`, in the fossil's layout, blended with the seed, in the same shape and dtype.
+
+        `padding`, (B, T), is true where a sequence is padding.
+        """
+        layout = LAYOUTS[self.plan.layout]
+        gate = self.gate
+        return blend(
+            features,
+            run_seed(self.seed, features, layout, padding),
+            features,
+            features.new_ones(()),
+            algorithm=self.plan.algorithm,
+            gate_weight=None if gate is None else run_seed(gate, features, layout, padding),
+        )

@@ -51,6 +51,8 @@ class _HasSeed(Protocol):
 
     def seed_parameters(self) -> Iterable[nn.Parameter]: ...
 
+    def check_seed_ran(self) -> None: ...
+
 
 def capture_gradient_health(
     slot: _HasSeed, host_parameters: Iterable[nn.Parameter], *, epoch: int
@@ -58,9 +60,13 @@ def capture_gradient_health(
     """Compare the gradients that the last backward pass left for a slot's seed and for the host.
 
     The ratio is (|g_seed| / |g_host|) sqrt(P_host / P_seed), at most `MAX_RATIO`; P counts the elements of the parameters
-    that have a gradient. Call it after `backward` and before gradients are clipped. Returns None when no seed parameter
-    has a gradient. Synchronizes with the device once.
+    that have a gradient. Call it after `backward` and before gradients are clipped. Returns None when there is no
+    seed, or none of its parameters learns. Synchronizes with the device once.
+
+    Raises:
+        SlotError: a seed that should have learned from the loss did not run.
     """
+    slot.check_seed_ran()
     seed_gradients, num_seed = _gradients(slot.seed_parameters())
     host_gradients, num_host = _gradients(host_parameters)
     if not seed_gradients:

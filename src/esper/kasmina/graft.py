@@ -5,51 +5,66 @@ their names, `isinstance` checks still hold, and `torch.compile` sees the change
 Graft before compiling, before wrapping in DDP, and before building the optimizer.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import chain
-from typing import Any, Final, final
+from typing import Any, Final, TypeVar, final
 
-from torch import Tensor, nn
+import torch
+from torch import nn
 
 from esper._generated.channel import Channel
 from esper._generated.enums import SeedStage
+from esper.kasmina.forward import Fossil
 from esper.kasmina.gates import QualityGates
+from esper.kasmina.grafted import SLOT_NAME, Grafted, add_slot_class, remove_slot_class
+from esper.kasmina.merging import merge_fossil
+from esper.kasmina.probe import (
+    Output,
+    declared_layout,
+    infer,
+    is_batch_first,
+    known_output,
+    observe,
+)
 from esper.kasmina.slot import SeedSlot
-from esper.kasmina.topology import MAX_SLOT_ID_LENGTH, Topology, check_slot
+from esper.kasmina.topology import (
+    LAYOUTS,
+    MAX_SLOT_ID_LENGTH,
+    Layout,
+    LayoutName,
+    Topology,
+    check_channels,
+    check_slot_id,
+    checked_layout,
+    layout_of,
+)
 from esper.leyline.arguments import describe, instance_of
 from esper.leyline.channel import SILENT
 from esper.leyline.errors import SlotError
 from esper.leyline.lifecycle import is_undecided
 
-# Subclasses are left out, because their output may be another.
-_OUTPUT_CHANNELS: Final[Mapping[tuple[Topology, type[nn.Module]], Callable[[Any], int]]] = {
-    ("cnn", nn.Conv2d): lambda module: module.out_channels,
-    ("cnn", nn.ConvTranspose2d): lambda module: module.out_channels,
-    ("cnn", nn.BatchNorm2d): lambda module: module.num_features,
-    ("transformer", nn.Linear): lambda module: module.out_features,
-    ("transformer", nn.Embedding): lambda module: module.embedding_dim,
-    ("transformer", nn.LayerNorm): lambda module: module.normalized_shape[-1],
-    ("transformer", nn.TransformerEncoderLayer): lambda module: module.linear2.out_features,
-}
-"""The channels of a module's output, by topology and class, where the module tells them."""
+_Child = TypeVar("_Child", SeedSlot, Fossil)
 
-SLOT_NAME: Final = "seed_slot"
-"""Name of the slot as a child of the grafted module."""
+_ELLIPSIS: Final = "..."
+"""Stands for the start of a path that is too long for the name of a slot."""
 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlotSpec:
-    """Describes the slot that `graft` adds after a module."""
+    """Describes the slot that `graft` adds after a module; what is left out is found at grafting."""
 
-    channels: int
+    channels: int | None = None
     """Channels of the module's output."""
-    topology: Topology = "cnn"
-    """Kind of the module's output: images (B, C, H, W) or sequences (B, T, C)."""
+    topology: Topology | None = None
+    """Kind of the module's output: `cnn`, `transformer`, `conv1d` or `mlp`."""
+    layout: LayoutName | None = None
+    """Order of the dimensions of the module's output, such as `BHWC` or `TBC`."""
     slot_id: str | None = None
-    """Name in telemetry; the path of the module when None."""
+    """Name in telemetry; the path of the module when None, or its end if it has more than 64 characters."""
     gates: QualityGates | None = None
     """Thresholds that seeds must reach; the strict defaults when None."""
 
@@ -57,9 +72,14 @@ class SlotSpec:
         """Check the values.
 
         Raises:
-            ValueError: `channels` is not a positive integer, `topology` is unknown, or another value has a wrong type.
+            ValueError: `channels` is not a positive integer, `topology` or `layout` is unknown, they do not go together, or
+                another value has a wrong type.
         """
-        check_slot(self.slot_id, self.channels, self.topology)
+        if self.slot_id is not None:
+            check_slot_id(self.slot_id)
+        if self.channels is not None:
+            check_channels(self.channels)
+        checked_layout(self.layout, self.topology)
         if self.gates is not None:
             instance_of("gates", self.gates, QualityGates)
 
@@ -78,17 +98,30 @@ def find_slots(model: nn.Module) -> dict[str, SeedSlot]:
 
 
 def graft(
-    model: nn.Module, specs: Mapping[str, SlotSpec], *, channel: Channel = SILENT
+    model: nn.Module,
+    specs: Mapping[str, SlotSpec],
+    *,
+    example: Any = None,
+    channel: Channel = SILENT,
 ) -> dict[str, SeedSlot]:
     """Add an empty slot after each module that `specs` names by path, and return the slots by those paths.
 
-    The keys of the result are those of `specs`. `find_slots` returns the same slots by their own paths, which end in
+    A path may be a pattern: `*` stands for any characters but dots, `**` for any characters. So `{"layers.*": SlotSpec()}`
+    grafts every member of `layers`. A module that holds a fossil gets another slot after it.
+
+    With `example`, the model runs once on it, without gradients, random numbers and changes of its statistics. Then each slot
+    gets the channels and the layout that its module's output had, and everything that its spec says is checked. `example`
+    is the argument of the model, a tuple of its arguments, or a mapping of its keyword arguments. Without it, the class of the
+    module must tell what its spec does not, as those of `nn.Conv2d`, `nn.Linear` and other layers do; other mistakes are
+    found when a seed runs.
+
+    The keys of the result are the paths of the modules. `find_slots` returns the same slots by their own paths, which end in
     `.seed_slot`. The model is changed in place and computes the same as before. The slots emit their telemetry on
-    `channel`. Each module must return one tensor of the shape that its spec describes; the channels are checked here
-    where the module's class tells them, such as `nn.Conv2d` and `nn.Linear`, and else when a seed runs.
+    `channel`. Each module must return one tensor, or a tuple whose first element is the features.
 
     Raises:
-        SlotError: no slot can be added at a path, or the module has other channels; nothing has been changed.
+        SlotError: no slot can be added at a path, or the output of its module is not as its spec says, or nothing says
+            how it is; nothing has been changed.
         ValueError: an argument or a spec cannot be used; nothing has been changed.
     """
     instance_of("a model to graft", model, nn.Module)
@@ -99,40 +132,52 @@ def graft(
         )
     for path, spec in specs.items():
         instance_of(f"the spec of {path!r}", spec, SlotSpec, "write SlotSpec(channels=...)")
-        if spec.slot_id is None and isinstance(path, str) and len(path) > MAX_SLOT_ID_LENGTH:
-            raise ValueError(
-                f"a slot named after its module's path needs a path of at most {MAX_SLOT_ID_LENGTH} characters,"
-                f" got {len(path)} in {path!r}; name it with SlotSpec(slot_id=...)"
-            )
-    modules = {path: _graftable(model, path) for path in specs}
-    for path, module in modules.items():
-        _check_channels(path, module, specs[path])
-    slots = {
-        path: SeedSlot(
-            spec.slot_id or path,
-            spec.channels,
-            topology=spec.topology,
+    found = {path: spec for key, spec in specs.items() for path in _matches(model, key)}
+    modules = {path: _graftable(model, path) for path in found}
+    outputs = {} if example is None else observe(model, modules, example)
+    slots = {}
+    for path, spec in found.items():
+        layout, channels = _describe_output(model, path, modules[path], spec, outputs.get(path))
+        slots[path] = SeedSlot(
+            spec.slot_id or _slot_id(path),
+            channels,
+            layout=layout.name,
             gates=spec.gates,
             channel=channel,
         )
-        for path, spec in specs.items()
-    }
+    _check_distinct(slots)
     for path, module in modules.items():
-        _set_class(module, _grafted_class(type(module)))
-        # Seeds get the device and dtype of the module, or of the model if the module has no parameters.
-        for parameter in chain(module.parameters(), model.parameters()):
-            if parameter.is_floating_point():
-                slots[path].to(parameter)
-                break
-        module.register_module(SLOT_NAME, slots[path].train(module.training))
+        add_slot(model, module, slots[path], calls_needed=is_in_fused_layer(model, path))
     return slots
 
 
-def ungraft(model: nn.Module) -> nn.Module:
+def add_slot(model: nn.Module, module: nn.Module, slot: _Child, *, calls_needed: bool) -> None:
+    """Put `slot` after `module`; with `calls_needed` the layers around it may not use kernels that leave it out."""
+    if calls_needed:
+        slot.register_forward_pre_hook(_calls_needed)
+    like_host(model, module, slot)
+    add_slot_class(module)
+    module.register_module(SLOT_NAME, slot)
+
+
+def like_host(model: nn.Module, module: nn.Module, slot: _Child) -> _Child:
+    """Return `slot`, which `module` will hold, on the device, in the dtype and in the mode of `module`."""
+    # Those of the model if the module has no parameters.
+    for parameter in chain(module.parameters(), model.parameters()):
+        if parameter.is_floating_point():
+            slot.to(parameter)
+            break
+    return slot.train(module.training)
+
+
+def ungraft(model: nn.Module, *, merge: bool = False) -> nn.Module:
     """Remove all slots from `model`, in place, and return the model, which computes the same as before.
 
     Fossils stay as ordinary modules at the path of their slot. Grafted modules without a fossil get their class back, and
-    an empty slot that was not grafted becomes an identity.
+    an empty slot that was not grafted becomes an identity. To load the weights elsewhere, see `esper.describe`.
+
+    With `merge`, a fossil that is a linear map after an `nn.Linear`, as the blueprints `lora` and `lora_large` are, is
+    multiplied into the weights of that layer, and nothing of it remains; the output differs by rounding then.
 
     Raises:
         SlotError: a slot holds a seed that is neither a fossil nor pruned; nothing has been changed.
@@ -143,27 +188,79 @@ def ungraft(model: nn.Module) -> nn.Module:
                 f"every seed must be a fossil or pruned before its slot is removed, got {path!r}"
                 f" in {slot.stage.name}; advance or prune it first"
             )
-    for parent, name, slot in list(_slots_with_parents(model)):
-        if slot.stage is SeedStage.FOSSILIZED:
-            parent.register_module(name, slot.to_fossil())
-        elif isinstance(parent, _Grafted):
-            delattr(parent, name)
-            _set_class(parent, parent.base_class)
-        else:
-            parent.register_module(name, nn.Identity())
+    for parent, name, child in list(_slots_with_parents(model)):
+        if isinstance(child, SeedSlot) and child.stage is SeedStage.FOSSILIZED:
+            fossil = child.to_fossil().train(child.training)
+            # Torch's fused layers look for hooks, and this one must still keep them from leaving the fossil out.
+            fossil._forward_pre_hooks = child._forward_pre_hooks
+            parent.register_module(name, fossil)
+        elif isinstance(child, SeedSlot):
+            if isinstance(parent, Grafted) and name == SLOT_NAME:
+                _remove(parent)
+            else:
+                parent.register_module(name, nn.Identity())
+    if merge:
+        for parent, name, child in list(_slots_with_parents(model)):
+            if (
+                isinstance(parent, Grafted)
+                and name == SLOT_NAME
+                and merge_fossil(model, parent, child)
+            ):
+                _remove(parent)
     return model
 
 
-def _slots_with_parents(model: nn.Module) -> Iterator[tuple[nn.Module, str, SeedSlot]]:
+def _remove(module: Grafted) -> None:
+    delattr(module, SLOT_NAME)
+    remove_slot_class(module)
+
+
+def _slots_with_parents(model: nn.Module) -> Iterator[tuple[nn.Module, str, SeedSlot | Fossil]]:
     for parent in model.modules():
         for name, child in parent.named_children():
-            if isinstance(child, SeedSlot):
+            if isinstance(child, SeedSlot | Fossil):
                 yield parent, name, child
 
 
+def _calls_needed(module: nn.Module, args: Any) -> None:
+    """Do nothing: a hook in an `nn.TransformerEncoderLayer` makes PyTorch call its modules one by one."""
+
+
+def _matches(model: nn.Module, path: object) -> list[str]:
+    """Return the paths of the modules that a key of the specs means: itself, or those that it matches as a pattern.
+
+    Raises:
+        SlotError: it is not a string, or a pattern that matches no module.
+    """
+    path = instance_of("a path of a module", path, str, error=SlotError)
+    if "*" not in path:
+        return [path]
+    parts = (
+        ".*" if part == "**" else "[^.]*" if part == "*" else re.escape(part)
+        for part in re.split(r"(\*\*?)", path)
+    )
+    pattern = re.compile("".join(parts))
+    inner = tuple(
+        f"{name}."
+        for name, module in model.named_modules()
+        if isinstance(module, SeedSlot | Fossil)
+    )
+    found = [
+        name
+        for name, module in model.named_modules()
+        if pattern.fullmatch(name)
+        and not isinstance(module, SeedSlot | Fossil)
+        and not name.startswith(inner)
+    ]
+    if not found:
+        raise SlotError(
+            f"a pattern must match a module of the model, got {path!r}; print its named_modules()"
+        )
+    return found
+
+
 def _graftable(model: nn.Module, path: str) -> nn.Module:
-    """Return the module at `path` if a slot can be added after it."""
-    instance_of("a path of a module", path, str, error=SlotError)
+    """Return the module after which the slot at `path` goes, if there can be one: the module there, or its last fossil."""
     modules: dict[str, nn.Module] = dict(model.named_modules(remove_duplicate=False))
     module = modules.get(path)
     if module is None:
@@ -172,7 +269,9 @@ def _graftable(model: nn.Module, path: str) -> nn.Module:
             f"a module to graft must be in the model, got {path!r};"
             f" the closest paths are: {', '.join(map(repr, near))}"
         )
-    if isinstance(module, SeedSlot | _Grafted):
+    while isinstance(module, Grafted) and isinstance(module._modules[SLOT_NAME], Fossil):
+        module = module.get_submodule(SLOT_NAME)
+    if isinstance(module, SeedSlot | Grafted):
         raise SlotError(f"a module to graft must have no slot yet, got {path!r}; leave it out")
     if sum(other is module for other in modules.values()) > 1:
         raise SlotError(
@@ -183,67 +282,106 @@ def _graftable(model: nn.Module, path: str) -> nn.Module:
             f"a module to graft must have a class that defines its forward, got {path!r}, a"
             f" {type(module).__name__}; graft a module in it or around it"
         )
+    if isinstance(module, torch.jit.ScriptModule):
+        raise SlotError(
+            f"a module to graft must not be compiled by torch.jit, got {path!r}; graft before that"
+        )
+    _check_surroundings(model, path)
     return module
 
 
-def _check_channels(path: str, module: nn.Module, spec: SlotSpec) -> None:
-    """Check the channels of `spec` against those of the output of `module`, if its class tells them."""
-    known = _OUTPUT_CHANNELS.get((spec.topology, type(module)))
-    if known is not None and (channels := known(module)) != spec.channels:
+def _around(model: nn.Module, path: str) -> Iterator[tuple[str, nn.Module]]:
+    """Yield the modules around the one at `path`, the nearest first, with their paths."""
+    while path:
+        path = path.rpartition(".")[0]
+        yield path, model.get_submodule(path)
+
+
+def _check_surroundings(model: nn.Module, path: str) -> None:
+    """Refuse a module that the modules around it never call, or replace."""
+    for place, module in ((path, model.get_submodule(path)), *_around(model, path)):
+        if isinstance(module, nn.MultiheadAttention) and place != path:
+            raise SlotError(
+                f"a module to graft must be called, got {path!r}, whose weights {type(module).__name__} uses without calling"
+                f" it; graft {place!r}, whose first output is the features"
+            )
+        if any(
+            (c.__module__.partition(".")[0], c.__name__) == ("peft", "BaseTunerLayer")
+            for c in type(module).__mro__
+        ):
+            raise SlotError(
+                f"a module to graft must not be part of a PEFT layer, got {path!r}: merging the adapter would remove the slot"
+                " or change its input; graft the module around it"
+            )
+
+
+def is_in_fused_layer(model: nn.Module, path: str) -> bool:
+    """Return whether the module at `path` is in a layer of PyTorch that has a kernel which does not call it."""
+    return any(isinstance(m, nn.TransformerEncoderLayer) for _, m in _around(model, path))
+
+
+def _describe_output(
+    model: nn.Module, path: str, module: nn.Module, spec: SlotSpec, output: Output | None
+) -> tuple[Layout, int]:
+    """Return the layout and channels of the slot at `path`: those of its spec where they agree with the output of `module`.
+
+    Raises:
+        SlotError: they do not agree, or nothing tells them.
+    """
+    known = (
+        (module.plan.channels, LAYOUTS[module.plan.layout]) if isinstance(module, Fossil) else None
+    )
+    if output is not None:
+        layout, channels = infer(
+            path,
+            output,
+            topology=spec.topology if spec.layout is None else LAYOUTS[spec.layout].topology,
+            is_batch_first=is_batch_first(model, path, anywhere=True),
+        )
+        if spec.layout is not None:
+            layout = LAYOUTS[spec.layout]
+            channels = output.shape[min(layout.channel_axis, len(output.shape) - 1)]
+    elif known is not None:
+        channels, layout = known
+    elif (told := known_output(module)) is not None and spec.topology in (None, told[0]):
+        layout = declared_layout(model, path, told[0])
+        channels = told[1]
+    elif spec.channels is None:
+        raise SlotError(
+            f"the channels of a slot must be known, got {path!r}, a {type(module).__name__}; pass example= to graft, or"
+            " write SlotSpec(channels=...)"
+        )
+    else:
+        channels = spec.channels
+        layout = (
+            layout_of("cnn")
+            if spec.topology is None
+            else declared_layout(model, path, spec.topology)
+        )
+    if spec.layout is not None:
+        layout = LAYOUTS[spec.layout]
+    if spec.channels not in (None, channels):
+        seen = "" if output is None else f", whose output on the example has shape {output.shape}"
         raise SlotError(
             f"a slot must have as many channels as its module's output, got {spec.channels} for {path!r}, a"
-            f" {type(module).__name__} with {channels}; write SlotSpec(channels={channels})"
+            f" {type(module).__name__} with {channels}{seen}; write SlotSpec(channels={channels})"
         )
+    return layout, channels
 
 
-class _Grafted(nn.Module):
-    """Passes the output of `base_class` through a slot; the subclasses made below inherit from both."""
+def _slot_id(path: str) -> str:
+    """Return the name of a slot that is named after its module's path."""
+    if len(path) <= MAX_SLOT_ID_LENGTH:
+        return path or "model"
+    return _ELLIPSIS + path[len(_ELLIPSIS) - MAX_SLOT_ID_LENGTH :]
 
-    base_class: type[nn.Module]
 
-    def forward(self, *args: Any, **kwargs: Any) -> Tensor:
-        output = super().forward(*args, **kwargs)
-        if not isinstance(output, Tensor):
-            raise SlotError(
-                "a grafted module must return one tensor, got"
-                f" {type(output).__name__} from {self.base_class.__name__}; graft a module in it"
+def _check_distinct(slots: Mapping[str, SeedSlot]) -> None:
+    paths: dict[str, str] = {}
+    for path, slot in slots.items():
+        if slot.slot_id in paths:
+            raise ValueError(
+                f"slots must have names of their own, got {slot.slot_id!r} for {paths[slot.slot_id]!r} and {path!r}; name"
+                " them with SlotSpec(slot_id=...)"
             )
-        result: Tensor = self.get_submodule(SLOT_NAME)(output)
-        return result
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle and copy by `base_class`: the class itself has no importable name."""
-        state = self.__getstate__()  # type: ignore[no-untyped-call] # object's, which typeshed leaves untyped
-        return _new_grafted, (self.base_class,), state
-
-
-class _GraftedSequential(_Grafted):
-    """Iterates over and counts the members of a sequence, without its slot."""
-
-    def __iter__(self) -> Iterator[nn.Module]:
-        return (child for name, child in self.named_children() if name != SLOT_NAME)
-
-    def __len__(self) -> int:
-        return len(self._modules) - 1
-
-
-_GRAFTED_CLASSES: Final[dict[type[nn.Module], type[_Grafted]]] = {}
-
-
-def _grafted_class(base: type[nn.Module]) -> type[_Grafted]:
-    """Return the class of grafted modules of class `base`; there is one for each `base`."""
-    if base not in _GRAFTED_CLASSES:
-        mixin = _GraftedSequential if issubclass(base, nn.Sequential) else _Grafted
-        cls = type(f"Grafted{base.__name__}", (mixin, base), {"base_class": base})
-        _GRAFTED_CLASSES[base] = cls
-    return _GRAFTED_CLASSES[base]
-
-
-def _new_grafted(base: type[nn.Module]) -> _Grafted:
-    cls = _grafted_class(base)
-    return cls.__new__(cls)
-
-
-def _set_class(module: nn.Module, cls: type[nn.Module]) -> None:
-    # nn.Module has its own __setattr__; Python allows the assignment because both classes have the same layout.
-    object.__setattr__(module, "__class__", cls)
+        paths[slot.slot_id] = path

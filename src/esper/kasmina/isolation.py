@@ -17,22 +17,23 @@ from esper.kasmina.topology import Topology
 def is_isolated(stage: SeedStage, alpha: float, topology: Topology) -> bool:
     """Return whether the seed gets detached features in `stage` at amplitude `alpha`.
 
-    In TRAINING it always does. In BLENDING a CNN's seed does, while a transformer's seed learns together with its host.
+    In TRAINING it always does. In BLENDING a convolutional seed does, while others learn together with their host.
     At full amplitude no seed does: the features reach the next layer through the seed alone, so detaching them would
     cut the gradient of all layers before the slot.
     """
     if stage is SeedStage.TRAINING:
         return True
-    return alpha < 1.0 and stage is SeedStage.BLENDING and topology == "cnn"
+    return alpha < 1.0 and stage is SeedStage.BLENDING and topology in ("cnn", "conv1d")
 
 
-@final
 class _StraightThrough(torch.autograd.Function):
-    """Returns the features in the forward pass; passes their gradient to features and seed in the backward pass."""
+    """Returns a copy of the features; passes its gradient to features and seed in the backward pass."""
+
+    generate_vmap_rule = True
 
     @staticmethod
     def forward(features: Tensor, seed_output: Tensor) -> Tensor:
-        return features
+        return features.clone()
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
@@ -43,14 +44,24 @@ class _StraightThrough(torch.autograd.Function):
         return gradients[0], gradients[0].to(ctx.seed_dtype)
 
 
+@final
+class _StraightThroughForwardMode(_StraightThrough):
+    """The same with a derivative for forward mode, at which the compiler would break its graph."""
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Any) -> Any:
+        return tangents[0].clone()
+
+
 def straight_through(features: Tensor, seed_output: Tensor) -> Tensor:
-    """Return `features` unchanged, and pass their gradient to both `features` and `seed_output`.
+    """Return a copy of `features`, and pass its gradient to both `features` and `seed_output`.
 
     All three tensors have one shape. The usual straight-through estimate h + (s - stop_grad(s)) has the same value and
-    gradients, but it is NaN where the seed's output s is NaN or infinite; this is h whatever s is. The next layer must
-    not write to the result in place.
+    gradients, but it is NaN where the seed's output s is NaN or infinite; this is h whatever s is. It is a copy, because
+    the next layer may write to it in place, as `nn.ReLU(inplace=True)` does, while the seed needs h for its backward pass.
     """
-    result: Tensor = _StraightThrough.apply(features, seed_output)  # type: ignore[no-untyped-call] # torch's
+    function = _StraightThrough if torch.compiler.is_compiling() else _StraightThroughForwardMode
+    result: Tensor = function.apply(features, seed_output)  # type: ignore[no-untyped-call] # torch's
     return result
 
 

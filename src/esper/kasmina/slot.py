@@ -4,13 +4,10 @@ The README in this folder describes the life of a seed. All changes of stage go 
 emits them. If the channel raises, the slot is in the state before the change or after it, never between them.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any, final
+from typing import final
 
 import msgspec
 import torch
-from torch import Tensor, nn
 
 from esper._generated.channel import Channel
 from esper._generated.enums import AlphaAlgorithm, AlphaCurve, Gate, SeedStage
@@ -22,14 +19,17 @@ from esper._generated.lifecycle import (
     emit_seed_stage_changed,
 )
 from esper.kasmina.alpha import BlendAlgorithm, checked_algorithm, checked_steps, is_full
-from esper.kasmina.blend import SampleGate
-from esper.kasmina.blueprints.registry import build_seed
-from esper.kasmina.figures import SeedFigures
-from esper.kasmina.forward import Fossil, SeedForward
 from esper.kasmina.gates import GATES, GateResult, QualityGates, checked_stage, evaluate
+from esper.kasmina.holder import SeedHolder
 from esper.kasmina.isolation import freeze, thaw
 from esper.kasmina.state import SeedState, check_initiator, prune_reason
-from esper.kasmina.topology import Topology, check_slot
+from esper.kasmina.topology import (
+    LayoutName,
+    Topology,
+    check_channels,
+    check_slot_id,
+    checked_layout,
+)
 from esper.leyline.arguments import instance_of, real_number
 from esper.leyline.channel import SILENT, ChannelAttribute
 from esper.leyline.errors import SlotError
@@ -45,22 +45,20 @@ from esper.leyline.lifecycle import (
 
 
 @final
-class SeedSlot(SeedFigures, nn.Module):
+class SeedSlot(SeedHolder):
     """Holds at most one seed and leads it through its life; an empty slot returns features unchanged.
 
     Attributes:
         slot_id: name in telemetry.
         channels: number of channels C of the features.
-        topology: kind of the features, (B, C, H, W) for `cnn` and (B, T, C) for `transformer`.
+        topology: kind of the features; blueprints are registered for a topology.
+        layout: order of the dimensions of the features.
         gates: thresholds that a seed must reach to advance.
         channel: where the slot emits its telemetry; may be replaced at any time.
         seed: the seed's module, or None.
         gate: the learned gate of the GATE algorithm, or None.
     """
 
-    seed: nn.Module | None
-    gate: SampleGate | None
-    _alpha: Tensor
     channel = ChannelAttribute()
 
     def __init__(
@@ -68,28 +66,24 @@ class SeedSlot(SeedFigures, nn.Module):
         slot_id: str,
         channels: int,
         *,
-        topology: Topology = "cnn",
+        topology: Topology | None = None,
+        layout: LayoutName | None = None,
         gates: QualityGates | None = None,
         channel: Channel = SILENT,
     ) -> None:
         """Build an empty slot; without `gates` the strict defaults apply.
 
+        The features are described by `topology`: (B, C, H, W) for `cnn`, which is the default, (B, T, C) for `transformer`,
+        (B, C, L) for `conv1d`, (B, C) for `mlp`; or by `layout`, such as `TBC` for (T, B, C).
+
         Raises:
             ValueError: an argument is of another type or out of range; `slot_id` has 1 to 64 characters.
         """
-        check_slot(slot_id, channels, topology)
-        super().__init__()
-        self.slot_id = slot_id
-        self.channels = int(channels)
-        self.topology: Topology = topology
+        check_slot_id(slot_id)
+        check_channels(channels)
+        super().__init__(slot_id, int(channels), checked_layout(layout, topology))
         self.gates = QualityGates() if gates is None else instance_of("gates", gates, QualityGates)
         self.channel = channel
-        self.register_module("seed", None)
-        self.register_module("gate", None)
-        # A buffer, so that it follows the host to its device and dtype; seeds planted later follow it there.
-        self.register_buffer("_alpha", torch.zeros(()), persistent=False)
-        self._state = SeedState()
-        self._forward = SeedForward(topology)
 
     def germinate(
         self,
@@ -100,6 +94,7 @@ class SeedSlot(SeedFigures, nn.Module):
         blend_tempo_epochs: int = 5,
         alpha_algorithm: AlphaAlgorithm = AlphaAlgorithm.ADD,
         alpha_target: float | None = None,
+        generator: torch.Generator | None = None,
     ) -> None:
         """Plant a seed of `blueprint_id` with the name `seed_id`, by default `<slot_id>-<blueprint_id>`.
 
@@ -107,6 +102,9 @@ class SeedSlot(SeedFigures, nn.Module):
         amplitude will rise to `alpha_target`, in (0, 1], or to 1 when None, in `blend_tempo_epochs` steps of
         `step_epoch` along the curve `blend_algorithm_id`; `alpha_algorithm` is the formula that combines it with the
         features. `gated` and GATE must be used together.
+
+        The initial weights are drawn with a seed from `generator`, which spends one of its numbers. Without it they depend on
+        the state of PyTorch's global generator, which does not change.
 
         Raises:
             SlotError: the slot is not empty, or an argument cannot be used; the slot is unchanged.
@@ -124,7 +122,7 @@ class SeedSlot(SeedFigures, nn.Module):
             algorithm=alpha_algorithm,
             blend_target=1.0 if alpha_target is None else alpha_target,
         )
-        self._adopt(state)
+        self._adopt(state, generator)
         emit_seed_germinated(self.channel, self)
 
     def advance_stage(self, target_stage: SeedStage | None = None) -> GateResult:
@@ -259,70 +257,6 @@ class SeedSlot(SeedFigures, nn.Module):
         self._start_ramp(1.0 if is_full(alpha_target) else alpha_target, steps=steps, curve=curve)
         return True
 
-    def seed_parameters(self) -> Iterator[nn.Parameter]:
-        """Yield the parameters of the seed and its gate; nothing when the slot holds no seed."""
-        return self.parameters()
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Return `features`, (B, C, H, W) or (B, T, C), blended with the seed, in the same shape and dtype.
-
-        The result may be `features` itself, and the seed may need it for its backward pass: the next layer must not
-        write to it in place.
-        """
-        return self._forward.run(features, self.seed, self.gate, self._alpha)
-
-    @contextmanager
-    def force_alpha(self, value: float) -> Iterator[None]:
-        """Run the seed at amplitude `value`, in [0, 1], to measure its contribution; at 0 it is not called.
-
-        Only the forward pass changes; the property `alpha` and the schedule do not. A seed in GERMINATED never runs.
-
-        Raises:
-            SlotError: `value` is out of range.
-        """
-        if not 0.0 <= real_number("a forced alpha", value, error=SlotError) <= 1.0:
-            raise SlotError(f"a forced alpha must be in [0, 1], got {value}")
-        before = self._forward.forced_alpha
-        self._forward.forced_alpha = value
-        self._forward.prepare(self._state, self._alpha)
-        try:
-            yield
-        finally:
-            self._forward.forced_alpha = before
-            self._forward.prepare(self._state, self._alpha)
-
-    def to_fossil(self) -> Fossil:
-        """Return the seed as a module that needs no slot; its parameters stay the same objects.
-
-        Raises:
-            SlotError: the seed is not a fossil.
-        """
-        if self.seed is None or self.stage is not SeedStage.FOSSILIZED:
-            raise SlotError(f"only a fossil can leave its slot, got {self.stage.name}")
-        return Fossil(self.seed, self.gate, self._state.algorithm)
-
-    def get_extra_state(self) -> dict[str, Any]:
-        """Return the seed's state in plain types, for `state_dict`."""
-        return self._state.state_dict()
-
-    def set_extra_state(self, state: Mapping[str, Any]) -> None:
-        """Restore the state and plant its seed; PyTorch then loads the weights into it.
-
-        If the slot holds this seed already, its parameters stay the same objects, so that optimizers still know them.
-
-        Raises:
-            CheckpointError: `state` is not that of a seed.
-            SlotError: the blueprint is not registered; the slot is unchanged.
-        """
-        loaded = SeedState.from_state_dict(state)
-        # The weights come from the checkpoint; building the seed must not change the random numbers of the run.
-        with torch.random.fork_rng(devices=[]):
-            self._adopt(loaded)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave the channel out of copies and pickles: two slots of one name must not both emit."""
-        return {**self.__dict__, "channel": SILENT}
-
     def _remove(self, reason: str, initiator: str) -> bool:
         """Remove the seed, begin the cool-down, and return True."""
         reason = prune_reason(reason, initiator)
@@ -357,32 +291,6 @@ class SeedSlot(SeedFigures, nn.Module):
                 self._adopt(state)
             elif stage is SeedStage.DORMANT:
                 self._state = SeedState()
-
-    def _adopt(self, state: SeedState) -> None:
-        """Make `state` the slot's state, and make seed, gate, frozen parameters and forward pass agree with it."""
-        is_same = (state.seed_id, state.blueprint_id) == (self.seed_id, self.blueprint_id)
-        seed = self.seed if is_same and has_seed(state.stage) else None
-        if seed is None and has_seed(state.stage):
-            seed = self._like_host(build_seed(self.topology, state.blueprint_id, self.channels))
-        thaw(self, self._state.frozen)
-        self.seed = seed
-        self._state = state
-        self._fit_gate()
-        state.frozen = freeze(self) if state.frozen else []
-        self._forward.forget_written_alpha()
-        self._forward.prepare(state, self._alpha)
-
-    def _like_host(self, module: nn.Module) -> nn.Module:
-        """Return `module` after moving it to the mode, dtype and device of the host."""
-        return module.train(self.training).to(device=self._alpha.device, dtype=self._alpha.dtype)
-
-    def _fit_gate(self) -> None:
-        """Create or remove the gate: it exists exactly when there is a seed whose algorithm needs one."""
-        if self.seed is None or self._state.algorithm is not AlphaAlgorithm.GATE:
-            self.gate = None
-        elif self.gate is None:
-            self.gate = SampleGate(self.channels, self.topology)
-            self._like_host(self.gate)
 
     def _sync_freeze(self) -> None:
         """Freeze seed and gate while the amplitude falls; let them learn again when it does not."""

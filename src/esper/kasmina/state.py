@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final, final
 
 import msgspec
+import torch
+from torch import Tensor
 
 from esper._generated.enums import AlphaAlgorithm, SeedStage
 from esper.kasmina.alpha import (
@@ -36,6 +38,12 @@ MAX_INITIATOR_LENGTH: Final = 64
 
 FORMAT: Final = 1
 """Version of the saved form; a state saved with another one is refused."""
+
+TENSOR_STEP: Final = 2048
+"""Bytes of which a state saved as a tensor has a multiple.
+
+Nearly every state fits into one step, so that tools that copy one `state_dict` into another find equal shapes.
+"""
 
 
 @final
@@ -198,6 +206,32 @@ class SeedState:
     def state_dict(self) -> dict[str, Any]:
         """Return the state as nested dicts of numbers, strings, booleans and None."""
         return {"format": FORMAT, **msgspec.to_builtins(self)}
+
+    def to_tensor(self) -> Tensor:
+        """Return the `state_dict` as JSON in a tensor of bytes, which every file format for weights can hold.
+
+        It ends in spaces, and has a multiple of `TENSOR_STEP` bytes.
+        """
+        text = msgspec.json.encode(self.state_dict())
+        padded = text.ljust(-(-len(text) // TENSOR_STEP) * TENSOR_STEP)
+        # On the CPU whatever the default device is: on the meta device it would hold nothing.
+        return torch.tensor(list(padded), dtype=torch.uint8, device="cpu")
+
+    @staticmethod
+    def from_tensor(tensor: Tensor) -> "SeedState":
+        """Return the state whose `to_tensor` this is.
+
+        Raises:
+            CheckpointError: the tensor does not hold a state, or another version wrote it.
+        """
+        try:
+            state_dict = msgspec.json.decode(bytes(tensor.to(torch.uint8).flatten().tolist()))
+        except (msgspec.DecodeError, NotImplementedError) as error:
+            raise CheckpointError(
+                f"a slot's state must be JSON in a tensor of bytes, got another tensor ({error});"
+                " load the file that was saved"
+            ) from error
+        return SeedState.from_state_dict(state_dict)
 
     @staticmethod
     def from_state_dict(state_dict: Mapping[str, Any]) -> "SeedState":

@@ -7,9 +7,10 @@ import torch
 
 from esper._generated.enums import AlphaAlgorithm, SeedStage
 from esper.kasmina.blueprints.registry import blueprint_ids, build_seed
+from esper.kasmina.topology import TOPOLOGIES
 from tests.kasmina.lives import CHANNELS, features, slot_in
 
-ALL = [(topology, name) for topology in ("cnn", "transformer") for name in blueprint_ids(topology)]
+ALL = [(topology, name) for topology in TOPOLOGIES for name in blueprint_ids(topology)]
 LEARNING = [(topology, name) for topology, name in ALL if name != "noop"]
 BLENDING = [
     {"alpha_algorithm": AlphaAlgorithm.ADD, "blend_algorithm_id": "sigmoid"},
@@ -32,6 +33,21 @@ PARAMETERS = {
     ("transformer", "attention"): [288, 4_224, 66_048],
     ("transformer", "mlp_small"): [280, 4_192, 65_920],
     ("transformer", "mlp"): [552, 8_352, 131_712],
+    ("transformer", "attention_all"): [288, 4_224, 66_048],
+    ("conv1d", "noop"): [0, 0, 0],
+    ("conv1d", "norm"): [17, 65, 257],
+    ("conv1d", "attention"): [40, 544, 8_320],
+    ("conv1d", "depthwise"): [104, 1_184, 17_024],
+    ("conv1d", "bottleneck"): [336, 768, 11_520],
+    ("conv1d", "conv_small"): [80, 1_088, 16_640],
+    ("conv1d", "conv_light"): [208, 3_136, 49_408],
+    ("conv1d", "conv_heavy"): [416, 6_272, 98_816],
+    ("mlp", "noop"): [0, 0, 0],
+    ("mlp", "norm"): [17, 65, 257],
+    ("mlp", "lora"): [128, 512, 2_048],
+    ("mlp", "lora_large"): [512, 2_048, 8_192],
+    ("mlp", "mlp_small"): [280, 4_192, 65_920],
+    ("mlp", "mlp"): [552, 8_352, 131_712],
 }
 
 
@@ -119,7 +135,7 @@ def test_every_parameter_learns_in_training_and_the_loss_stays(topology, name):
     assert trained_loss < new_loss
 
 
-@every_blueprint([pair for pair in ALL if pair[0] == "transformer"])
+@every_blueprint([p for p in ALL if p[0] == "transformer" and p[1] != "attention_all"])
 def test_no_position_depends_on_a_later_one(topology, name):
     torch.manual_seed(0)
     seed = build_seed(topology, name, CHANNELS)

@@ -6,9 +6,10 @@ from torch import nn
 
 from esper.kasmina.blueprints import registry
 from esper.kasmina.blueprints.registry import blueprint_ids, build_seed, register_blueprint
+from esper.kasmina.topology import TOPOLOGIES
 from esper.leyline.errors import SlotError
 
-ALL = [(topology, name) for topology in ("cnn", "transformer") for name in blueprint_ids(topology)]
+ALL = [(topology, name) for topology in TOPOLOGIES for name in blueprint_ids(topology)]
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def test_a_registered_blueprint_is_found(own_blueprints):
 @pytest.mark.parametrize(
     ("topology", "name", "message"),
     [
-        ("graph", "mine", "topology must be one of cnn, transformer, got 'graph'"),
+        ("graph", "mine", "topology must be one of cnn, transformer, conv1d, mlp, got 'graph'"),
         ("cnn", "", "must have 1 to 64 characters, got ''"),
         ("cnn", "n" * 65, "must have 1 to 64 characters, got 'nnn"),
         ("cnn", "norm", "must not be taken, got 'norm'; choose another"),

@@ -1,4 +1,4 @@
-"""Blueprints for images: (B, C, H, W) in, the same shape out.
+"""Blueprints for images, (B, C, H, W), and for signals, (B, C, L); the output has the same shape.
 
 All seeds start close to the identity and able to learn: their first output changes the features little, and no
 layer starts at a point where its gradient vanishes. In particular, a convolution that starts at zero before a norm and a
@@ -22,6 +22,10 @@ OPEN_BIAS: Final = 3.0
 """Initial bias of channel attention: sigmoid(3) weighs each channel by 0.95."""
 
 
+Convolution = type[nn.Conv1d] | type[nn.Conv2d]
+"""Class of the convolutions: over the length of signals, or over the height and width of images."""
+
+
 def group_norm(channels: int, *, gain: float = 1.0) -> nn.GroupNorm:
     """Return a group norm with up to 32 groups of at least 16 channels each.
 
@@ -29,9 +33,20 @@ def group_norm(channels: int, *, gain: float = 1.0) -> nn.GroupNorm:
     zero.
     """
     groups = next((g for g in (32, 16, 8, 4, 2) if channels % g == 0 and channels // g >= 16), 1)
-    norm = nn.GroupNorm(groups, channels)
+    norm = _GroupNorm(groups, channels)
     nn.init.constant_(norm.weight, gain)
     return norm
+
+
+@final
+class _GroupNorm(nn.GroupNorm):
+    """A group norm whose backward pass does not crash on features in the memory format channels_last."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the normalized `x`, of any shape (B, C, ...)."""
+        # On CPUs PyTorch 2.13 dereferences a null pointer for features in channels_last that need no gradient, such as those
+        # of an isolated seed.
+        return super().forward(x if x.requires_grad else x.contiguous())
 
 
 @final
@@ -49,9 +64,10 @@ class ChannelAttentionSeed(nn.Module):
         self.activation = nn.SiLU()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return `x`, (B, C, H, W), with each channel of each sample multiplied by a weight in [0, 1]."""
-        weights = torch.sigmoid(self.excite(self.activation(self.squeeze(x.mean(dim=(2, 3))))))
-        return x * weights[:, :, None, None]
+        """Return `x`, (B, C, H, W) or (B, C, L), with each channel of each sample multiplied by a weight in [0, 1]."""
+        pooled = x.mean(dim=tuple(range(2, x.ndim)))
+        weights = torch.sigmoid(self.excite(self.activation(self.squeeze(pooled))))
+        return x * weights.reshape(*weights.shape, *[1] * (x.ndim - 2))
 
 
 def norm(channels: int) -> nn.Module:
@@ -59,62 +75,64 @@ def norm(channels: int) -> nn.Module:
     return NormSeed(group_norm(channels))
 
 
-def depthwise(channels: int) -> nn.Module:
-    """Return a depthwise separable 3x3 convolution. 9C + C^2 + 2C parameters."""
+def depthwise(channels: int, convolution: Convolution = nn.Conv2d) -> nn.Module:
+    """Return a depthwise separable convolution, 3x3 or of length 3. 9C + C^2 + 2C parameters, or 3C + C^2 + 2C."""
     return ResidualSeed(
         nn.Sequential(
-            nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False),
-            nn.Conv2d(channels, channels, 1, bias=False),
+            convolution(channels, channels, 3, padding=1, groups=channels, bias=False),
+            convolution(channels, channels, 1, bias=False),
             group_norm(channels, gain=QUIET_GAIN),
             nn.ReLU(),
         )
     )
 
 
-def bottleneck(channels: int) -> nn.Module:
-    """Return a norm and three convolutions, 1x1 to b = max(8, C // 4) channels, 3x3, and 1x1 back to C.
+def bottleneck(channels: int, convolution: Convolution = nn.Conv2d) -> nn.Module:
+    """Return a norm and three convolutions, of size 1 to b = max(8, C // 4) channels, 3, and 1 back to C.
 
-    2Cb + 9b^2 + 2C parameters.
+    2Cb + 9b^2 + 2C parameters; for signals with 3b^2.
     """
     width = max(8, channels // 4)
-    last = nn.Conv2d(width, channels, 1, bias=False)
+    last = convolution(width, channels, 1, bias=False)
     # It can start at zero and still learn, because no norm or ReLU follows it.
     nn.init.zeros_(last.weight)
     return ResidualSeed(
         nn.Sequential(
             group_norm(channels),
-            nn.Conv2d(channels, width, 1, bias=False),
+            convolution(channels, width, 1, bias=False),
             nn.ReLU(),
-            nn.Conv2d(width, width, 3, padding=1, bias=False),
+            convolution(width, width, 3, padding=1, bias=False),
             nn.ReLU(),
             last,
         )
     )
 
 
-def conv_small(channels: int) -> nn.Module:
-    """Return a 1x1 convolution. C^2 + 2C parameters."""
-    return ResidualSeed(_conv_block(channels, kernel_size=1, gain=QUIET_GAIN))
+def conv_small(channels: int, convolution: Convolution = nn.Conv2d) -> nn.Module:
+    """Return a convolution of size 1. C^2 + 2C parameters."""
+    return ResidualSeed(_conv_block(channels, convolution, kernel_size=1, gain=QUIET_GAIN))
 
 
-def conv_light(channels: int) -> nn.Module:
-    """Return a 3x3 convolution. 9C^2 + 2C parameters."""
-    return ResidualSeed(_conv_block(channels, kernel_size=3, gain=QUIET_GAIN))
+def conv_light(channels: int, convolution: Convolution = nn.Conv2d) -> nn.Module:
+    """Return a 3x3 convolution, or one of length 3. 9C^2 + 2C parameters, or 3C^2 + 2C."""
+    return ResidualSeed(_conv_block(channels, convolution, kernel_size=3, gain=QUIET_GAIN))
 
 
-def conv_heavy(channels: int) -> nn.Module:
-    """Return two 3x3 convolutions in a row. 2 (9C^2 + 2C) parameters."""
+def conv_heavy(channels: int, convolution: Convolution = nn.Conv2d) -> nn.Module:
+    """Return two 3x3 convolutions in a row, or two of length 3. 2 (9C^2 + 2C) parameters, or 2 (3C^2 + 2C)."""
     return ResidualSeed(
         nn.Sequential(
-            _conv_block(channels, kernel_size=3, gain=1.0),
-            _conv_block(channels, kernel_size=3, gain=QUIET_GAIN),
+            _conv_block(channels, convolution, kernel_size=3, gain=1.0),
+            _conv_block(channels, convolution, kernel_size=3, gain=QUIET_GAIN),
         )
     )
 
 
-def _conv_block(channels: int, *, kernel_size: int, gain: float) -> nn.Module:
+def _conv_block(
+    channels: int, convolution: Convolution, *, kernel_size: int, gain: float
+) -> nn.Module:
     return nn.Sequential(
-        nn.Conv2d(channels, channels, kernel_size, padding=kernel_size // 2, bias=False),
+        convolution(channels, channels, kernel_size, padding=kernel_size // 2, bias=False),
         group_norm(channels, gain=gain),
         nn.ReLU(),
     )

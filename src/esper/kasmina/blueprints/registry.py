@@ -1,6 +1,7 @@
 """The registry of blueprints by topology and name: those of this package, and those that users register."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import torch
@@ -42,8 +43,35 @@ _BLUEPRINTS: Final[dict[Topology, dict[str, Factory]]] = {
         "attention": transformer.attention,
         "mlp_small": transformer.mlp_small,
         "mlp": transformer.mlp,
+        "attention_all": transformer.attention_all,
+    },
+    "conv1d": {
+        "noop": noop,
+        "norm": cnn.norm,
+        "attention": cnn.ChannelAttentionSeed,
+        "depthwise": partial(cnn.depthwise, convolution=nn.Conv1d),
+        "bottleneck": partial(cnn.bottleneck, convolution=nn.Conv1d),
+        "conv_small": partial(cnn.conv_small, convolution=nn.Conv1d),
+        "conv_light": partial(cnn.conv_light, convolution=nn.Conv1d),
+        "conv_heavy": partial(cnn.conv_heavy, convolution=nn.Conv1d),
+    },
+    "mlp": {
+        "noop": noop,
+        "norm": transformer.norm,
+        "lora": transformer.lora,
+        "lora_large": transformer.lora_large,
+        "mlp_small": transformer.mlp_small,
+        "mlp": transformer.mlp,
     },
 }
+
+_PROBE_SHAPES: Final[dict[Topology, tuple[int, ...]]] = {
+    "cnn": (2, -1, 8, 8),
+    "transformer": (2, 8, -1),
+    "conv1d": (2, -1, 8),
+    "mlp": (2, -1),
+}
+"""Shapes of the features that check a new seed, with -1 in the place of the channels."""
 
 
 def blueprint_ids(topology: Topology) -> tuple[str, ...]:
@@ -60,9 +88,11 @@ def register_blueprint(topology: Topology, blueprint_id: str, factory: Factory) 
     telemetry and checkpoints, of 1 to 64 characters.
 
     `factory` gets the number of channels C and returns a new module each time. The module maps (B, C, H, W), for `cnn`,
-    or (B, T, C), for `transformer`, to the same shape, for any B, H, W and T; each germination checks the shape on zeros.
-    In a transformer no position may depend on a later one, which is not checked. A seed disturbs its host least if its
-    output is close to its input at first.
+    (B, T, C), for `transformer`, (B, C, L), for `conv1d`, or (B, C), for `mlp`, to the same shape, whatever the other
+    sizes are; each germination checks the shape on zeros. In a language model no position may depend on a later one,
+    which is not checked. A seed whose positions depend on each other gets padding masks if its class inherits from
+    `esper.kasmina.blueprints.residual.SequenceSeed`. A seed disturbs its host least if its output is close to its input
+    at first.
 
     Raises:
         ValueError: `topology` is unknown, `blueprint_id` is empty, too long, taken or not a string, or `factory` is not a
@@ -100,7 +130,7 @@ def build_seed(topology: Topology, blueprint_id: str, channels: int) -> nn.Modul
 
 def _check_shape(seed: nn.Module, topology: Topology, blueprint_id: str, channels: int) -> None:
     """Run the seed on zeros, in evaluation mode, so that it draws no random numbers."""
-    probe = torch.zeros((2, channels, 8, 8) if topology == "cnn" else (2, 8, channels))
+    probe = torch.zeros([channels if size < 0 else size for size in _PROBE_SHAPES[topology]])
     was_training = seed.training
     with torch.no_grad():
         try:

@@ -1,9 +1,12 @@
-"""Seeds for both topologies; the blueprints for images and for sequences are built from them."""
+"""Seeds for several topologies; the blueprints are built from them."""
 
+from abc import ABC, abstractmethod
 from typing import final
 
 import torch
 from torch import Tensor, nn
+
+from esper.kasmina.attention import SelfAttention
 
 
 @final
@@ -16,8 +19,34 @@ class ResidualSeed(nn.Module):
         self.branch = branch
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return x + branch(x) for `x`, (B, C, H, W) or (B, T, C), in the same shape."""
+        """Return x + branch(x) for `x` of any layout that the branch takes, in the same shape."""
         branch: Tensor = self.branch(x)
+        return x + branch
+
+
+class SequenceSeed(nn.Module, ABC):
+    """A seed in which the positions of a sequence depend on each other; base class of own seeds that take a padding mask.
+
+    Its slot calls it with the mask that the grafted module was called with, or with the one given to the slot.
+    """
+
+    @abstractmethod
+    def forward(self, x: Tensor, padding: Tensor | None = None) -> Tensor:
+        """Return the output for `x`, (B, T, C), in the same shape; `padding`, (B, T), is true where `x` is padding."""
+
+
+@final
+class AttentionSeed(SequenceSeed):
+    """Adds self-attention to the features: x + attention(x)."""
+
+    def __init__(self, branch: SelfAttention) -> None:
+        """Build the seed on the layer `branch`, whose output must be small at first."""
+        super().__init__()
+        self.branch = branch
+
+    def forward(self, x: Tensor, padding: Tensor | None = None) -> Tensor:
+        """Return x + attention(x) for `x`, (B, T, C), in the same shape; padding, (B, T), is not attended to."""
+        branch: Tensor = self.branch(x, padding)
         return x + branch
 
 
@@ -32,5 +61,5 @@ class NormSeed(nn.Module):
         self.scale = nn.Parameter(torch.zeros(()))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return `x`, (B, C, H, W) or (B, T, C), partly normalized, in the same shape."""
+        """Return `x`, of any layout that the norm takes, partly normalized, in the same shape."""
         return torch.lerp(x, self.norm(x), torch.tanh(self.scale))

@@ -1,4 +1,8 @@
-"""Blueprints for sequences: (B, T, C) in, the same shape out; no position depends on a later one.
+"""Blueprints for sequences, (B, T, C), and for vectors, (B, C); the output has the same shape.
+
+Each position is mapped by itself, except in the two attentions. So with a KV cache, where a generating language model
+computes one position at a time, all others give what they give for the whole sequence. `attention` sees only the new
+position there, and `attention_all` is not for language models at all.
 
 All seeds start as the identity and able to learn: the last layer of a branch starts at zero, and no layer follows it
 that could stop its gradient.
@@ -9,8 +13,8 @@ from typing import Final
 
 from torch import nn
 
-from esper.kasmina.attention import CausalAttention
-from esper.kasmina.blueprints.residual import NormSeed, ResidualSeed
+from esper.kasmina.attention import SelfAttention
+from esper.kasmina.blueprints.residual import AttentionSeed, NormSeed, ResidualSeed
 
 SMALL_RANK: Final = 8
 LARGE_RANK: Final = 32
@@ -37,9 +41,12 @@ def lora_large(channels: int) -> nn.Module:
 
 def attention(channels: int) -> nn.Module:
     """Return causal self-attention with up to four heads. 4C^2 + 4C parameters."""
-    layer = CausalAttention(channels, math.gcd(channels, MAX_HEADS))
-    _zeroed(layer.project)
-    return ResidualSeed(layer)
+    return _attention(channels, causal=True)
+
+
+def attention_all(channels: int) -> nn.Module:
+    """Return self-attention in which each position sees all others, as in encoders. 4C^2 + 4C parameters."""
+    return _attention(channels, causal=False)
 
 
 def mlp_small(channels: int) -> nn.Module:
@@ -50,6 +57,12 @@ def mlp_small(channels: int) -> nn.Module:
 def mlp(channels: int) -> nn.Module:
     """Return two linear layers with 4C hidden units. 8C^2 + 5C parameters."""
     return _mlp(channels, 4 * channels)
+
+
+def _attention(channels: int, *, causal: bool) -> nn.Module:
+    layer = SelfAttention(channels, math.gcd(channels, MAX_HEADS), causal=causal)
+    _zeroed(layer.project)
+    return AttentionSeed(layer)
 
 
 def _low_rank(channels: int, rank: int) -> nn.Module:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from esper._generated.channel import Channel
-from esper.kasmina.attention import CausalAttention
+from esper.kasmina.attention import SelfAttention
 from esper.kasmina.gates import QualityGates
 from esper.kasmina.slot import SeedSlot
 from esper.leyline.channel import SILENT
@@ -88,7 +88,7 @@ class _Layer(nn.Module):
     def __init__(self, embed_dim: int, num_heads: int, dropout: float) -> None:
         super().__init__()
         self.attention_norm = nn.LayerNorm(embed_dim)
-        self.attention = CausalAttention(embed_dim, num_heads, dropout=dropout)
+        self.attention = SelfAttention(embed_dim, num_heads, dropout=dropout)
         self.mlp_norm = nn.LayerNorm(embed_dim)
         self.mlp = nn.Sequential(
             nn.Linear(embed_dim, 4 * embed_dim), nn.GELU(), nn.Linear(4 * embed_dim, embed_dim)
