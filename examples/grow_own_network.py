@@ -69,7 +69,7 @@ def train(seed: int, *, grows: bool) -> float:
 
 if __name__ == "__main__":
     alone, grown = [], []
-    for number in [int(text) for text in sys.argv[1:]] or [0]:
+    for number in [int(text) for text in sys.argv[1:]] or [0, 1]:
         alone.append(train(number, grows=False))
         grown.append(train(number, grows=True))
         print(f"seed {number}: host alone {alone[-1]:.1f} %, grown {grown[-1]:.1f} %")

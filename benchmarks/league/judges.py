@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -28,9 +27,6 @@ _REACTIONS = {
     Severity.ROLLBACK: Reaction.ROLLBACK,
     Severity.STOP: Reaction.STOP,
 }
-
-# The governor warns of everything that it does; the league counts it.
-logging.getLogger("esper").setLevel(logging.CRITICAL)
 
 
 class Governed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections.abc import Iterator
@@ -96,7 +97,14 @@ class Results:
 def run_job(job: Job) -> list[Row]:
     """Make all runs of `job`."""
     torch.set_num_threads(1)
-    return list(_rows(job))
+    # The governor warns of everything that it does; the league counts it.
+    logger = logging.getLogger("esper")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        return list(_rows(job))
+    finally:
+        logger.setLevel(level)
 
 
 def _rows(job: Job) -> Iterator[Row]:

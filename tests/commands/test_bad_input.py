@@ -25,7 +25,10 @@ def refused(capsys, *arguments: str) -> str:
         (["trian"], 'no command "trian"; did you mean train?; see esper --help'),
         (["--verison"], "unknown argument --verison; did you mean --version?; see esper --help"),
         (["--jsno=1"], "esper: unknown argument --jsno=1; see esper --help"),
-        (["zzz"], 'no command "zzz"; there are: train, summary, runs, lint-log, completion, help'),
+        (
+            ["zzz"],
+            'no command "zzz"; there are: train, summary, runs, lint-log, tasks, blueprints, policies, completion, help',
+        ),
         (["help", "trian"], 'no command "trian"; did you mean train?'),
         (["train", "--epoch", "3"], "unknown argument --epoch; did you mean --epochs?"),
         (["train", "--epochs", "many"], "argument --epochs: invalid int value: 'many'"),

@@ -19,7 +19,6 @@ from esper._generated.enums import (
 from esper._generated.records import GovernorReport, SnapshotInfo, StopReport
 from esper.kasmina.graft import find_slots
 from esper.leyline.arguments import instance_of
-from esper.leyline.channel import ChannelAttribute
 from esper.leyline.errors import SnapshotError
 from esper.leyline.text import shorten
 from esper.tolaria.detection.step_judge import StepJudge
@@ -45,8 +44,6 @@ class Recovery:
         reports: emits telemetry and warnings.
         step: steps taken, or healthy checks where the loop reports no steps; it never decreases.
     """
-
-    channel = ChannelAttribute()
 
     def __init__(
         self,

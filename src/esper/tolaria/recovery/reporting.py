@@ -27,6 +27,7 @@ from esper._generated.governor import (
     emit_governor_watched,
 )
 from esper._generated.records import GovernorReport, SnapshotInfo, StopReport
+from esper.leyline.channel import ChannelAttribute
 from esper.leyline.text import shorten
 from esper.tolaria.detection.verdict import Verdict
 from esper.tolaria.recovery.escalation import Measures
@@ -47,6 +48,8 @@ class Reports:
     Attributes:
         channel: where telemetry is emitted; may be replaced at any time.
     """
+
+    channel = ChannelAttribute()
 
     def __init__(self, channel: Channel) -> None:
         """Emit on `channel`."""
