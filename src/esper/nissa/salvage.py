@@ -57,10 +57,6 @@ def salvage(run_folder: Path, target: Path) -> Salvage:
 def _copy(segment: Segment, path: Path, run_id: str | None) -> tuple[int, int]:
     """Copy one file and return the numbers of lines copied and left out."""
     owner = run_id, segment.rank, segment.boot
-    owner = run_id, segment.rank, segment.boot
-    owner = run_id, segment.rank, segment.boot
-    owner = run_id, segment.rank, segment.boot
-    owner = run_id, segment.rank, segment.boot
     num_lines = num_left_out = num_later = 0
     with path.open("xb") as file:
         for _, data in read_lines(segment.path):
@@ -75,42 +71,6 @@ def _copy(segment: Segment, path: Path, run_id: str | None) -> tuple[int, int]:
             f"{segment.path} was written under a later major version of the contract: update Esper"
         )
     return num_lines, num_left_out
-
-
-def _is_valid(data: bytes, owner: tuple[str | None, int, str]) -> bool:
-    """Return whether a line can be read and belongs to the run, rank and boot id of `owner`."""
-    try:
-        envelope, _, _ = inspect_line(data)
-    except ContractError:
-        return False
-    return (envelope.run, envelope.rank, envelope.boot) == owner
-
-
-def _is_valid(data: bytes, owner: tuple[str | None, int, str]) -> bool:
-    """Return whether a line can be read and belongs to the run, rank and boot id of `owner`."""
-    try:
-        envelope, _, _ = inspect_line(data)
-    except ContractError:
-        return False
-    return (envelope.run, envelope.rank, envelope.boot) == owner
-
-
-def _is_valid(data: bytes, owner: tuple[str | None, int, str]) -> bool:
-    """Return whether a line can be read and belongs to the run, rank and boot id of `owner`."""
-    try:
-        envelope, _, _ = inspect_line(data)
-    except ContractError:
-        return False
-    return (envelope.run, envelope.rank, envelope.boot) == owner
-
-
-def _is_valid(data: bytes, owner: tuple[str | None, int, str]) -> bool:
-    """Return whether a line can be read and belongs to the run, rank and boot id of `owner`."""
-    try:
-        envelope, _, _ = inspect_line(data)
-    except ContractError:
-        return False
-    return (envelope.run, envelope.rank, envelope.boot) == owner
 
 
 def _is_valid(data: bytes, owner: tuple[str | None, int, str]) -> bool:
