@@ -162,7 +162,6 @@ def _envelope_wire(contract: Contract) -> Iterator[Chunk]:
 
 def _records_wire(contract: Contract) -> Iterator[Chunk]:
     yield _chunk("NonFinite", "nonfinite.py.j2")
-    yield _chunk("MembersByName", "members_by_name.py.j2")
     for enum in contract.enums:
         yield _chunk(enum.name, "enum_wire.py.j2", enum=EnumWireView(enum))
     for record in contract.records:

@@ -70,7 +70,6 @@ class EnumWireView:
     def __init__(self, enum: Enum) -> None:
         self.name = ident(enum.name)
         self.table = ident(table_name(enum.name))
-        self.is_open = enum.open
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,7 +73,7 @@ STATIC = {
     "records": (),
     "envelope": ("Envelope", "make_envelope"),
     "envelope_wire": ("LineWire", "read_envelope"),
-    "records_wire": ("MembersByName", "NonFinite", "write_nonfinite"),
+    "records_wire": ("NonFinite", "write_nonfinite"),
     "fields": ("ENVELOPE_FIELDS", "EVENT_FIELDS", "FieldInfo", "RECORD_FIELDS"),
     "registry": ("DEPRECATED", "ENUMS", "EVENTS", "OPEN_ENUMS", "RECORDS", "RETIRED", "VERSION"),
     "rewriting": ("clamp", "each", "fill", "put", "rename", "scale", "take", "to_integer"),
