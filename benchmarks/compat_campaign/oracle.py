@@ -9,7 +9,6 @@ from benchmarks.compat_campaign.callers import show_source
 from benchmarks.compat_campaign.drawing import Draft
 from benchmarks.compat_campaign.judges import (
     LINE,
-    Pairing,
     Shown,
     show_backward,
     show_first,
@@ -69,7 +68,7 @@ def gather_pair(pair: Draft) -> Evidence:
         ReaderError: the readers of one contract disagree among themselves.
     """
     old, new = compile_plain(pair.old), compile_plain(pair.new)
-    pairing = Pairing(dict(_pair_events(old, new)))
+    pairing = dict(_pair_events(old, new))
     first = None
     with ExitStack() as stack:
         old_package = stack.enter_context(Package(old, "oracle_old"))
@@ -204,7 +203,6 @@ def _promise_of(event: Event, contract: Contract) -> Impact:
 def _compare_others(evidence: Evidence, findings: list[Classification]) -> Iterator[str]:
     """Compare what is said about callers and about meanings, for the pair as a whole."""
     bump = parse_version(evidence.new.version).bump_from(parse_version(evidence.old.version))
-    shown_meaning = dict(evidence.meaning.proofs)
     said_first = [
         one.rule.name
         for one in findings
@@ -219,7 +217,7 @@ def _compare_others(evidence: Evidence, findings: list[Classification]) -> Itera
     ]
     for name, impact, shown in (
         ("source", Impact.SOURCE, evidence.source.proofs),
-        ("meaning", Impact.SEM, shown_meaning),
+        ("meaning", Impact.SEM, evidence.meaning.proofs),
     ):
         said = [one.rule.name for one in rest if impact in one.violated]
         promised = {k: v for k, v in shown.items() if _is_promised(evidence.old, k, impact)}

@@ -1,6 +1,5 @@
 """Rules about change: upcasts, revisions of events, and exemptions."""
 
-import re
 from collections.abc import Iterator
 from datetime import date
 
@@ -8,6 +7,7 @@ from ..contract.model import Contract
 from ..contract.promises import Step
 from ..contract.spec import ContractSpec
 from ..contract.versions import parse_version
+from ..contract.wire_paths import objects_of
 from .rule import Breach
 
 
@@ -51,7 +51,7 @@ def check_paths(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
     """Check that a step stays within one item of a list or map: it could not know which other item is meant."""
     for step in _steps(contract):
         old = step.move or step.convert
-        if old is not None and _objects(old) != _objects(step.path):
+        if old is not None and objects_of(old) != objects_of(step.path):
             message = f"{old} and {step.path} must lie in the same lists and maps"
             yield Breach(step.span, message, "write both as they are in the new record")
 
@@ -95,8 +95,3 @@ def _steps(contract: Contract) -> Iterator[Step]:
     for upcast in contract.upcasts:
         for event in upcast.events:
             yield from event.steps
-
-
-def _objects(path: str) -> str:
-    """Return the part of a path up to its last bracket."""
-    return re.sub(r"[^\]}]*$", "", path)
