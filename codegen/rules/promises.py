@@ -8,6 +8,7 @@ from ..contract.promises import Step
 from ..contract.spec import ContractSpec
 from ..contract.versions import parse_version
 from ..contract.wire_paths import objects_of
+from ..diagnostics.similar import suggest
 from .rule import Breach
 
 
@@ -59,15 +60,20 @@ def check_paths(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
 def check_upcasts(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
     """Check that upcasts lead to existing versions, and to events that a reader knows."""
     current = parse_version(contract.version)
-    known = {event.name for event in contract.events}
+    known = {one.name for one in (*contract.events, *contract.retired)}
     for upcast in reversed(contract.upcasts):
         if parse_version(upcast.version) > current:
             yield Breach(upcast.span, f"{upcast.version} is after version {contract.version}")
-        known |= {event.event for event in upcast.events}
         for event in upcast.events:
             if event.becomes is not None and event.becomes not in known:
                 message = f"{event.event} becomes {event.becomes}, which is not an event"
                 yield Breach(event.span, message, "name an event of the contract")
+            if event.becomes is None and event.event not in known:
+                message = f"{event.event} is not an event, and does not become one"
+                hint = suggest(event.event, known) or "say becomes:, or put it under retired"
+                yield Breach(event.span, message, hint)
+        # Earlier upcasts may lead to the events of this one.
+        known |= {event.event for event in upcast.events}
 
 
 def check_revisions(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
