@@ -264,6 +264,7 @@ def _compare_policy(evidence: Evidence, findings: list[Classification]) -> Itera
     expected = {
         "STABILITY_LOWERED": "lower_stability" in evidence.edits,
         "UPCASTER_EDITED": "edit_released_upcast" in evidence.edits,
+        "MEMBER_REMOVED_UNRESERVED": _is_member_lost(old, new),
         "VERSION_NOT_BUMPED": old.version == new.version,
     }
     if evidence.first is None and "forget_reserved" not in evidence.edits:
@@ -298,6 +299,25 @@ def _is_forgotten(old: Contract, new: Contract) -> bool:
         if enum.name in enums
         for member in enum.reserved
     )
+
+
+def _is_member_lost(old: Contract, new: Contract) -> bool:
+    """Return whether a removed member of an enum is not reserved with its number; a new name for its number is a rename."""
+    present = {enum.name: enum for enum in new.enums}
+    present |= {enum.renamed_from: enum for enum in new.enums if enum.renamed_from}
+    for enum in old.enums:
+        other = present.get(enum.name)
+        if other is None:
+            continue
+        names = {member.name for member in enum.members}
+        renamed = {member.value for member in other.members if member.name not in names}
+        kept = {(member.name, member.value) for member in other.reserved}
+        for member in enum.members:
+            is_removed = all(member.name != one.name for one in other.members)
+            is_known = member.value in renamed or (member.name, member.value) in kept
+            if is_removed and not is_known:
+                return True
+    return False
 
 
 def _needs_major(evidence: Evidence) -> bool:
