@@ -1,6 +1,6 @@
 """Checks the verdicts of compat on random pairs of contracts with real readers, records and callers.
 
-    python -m benchmarks.compat_oracle --pairs 2000 --at-least 20 --archives 400 --invert
+    python -m benchmarks.compat_oracle --pairs 2000 --at-least 20 --archives 500 --invert
 
 Each pair differs by one to three random edits. Both packages are generated in memory. The codec, the strict reader, the
 JSON Schema for readers and the SQL views of each read the records of the other, and code that was written for the old

@@ -203,7 +203,7 @@ def _show_attributes(
     event: Event, old: Package, new: Package, pairing: Pairing, shown: Shown
 ) -> None:
     """Read new records, and use the payload as code for the old version does."""
-    name = pairing.events.get(event.name)
+    name = pairing.get(event.name)
     found = [one for one in new.contract.events if one.name == name]
     for line in lines_of(new.contract, found[0], is_accepted=False) if found else ():
         read = decode(new, encode(line))

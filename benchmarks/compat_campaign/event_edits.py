@@ -146,7 +146,10 @@ def add_member(draft: Draft) -> None:
 @edit
 def remove_member(draft: Draft) -> None:
     name = new_enum(draft, "RED", "BLUE", is_open=draft.rng.random() < 0.3)
-    del draft.new["enums"][name]["members"]["BLUE"]
+    removed = draft.new["enums"][name]["members"].pop("BLUE")
+    if draft.rng.random() < 0.5:
+        number = draft.rng.choice([removed["value"], removed["value"], 7])
+        draft.new["enums"][name]["reserved"] = {"BLUE": {"value": number, "doc": "D."}}
     _cure_members(draft, {"BLUE": "RED"})
 
 

@@ -19,6 +19,9 @@ from codegen.contract.model import (
 LINE = "envelope"
 """The subject of what concerns every line."""
 
+Pairing = Mapping[str, str]
+"""Which new event continues which old one: new names by old names."""
+
 
 @dataclass
 class Shown:
@@ -29,14 +32,6 @@ class Shown:
     def add(self, subject: str, proof: str) -> None:
         """Keep a proof, unless the subject has one."""
         self.proofs.setdefault(subject, proof[:300])
-
-
-@dataclass(frozen=True)
-class Pairing:
-    """Which new event continues which old one, and the pairs of fields in it, by the names that the edits gave them."""
-
-    events: Mapping[str, str]
-    """New names by old names."""
 
 
 class ReaderError(AssertionError):
@@ -61,7 +56,7 @@ def show_backward(old: Package, new: Package, pairing: Pairing) -> Shown:
                 after = decode(new, encode({**line_keys(new), **kept}))
             if isinstance(after, Exception):
                 shown.add(event.name, f"{data.decode()}: {after}")
-            elif type(after[1]).EVENT not in (pairing.events.get(event.name), event.name):
+            elif type(after[1]).EVENT not in (pairing.get(event.name), event.name):
                 # An upcast has made another event of it, which is a way to keep it readable.
                 continue
             elif changed := _changed_missing(old, new, before, after):
@@ -74,7 +69,7 @@ def show_forward(old: Package, new: Package, pairing: Pairing) -> Shown:
     shown = Shown()
     lines: dict[str, list[dict[str, Any]]] = {}
     for event in old.contract.events:
-        name = pairing.events.get(event.name)
+        name = pairing.get(event.name)
         found = [one for one in new.contract.events if one.name == name]
         for line in lines_of(new.contract, found[0], is_accepted=False) if found else ():
             data = encode(line)

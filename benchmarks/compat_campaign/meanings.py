@@ -20,7 +20,7 @@ def show_meaning(old: Package, new: Package, pairing: Pairing) -> Shown:
     shown = Shown()
     after = {one.name: one for one in new.contract.events}
     for event in old.contract.events:
-        other = after.get(pairing.events.get(event.name, ""))
+        other = after.get(pairing.get(event.name, ""))
         if other is None:
             continue
         is_revised = other.revision > event.revision and other.note != event.note

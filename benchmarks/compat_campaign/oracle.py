@@ -9,7 +9,6 @@ from benchmarks.compat_campaign.callers import show_source
 from benchmarks.compat_campaign.drawing import Draft
 from benchmarks.compat_campaign.judges import (
     LINE,
-    Pairing,
     Shown,
     show_backward,
     show_first,
@@ -69,7 +68,7 @@ def gather_pair(pair: Draft) -> Evidence:
         ReaderError: the readers of one contract disagree among themselves.
     """
     old, new = compile_plain(pair.old), compile_plain(pair.new)
-    pairing = Pairing(dict(_pair_events(old, new)))
+    pairing = dict(_pair_events(old, new))
     first = None
     with ExitStack() as stack:
         old_package = stack.enter_context(Package(old, "oracle_old"))
@@ -204,7 +203,6 @@ def _promise_of(event: Event, contract: Contract) -> Impact:
 def _compare_others(evidence: Evidence, findings: list[Classification]) -> Iterator[str]:
     """Compare what is said about callers and about meanings, for the pair as a whole."""
     bump = parse_version(evidence.new.version).bump_from(parse_version(evidence.old.version))
-    shown_meaning = dict(evidence.meaning.proofs)
     said_first = [
         one.rule.name
         for one in findings
@@ -219,7 +217,7 @@ def _compare_others(evidence: Evidence, findings: list[Classification]) -> Itera
     ]
     for name, impact, shown in (
         ("source", Impact.SOURCE, evidence.source.proofs),
-        ("meaning", Impact.SEM, shown_meaning),
+        ("meaning", Impact.SEM, evidence.meaning.proofs),
     ):
         said = [one.rule.name for one in rest if impact in one.violated]
         promised = {k: v for k, v in shown.items() if _is_promised(evidence.old, k, impact)}
@@ -266,6 +264,7 @@ def _compare_policy(evidence: Evidence, findings: list[Classification]) -> Itera
     expected = {
         "STABILITY_LOWERED": "lower_stability" in evidence.edits,
         "UPCASTER_EDITED": "edit_released_upcast" in evidence.edits,
+        "MEMBER_REMOVED_UNRESERVED": _is_member_lost(old, new),
         "VERSION_NOT_BUMPED": old.version == new.version,
     }
     if evidence.first is None and "forget_reserved" not in evidence.edits:
@@ -300,6 +299,25 @@ def _is_forgotten(old: Contract, new: Contract) -> bool:
         if enum.name in enums
         for member in enum.reserved
     )
+
+
+def _is_member_lost(old: Contract, new: Contract) -> bool:
+    """Return whether a removed member of an enum is not reserved with its number; a new name for its number is a rename."""
+    present = {enum.name: enum for enum in new.enums}
+    present |= {enum.renamed_from: enum for enum in new.enums if enum.renamed_from}
+    for enum in old.enums:
+        other = present.get(enum.name)
+        if other is None:
+            continue
+        names = {member.name for member in enum.members}
+        renamed = {member.value for member in other.members if member.name not in names}
+        kept = {(member.name, member.value) for member in other.reserved}
+        for member in enum.members:
+            is_removed = all(member.name != one.name for one in other.members)
+            is_known = member.value in renamed or (member.name, member.value) in kept
+            if is_removed and not is_known:
+                return True
+    return False
 
 
 def _needs_major(evidence: Evidence) -> bool:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from codegen.contract.model import (
@@ -29,18 +29,7 @@ TEXTS = (
 
 def values_of(value: Value) -> list[Any]:
     """Return JSON values that a value allows: its extremes, every member, null, empty and full."""
-    found = list(_of_type(value, value.type, value.length or OPEN, is_accepted=False))
-    return [*found, None] if value.nullable else found
-
-
-def written_objects(values: Iterable[Value]) -> list[dict[str, Any]]:
-    """Return objects as a writer writes them, so many that every drawn value of every key is in one of them."""
-    return _objects(tuple(values), is_accepted=False)
-
-
-def accepted_objects(values: Iterable[Value]) -> list[dict[str, Any]]:
-    """Return objects that readers accept: written ones, and some with a key missing or under an alias."""
-    return _objects(tuple(values), is_accepted=True)
+    return _column(value, is_accepted=False)
 
 
 def lines_of(contract: Contract, event: Event, *, is_accepted: bool) -> Iterator[dict[str, Any]]:
@@ -51,14 +40,6 @@ def lines_of(contract: Contract, event: Event, *, is_accepted: bool) -> Iterator
     for number in range(max(len(envelopes), len(payloads))):
         envelope = envelopes[number % len(envelopes)]
         payload = payloads[number % len(payloads)]
-        yield {**envelope, "event": event.name, "v": contract.version, "payload": payload}
-
-
-def plain_envelopes(contract: Contract, event: Event) -> Iterator[dict[str, Any]]:
-    """Yield one line for each drawn payload of an event, with the same written envelope."""
-    own = [one for one in contract.envelope.fields if one.name not in ("event", "v")]
-    envelope = _objects(tuple(own), is_accepted=False)[0]
-    for payload in _objects(event.fields, is_accepted=True):
         yield {**envelope, "event": event.name, "v": contract.version, "payload": payload}
 
 

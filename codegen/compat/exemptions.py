@@ -4,13 +4,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
-from ..contract.promises import Exemption
+from ..contract.promises import MAX_EXEMPTION_DAYS, Exemption
 from .classification import Classification, apply_rules
 from .impact import Impact
 from .modes import MODES
 from .rule import Change, Rule
 
-MAX_DAYS = 180
 _SUGGESTED_DAYS = 90
 
 
@@ -68,12 +67,12 @@ def _find_unused(applied: AppliedExemptions) -> Iterator[Change]:
 
 
 def _find_too_far(applied: AppliedExemptions) -> Iterator[Change]:
-    latest = applied.today + timedelta(days=MAX_DAYS)
+    latest = applied.today + timedelta(days=MAX_EXEMPTION_DAYS)
     for exemption in applied.exemptions:
         if date.fromisoformat(exemption.until) > latest:
             yield _make_change(
                 exemption,
-                f"it ends on {exemption.until}, more than {MAX_DAYS} days from {applied.today}",
+                f"it ends on {exemption.until}, more than {MAX_EXEMPTION_DAYS} days from {applied.today}",
             )
 
 
@@ -111,7 +110,7 @@ RULES: tuple[Rule[AppliedExemptions], ...] = (
         find=_find_too_far,
         impact=Impact.POLICY,
         why="an exemption must be reviewed regularly",
-        remedies=(f"let it end within {MAX_DAYS} days",),
+        remedies=(f"let it end within {MAX_EXEMPTION_DAYS} days",),
         is_exemptable=False,
     ),
 )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 from ..contract.model import Field, FromContext, Value
-from ..contract.wire_paths import join_path
+from ..contract.wire_paths import is_inside, join_path
 from .contract_diff import ContractDiff
 from .pairs import OwnerPair
 
@@ -75,10 +75,6 @@ def _is_moved(owner: OwnerPair, value: Value, moved: set[tuple[str, str]]) -> bo
     """Return whether a field, or a value inside the record that it holds, is at one of the `moved` paths."""
     for place in owner.paths:
         path = join_path(place.path, value.wire)
-        if any(event == place.event and _is_inside(one, path) for event, one in moved):
+        if any(event == place.event and is_inside(one, path) for event, one in moved):
             return True
     return False
-
-
-def _is_inside(path: str, parent: str) -> bool:
-    return path == parent or path.startswith((f"{parent}.", f"{parent}[", f"{parent}{{"))

@@ -8,6 +8,7 @@ from ..contract.model import (
     Enum,
     Event,
     Field,
+    FromCaller,
     FromSource,
     Record,
     Reserved,
@@ -133,7 +134,7 @@ class EnumPair:
                 continue
             event = place.holder.reading.event
             path = join_path(place.holder.new, place.new)
-            step = self.upcasts.follow(event)[1].get(path)
+            step = self.upcasts.steps_of(event).get(path)
             names = step.values.value if step and step.values else None
             new = names.get(member) if isinstance(names, dict) else None
             if step is not None and new is None:
@@ -255,6 +256,12 @@ class OwnerPair:
         """Return who cannot read a field with these keys, as far as it is for one of these kinds of problems."""
         return judge(self.holders, kinds, old_key=old_key, new_key=new_key)
 
+    def is_passed(self, value: Value) -> bool:
+        """Return whether callers pass a value: to an emission helper, or to the constructor of a record."""
+        if isinstance(value, Field):
+            return self.is_emitted and isinstance(value.capture, FromCaller)
+        return True
+
     def needs_attributes(self, value: Value) -> bool:
         """Return whether a field is captured from an attribute that old sources do not have."""
         if not self.is_emitted or not isinstance(value, Field):
@@ -268,14 +275,14 @@ class OwnerPair:
     def step_at(self, key: str) -> list[Step | None]:
         """Return the step of the upcasts that makes the value under `key`, for each path of the owner."""
         return [
-            self.upcasts.follow(one.event)[1].get(join_path(one.path, key)) for one in self.paths
+            self.upcasts.steps_of(one.event).get(join_path(one.path, key)) for one in self.paths
         ]
 
     def _require_upcasts(self, key: str, step: str, old_key: str) -> tuple[RequiredUpcast, ...]:
         required = []
         for one in self.paths:
             path, source = join_path(one.path, key), join_path(one.path, old_key)
-            _, steps = self.upcasts.follow(one.event)
+            steps = self.upcasts.steps_of(one.event)
             # A key with a dot would be taken for the keys of two objects.
             if is_path(path) and is_path(source) and "." not in key + old_key:
                 text = f"{quote_path(path)}: {step.replace(OLD, quote_path(source))}"

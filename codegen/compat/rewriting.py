@@ -7,6 +7,7 @@ from functools import partial
 from itertools import groupby
 
 from ..contract.promises import Step
+from ..contract.wire_paths import have_common
 from .value_sets import (
     Slot,
     Slots,
@@ -81,7 +82,7 @@ def _rewrite_object(slots: Slots, steps: list[tuple[str, Step]]) -> Slots:
     touched = [one for path, step in own for one in (path, _source_of(step)) if one]
     for parent in groups:
         others = [one for one in groups if one != parent]
-        if any(_meets(parent, one) for one in (*touched, *others)):
+        if any(have_common(parent, one) for one in (*touched, *others)):
             return _rewrite_keys(slots, steps)
     for parent, group in groups.items():
         start = len(parent) + 1
@@ -113,10 +114,6 @@ def _is_always(slots: Slots, keys: list[str]) -> bool:
     values = slots[index].choices[first]
     is_object = values.slots is not None and replace(values, slots=None) == ValueSet()
     return is_object and (not rest or _is_always(values.slots or (), rest))
-
-
-def _meets(one: str, other: str) -> bool:
-    return f"{one}.".startswith(f"{other}.") or f"{other}.".startswith(f"{one}.")
 
 
 def _below(step: Step, parent: str) -> Step:

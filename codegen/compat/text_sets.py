@@ -1,23 +1,17 @@
 """Sets of texts: those that match a pattern and have an allowed length; and whether one set lies within others.
 
-Patterns of contracts have no groups, so each is a choice of sequences of repeated characters. Inclusion is decided by
-reading all texts at once, letter by letter, as a subset construction does.
+Inclusion is decided by reading all texts at once, letter by letter, as a subset construction does.
 """
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 
 from ..contract.nodes import OPEN, Bounds
+from ..contract.patterns import MAX_CODE, Item, PatternError, Ranges, Sequence, parse_pattern
 
 MAX_STATES = 4000
 """After so many states the search is given up, and the set counts as not included."""
-
-_ESCAPE = r"\\."
-_ITEM = re.compile(
-    rf"({_ESCAPE}|\[(?:{_ESCAPE}|[^\]\\])+\]|[^\\\[])([*+?]|\{{[0-9]+(?:,[0-9]*)?\}})?"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +24,7 @@ class TextSet:
     excluded: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class _Item:
-    """A class of characters, as a pattern, and how often it is repeated."""
-
-    letters: str
-    low: int
-    high: int | None
-
-
-_Choices = tuple[tuple[_Item, ...], ...]
+_ANY: Ranges = ((0, MAX_CODE),)
 _Place = tuple[int, int, int]
 """Where a reader is in a pattern: the choice, the item, and how often the item has been read."""
 
@@ -71,7 +56,10 @@ def _is_covered(inner: TextSet, outer: tuple[TextSet, ...]) -> bool:
         return False
     if inner.excluded:
         outer = (*outer, TextSet(words=inner.excluded))
-    return _Search(inner, outer).is_included()
+    try:
+        return _Search(inner, outer).is_included()
+    except PatternError:
+        return False
 
 
 def _is_wider(outer: TextSet, inner: TextSet) -> bool:
@@ -128,63 +116,45 @@ def _is_within(length: int, bounds: Bounds) -> bool:
     return is_low and (bounds.high is None or length <= bounds.high)
 
 
-@cache
-def _choices_of(one: TextSet) -> _Choices:
+def _choices_of(one: TextSet) -> tuple[Sequence, ...]:
+    """Return the sequences of characters that a text of a set has.
+
+    Raises:
+        PatternError: the pattern is from a release that allowed other patterns.
+    """
     if one.words is not None:
-        return tuple(tuple(_Item(re.escape(c), 1, 1) for c in word) for word in sorted(one.words))
-    if one.pattern is None:
-        return ((_Item(r"[\s\S]", 0, None),),)
-    return tuple(_parse(one.pattern))
+        return tuple(
+            tuple(Item(((ord(c), ord(c)),), 1, 1) for c in word) for word in sorted(one.words)
+        )
+    return ((Item(_ANY, 0, None),),) if one.pattern is None else parse_pattern(one.pattern)
 
 
-def _parse(pattern: str) -> Iterator[tuple[_Item, ...]]:
-    items: list[_Item] = []
-    position = 0
-    while position < len(pattern):
-        match = _ITEM.match(pattern, position)
-        assert match is not None, "the pattern of a contract has been checked"
-        position = match.end()
-        if match[1] == "|":
-            yield tuple(items)
-            items = []
-        else:
-            items.append(_Item(match[1], *_repeat(match[2] or "{1}")))
-    yield tuple(items)
-
-
-def _repeat(count: str) -> tuple[int, int | None]:
-    if count in ("*", "+", "?"):
-        return (1 if count == "+" else 0), (1 if count == "?" else None)
-    low, comma, high = count[1:-1].partition(",")
-    if not comma:
-        return int(low), int(low)
-    return int(low), int(high) if high else None
-
-
-def _letters_of(all_choices: list[_Choices]) -> tuple[str, ...]:
-    """Return one letter for each group of letters that no item distinguishes."""
-    classes = {item.letters for choices in all_choices for items in choices for item in items}
-    candidates = {"\x00", "a", "0", "\U0010ffff"}
-    for one in classes:
-        for letter in re.sub(r"\\(.)", r"\1", one):
-            candidates |= {chr(max(0, ord(letter) + step)) for step in (-1, 0, 1)}
+def _letters_of(all_choices: list[tuple[Sequence, ...]]) -> tuple[int, ...]:
+    """Return one letter, as code point, for each group of letters that no item distinguishes."""
+    sets = {item.characters for choices in all_choices for items in choices for item in items}
+    # Only where a range begins, or after its end, does a letter differ from the one before it.
+    borders = {0} | {
+        border for ranges in sets for low, high in ranges for border in (low, high + 1)
+    }
     groups = {
-        tuple(_matches(one, letter) for one in sorted(classes)): letter
-        for letter in sorted(candidates)
+        tuple(_matches(one, letter) for one in sorted(sets)): letter
+        for letter in sorted(borders)
+        if letter <= MAX_CODE
     }
     return tuple(groups.values())
 
 
-@cache
-def _matches(letters: str, letter: str) -> bool:
-    return re.fullmatch(letters, letter) is not None
+def _matches(characters: Ranges, letter: int) -> bool:
+    return any(low <= letter <= high for low, high in characters)
 
 
-def _start(choices: _Choices) -> frozenset[_Place]:
+def _start(choices: tuple[Sequence, ...]) -> frozenset[_Place]:
     return frozenset((index, 0, 0) for index in range(len(choices)))
 
 
-def _read(choices: _Choices, places: frozenset[_Place], letter: str) -> frozenset[_Place]:
+def _read(
+    choices: tuple[Sequence, ...], places: frozenset[_Place], letter: int
+) -> frozenset[_Place]:
     return frozenset(
         after
         for choice, item, count in places
@@ -192,13 +162,11 @@ def _read(choices: _Choices, places: frozenset[_Place], letter: str) -> frozense
     )
 
 
-def _steps(
-    items: tuple[_Item, ...], choice: int, item: int, count: int, letter: str
-) -> Iterator[_Place]:
+def _steps(items: Sequence, choice: int, item: int, count: int, letter: int) -> Iterator[_Place]:
     """Yield the places after one more letter; items that may be empty are skipped."""
     while item < len(items):
         one = items[item]
-        if (one.high is None or count < one.high) and _matches(one.letters, letter):
+        if (one.high is None or count < one.high) and _matches(one.characters, letter):
             # Above the least number, the repeats of an open item are alike.
             yield choice, item, min(count + 1, one.low) if one.high is None else count + 1
         if count < one.low:
@@ -206,7 +174,7 @@ def _steps(
         item, count = item + 1, 0
 
 
-def _is_end(items: tuple[_Item, ...], item: int, count: int) -> bool:
+def _is_end(items: Sequence, item: int, count: int) -> bool:
     while item < len(items):
         if count < items[item].low:
             return False

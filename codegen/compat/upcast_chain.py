@@ -40,12 +40,9 @@ class UpcastChain:
             event = one.becomes or event
         return event
 
-    def follow(self, event: str) -> tuple[str, dict[str, Step]]:
-        """Return the name of an event after all upcasts, and the steps that apply to its payload, by path."""
-        steps: dict[str, Step] = {}
-        for one in self.stages(event):
-            steps |= {step.path: step for step in one.steps}
-        return self.name_of(event), steps
+    def steps_of(self, event: str) -> dict[str, Step]:
+        """Return the steps that apply to the payload of an event, by path."""
+        return {step.path: step for one in self.stages(event) for step in one.steps}
 
     def origins(self, event: str) -> dict[str, str]:
         """Return the old paths of the values of an event that upcasts have moved, by their new paths."""

@@ -12,6 +12,9 @@ from .nodes import Bounds, Given, Key, Node
 WireMode = Literal["none", "backward", "forward", "full"]
 SourceMode = Literal["none", "minor", "strict"]
 
+MAX_EXEMPTION_DAYS = 180
+"""Days for which a finding, or a gap in coverage, may be exempted; then somebody has to review it."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Promise(Node):

@@ -1,5 +1,6 @@
 """Paths in payloads: keys on the wire, with [] for every item of a list and {} for every value of a map."""
 
+import re
 from collections.abc import Iterable, Iterator
 
 from .model import ListType, MapType, Record, RecordType, Type, Value
@@ -8,6 +9,21 @@ from .model import ListType, MapType, Record, RecordType, Type, Value
 def join_path(prefix: str, key: str) -> str:
     """Return the path of a key in the object at `prefix`; the path of the payload itself is empty."""
     return f"{prefix}.{key}" if prefix else key
+
+
+def objects_of(path: str) -> str:
+    """Return the part of a path up to its last bracket; a step of an upcast stays within one item of a list or map."""
+    return re.sub(r"[^\]}]*$", "", path)
+
+
+def is_inside(path: str, parent: str) -> bool:
+    """Return whether a path is `parent`, or leads to a value inside it."""
+    return path == parent or path.startswith((f"{parent}.", f"{parent}[", f"{parent}{{"))
+
+
+def have_common(one: str, other: str) -> bool:
+    """Return whether one of two paths is inside the other."""
+    return is_inside(one, other) or is_inside(other, one)
 
 
 def brackets(type_: Type) -> str:

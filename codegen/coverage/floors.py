@@ -5,15 +5,13 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import get_args
 
-from ..contract.promises import Exemption
+from ..contract.promises import MAX_EXEMPTION_DAYS, Exemption
 from ..diagnostics.findings import Findings
 from .points import Measure, Point
 from .settings import FloorsSpec, SettingsSpec
 
 FLOOR = "COV011"
 UNKNOWN, UNUSED, EXPIRED, TOO_FAR = "COV012", "COV013", "COV014", "COV015"
-MAX_DAYS = 180
-"""Days for which a gap may be exempted; then somebody has to review it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +127,10 @@ def _check_names(
 
 def _check_date(one: Exemption, today: date, findings: Findings) -> None:
     until = date.fromisoformat(one.until)
-    latest = today + timedelta(days=MAX_DAYS)
+    latest = today + timedelta(days=MAX_EXEMPTION_DAYS)
     if until < today:
         message = f"the exemption of {one.name} ended on {until}"
         findings.add(one.at("until"), EXPIRED, message, "close the gap, or set a new day")
     elif until > latest:
-        message = f"a gap may be exempted for at most {MAX_DAYS} days, got {until}"
+        message = f"a gap may be exempted for at most {MAX_EXEMPTION_DAYS} days, got {until}"
         findings.add(one.at("until"), TOO_FAR, message, f"the last day is {latest}")

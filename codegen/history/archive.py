@@ -1,6 +1,5 @@
 """The archive of releases: a folder next to the contract with a baseline and golden records for each version."""
 
-import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -63,7 +62,7 @@ def read_releases(folder: Path, name: str, findings: Findings) -> tuple[Release,
     """Read every release, the oldest first; `name` is the name of the folder in findings."""
     releases = []
     for path in folder.glob("*.json"):
-        if not _is_version(path.stem):
+        if not VERSION.fits(path.stem):
             continue
         release = read_release(path, f"{name}/{path.name}", findings)
         if release is not None:
@@ -73,7 +72,7 @@ def read_releases(folder: Path, name: str, findings: Findings) -> tuple[Release,
 
 def find_lone_golden(folder: Path) -> list[Path]:
     """Return the golden records in an archive whose baseline is missing."""
-    found = sorted(one for one in folder.glob("*.jsonl") if _is_version(one.stem))
+    found = sorted(one for one in folder.glob("*.jsonl") if VERSION.fits(one.stem))
     return [one for one in found if not one.with_suffix(".json").exists()]
 
 
@@ -82,14 +81,10 @@ def find_orphans(folder: Path, spec: Path) -> list[tuple[str, str]]:
     places = [folder.parent, *sorted(one for one in folder.parent.glob("*") if one.is_dir())]
     found = []
     for place in places:
-        owners = {read_owner(one) for one in place.glob("*.json") if _is_version(one.stem)}
+        owners = {read_owner(one) for one in place.glob("*.json") if VERSION.fits(one.stem)}
         gone = sorted(one for one in owners if one and not (spec.parent / one).is_file())
         found += [(place.name, one) for one in gone[:1] if place != folder]
     return found
-
-
-def _is_version(text: str) -> bool:
-    return re.fullmatch(VERSION.pattern, text) is not None
 
 
 def read_release(path: Path, name: str, findings: Findings) -> Release | None:

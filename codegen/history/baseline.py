@@ -87,7 +87,7 @@ def read_baseline(path: Path, name: str) -> Baseline:
 def read_owner(path: Path) -> str:
     """Return the name of the contract's file that a baseline belongs to; empty if it is damaged or does not say."""
     try:
-        plain = json.loads(path.read_text(encoding="utf-8"))
+        plain = json.loads(read_bounded(path, MAX_BYTES).decode())
     except (OSError, ValueError, RecursionError):
         return ""
     name = plain.get(_NAME, "") if isinstance(plain, dict) else ""

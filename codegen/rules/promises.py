@@ -1,6 +1,5 @@
 """Rules about change: upcasts, revisions of events, and exemptions."""
 
-import re
 from collections.abc import Iterator
 from datetime import date
 
@@ -8,6 +7,8 @@ from ..contract.model import Contract
 from ..contract.promises import Step
 from ..contract.spec import ContractSpec
 from ..contract.versions import parse_version
+from ..contract.wire_paths import objects_of
+from ..diagnostics.similar import suggest
 from .rule import Breach
 
 
@@ -51,7 +52,7 @@ def check_paths(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
     """Check that a step stays within one item of a list or map: it could not know which other item is meant."""
     for step in _steps(contract):
         old = step.move or step.convert
-        if old is not None and _objects(old) != _objects(step.path):
+        if old is not None and objects_of(old) != objects_of(step.path):
             message = f"{old} and {step.path} must lie in the same lists and maps"
             yield Breach(step.span, message, "write both as they are in the new record")
 
@@ -59,15 +60,20 @@ def check_paths(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
 def check_upcasts(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
     """Check that upcasts lead to existing versions, and to events that a reader knows."""
     current = parse_version(contract.version)
-    known = {event.name for event in contract.events}
+    known = {one.name for one in (*contract.events, *contract.retired)}
     for upcast in reversed(contract.upcasts):
         if parse_version(upcast.version) > current:
             yield Breach(upcast.span, f"{upcast.version} is after version {contract.version}")
-        known |= {event.event for event in upcast.events}
         for event in upcast.events:
             if event.becomes is not None and event.becomes not in known:
                 message = f"{event.event} becomes {event.becomes}, which is not an event"
                 yield Breach(event.span, message, "name an event of the contract")
+            if event.becomes is None and event.event not in known:
+                message = f"{event.event} is not an event, and does not become one"
+                hint = suggest(event.event, known) or "say becomes:, or put it under retired"
+                yield Breach(event.span, message, hint)
+        # Earlier upcasts may lead to the events of this one.
+        known |= {event.event for event in upcast.events}
 
 
 def check_revisions(contract: Contract, spec: ContractSpec) -> Iterator[Breach]:
@@ -95,8 +101,3 @@ def _steps(contract: Contract) -> Iterator[Step]:
     for upcast in contract.upcasts:
         for event in upcast.events:
             yield from event.steps
-
-
-def _objects(path: str) -> str:
-    """Return the part of a path up to its last bracket."""
-    return re.sub(r"[^\]}]*$", "", path)

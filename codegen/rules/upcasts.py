@@ -7,7 +7,7 @@ from ..contract.model import Contract, EnumType, Event, Primitive, RecordType, V
 from ..contract.nodes import OPEN
 from ..contract.promises import Step
 from ..contract.spec import ContractSpec
-from ..contract.wire_paths import brackets, join_path
+from ..contract.wire_paths import brackets, have_common, join_path
 from ..diagnostics.similar import suggest
 from .defaults import find_misfit
 from .rule import Breach
@@ -102,20 +102,12 @@ def _last_steps(contract: Contract) -> Iterator[tuple[Event, Step]]:
                         name = other.becomes or name
                         break
             for step in one.steps if name in events else ():
-                if not any(_meets(step.path, path) for path in touched):
+                if not any(have_common(step.path, path) for path in touched):
                     yield events[name], step
 
 
 def _paths_of(step: Step) -> set[str]:
     return {path for path in (step.path, step.move, step.convert) if path is not None}
-
-
-def _meets(one: str, other: str) -> bool:
-    return (
-        one == other
-        or one.startswith((f"{other}.", f"{other}[", f"{other}{{"))
-        or other.startswith((f"{one}.", f"{one}[", f"{one}{{"))
-    )
 
 
 def _places(event: Event) -> Iterator[tuple[str, Value]]:

@@ -23,7 +23,7 @@ def _find_removed(diff: ContractDiff) -> Iterator[Change]:
     for event in diff.removed_events:
         if event.name in renamed:
             continue
-        becomes, _ = diff.upcasts.follow(event.name)
+        becomes = diff.upcasts.name_of(event.name)
         is_announced = event.deprecated is not None and event.name in retired
         yield Change(
             subject=event.name,
@@ -61,8 +61,7 @@ def _find_renamed(diff: ContractDiff) -> Iterator[Change]:
     for pair in diff.event_pairs:
         if pair.old.name == pair.new.name:
             continue
-        becomes, _ = diff.upcasts.follow(pair.old.name)
-        is_present = becomes == pair.new.name
+        is_present = diff.upcasts.name_of(pair.old.name) == pair.new.name
         is_emitted = pair.old.retired is None
         yield Change(
             subject=pair.new.name,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from ...contract.model import Field, FromCaller, ListType, MapType, Value
+from ...contract.model import ListType, MapType
 from ..impact import NO_IMPACT, WIRE_AND_SOURCE, Impact
 from ..pairs import FieldPair
 from ..readings import Verdict, judge
@@ -51,7 +51,7 @@ def _find_became_required(pair: FieldPair) -> Iterator[Change]:
     if old.missing is not None and new.missing is None:
         verdict = pair.judge("missing")
         lost.append("missing")
-    if old.default is not None and new.default is None and _is_passed(new):
+    if old.default is not None and new.default is None and pair.owner.is_passed(new):
         impact |= Impact.SOURCE
         lost.append("default")
     if lost:
@@ -104,11 +104,6 @@ def _type_finder(kind: TypeChange) -> Callable[[FieldPair], Iterator[Change]]:
             )
 
     return find
-
-
-def _is_passed(value: Value) -> bool:
-    """Return whether callers pass the value, so that it matters to them whether it has a default."""
-    return not isinstance(value, Field) or isinstance(value.capture, FromCaller)
 
 
 RULES: tuple[Rule[FieldPair], ...] = (

@@ -1,9 +1,9 @@
 """Rules about removed, added, moved and reordered fields."""
 
-import re
 from collections.abc import Iterator
 
-from ...contract.model import Field, FromCaller, FromSource, Value
+from ...contract.model import Field, FromSource, Value
+from ...contract.wire_paths import objects_of
 from ..contract_diff import ContractDiff
 from ..field_matching import UnmatchedFields
 from ..impact import NO_IMPACT, WIRE_AND_SOURCE, Impact
@@ -110,7 +110,7 @@ def _addition(owner: OwnerPair, value: Value, description: str) -> Change:
         impact = Impact.SOURCE
         assert isinstance(value, Field)
         description += f"; sources of the event need {_describe_capture(value)}"
-    elif _is_passed(owner, value) and value.default is None:
+    elif owner.is_passed(value) and value.default is None:
         impact = Impact.SOURCE
     return owner.make_change(
         value.name,
@@ -124,13 +124,6 @@ def _addition(owner: OwnerPair, value: Value, description: str) -> Change:
     )
 
 
-def _is_passed(owner: OwnerPair, value: Value) -> bool:
-    """Return whether callers have to pass the value: to an emission helper, or to the constructor of a record."""
-    if isinstance(value, Field):
-        return isinstance(value.capture, FromCaller) and owner.is_emitted
-    return True
-
-
 def _describe_capture(value: Field) -> str:
     assert isinstance(value.capture, FromSource)
     names = [f'the attribute "{value.capture.attribute}"']
@@ -140,10 +133,10 @@ def _describe_capture(value: Field) -> str:
 
 def _find_moved(diff: ContractDiff) -> Iterator[Change]:
     for move in diff.moves:
-        _, steps = diff.upcasts.follow(move.pair.old.name)
+        steps = diff.upcasts.steps_of(move.pair.old.name)
         step = f'"{move.new}": {{move: "{move.old}"}}'
         is_possible = (
-            is_path(move.old) and is_path(move.new) and _objects(move.old) == _objects(move.new)
+            is_path(move.old) and is_path(move.new) and objects_of(move.old) == objects_of(move.new)
         )
         required = RequiredUpcast(move.pair.old.name, step, move.new in steps)
         # Code that uses the record relies on its own stability.
@@ -160,11 +153,6 @@ def _find_moved(diff: ContractDiff) -> Iterator[Change]:
             claims=verdict.claims,
             required_upcasts=(required,) if is_possible else (),
         )
-
-
-def _objects(path: str) -> str:
-    """Return the part of a path up to its last bracket; a step stays within one item of a list or map."""
-    return re.sub(r"[^\]}]*$", "", path)
 
 
 def _find_order(diff: ContractDiff) -> Iterator[Change]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from ...contract.model import Record
 from ...contract.nodes import Stability
 from ..contract_diff import ContractDiff
 from ..impact import Impact
@@ -14,13 +15,14 @@ def _find_lowered_stability(diff: ContractDiff) -> Iterator[Change]:
         if _is_lower(pair.old.stability, pair.new.stability):
             description = f"{pair.old.stability} -> {pair.new.stability}"
             yield pair.make_change("stability", description)
-    new = {record.name: record for record in diff.new.records}
-    for record in diff.old.records:
-        if record.name in new and _is_lower(record.stability, new[record.name].stability):
+    for old, new in diff.class_pairs:
+        if not isinstance(old, Record) or not isinstance(new, Record):
+            continue
+        if _is_lower(old.stability, new.stability):
             yield Change(
-                subject=record.name,
-                span=new[record.name].at("stability"),
-                description=f"{record.stability} -> {new[record.name].stability}",
+                subject=new.name,
+                span=new.at("stability"),
+                description=f"{old.stability} -> {new.stability}",
                 mode=diff.strictest_mode,
             )
     for owner in diff.owners:

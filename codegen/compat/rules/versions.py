@@ -88,7 +88,7 @@ def _protected_readings(diff: ContractDiff) -> Iterator[tuple[Reading, Compatibi
 def _find_step(diff: ContractDiff, event: str, path: str) -> Step | None:
     """Return the last step that makes a value or the objects around it."""
     bare = re.sub(r"(\[\]|\{\})+$", "", path)
-    for one, step in diff.upcasts.follow(event)[1].items():
+    for one, step in diff.upcasts.steps_of(event).items():
         if bare == one or bare.startswith(f"{one}."):
             return step
     return None

@@ -1,5 +1,6 @@
 """No release can be lost without a finding, and no member of an enum is used again, however long ago it was removed."""
 
+import os
 import shutil
 
 import pytest
@@ -78,6 +79,14 @@ def test_a_renamed_contract_does_not_lose_its_history(zoo):
 
     assert (code, "SPC012" in out) == (1, True)
     assert "history/park holds no release, but zoo holds those of zoo.yaml, which does not" in out
+
+
+def test_a_pipe_among_the_releases_is_a_finding(zoo):
+    os.mkfifo(zoo / "history" / "1.0.1.json")
+
+    code, _, err = run(zoo, "compat", *LAYOUT)
+
+    assert (code, "HIS001 cannot read the baseline" in err) == (2, True)
 
 
 def test_the_summary_says_that_no_release_is_found(zoo):

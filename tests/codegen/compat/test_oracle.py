@@ -42,6 +42,13 @@ def test_an_inverted_rule_is_noticed(tally, rule):
     assert find_witness(rule, tally)
 
 
+def test_an_inverted_rule_about_members_is_noticed():
+    tally = Tally(
+        kept={"MEMBER_REMOVED_UNRESERVED": [(seed, "remove_member") for seed in range(4)]}
+    )
+    assert find_witness("MEMBER_REMOVED_UNRESERVED", tally)
+
+
 def test_the_inversion_ends_with_its_block(tally):
     (seed, _), *_ = tally.kept["BASELINE_EDITED"]
     with inverted("BASELINE_EDITED"):

@@ -20,6 +20,7 @@ FLED:
 """
 ESCAPED = FLED.replace("FLED:", "ESCAPED:")
 DAY = 'day: {type: int, unit: "1", doc: Day.}'
+TOY = "Toy:\n  doc: T.\n  fields: {name: {type: str, doc: N.}}\n"
 A, B = "a: {type: str, doc: A.}\n", "b: {type: str, doc: B.}\n"
 
 
@@ -89,6 +90,7 @@ CHANGES = [
     ("FLD040", "info", "meal", A + B, B + A),
     ("FLD042", "policy", "event", "", "stability: beta"),
     ("FLD042", "policy", "record", "", "stability: beta"),
+    ("FLD042", "policy", "records", TOY, f"{TOY.replace('Toy', 'Game')}  renamed_from: Toy\n  stability: beta\n"),
     ("FLD042", "policy", "fields", x(NUMBER), x(f"{NUMBER}, stability: beta")),
     ("FLD043", "info", "event", "", "deprecated: It is rude."),
     ("FLD043", "info", "fields", x(NUMBER), x(f"{NUMBER}, deprecated: It is odd.")),
@@ -148,6 +150,15 @@ def test_old_records_lack_a_field_that_the_context_sets_now(tmp_path):
     new = contract_yaml().replace("context: [cage]", "context: [cage, keeper]")
     _, findings = compare(tmp_path, contract_yaml(), new)
     assert levels(findings, "FLD010") == ["WIRE-B"]
+
+
+def test_nobody_passes_a_value_to_an_event_that_is_retired(tmp_path):
+    old, new = (
+        contract_yaml(event="retired: 1.0.0", fields=x(f"{NUMBER}{default}"))
+        for default in (", default: 0", "")
+    )
+    _, findings = compare(tmp_path, old, new)
+    assert levels(findings, "FLD012") == []
 
 
 def test_a_change_of_documentation_needs_a_patch(tmp_path):

@@ -245,6 +245,14 @@ def test_an_invalid_step_is_refused(tmp_path, step, message):
             "UPC003 ATE becomes DINED, which is not an event; name an event of the contract",
         ),
         (
+            "upcasts: {1.0.0: {doc: D., events: {FEED: {fields: {name: {fill: a}}}}}}",
+            "UPC003 FEED is not an event, and does not become one; did you mean",
+        ),
+        (
+            "upcasts: {1.0.0: {doc: D., events: {ATE: {becomes: EATEN}, EATEN: {becomes: FED}}}}",
+            "UPC003 ATE becomes EATEN, which is not an event",
+        ),
+        (
             'exemptions: {FLD001 FED: {until: "2026-02-30", why: W.}}',
             "EXM001 until must be a day of the calendar, got 2026-02-30",
         ),
@@ -259,6 +267,15 @@ def test_invalid_upcasts_and_exemptions_are_refused(tmp_path, top, message):
     code, out, _ = run(tmp_path, "validate", "zoo.yaml")
     assert code == 2
     assert message in out
+
+
+def test_an_upcast_may_lead_to_an_event_that_was_retired_later(tmp_path):
+    upcasts = "upcasts: {1.0.0: {doc: D., events: {ATE: {becomes: DINED}, DINED: {fields: {x: {fill: a}}}}}}"
+    top = f"{upcasts}\nretired: {{DINED: {{doc: It has dined.}}}}"
+    (tmp_path / "zoo.yaml").write_text(contract_yaml(top=top))
+    code, out, _ = run(tmp_path, "validate", "zoo.yaml")
+    # Only units that nothing uses are reported, as warnings.
+    assert (code, "UPC" in out) == (1, False)
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
+from codegen.contract.patterns import PatternError, parse_pattern
 from codegen.output.layout import PROJECT
-from codegen.rules.patterns import PatternError, parse_pattern
 
 LANGUAGE = (PROJECT / "docs" / "reference" / "contract_language.md").read_text(encoding="utf-8")
 GUIDE = (PROJECT / "docs" / "howto" / "own_contract.md").read_text(encoding="utf-8")

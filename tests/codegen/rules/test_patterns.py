@@ -7,13 +7,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from codegen.rules.patterns import (
-    MAX_STEPS,
-    MAX_STEPS_PER_CHARACTER,
-    bound_steps,
-    evaluate,
-    parse_pattern,
-)
+from codegen.contract.patterns import parse_pattern
+from codegen.rules.patterns import MAX_STEPS, MAX_STEPS_PER_CHARACTER, bound_steps, evaluate
 from tests.codegen.tiny import complaints_of, tiny
 
 
