@@ -1,7 +1,7 @@
 """Turns a configured contract into the layout in which commands read and write files."""
 
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from ..diagnostics.errors import UsageError
 from ..diagnostics.similar import suggest
@@ -12,8 +12,9 @@ from .table import Configuration, Configured
 COMMAND = "esper-codegen"
 
 
-def layout_of(configured: Configured, folder: Path) -> Layout:
-    """Return the layout of a contract of the project in `folder`."""
+def _layout_of(configured: Configured, configuration: Configuration) -> Layout:
+    """Return the layout of a contract of a project."""
+    folder = configuration.folder
     roots = {"package": folder / configured.out}
     roots |= {target: folder / place for target, place in configured.places.items()}
     return Layout(
@@ -25,7 +26,7 @@ def layout_of(configured: Configured, folder: Path) -> Layout:
         history=folder / configured.history,
         left_out=frozenset(NAMES) - {"python", *configured.places},
         file_names=configured.file_names,
-        is_formatted=False,
+        is_formatted=configuration.formatter == "black",
     )
 
 
@@ -66,6 +67,5 @@ def choose_layouts(
                 f"the folder of package {changed.package} must be called {'/'.join(parts)}, got {changed.out};"
                 " change --package or --out"
             )
-        layout = layout_of(changed, configuration.folder)
-        layouts.append(replace(layout, is_formatted=configuration.formatter == "black"))
+        layouts.append(_layout_of(changed, configuration))
     return layouts

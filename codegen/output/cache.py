@@ -22,6 +22,7 @@ from pathlib import Path
 from ..atomic import find_left_over, staged
 from ..contract.model import Contract
 from ..diagnostics.errors import UsageError
+from .formatting import installed_version
 
 VARIABLE = "ESPER_CODEGEN_CACHE"
 """The environment variable that names the folder of the cache, or is `off`."""
@@ -210,16 +211,7 @@ def hash_file(path: Path) -> str:
 
 @cache
 def _versions() -> tuple[str, ...]:
-    # Importing this takes as long as reading a contract, which is wasted if there is no cache.
-    from importlib.metadata import PackageNotFoundError, version
-
-    def find(name: str) -> str:
-        try:
-            return version(name)
-        except PackageNotFoundError:
-            return ""
-
-    return (sys.version, *(find(name) for name in _DISTRIBUTIONS))
+    return (sys.version, *map(installed_version, _DISTRIBUTIONS))
 
 
 def _default_folder() -> Path | None:
