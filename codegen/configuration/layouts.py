@@ -5,7 +5,7 @@ from pathlib import PurePosixPath
 
 from ..diagnostics.errors import UsageError
 from ..diagnostics.similar import suggest
-from ..output.layout import Layout
+from ..output.layout import Layout, check_folder_of
 from ..targets.table import NAMES
 from .table import Configuration, Configured
 
@@ -41,6 +41,7 @@ def choose_layouts(
 
     Raises:
         UsageError: there is no such contract, or `out` or `package` is given for several contracts.
+        PathError: `out` and `package` do not fit.
     """
     contracts = configuration.contracts
     if selected is not None:
@@ -61,11 +62,6 @@ def choose_layouts(
             changed = replace(changed, out=out, places=places)
         if package is not None:
             changed = replace(changed, package=package)
-        parts = tuple(changed.package.split("."))
-        if changed.out.parts[-len(parts) :] != parts:
-            raise UsageError(
-                f"the folder of package {changed.package} must be called {'/'.join(parts)}, got {changed.out};"
-                " change --package or --out"
-            )
+        check_folder_of(changed.out, changed.package, given=str(changed.out))
         layouts.append(_layout_of(changed, configuration))
     return layouts

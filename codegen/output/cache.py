@@ -201,12 +201,13 @@ def _hash_sources(ends: tuple[str, ...]) -> str:
     """Return the hash of the generator's own files with these ends of their names, as they are when it is first asked."""
     names = {path.relative_to(_GENERATOR).as_posix(): path for path in _GENERATOR.rglob("*")}
     wanted = sorted(name for name in names if name.endswith(ends) and names[name].is_file())
-    return _hash(*(text for name in wanted for text in (name, hash_file(names[name]))))
-
-
-def hash_file(path: Path) -> str:
-    """Return the SHA-256 of the bytes of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return _hash(
+        *(
+            text
+            for name in wanted
+            for text in (name, hashlib.sha256(names[name].read_bytes()).hexdigest())
+        )
+    )
 
 
 @cache

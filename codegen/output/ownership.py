@@ -126,8 +126,8 @@ def check_ownership(
     for file in files:
         if not file.path.exists() or _is_current(file):
             continue
-        is_listed = file.path in listed and _is_as_listed(listed[file.path])
-        if not is_listed and not (adopts and _has_header_of(file.path, layout)):
+        may_replace = file.path in listed and _may_replace(listed[file.path])
+        if not may_replace and not (adopts and _has_header_of(file.path, layout)):
             raise PathError(
                 f"{display_path(file.path)} is in the way: codegen did not write it for {layout.spec.name}; move or remove it"
             )
@@ -241,8 +241,8 @@ def _find_strangers(known: set[Path], layout: Layout) -> Iterator[Path]:
                 yield path
 
 
-def _is_as_listed(entry: Entry) -> bool:
-    """Return whether a file may be replaced: it is unchanged, or an edited file that still says who generated it."""
+def _may_replace(entry: Entry) -> bool:
+    """Return whether a listed file may be replaced: it is unchanged, or an edited file that still says who generated it."""
     if not entry.path.is_file():
         return False
     data = read_bounded(entry.path, MAX_BYTES)
