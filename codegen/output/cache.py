@@ -166,14 +166,20 @@ def find_cache(spec: Path) -> Cache | None:
     return None
 
 
-def hash_rendering(contract: Contract, package: str, target: str, *, is_formatted: bool) -> str:
-    """Return the key of everything that decides the texts of a target.
+def hash_contract(contract: Contract) -> str:
+    """Return the hash of a resolved contract, with the modules that use it."""
+    return _hash(repr(contract), repr(asdict(contract.users)))
+
+
+def hash_rendering(contract: str, package: str, target: str, *, is_formatted: bool) -> str:
+    """Return the key of everything that decides the texts of a target; `contract` is the hash of the contract.
 
     Targets get the resolved contract and the name of the package, and nothing else: neither the options of the run nor
     the files of earlier releases. Headers are added later.
     """
-    facts = (repr(contract), repr(asdict(contract.users)), package, target, str(is_formatted))
-    return _hash(_hash_sources(_SOURCES), *_versions(), *facts)
+    return _hash(
+        _hash_sources(_SOURCES), *_versions(), contract, package, target, str(is_formatted)
+    )
 
 
 def hash_formatting(*, is_formatted: bool) -> str:
