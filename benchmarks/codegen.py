@@ -109,12 +109,16 @@ def time_process(command: list[str], cwd: Path = PROJECT) -> float:
 
 def time_check(folder: Path, layout: list[str], *, is_warm: bool) -> Times:
     """Run a check whose cache is in `folder`, warm or empty; return how long it takes."""
-    cache = folder / "cache"
     if not is_warm:
-        shutil.rmtree(cache, ignore_errors=True)
-    command = [sys.executable, "-m", "codegen", "check", *layout]
+        shutil.rmtree(folder / "cache", ignore_errors=True)
+    return time_codegen(folder, "check", *layout)
+
+
+def time_codegen(folder: Path, *arguments: str) -> Times:
+    """Run the generator with the cache in `folder`; return how long it takes."""
+    command = [sys.executable, "-m", "codegen", *arguments]
+    environment = os.environ | {"ESPER_CODEGEN_CACHE": str(folder / "cache")}
     before, start = cpu_of_children(), time.perf_counter()
-    environment = os.environ | {"ESPER_CODEGEN_CACHE": str(cache)}
     subprocess.run(command, cwd=PROJECT, check=True, capture_output=True, env=environment)
     return Times(time.perf_counter() - start, cpu_of_children() - before)
 
@@ -135,11 +139,7 @@ def measure_project(folder: Path, rounds: int, *, is_quick: bool) -> dict[str, f
     project.mkdir()
     spec, out = write_contract(project, 1000), project / "checked"
     large = ["--spec", str(spec), "--out", str(out), "--package", "checked"]
-    environment = os.environ | {"ESPER_CODEGEN_CACHE": str(folder / "cache")}
-    command = [sys.executable, "-m", "codegen", *large]
-    before = cpu_of_children()
-    subprocess.run(command, cwd=PROJECT, check=True, capture_output=True, env=environment)
-    numbers = {"generate_1000_cpu_s": cpu_of_children() - before}
+    numbers = {"generate_1000_cpu_s": time_codegen(folder, *large).cpu_s}
     numbers |= measure_imports(project, rounds)
     num_cold_large = 0 if is_quick else 1
     for name, layout, num_cold in (("check_1000", large, num_cold_large), ("check", [], rounds)):

@@ -26,7 +26,9 @@ def read_against(against: str, spec: Path, findings: Findings) -> Contract | Non
     if not against.startswith(_PREFIX) or not ref or not is_plain:
         raise UsageError(f"--against must look like git:main, got {against!r}")
     name = f"{against}:{spec.name}"
-    text = _show(spec.resolve().parent, ref, spec.name)
+    # Git keeps a symbolic link as the path that it leads to.
+    file = spec.resolve()
+    text = _show(file.parent, ref, file.name)
     return compile_text(text, name, findings)
 
 

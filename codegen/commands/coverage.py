@@ -18,7 +18,7 @@ from ..diagnostics.errors import UsageError
 from ..diagnostics.findings import Findings
 from ..diagnostics.report import FORMATS, report
 from ..history.decoding import load_decoder
-from ..output.layout import Layout, display_path
+from ..output.layout import Layout, display_path, is_folder_of
 from .command import CLEAN, FINDINGS, INVALID, Command, is_one_document, read_contract
 from .options import program_name
 
@@ -140,13 +140,12 @@ def _measure_code(
 def _import_root(layout: Layout) -> Path:
     """Return the folder from which the package is imported."""
     folder = layout.roots["package"].resolve()
-    parts = layout.package.split(".")
-    if list(folder.parts[-len(parts) :]) != parts:
+    if not is_folder_of(folder, layout.package):
         raise UsageError(
             f"the path of the package must end like its name {layout.package}, got {folder};"
             " name the root of the code with --source"
         )
-    return folder.parents[len(parts) - 1]
+    return folder.parents[layout.package.count(".")]
 
 
 def _write_users(users: Users, layout: Layout) -> int:

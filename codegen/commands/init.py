@@ -32,8 +32,6 @@ formatter = "none" # or "black", which must be installed: pip install 'esper-cod
 # strategies = "tests/generated"
 # contract_schema = "contracts" # with which editors complete and check the contract
 """
-
-
 _ADDITION = """\
 [[tool.esper-codegen.contracts]]
 contract = "{contract}"
@@ -67,9 +65,10 @@ def write_starter(options: Namespace) -> int:
     if not _NAME.fullmatch(options.name):
         raise UsageError(f"a package must be a dotted name like shop.events, got {options.name!r}")
     contract, pyproject = Path(_CONTRACT), Path(FILE)
+    out = ("src/" if Path("src").is_dir() else "") + options.name.replace(".", "/")
+    top = options.name.partition(".")[0]
     found = find_configuration(Path.cwd())
     if found is not None:
-        out = ("src/" if Path("src").is_dir() else "") + options.name.replace(".", "/")
         stem = options.name.rpartition(".")[2]
         print(_ADDITION.format(contract=f"contracts/{stem}.yaml", out=out, package=options.name))
         raise UsageError(
@@ -79,18 +78,14 @@ def write_starter(options: Namespace) -> int:
     if contract.exists():
         raise UsageError(f"{contract} exists already; move it, or write the table by hand")
     before = pyproject.read_text(encoding="utf-8") if pyproject.exists() else ""
-    source = "src/" if Path("src").is_dir() else ""
-    out = source + options.name.replace(".", "/")
     table = _TABLE.format(contract=_CONTRACT, out=out, package=options.name)
     contract.parent.mkdir(exist_ok=True)
-    owner = options.name.partition(".")[0]
-    text = _STARTER.read_text(encoding="utf-8").replace("@OWNER@", owner)
+    text = _STARTER.read_text(encoding="utf-8").replace("@OWNER@", top)
     contract.write_text(text, encoding="utf-8")
     gap = "" if not before else "\n" if before.endswith("\n") else "\n\n"
     pyproject.write_text(before + gap + table, encoding="utf-8")
     print("wrote", contract)
     print("wrote" if not before else "added the table to", pyproject)
-    top = options.name.partition(".")[0]
     if top in sys.stdlib_module_names:
         print(
             f"warning: {top} is a module of Python's standard library, which the package would hide; rename it in {pyproject}",

@@ -1,6 +1,5 @@
 """Command-line options that several commands share, and the choice of the contracts that a command is about."""
 
-import re
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -11,11 +10,9 @@ from ..diagnostics.errors import UsageError
 from ..languages.python.quoting import ident
 from ..output.cache import VARIABLE, find_cache
 from ..output.formatting import check_version, pinned_version
-from ..output.layout import PROJECT, Layout, Settings, foreign_layout, our_layout
+from ..output.layout import PROJECT, Layout, Settings, foreign_layout, is_plain, our_layout
 from ..targets.table import NAMES
 
-# Headers of generated files contain these paths, in comments and texts of several languages.
-_PLAIN_PATH = re.compile(r"[^\x00-\x1f\x7f\"'`\\<>*|?]+")
 _INSTALLED = "esper_codegen"
 
 
@@ -86,7 +83,7 @@ def find_layouts(options: Namespace) -> list[Layout]:
 def _check_options(options: Namespace) -> None:
     for name in ("spec", "out", "history"):
         path = vars(options)[name]
-        if path is not None and not _PLAIN_PATH.fullmatch(str(path)):
+        if path is not None and not is_plain(str(path)):
             raise UsageError(f"--{name} must be a path of plain characters, got {str(path)!r}")
     if options.package is not None:
         try:

@@ -1,19 +1,20 @@
 """Turns a configured contract into the layout in which commands read and write files."""
 
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from ..diagnostics.errors import UsageError
 from ..diagnostics.similar import suggest
-from ..output.layout import Layout
+from ..output.layout import Layout, check_folder_of
 from ..targets.table import NAMES
 from .table import Configuration, Configured
 
 COMMAND = "esper-codegen"
 
 
-def layout_of(configured: Configured, folder: Path) -> Layout:
-    """Return the layout of a contract of the project in `folder`."""
+def _layout_of(configured: Configured, configuration: Configuration) -> Layout:
+    """Return the layout of a contract of a project."""
+    folder = configuration.folder
     roots = {"package": folder / configured.out}
     roots |= {target: folder / place for target, place in configured.places.items()}
     return Layout(
@@ -25,7 +26,7 @@ def layout_of(configured: Configured, folder: Path) -> Layout:
         history=folder / configured.history,
         left_out=frozenset(NAMES) - {"python", *configured.places},
         file_names=configured.file_names,
-        is_formatted=False,
+        is_formatted=configuration.formatter == "black",
     )
 
 
@@ -40,6 +41,7 @@ def choose_layouts(
 
     Raises:
         UsageError: there is no such contract, or `out` or `package` is given for several contracts.
+        PathError: `out` and `package` do not fit.
     """
     contracts = configuration.contracts
     if selected is not None:
@@ -60,12 +62,6 @@ def choose_layouts(
             changed = replace(changed, out=out, places=places)
         if package is not None:
             changed = replace(changed, package=package)
-        parts = tuple(changed.package.split("."))
-        if changed.out.parts[-len(parts) :] != parts:
-            raise UsageError(
-                f"the folder of package {changed.package} must be called {'/'.join(parts)}, got {changed.out};"
-                " change --package or --out"
-            )
-        layout = layout_of(changed, configuration.folder)
-        layouts.append(replace(layout, is_formatted=configuration.formatter == "black"))
+        check_folder_of(changed.out, changed.package, given=str(changed.out))
+        layouts.append(_layout_of(changed, configuration))
     return layouts

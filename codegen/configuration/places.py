@@ -28,7 +28,7 @@ def find_line(text: str, table: Sequence[str], key: str = "", *, index: int = 0)
 def _names(text: str, numbers: dict[tuple[str, ...], int]) -> Iterator[tuple[int, tuple[str, ...]]]:
     """Yield the lines of tables and keys with their full names; keep the number of each array's present table."""
     table: tuple[str, ...] = ()
-    for line, content in enumerate(text.splitlines(), 1):
+    for line, content in enumerate(text.split("\n"), 1):
         header = _HEADER.match(content)
         if header:
             table = _split(header.group(2))

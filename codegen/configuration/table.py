@@ -10,6 +10,7 @@ from typing import Any
 
 from ..diagnostics.errors import UsageError
 from ..diagnostics.similar import suggest
+from ..output.layout import is_folder_of, is_plain
 from ..reading import read_bounded
 from .places import find_line
 
@@ -35,7 +36,6 @@ _FILE_SUFFIXES = frozenset([".py", *(PurePosixPath(name).suffix for name in FILE
 
 _ONE = ("contract", "out", "package", "history", "targets")
 _TOP = (*_ONE, "formatter", "contracts")
-_PATH = re.compile(r"[^\x00-\x1f\x7f\"'`\\<>*|?]+")
 _PACKAGE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 
 
@@ -194,9 +194,9 @@ class _Reader:
             self._add("package", f"package must be a dotted name like shop.events, got {package!r}")
         if contract is None or out is None or not isinstance(package, str):
             return
-        parts = tuple(package.split("."))
-        if out.parts[-len(parts) :] != parts:
-            self._add("out", f"out must end with {'/'.join(parts)}, as package does, got {out}")
+        if not is_folder_of(out, package):
+            folder = package.replace(".", "/")
+            self._add("out", f"out must end with {folder}, as package does, got {out}")
         history = contract.parent / "history" / contract.stem
         if "history" in table:
             history = self._read_path(table, "history") or history
@@ -251,7 +251,7 @@ class _Reader:
             if key not in self._misspelt:
                 self._add(key, f"{key} is missing; it must be a path of plain characters")
             return None
-        if not isinstance(text, str) or not _PATH.fullmatch(text):
+        if not isinstance(text, str) or not is_plain(text):
             self._add(key, f"{key} must be a path of plain characters, got {text!r}")
             return None
         path = PurePosixPath(text)

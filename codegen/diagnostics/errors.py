@@ -33,6 +33,10 @@ class PathError(CodegenError):
     """A generated file would be outside its root, or replace a file that codegen did not write."""
 
 
+class ManifestError(PathError):
+    """The list of generated files in a folder is damaged, or another file has its name."""
+
+
 _DISTRIBUTIONS = {"yaml": "PyYAML"}
 
 
@@ -40,7 +44,3 @@ def describe_missing(error: ModuleNotFoundError) -> str:
     """Return a sentence about a package that cannot be imported, and how to install it."""
     name = (error.name or "").partition(".")[0]
     return f"the package {name} is missing; run: pip install {_DISTRIBUTIONS.get(name, name)}"
-
-
-class ManifestError(PathError):
-    """The list of generated files in a folder is damaged, or another file has its name."""

@@ -22,6 +22,7 @@ from pathlib import Path
 from ..atomic import find_left_over, staged
 from ..contract.model import Contract
 from ..diagnostics.errors import UsageError
+from .formatting import installed_version
 
 VARIABLE = "ESPER_CODEGEN_CACHE"
 """The environment variable that names the folder of the cache, or is `off`."""
@@ -165,14 +166,20 @@ def find_cache(spec: Path) -> Cache | None:
     return None
 
 
-def hash_rendering(contract: Contract, package: str, target: str, *, is_formatted: bool) -> str:
-    """Return the key of everything that decides the texts of a target.
+def hash_contract(contract: Contract) -> str:
+    """Return the hash of a resolved contract, with the modules that use it."""
+    return _hash(repr(contract), repr(asdict(contract.users)))
+
+
+def hash_rendering(contract: str, package: str, target: str, *, is_formatted: bool) -> str:
+    """Return the key of everything that decides the texts of a target; `contract` is the hash of the contract.
 
     Targets get the resolved contract and the name of the package, and nothing else: neither the options of the run nor
     the files of earlier releases. Headers are added later.
     """
-    facts = (repr(contract), repr(asdict(contract.users)), package, target, str(is_formatted))
-    return _hash(_hash_sources(_SOURCES), *_versions(), *facts)
+    return _hash(
+        _hash_sources(_SOURCES), *_versions(), contract, package, target, str(is_formatted)
+    )
 
 
 def hash_formatting(*, is_formatted: bool) -> str:
@@ -200,26 +207,18 @@ def _hash_sources(ends: tuple[str, ...]) -> str:
     """Return the hash of the generator's own files with these ends of their names, as they are when it is first asked."""
     names = {path.relative_to(_GENERATOR).as_posix(): path for path in _GENERATOR.rglob("*")}
     wanted = sorted(name for name in names if name.endswith(ends) and names[name].is_file())
-    return _hash(*(text for name in wanted for text in (name, hash_file(names[name]))))
-
-
-def hash_file(path: Path) -> str:
-    """Return the SHA-256 of the bytes of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return _hash(
+        *(
+            text
+            for name in wanted
+            for text in (name, hashlib.sha256(names[name].read_bytes()).hexdigest())
+        )
+    )
 
 
 @cache
 def _versions() -> tuple[str, ...]:
-    # Importing this takes as long as reading a contract, which is wasted if there is no cache.
-    from importlib.metadata import PackageNotFoundError, version
-
-    def find(name: str) -> str:
-        try:
-            return version(name)
-        except PackageNotFoundError:
-            return ""
-
-    return (sys.version, *(find(name) for name in _DISTRIBUTIONS))
+    return (sys.version, *map(installed_version, _DISTRIBUTIONS))
 
 
 def _default_folder() -> Path | None:

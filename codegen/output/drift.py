@@ -26,8 +26,6 @@ from .manifest import (
 from .ownership import Owned
 
 _LINE_ENDS = "line ends: they are CRLF and must be LF, as `eol=lf` in .gitattributes makes them; the text is the same"
-
-
 _FOREIGN = "foreign: it has no header of codegen"
 _GENERATOR = "generator:"
 

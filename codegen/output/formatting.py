@@ -7,13 +7,13 @@ from ..diagnostics.errors import FormatterError
 from ..languages.python.quoting import LINE_LENGTH
 
 
-def installed_version() -> str:
-    """Return the version of black that is installed; an empty text if it is not."""
-    # Importing this takes as long as reading a contract, which is wasted if nothing is formatted.
+def installed_version(distribution: str = "black") -> str:
+    """Return the version of a distribution that is installed; an empty text if it is not."""
+    # Importing this takes as long as reading a contract, which is wasted if nothing is formatted and there is no cache.
     from importlib.metadata import PackageNotFoundError, version
 
     try:
-        return version("black")
+        return version(distribution)
     except PackageNotFoundError:
         return ""
 

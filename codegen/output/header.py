@@ -110,10 +110,10 @@ def join_file(path: PurePath, header: Header, body: str) -> str:
 
 
 def split_file(path: PurePath, text: str) -> tuple[Header, str] | None:
-    """Split the text of a file into header and body; return None if it has no header of codegen."""
+    """Split the text of a file into header and body, with LF as line ends; return None if it has no header of codegen."""
     prefix, suffix = _COMMENTS.get(path.suffix, ("", ""))
     start, end = (1, 2) if path.suffix == ".json" else (0, 2)
-    lines = text.splitlines(keepends=True)
+    lines = text.replace("\r\n", "\n").splitlines(keepends=True)
     head = lines[start:end]
     if len(lines) < end or not all(_is_comment(line, prefix, suffix) for line in head):
         return None

@@ -4,7 +4,7 @@ import os
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from ..diagnostics.errors import PathError
 from ..reading import read_bounded
@@ -109,16 +109,10 @@ def foreign_layout(spec: Path, out: Path, package: str, *, program: str) -> Layo
     """
     home = spec.parent.resolve()
     folder = find_folder(out, home)
-    parts = package.split(".")
-    if list(folder.parts[-len(parts) :]) != parts:
-        raise PathError(
-            f"the folder of package {package} must be called {'/'.join(parts)}, got --out {out};"
-            " change --package or --out"
-        )
+    check_folder_of(folder, package, given=f"--out {out}")
     names = (spec.name, relative_name(folder, home))
     for name in names:
-        # Headers contain these names, in comments and texts of several languages.
-        if not name.isprintable() or _QUOTES.intersection(name):
+        if not is_plain(name):
             raise PathError(f"the path {name!r}, which headers name, must be of plain characters")
     options = ["--spec", names[0], "--out", names[1], "--package", package]
     command = program.split()
@@ -131,6 +125,30 @@ def foreign_layout(spec: Path, out: Path, package: str, *, program: str) -> Layo
         command=shlex.join([*command, *given]),
         origin=name_origin(spec.name, shlex.join([*command, *options])),
     )
+
+
+def is_plain(path: str) -> bool:
+    """Return whether headers, in comments and texts of several languages, can name a path."""
+    return path != "" and path.isprintable() and not _QUOTES.intersection(path)
+
+
+def is_folder_of(folder: PurePath, package: str) -> bool:
+    """Return whether the path of a folder ends like the dotted name of a package."""
+    parts = tuple(package.split("."))
+    return folder.parts[-len(parts) :] == parts
+
+
+def check_folder_of(folder: PurePath, package: str, *, given: str) -> None:
+    """Check that a folder is called like its package; `given` says what names the folder.
+
+    Raises:
+        PathError: it is called otherwise.
+    """
+    if not is_folder_of(folder, package):
+        raise PathError(
+            f"the folder of package {package} must be called {package.replace('.', '/')}, got {given};"
+            " change --package or --out"
+        )
 
 
 def relative_name(path: Path, folder: Path) -> str:

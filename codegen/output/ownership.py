@@ -126,8 +126,8 @@ def check_ownership(
     for file in files:
         if not file.path.exists() or _is_current(file):
             continue
-        is_listed = file.path in listed and _is_as_listed(listed[file.path])
-        if not is_listed and not (adopts and _has_header_of(file.path, layout)):
+        may_replace = file.path in listed and _may_replace(listed[file.path])
+        if not may_replace and not (adopts and _has_header_of(file.path, layout)):
             raise PathError(
                 f"{display_path(file.path)} is in the way: codegen did not write it for {layout.spec.name}; move or remove it"
             )
@@ -196,11 +196,13 @@ def _find_obstacle(entry: Entry, layout: Layout) -> str:
     only if its header is complete and names this contract, since a list alone could name any file of the project.
     """
     data = read_bounded(entry.path, MAX_BYTES)
-    text = data.decode(errors="replace").replace("\r\n", "\n")
-    if hash_bytes(data) not in entry.hashes or split_file(entry.path, text) is None:
+    found = split_file(entry.path, data.decode(errors="replace"))
+    if hash_bytes(data) not in entry.hashes or found is None:
         return "was changed after codegen wrote it"
+    header, body = found
+    is_ours = header.contract == layout.spec.name and header.text == hash_text(body)
     root = next((one for one in layout.roots.values() if entry.path.is_relative_to(one)), None)
-    if root is None and not _is_intact(entry.path, layout):
+    if root is None and not is_ours:
         return "has no header of this contract"
     try:
         folder = layout.folder if root is None else root
@@ -210,15 +212,6 @@ def _find_obstacle(entry: Entry, layout: Layout) -> str:
     except PathError:
         return "is behind a symbolic link"
     return ""
-
-
-def _is_intact(path: Path, layout: Layout) -> bool:
-    """Return whether a file has a header of this contract, with the hash of its text."""
-    found = split_file(path, read_exactly(path).replace("\r\n", "\n"))
-    if found is None:
-        return False
-    header, body = found
-    return header.contract == layout.spec.name and header.text == hash_text(body)
 
 
 def _find_left_over(paths: Iterable[Path], layout: Layout) -> Iterator[Path]:
@@ -248,8 +241,8 @@ def _find_strangers(known: set[Path], layout: Layout) -> Iterator[Path]:
                 yield path
 
 
-def _is_as_listed(entry: Entry) -> bool:
-    """Return whether a file may be replaced: it is unchanged, or an edited file that still says who generated it."""
+def _may_replace(entry: Entry) -> bool:
+    """Return whether a listed file may be replaced: it is unchanged, or an edited file that still says who generated it."""
     if not entry.path.is_file():
         return False
     data = read_bounded(entry.path, MAX_BYTES)

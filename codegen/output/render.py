@@ -7,7 +7,7 @@ from ..contract.model import Contract
 from ..diagnostics.errors import OutputError, UsageError
 from ..targets.table import load_targets
 from ..targets.target import Output, Target
-from .cache import CachedFile, Rendering, hash_formatting, hash_rendering
+from .cache import CachedFile, Rendering, hash_contract, hash_formatting, hash_rendering
 from .finish import Finisher, Rendered
 from .gate import Gate
 from .header import ContractHashes
@@ -70,6 +70,7 @@ class _Renderer:
         self._package = layout.package
         self._is_formatted = settings.is_formatted
         self._cache = settings.cache
+        self._hash = hash_contract(contract) if settings.cache is not None else ""
         self._finisher = Finisher(ContractHashes(contract), layout, settings)
         self._gate = Gate(contract, layout.package)
         self.finish = self._finisher.finish
@@ -80,7 +81,7 @@ class _Renderer:
             return tuple(self._render(target, {}))
         slot = f"{self._package} {target.name} {self._is_formatted}"
         key = hash_rendering(
-            self._contract, self._package, target.name, is_formatted=self._is_formatted
+            self._hash, self._package, target.name, is_formatted=self._is_formatted
         )
         found = self._cache.load(slot)
         if found is not None and found.key == key:

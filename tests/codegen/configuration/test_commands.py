@@ -285,6 +285,16 @@ def test_compat_compares_with_a_commit(committed):
     assert "PING.word" in renamed.out
 
 
+def test_compat_compares_a_contract_behind_a_link_with_a_commit(committed):
+    path = committed.folder / "contracts" / "pings.yaml"
+    path.rename(path.with_name("shared.yaml"))
+    path.symlink_to("shared.yaml")
+    git(committed.folder, "add", ".")
+    git(committed.folder, "commit", "-m", "second")
+
+    assert committed.run("compat", "--against", "git:main").code == 0
+
+
 @pytest.mark.parametrize(
     ("against", "message"),
     [

@@ -45,6 +45,7 @@ def test_the_table_is_found_from_a_folder_below(shop):
         ("src/shop/pings", "../x", "3: out must be a path inside the folder of pyproject.toml"),
         ("src/shop/pings", "/x", "3: out must be a path inside the folder of pyproject.toml"),
         ("src/shop/pings", "", "3: out must be a path of plain characters, got ''"),
+        ("pings.yaml", "a\u2028b.yaml", r"2: contract must be a path of plain characters, got 'contracts/a\u2028b.yaml'"),
         ("src/shop/pings", ".", "3: out must be a path inside the folder of pyproject.toml"),
         ("src/shop/pings", "src/pings", "3: out must end with shop/pings, as package does, got src/pings"),
         ("package", "formatter = 'ruff'\npackage", "4: formatter must be one of none, black"),

@@ -185,7 +185,8 @@ def test_everything_that_decides_a_text_is_part_of_the_key(project, monkeypatch,
     def key(target="python", package="pings", is_formatted=True, users=None):
         contract = compile_contract(project.spec, "tiny.yaml", Findings())
         contract = replace(contract, users=users or Users())
-        return cache.hash_rendering(contract, package, target, is_formatted=is_formatted)
+        found = cache.hash_contract(contract)
+        return cache.hash_rendering(found, package, target, is_formatted=is_formatted)
 
     before = key()
     assert key() == before

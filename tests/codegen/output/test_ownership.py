@@ -133,6 +133,15 @@ def test_files_from_before_the_list_are_adopted_when_asked(project):
     assert project.codegen("check", *PLAIN).code == 0
 
 
+def test_files_with_the_line_ends_of_windows_are_adopted(project):
+    project.generate(None, *PLAIN)
+    (project.package / NAME).unlink()
+    for path in project.package.iterdir():
+        path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    project.generate(None, "--adopt", *PLAIN)
+    assert project.codegen("check", *PLAIN).code == 0
+
+
 def test_a_list_with_the_marks_of_a_merge_is_explained_and_adopted(project):
     project.generate(None, *PLAIN)
     path = project.package / NAME
