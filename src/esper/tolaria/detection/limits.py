@@ -64,8 +64,8 @@ class RobustConfig:
     """Share of the progress that a spike undoes if it counts as damage. Where the progress is smaller than `spike_deviations`
     deviations of the noise, these take its place, here and in the next two limits."""
     damage_sum: float = 1.6
-    """Sum of the shares, each at most 1, that the spikes of a row undo before they lead to a rollback: two losses that undo
-    everything, or eight that undo a fifth."""
+    """Sum of the shares, each at most 1, that the spikes of a row undo before they lead to a rollback: four losses that
+    undo two fifths each, or eight that undo a fifth."""
     gross_share: float = 30.0
     """Multiple of the progress above which a spike is gross. During the warm-up every spike is."""
     gross_patience: int = 2

@@ -30,7 +30,7 @@ from esper.tolaria.probing.probe import ProbeFunction, checked_probe
 from esper.tolaria.snapshots.companions import Companions
 from esper.tolaria.snapshots.store import Snapshot
 
-_NUM_CONTROLS: Final = 4
+_NUM_CONTROLS: Final = 5
 """Batches in a row that are anomalous right after a rollback, before any step, which show that it has changed nothing."""
 
 
@@ -201,7 +201,7 @@ class Scrutiny:
         """Accept the level of losses that stay anomalous although the weights have been restored."""
         judge = self.judge
         is_control = judge.cause is SkipCause.DATA and verdict.reason in SOFT_REASONS
-        has_changed_nothing = is_control and judge.num_refused > _NUM_CONTROLS
+        has_changed_nothing = is_control and judge.num_refused >= _NUM_CONTROLS
         if not has_changed_nothing or not isinstance(judge.detector, LevelLearner):
             return verdict
         judge.overrule()
