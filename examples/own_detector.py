@@ -1,4 +1,4 @@
-"""Give the governor a detector of your own, for losses that its own detector cannot judge: a hinge loss is often 0.
+"""Give the governor a detector of your own, for a loss whose highest sound value you know: that of a hinge loss.
 
 python examples/own_detector.py
 """

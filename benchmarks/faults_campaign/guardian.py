@@ -1,5 +1,6 @@
 """The interface between the campaign's loop and whatever protects it from faults."""
 
+from collections.abc import Iterable
 from typing import Protocol
 
 from torch import Tensor
@@ -18,7 +19,7 @@ class Guardian(Protocol):
 
     def after_step(self) -> Verdict: ...
 
-    def check_vital_signs(self, loss: float) -> Verdict: ...
+    def check_vital_signs(self, loss: float, *, batches: Iterable[Samples]) -> Verdict: ...
 
     def execute_rollback(self) -> object: ...
 

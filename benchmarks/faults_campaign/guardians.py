@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from torch import Tensor
 from torch.nn.functional import cross_entropy
@@ -40,7 +40,7 @@ class Unprotected:
         """Report no anomaly."""
         return Verdict(severity=Severity.OK, loss=0.0)
 
-    def check_vital_signs(self, loss: float) -> Verdict:
+    def check_vital_signs(self, loss: float, *, batches: Iterable[Samples]) -> Verdict:
         """Report no anomaly."""
         return Verdict(severity=Severity.OK, loss=loss)
 
@@ -97,7 +97,7 @@ class SpikeRestarter:
             loss=self._loss,
         )
 
-    def check_vital_signs(self, loss: float) -> Verdict:
+    def check_vital_signs(self, loss: float, *, batches: Iterable[Samples]) -> Verdict:
         """Start a new epoch; validation losses are not judged."""
         self._batch_index = -1
         return Verdict(severity=Severity.OK, loss=loss)

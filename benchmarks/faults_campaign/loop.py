@@ -153,7 +153,8 @@ class TrainingRun:
 
     def _judge(self, validation: Evaluation) -> Verdict:
         """Let the guardian judge the epoch; roll back if it says so, or take a snapshot of a healthy network."""
-        verdict = self.guardian.check_vital_signs(validation.loss)
+        batches = self._val_samples.batches(TASK.batch_size)
+        verdict = self.guardian.check_vital_signs(validation.loss, batches=batches)
         self._note(verdict)
         if verdict.needs_rollback:
             self.guardian.execute_rollback()

@@ -19,15 +19,11 @@ from esper._generated.enums import LossSeries, Severity, SkipCause
 from esper._generated.records import GovernorReport, SnapshotInfo, StopReport
 from esper.leyline.channel import SILENT
 from esper.leyline.errors import SnapshotError
-from esper.tolaria.detection.detector import Detector, checked_detector
-from esper.tolaria.detection.limits import EPOCH_LIMITS
+from esper.tolaria.detection.detector import Detector
 from esper.tolaria.detection.loss_value import to_floats
-from esper.tolaria.detection.robust import RobustDetector
-from esper.tolaria.detection.step_judge import StepJudge
 from esper.tolaria.detection.verdict import Verdict, final_verdict, weights_verdict
-from esper.tolaria.probing.examiner import build_examiner
 from esper.tolaria.probing.probe import ProbeFunction
-from esper.tolaria.probing.scrutiny import Scrutiny
+from esper.tolaria.probing.scrutiny import build_scrutiny
 from esper.tolaria.ranks import check_single_rank
 from esper.tolaria.recovery.config import GovernorConfig, checked_config
 from esper.tolaria.recovery.recovery import Recovery
@@ -36,7 +32,6 @@ from esper.tolaria.recovery.watch import Watch, WatchReport
 from esper.tolaria.snapshots.companions import Companions, Stateful
 from esper.tolaria.snapshots.optimizer_state import optimizers_by_name
 from esper.tolaria.snapshots.serialization import with_present_keys
-from esper.tolaria.snapshots.store import SnapshotContext
 
 
 class TolariaGovernor:
@@ -100,20 +95,16 @@ class TolariaGovernor:
             channel=channel,
             has_probe=probe is not None,
         )
-        self._detector = checked_detector("detector", detector, RobustDetector(EPOCH_LIMITS))
-        step_detector = checked_detector("step_detector", step_detector, RobustDetector())
-        self._judge = StepJudge(
-            step_detector,
-            max_skips=config.max_skips,
-            may_have_overflowed=all_companions.scaling.may_have_overflowed,
-            judges_norms=isinstance(step_detector, RobustDetector),
-        )
         self.loss_scaling = all_companions.scaling
-        modules = (model, *all_companions.modules.values())
-        self._scrutiny = Scrutiny(
-            self._detector,
-            self._judge,
-            build_examiner(probe, modules, self._recovery.plan_comparison, config.probe),
+        self._scrutiny = build_scrutiny(
+            model,
+            all_companions,
+            detector=detector,
+            step_detector=step_detector,
+            max_skips=config.max_skips,
+            probe=probe,
+            config=config.probe,
+            plan=self._recovery.plan_comparison,
             report_cleared=self._recovery.report_cleared,
         )
         watch = Watch(self._recovery.reports, accept=self._scrutiny.accept)
@@ -159,9 +150,7 @@ class TolariaGovernor:
 
     def expect_shift(self) -> None:
         """Announce that losses will change on purpose: a seed is planted, the learning rate restarts, the data changes."""
-        self._detector.expect_shift()
-        self._judge.expect_shift()
-        self._scrutiny.note_shift()
+        self._scrutiny.expect_shift()
 
     def check_vital_signs(
         self, loss: float | Tensor, *, batches: Iterable[Any] | None = None
@@ -180,7 +169,7 @@ class TolariaGovernor:
         if self.stop_report is not None:
             return final_verdict(self.stop_report.reason, loss)
         self._recovery.begin_check()
-        verdict = self._scrutiny.weigh_check(self._detector.check(loss), batches)
+        verdict = self._scrutiny.judge_check(loss, batches)
         if verdict.is_anomalous:
             self._validated_loss = None
             if self._watch is not None:
@@ -199,10 +188,11 @@ class TolariaGovernor:
             NotFiniteError: a tensor is not finite; the earlier snapshots are kept.
             SnapshotError: a tensor cannot be copied; the earlier snapshots are kept.
         """
-        context = self._snapshot_context(
-            validated_loss=self._validated_loss, is_doubtful=self._alarm is not None
+        return self._recovery.snapshot(
+            self._scrutiny.detector_states,
+            validated_loss=self._validated_loss,
+            is_doubtful=self._alarm is not None,
         )
-        return self._recovery.snapshot(context)
 
     def execute_rollback(self) -> GovernorReport:
         """Restore a snapshot, prune the live seeds, and return a report with the reason and the actions.
@@ -215,12 +205,9 @@ class TolariaGovernor:
             SnapshotError: there is no intact snapshot, or the model has been rebuilt; the model is unchanged.
         """
         is_last = self._alarm is not None and self._recovery.is_exhausted
-        report, context = self._recovery.roll_back(self._alarm, chosen=self._scrutiny.convicted)
+        report, states = self._recovery.roll_back(self._alarm, chosen=self._scrutiny.convicted)
         self.last_rollback = report
-        state, step_state = context.detectors
-        self._detector.rewind(state)
-        self._judge.note_rollback(step_state)
-        self._scrutiny.note_rollback(self._recovery.progress)
+        self._scrutiny.note_rollback(states, self._recovery.progress)
         self._alarm = None
         self._validated_loss = None
         if report.kept_fossils:
@@ -231,11 +218,7 @@ class TolariaGovernor:
         return report
 
     def before_step(
-        self,
-        loss: float | Tensor,
-        grad_norm: float | Tensor | None = None,
-        *,
-        batch: Any = None,
+        self, loss: float | Tensor, grad_norm: float | Tensor | None = None, *, batch: Any = None
     ) -> Verdict:
         """Judge a training loss and the norm of its gradient before the optimizer's step, and act on the verdict.
 
@@ -267,7 +250,7 @@ class TolariaGovernor:
             self.snapshot()
         elif self._recovery.lacks_fossil and not self._try_snapshot():
             return self._act_on(weights_verdict(loss))
-        verdict = self._judge.judge(loss, grad_norm, is_planned_skip=is_planned_skip)
+        verdict = self._scrutiny.judge.judge(loss, grad_norm, is_planned_skip=is_planned_skip)
         progress = self._recovery.progress
         return self._act_on(self._scrutiny.weigh_step(verdict, batch, self.step, progress))
 
@@ -289,7 +272,7 @@ class TolariaGovernor:
             return verdict
         is_healthy = verdict.severity is Severity.OK and not self._scrutiny.is_open
         self._validated_loss = None
-        self._judge.note_step()
+        self._scrutiny.judge.note_step()
         self._recovery.end_step(is_healthy=is_healthy)
         if is_healthy and self._recovery.is_snapshot_due and not self._try_snapshot():
             return self._act_on(weights_verdict(verdict.loss))
@@ -297,11 +280,7 @@ class TolariaGovernor:
 
     @contextmanager
     def guard(
-        self,
-        loss: float | Tensor,
-        grad_norm: float | Tensor | None = None,
-        *,
-        batch: Any = None,
+        self, loss: float | Tensor, grad_norm: float | Tensor | None = None, *, batch: Any = None
     ) -> Iterator[Verdict]:
         """Call `before_step`, then the body of `with governor.guard(loss) as verdict:`, then `after_step`.
 
@@ -341,11 +320,9 @@ class TolariaGovernor:
             "validated_loss": self._validated_loss,
             "is_calm": self._is_calm,
             "stop": stop_report_state_dict(self.stop_report),
-            "detector": self._detector.state_dict(),
-            "judge": self._judge.state_dict(),
             "recovery": self._recovery.state_dict(light=light),
             "watch": None if self._watch is None else self._watch.state_dict(),
-            "scrutiny": self._scrutiny.state_dict(),
+            **self._scrutiny.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -367,10 +344,7 @@ class TolariaGovernor:
 
     def _load(self, state: Mapping[str, Any]) -> None:
         self._recovery.load_state_dict(state["recovery"])
-        self._detector.load_state_dict(state["detector"])
-        self._judge.load_state_dict(state["judge"])
-        if "scrutiny" in state:  # checkpoints of earlier versions do not hold it
-            self._scrutiny.load_state_dict(state["scrutiny"])
+        self._scrutiny.load_state_dict(state)
         if self._watch is not None:
             self._watch.load_state_dict(state.get("watch"))
         self._recovery.step = state["step"]
@@ -387,10 +361,10 @@ class TolariaGovernor:
             verdict = self._raise_alarm(verdict, LossSeries.STEPS)
         if not verdict.may_step:
             self._recovery.drop_gradients()
-            is_overflow = self._judge.cause is SkipCause.OVERFLOW
+            is_overflow = self._scrutiny.judge.cause is SkipCause.OVERFLOW
             self.loss_scaling.note_refusal(is_overflow=is_overflow)
         if verdict.severity is Severity.SKIP:
-            self._recovery.skip_step(verdict, self._judge)
+            self._recovery.skip_step(verdict, self._scrutiny.judge)
         elif verdict.needs_rollback:
             verdict = self._roll_back_or_stop(verdict)
         else:
@@ -419,14 +393,4 @@ class TolariaGovernor:
 
     def _try_snapshot(self) -> bool:
         """Take a snapshot that the caller has not asked for; return False if a tensor is not finite."""
-        return self._recovery.try_snapshot(self._snapshot_context())
-
-    def _snapshot_context(
-        self, *, validated_loss: float | None = None, is_doubtful: bool = False
-    ) -> SnapshotContext:
-        return SnapshotContext(
-            step=self.step,
-            detectors=(self._detector.state_dict(), self._judge.detector.state_dict()),
-            validated_loss=validated_loss,
-            is_doubtful=is_doubtful,
-        )
+        return self._recovery.try_snapshot(self._scrutiny.detector_states)

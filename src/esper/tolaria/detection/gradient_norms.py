@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from statistics import median
 from typing import Any, Final
 
-from esper.tolaria.detection.sorted_window import SortedWindow
+from esper.tolaria.detection.sorted_window import MAD_TO_SIGMA, SortedWindow
 from esper.tolaria.detection.tail import Tail
 
 _WINDOW: Final = 128
@@ -26,8 +26,6 @@ _NUM_GROUPS: Final = 3
 """Groups of so many newest norms of which one must be larger: Adam may soon have grown used to damage."""
 _GROWN: Final = 1.25
 """Multiple of the earlier norms above which gradients have grown."""
-_MAD_TO_SIGMA: Final = 1.4826
-"""Standard deviations in a median absolute deviation, for a normal distribution."""
 
 
 class GradientNorms:
@@ -51,7 +49,7 @@ class GradientNorms:
         now, is_spike = math.log(norm), False
         if len(self._logs) >= _WARM_UP:
             # Norms have no trend that matters within a window, so the spread around the median is their noise.
-            deviation = _MAD_TO_SIGMA * self._logs.median_deviation(lambda value: value)
+            deviation = MAD_TO_SIGMA * self._logs.median_deviation()
             limit = max(_DEVIATIONS * deviation, math.log(_LEAST_RATIO))
             is_spike = now > self._logs.median() + limit
             self._tail.note(is_spike)

@@ -61,19 +61,21 @@ class RobustConfig:
     spike_patience: int = 4
     """Least number of spikes in a row that leads to a rollback. It grows with the frequency of harmless spikes."""
     damage_share: float = 0.2
-    """Share of the progress that a spike undoes if it counts as damage."""
+    """Share of the progress that a spike undoes if it counts as damage. Where the progress is smaller than `spike_deviations`
+    deviations of the noise, these take its place, here and in the next two limits."""
     damage_sum: float = 1.6
-    """Sum of the shares, each at most 1, that the spikes of a row undo before they lead to a rollback: two losses that undo
-    everything, or eight that undo a fifth."""
+    """Sum of the shares, each at most 1, that the spikes of a row undo before they lead to a rollback: four losses that
+    undo two fifths each, or eight that undo a fifth."""
     gross_share: float = 30.0
-    """Multiple of the progress, and of the level, above which a spike is gross."""
+    """Multiple of the progress above which a spike is gross. During the warm-up every spike is."""
     gross_patience: int = 2
-    """Gross spikes in a row that lead to a rollback."""
+    """Least number of gross spikes in a row that leads to a rollback. It grows with the frequency of harmless spikes."""
     early_ratio: float = 10.0
-    """Multiple of the largest loss so far that a spike exceeds during the warm-up."""
+    """Multiple of the largest healthy loss since the start, or since the last shift, that a spike exceeds during the warm-up."""
     shift_ratio: float = 5.0
-    """Multiple of the first losses of the run that a spike exceeds among the first few losses after a shift: a network may
-    be worse than guessing on other data."""
+    """Multiple that a spike exceeds among the first few losses after a shift: of `random_guess_loss`, if that is given, or of
+    the first losses of the run, or of the losses before the shift, if they were higher. A network may be worse than guessing
+    on other data."""
 
     drift_window: int = 16
     """Number of newest losses whose median is tracked."""

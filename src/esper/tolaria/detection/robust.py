@@ -25,12 +25,10 @@ from typing import Any, Final
 from esper._generated.enums import PanicReason, Severity
 from esper.leyline.arguments import instance_of
 from esper.tolaria.detection.limits import STEP_LIMITS, RobustConfig
-from esper.tolaria.detection.sorted_window import SortedWindow
+from esper.tolaria.detection.sorted_window import MAD_TO_SIGMA, SortedWindow
 from esper.tolaria.detection.tail import Tail
 from esper.tolaria.detection.verdict import Verdict
 
-_MAD_TO_SIGMA: Final = 1.4826
-"""Standard deviations in a median absolute deviation, for a normal distribution."""
 _MEDIAN_ERROR: Final = 1.2533
 """Standard error of a median over that of a mean, for a normal distribution."""
 _HARD: Final = 0.8
@@ -282,7 +280,7 @@ class RobustDetector:
         """Return the standard deviation of the losses around their trend, from differences between neighbours."""
         if not len(self._differences):
             return 0.0
-        return _MAD_TO_SIGMA * self._differences.median() / math.sqrt(2.0)
+        return MAD_TO_SIGMA * self._differences.median() / math.sqrt(2.0)
 
     def _is_drifting(self, level: float, noise: float) -> bool:
         """Return whether the median of the newest losses is above the best one by more than noise explains.
@@ -324,8 +322,7 @@ class RobustDetector:
             if memory.first is None or (memory.usual is None and not self._has_warmed_up()):
                 memory.first = level
             memory.lowest = level if memory.lowest is None else min(memory.lowest, level)
-        if memory.runs.panics:
-            memory.runs.panics = 0
+        memory.runs.panics = 0
         return Verdict(
             severity=Severity.OK, loss=loss, loss_threshold=threshold, statistic=statistic
         )

@@ -38,10 +38,7 @@ class Tail:
         if is_above:
             self.run += 1
             return self.run
-        if self.run:
-            self.exceedances += self.run
-            self.longest = max(self.longest, float(self.run))
-            self.run = 0
+        self.end_run(is_harmless=True)
         return 0
 
     def is_rarer(self, probability: float) -> bool:

@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final, Protocol
 
-from torch import nn
-
 from esper._generated.enums import LossSeries, PanicReason
 from esper._generated.records import ProbeEvidence
 from esper.tolaria.detection.verdict import Verdict
@@ -24,7 +22,7 @@ from esper.tolaria.probing.comparison import Comparison, Reference, Ruling
 from esper.tolaria.probing.config import ProbeConfig
 from esper.tolaria.probing.loss_scale import LossScale
 from esper.tolaria.probing.onset import Onset
-from esper.tolaria.probing.probe import Probe, ProbeFunction, checked_probe
+from esper.tolaria.probing.probe import Probe
 from esper.tolaria.probing.suspicion import Suspicion
 from esper.tolaria.snapshots.restore import RestorePlan
 from esper.tolaria.snapshots.store import Snapshot
@@ -43,20 +41,6 @@ class PlanComparison(Protocol):
 
         None if there is no such snapshot.
         """
-
-
-def build_examiner(
-    probe: ProbeFunction | None,
-    modules: Iterable[nn.Module],
-    plan: PlanComparison,
-    config: ProbeConfig,
-) -> Examiner | None:
-    """Return an examiner that calls `probe`, which may run `modules`; None without a probe.
-
-    Raises:
-        ValueError: the probe cannot be called, or is a module.
-    """
-    return None if probe is None else Examiner(checked_probe(probe, modules), plan, config)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

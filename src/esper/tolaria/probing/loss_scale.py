@@ -9,6 +9,8 @@ from itertools import pairwise
 from statistics import median
 from typing import Any, Final
 
+from esper.tolaria.detection.sorted_window import MAD_TO_SIGMA
+
 _NUM_FIRST: Final = 16
 """Losses at the start of a series whose median is the level of an untrained network."""
 _NUM_RECENT: Final = 64
@@ -17,7 +19,7 @@ _NUM_ENOUGH: Final = 8
 """Recent losses needed before their noise is estimated."""
 _LEAST_SHARE: Final = 0.01
 """Share of the first losses that counts as progress where there has been less, for networks that are trained further."""
-_STEP_TO_SIGMA: Final = 1.4826 / math.sqrt(2.0)
+_STEP_TO_SIGMA: Final = MAD_TO_SIGMA / math.sqrt(2.0)
 """Standard deviation of a normal series over the median absolute difference of its neighbours."""
 
 

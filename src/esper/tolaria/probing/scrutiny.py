@@ -1,4 +1,6 @@
-"""Weighs the evidence for a soft alarm before the governor acts on it: other data can cause it as well as damaged weights.
+"""The judging half of the governor: it weighs the evidence before a soft alarm is acted on.
+
+Other data can cause such an alarm as well as damaged weights.
 
 There are two kinds of evidence. A comparison by the user's probe shows before a rollback whether it would help. The losses
 after a rollback show whether it has helped: where the restored weights do no better, or where the losses take the same
@@ -12,16 +14,23 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final, Protocol
 
+from torch import nn
+
 from esper._generated.enums import ClearedBy, LossSeries, PanicReason, Severity, SkipCause
-from esper.tolaria.detection.detector import Detector, LevelLearner, learn_level
+from esper.tolaria.detection.detector import Detector, LevelLearner, checked_detector, learn_level
+from esper.tolaria.detection.limits import EPOCH_LIMITS
+from esper.tolaria.detection.robust import RobustDetector
 from esper.tolaria.detection.step_judge import StepJudge
 from esper.tolaria.detection.verdict import Verdict
 from esper.tolaria.probing.comparison import Ruling
+from esper.tolaria.probing.config import ProbeConfig
 from esper.tolaria.probing.course import Course
-from esper.tolaria.probing.examiner import SOFT_REASONS, Examiner, Finding
+from esper.tolaria.probing.examiner import SOFT_REASONS, Examiner, Finding, PlanComparison
+from esper.tolaria.probing.probe import ProbeFunction, checked_probe
+from esper.tolaria.snapshots.companions import Companions
 from esper.tolaria.snapshots.store import Snapshot
 
-_NUM_CONTROLS: Final = 4
+_NUM_CONTROLS: Final = 5
 """Batches in a row that are anomalous right after a rollback, before any step, which show that it has changed nothing."""
 
 
@@ -35,9 +44,10 @@ class ReportCleared(Protocol):
 
 
 class Scrutiny:
-    """Overrules the detectors' soft alarms where the evidence is against them.
+    """Judges checks and steps, and overrules the detectors' soft alarms where the evidence is against them.
 
     Attributes:
+        judge: judges the steps.
         convicted: the snapshot that does clearly better than the present weights; None unless the last verdict says so.
     """
 
@@ -49,17 +59,17 @@ class Scrutiny:
         *,
         report_cleared: ReportCleared,
     ) -> None:
-        """Weigh the alarms of `detector`, which judges checks, and of `judge`, which judges steps.
+        """Judge with `detector` and `judge`.
 
         Args:
-            detector: learns the new level of checks whose alarm was unfounded.
+            detector: judges the checks, and learns their new level if an alarm was unfounded.
             judge: the same for steps.
             examiner: compares weights on batches; None without a probe.
             report_cleared: called for each unfounded suspicion.
         """
+        self.judge = judge
         self.convicted: Snapshot | None = None
         self._detector = detector
-        self._judge = judge
         self._examiner = examiner
         self._report_cleared = report_cleared
         self._course = Course()
@@ -68,6 +78,11 @@ class Scrutiny:
     def is_open(self) -> bool:
         """Whether a suspicion is open, so that the present weights must not be trusted."""
         return self._examiner is not None and self._examiner.is_open
+
+    @property
+    def detector_states(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The state dicts of the two detectors, that of checks first, for a snapshot."""
+        return self._detector.state_dict(), self.judge.detector.state_dict()
 
     def check_batch(self, batch: Any) -> None:
         """Check that a governor with a probe is given a batch.
@@ -85,7 +100,7 @@ class Scrutiny:
         """Return the verdict on a training loss, changed as the evidence demands.
 
         Args:
-            verdict: that of the judge.
+            verdict: that of `judge`.
             batch: the batch that the loss is of.
             step: steps taken so far.
             progress: steps that the present weights have been trained for.
@@ -102,22 +117,23 @@ class Scrutiny:
             verdict = self._compare_step(self._examiner, verdict, batch, step)
         if not verdict.needs_rollback or verdict.reason not in SOFT_REASONS:
             return verdict
-        if not isinstance(self._judge.detector, LevelLearner):
+        if not isinstance(self.judge.detector, LevelLearner):
             return verdict
         if self._course.is_repeated(verdict.loss):
             return self._clear(verdict, LossSeries.STEPS, verdict.reason, ClearedBy.RETURN)
         is_alone = self._examiner is None and verdict.reason is PanicReason.DRIFT
-        if is_alone and self._judge.have_gradients_grown() is False:
+        if is_alone and self.judge.have_gradients_grown() is False:
             return self._clear(verdict, LossSeries.STEPS, verdict.reason, ClearedBy.GRADIENTS)
         return verdict
 
-    def weigh_check(self, verdict: Verdict, batches: Iterable[Any] | None) -> Verdict:
-        """Return the verdict on a validation loss after a comparison on `batches`, if it asks for a rollback.
+    def judge_check(self, loss: float, batches: Iterable[Any] | None) -> Verdict:
+        """Return the verdict on a validation loss; if it asks for a rollback, after a comparison on `batches`.
 
         Raises:
             ProbeError: the probe returned no losses, or others when it was called again.
         """
         self.convicted = None
+        verdict = self._detector.check(loss)
         examiner = self._examiner
         if examiner is None or batches is None:
             return verdict
@@ -132,20 +148,25 @@ class Scrutiny:
     def accept(self, series: LossSeries) -> None:
         """Let the detector of `series` learn the present level, because nothing will be undone."""
         if series is LossSeries.STEPS:
-            self._judge.overrule()
-            learn_level(self._judge.detector)
+            self.judge.overrule()
+            learn_level(self.judge.detector)
         else:
             learn_level(self._detector)
 
-    def note_rollback(self, progress: int) -> None:
-        """Note that the weights are again those that had been trained for `progress` steps."""
+    def note_rollback(self, states: tuple[Mapping[str, Any], ...], progress: int) -> None:
+        """Note that the weights are again those for which `detector_states` returned `states`, after `progress` steps."""
         self.convicted = None
+        state, step_state = states
+        self._detector.rewind(state)
+        self.judge.note_rollback(step_state)
         self._course.note_rollback(progress)
         if self._examiner is not None:
             self._examiner.note_rollback()
 
-    def note_shift(self) -> None:
-        """Note that the losses change on purpose."""
+    def expect_shift(self) -> None:
+        """Expect the losses to change on purpose."""
+        self._detector.expect_shift()
+        self.judge.expect_shift()
         self._course.note_shift()
         if self._examiner is not None:
             self._examiner.note_shift()
@@ -153,8 +174,12 @@ class Scrutiny:
     def state_dict(self) -> dict[str, Any]:
         """Return everything that is remembered, in plain types; batches are not saved."""
         return {
-            "course": self._course.state_dict(),
-            "examiner": None if self._examiner is None else self._examiner.state_dict(),
+            "detector": self._detector.state_dict(),
+            "judge": self.judge.state_dict(),
+            "scrutiny": {
+                "course": self._course.state_dict(),
+                "examiner": None if self._examiner is None else self._examiner.state_dict(),
+            },
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -163,16 +188,20 @@ class Scrutiny:
         Raises:
             KeyError, TypeError: an entry of `state` is missing or unknown.
         """
-        self._course.load_state_dict(state["course"])
-        examiner = state["examiner"]
+        self._detector.load_state_dict(state["detector"])
+        self.judge.load_state_dict(state["judge"])
+        if "scrutiny" not in state:  # checkpoints of earlier versions do not hold it
+            return
+        self._course.load_state_dict(state["scrutiny"]["course"])
+        examiner = state["scrutiny"]["examiner"]
         if self._examiner is not None and examiner is not None:
             self._examiner.load_state_dict(examiner)
 
     def _weigh_skip(self, verdict: Verdict) -> Verdict:
         """Accept the level of losses that stay anomalous although the weights have been restored."""
-        judge = self._judge
+        judge = self.judge
         is_control = judge.cause is SkipCause.DATA and verdict.reason in SOFT_REASONS
-        has_changed_nothing = is_control and judge.num_refused > _NUM_CONTROLS
+        has_changed_nothing = is_control and judge.num_refused >= _NUM_CONTROLS
         if not has_changed_nothing or not isinstance(judge.detector, LevelLearner):
             return verdict
         judge.overrule()
@@ -192,7 +221,7 @@ class Scrutiny:
             if not examiner.suspects(verdict, batch, step):
                 return verdict
         finding = examiner.examine(
-            verdict, batch, have_gradients_grown=self._judge.have_gradients_grown()
+            verdict, batch, have_gradients_grown=self.judge.have_gradients_grown()
         )
         return self._apply(verdict, finding, LossSeries.STEPS)
 
@@ -232,6 +261,38 @@ class Scrutiny:
         """
         self.convicted = None
         if is_level:
-            learn_level(self._judge.detector if series is LossSeries.STEPS else self._detector)
+            learn_level(self.judge.detector if series is LossSeries.STEPS else self._detector)
         self._report_cleared(verdict, series, reason=reason, by=by)
         return replace(verdict, severity=Severity.OK, reason=None, consecutive_panics=0)
+
+
+def build_scrutiny(
+    model: nn.Module,
+    companions: Companions,
+    *,
+    detector: Detector | None,
+    step_detector: Detector | None,
+    max_skips: int,
+    probe: ProbeFunction | None,
+    config: ProbeConfig,
+    plan: PlanComparison,
+    report_cleared: ReportCleared,
+) -> Scrutiny:
+    """Return the judging half of a governor, with the default detectors where they are None.
+
+    Raises:
+        ValueError: a detector lacks a method, or the probe cannot be called or is a module.
+    """
+    detector = checked_detector("detector", detector, RobustDetector(EPOCH_LIMITS))
+    step_detector = checked_detector("step_detector", step_detector, RobustDetector())
+    judge = StepJudge(
+        step_detector,
+        max_skips=max_skips,
+        may_have_overflowed=companions.scaling.may_have_overflowed,
+        judges_norms=isinstance(step_detector, RobustDetector),
+    )
+    examiner = None
+    if probe is not None:
+        modules = (model, *companions.modules.values())
+        examiner = Examiner(checked_probe(probe, modules), plan, config)
+    return Scrutiny(detector, judge, examiner, report_cleared=report_cleared)

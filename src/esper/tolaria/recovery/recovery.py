@@ -10,12 +10,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from esper._generated.channel import Channel
-from esper._generated.enums import (
-    ClearedBy,
-    LossSeries,
-    PanicReason,
-    SnapshotFault,
-)
+from esper._generated.enums import ClearedBy, LossSeries, PanicReason, SnapshotFault
 from esper._generated.records import GovernorReport, SnapshotInfo, StopReport
 from esper.kasmina.graft import find_slots
 from esper.leyline.arguments import instance_of
@@ -35,6 +30,9 @@ from esper.tolaria.snapshots.optimizer_state import check_optimizers
 from esper.tolaria.snapshots.restore import RestorePlan
 from esper.tolaria.snapshots.retention import SnapshotKeeper
 from esper.tolaria.snapshots.store import Snapshot, SnapshotContext, SnapshotStore
+
+DetectorStates = tuple[Mapping[str, Any], ...]
+"""State dicts of the detectors, that of checks first."""
 
 
 class Recovery:
@@ -154,14 +152,26 @@ class Recovery:
         if not self._escalation.counts_steps:
             self.step += 1
 
-    def snapshot(self, context: SnapshotContext) -> SnapshotInfo:
-        """Take a snapshot, keep it and report it.
+    def snapshot(
+        self,
+        detectors: DetectorStates,
+        *,
+        validated_loss: float | None = None,
+        is_doubtful: bool = False,
+    ) -> SnapshotInfo:
+        """Take a snapshot, keep it and report it; the arguments are those of `SnapshotContext`.
 
         Raises:
             NotFiniteError: a tensor is not finite. The failure is reported, and the earlier snapshots are kept.
             SnapshotError: a tensor cannot be copied. The failure is reported, and the earlier snapshots are kept.
         """
         self._last_snapshot_step = self.step
+        context = SnapshotContext(
+            step=self.step,
+            detectors=detectors,
+            validated_loss=validated_loss,
+            is_doubtful=is_doubtful,
+        )
         try:
             taken = self._keeper.take(context)
         except SnapshotError as error:
@@ -172,13 +182,13 @@ class Recovery:
         self.reports.snapshot(taken.info)
         return taken.info
 
-    def try_snapshot(self, context: SnapshotContext) -> bool:
+    def try_snapshot(self, detectors: DetectorStates) -> bool:
         """Try to take a snapshot; return False if a tensor is not finite, otherwise True.
 
         If it cannot be copied for another reason, that is reported, and the next snapshot is taken when it is due.
         """
         try:
-            self.snapshot(context)
+            self.snapshot(detectors)
         except NotFiniteError:
             return False
         except SnapshotError as error:
@@ -203,8 +213,8 @@ class Recovery:
 
     def roll_back(
         self, alarm: Verdict | None, *, chosen: Snapshot | None = None
-    ) -> tuple[GovernorReport, SnapshotContext]:
-        """Restore a snapshot; return the report and the context in which the snapshot was taken.
+    ) -> tuple[GovernorReport, DetectorStates]:
+        """Restore a snapshot; return the report and the states that the detectors had when the snapshot was taken.
 
         Args:
             alarm: the verdict that led to the rollback; None if the caller has ordered it.
@@ -247,7 +257,7 @@ class Recovery:
         plan.restore_companions(self._companions)
         report = self._rollback_report(reason, alarm, plan, result, measures, corrupt, started)
         self.reports.rollback(report, measures)
-        return report, plan.snapshot.context
+        return report, plan.snapshot.context.detectors
 
     def stop(self, reason: PanicReason, message: str = "") -> StopReport:
         """Report the end of the run and return the report.
