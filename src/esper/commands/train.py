@@ -55,10 +55,9 @@ _CHANGEABLE_ON_RESUME = ("epochs", "device")
 
 NAME = "train"
 
-_EXIT_CODES = {RunOutcome.COMPLETED: 0, RunOutcome.STOPPED: 3}
-# A log whose end was lost, on a full disk for example, does not hold the outcome. A failed run raises, so that FAILED is
-# the outcome of an earlier process, as is one that a later version of the contract has added.
+_EXIT_CODES: dict[RunOutcome | None, int] = {RunOutcome.COMPLETED: 0, RunOutcome.STOPPED: 3}
 _NOT_COMPLETED = 1
+"""Exit code if the log does not hold the end, which was lost on a full disk for example."""
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -115,9 +114,7 @@ def run(options: argparse.Namespace) -> int:
         print_error(f"esper train: the summary cannot be printed ({error.strerror})")
     if story.outcome is RunOutcome.INTERRUPTED:
         return exit_code(stop.number or signal.SIGINT)
-    return (
-        _NOT_COMPLETED if story.outcome is None else _EXIT_CODES.get(story.outcome, _NOT_COMPLETED)
-    )
+    return _EXIT_CODES.get(story.outcome, _NOT_COMPLETED)
 
 
 def _resume_command(story: RunStory, run_dir: Path) -> str:
