@@ -91,15 +91,30 @@ def start_run(
     epochs = None if epochs is None else to_int("epochs", epochs)
     if epochs == 0:
         raise UsageError("epochs must be at least 1, got 0; leave it out if it is not known")
-    if max_logs_per_s is not None:
-        max_logs_per_s = real_number("max_logs_per_s", max_logs_per_s, error=UsageError)
-        if not max_logs_per_s > 0:
-            raise UsageError(
-                f"max_logs_per_s must be above 0, got {max_logs_per_s}; None writes all"
-            )
+    max_logs_per_s = None if max_logs_per_s is None else _check_rate(max_logs_per_s)
     if model is not None:
         instance_of("model", model, nn.Module, "pass the network", error=UsageError)
     checked_sinks = check_sinks(sinks)
+    folder = _make_folder(root, name, seed=seed, config=config)
+    hub = Hub(folder.name)
+    hub.attach(RunLog(folder))
+    for sink in checked_sinks:
+        hub.attach(sink)
+    description = _describe(name or DEFAULT_NAME, seed=seed, epochs=epochs, model=model)
+    return Run(folder, hub, description, model=model, max_logs_per_s=max_logs_per_s)
+
+
+def _check_rate(max_logs_per_s: object) -> float:
+    rate = real_number("max_logs_per_s", max_logs_per_s, error=UsageError)
+    if not rate > 0:
+        raise UsageError(f"max_logs_per_s must be above 0, got {rate}; None writes all")
+    return rate
+
+
+def _make_folder(
+    root: Path, name: str | None, *, seed: int | None, config: Mapping[str, Any] | None
+) -> Path:
+    """Create the folder of a run, with its config, and return it."""
     content = None if config is None else encode_config(config)
     folder = create_own_run(root, name, seed=seed)
     if content is not None:
@@ -107,12 +122,7 @@ def start_run(
             save_config(content, folder)
         except OSError as error:
             raise not_writable(root, error) from error
-    hub = Hub(folder.name)
-    hub.attach(RunLog(folder))
-    for sink in checked_sinks:
-        hub.attach(sink)
-    description = _describe(name or DEFAULT_NAME, seed=seed, epochs=epochs, model=model)
-    return Run(folder, hub, description, model=model, max_logs_per_s=max_logs_per_s)
+    return folder
 
 
 @final

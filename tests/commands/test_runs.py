@@ -38,7 +38,7 @@ def test_runs_are_filtered_by_state_and_task(root, capsys):
     assert shown(capsys, "--run-dir", str(root), *both) == ["run", "two", "one"]
     assert shown(capsys, "--run-dir", str(root), "--task", "digits") == ["run", "two", "one"]
     main(["runs", "--run-dir", str(root), "--task", "blobs"])
-    assert "none of the 2 runs" in capsys.readouterr().out
+    assert "2 runs in" in capsys.readouterr().out
 
 
 def test_the_list_as_json(root, capsys):

@@ -149,8 +149,7 @@ def test_a_list_and_a_summary_agree_about_a_damaged_log(tmp_path, damage):
 
     run, story = read_overview(folder), read_story(folder)
 
-    # A run with an end that this version does not know has ended all the same.
-    assert run.state == STATES.get(story.outcome, "finished")
+    assert run.state == (STATES.get(story.outcome) or story.outcome.name.lower())
     assert run.task == (None if story.started is None else story.started.task)
 
 

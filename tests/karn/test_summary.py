@@ -15,7 +15,9 @@ from esper.karn.summary_json import as_dict
 from esper.nissa.hub import Hub
 from esper.nissa.log import RunLog
 from tests.nissa.sample_events import (
+    EVIDENCE,
     Seed,
+    emit_clearing,
     emit_end,
     emit_epoch,
     emit_fossil,
@@ -26,6 +28,7 @@ from tests.nissa.sample_events import (
     emit_seed_pruned,
     emit_stage_change,
     emit_start,
+    emit_watched,
     emit_whole_run,
 )
 
@@ -225,6 +228,28 @@ def test_the_json_summary_has_stable_keys_and_plain_values(tmp_path):
         "initiator": "governor",
     }
     assert [point["val_accuracy"] for point in plain["curve"]] == [82.0 + 2 * n for n in range(8)]
+
+
+def test_cleared_suspicions_and_watched_actions_are_shown(tmp_path):
+    def emit(channel):
+        emit_clearing(channel)
+        for step in (41, 50):
+            emit_watched(channel, step=step, evidence=EVIDENCE)
+        emit_watched(channel, step=60, reason=None)
+
+    story = story_of(tmp_path, emit)
+    text = " ".join(shown(story).split())
+    plain = as_dict(story)
+
+    assert "0 snapshots, 0 panics, 0 rollbacks, 1 suspicion cleared" in text
+    assert (
+        "watched only; would have acted: ROLLBACK for DIVERGENCE 2 times (first at step 41),"
+        " SKIP for OVERFLOW 1 time (first at step 60)"
+    ) in text
+    assert [one["by"] for one in plain["cleared"]] == ["COMPARISON"]
+    assert plain["cleared"][0]["evidence"]["snapshot_loss"] == 0.25
+    assert [one["reason"] for one in plain["watched"]] == ["DIVERGENCE", "DIVERGENCE", None]
+    assert [one["evidence"] is None for one in plain["watched"]] == [False, False, True]
 
 
 def test_unknown_values_are_null(tmp_path):

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from esper._generated.enums import (
+    ClearedBy,
     EscalationAction,
     LossSeries,
     PanicReason,
@@ -11,9 +12,11 @@ from esper._generated.enums import (
     Severity,
 )
 from esper._generated.governor import (
+    emit_governor_cleared,
     emit_governor_panic,
     emit_governor_rollback,
     emit_governor_snapshot,
+    emit_governor_watched,
 )
 from esper._generated.lifecycle import (
     emit_seed_fossilized,
@@ -166,6 +169,40 @@ def emit_rollback(channel, *, pruned_slots=("r0c1",)):
         duration_s=0.002,
     )
     emit_governor_rollback(channel, report)
+
+
+EVIDENCE = ProbeEvidence(
+    snapshot_id=7,
+    present_loss=2.5,
+    snapshot_loss=0.25,
+    usual_loss=None,
+    difference=2.25,
+    difference_low=None,
+    difference_high=None,
+    margin=0.5,
+    num_batches=4,
+    num_losses=256,
+    duration_s=0.01,
+)
+
+
+def emit_clearing(channel, *, by=ClearedBy.COMPARISON, evidence=EVIDENCE):
+    emit_governor_cleared(
+        channel,
+        series=LossSeries.STEPS,
+        reason=PanicReason.DRIFT,
+        by=by,
+        step=40,
+        loss=9.0,
+        evidence=evidence,
+    )
+
+
+def emit_watched(channel, *, step=41, reason=PanicReason.DIVERGENCE, evidence=None):
+    severity = Severity.SKIP if reason is None else Severity.ROLLBACK
+    emit_governor_watched(
+        channel, severity=severity, reason=reason, step=step, loss=9.0, evidence=evidence
+    )
 
 
 def emit_whole_run(channel):

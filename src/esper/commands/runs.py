@@ -83,7 +83,7 @@ def run(options: argparse.Namespace) -> int:
     elif runs:
         print_line(
             make_console(),
-            f"none of the {len(runs)} runs in {root} is so; try without --state or --task",
+            f"{len(runs)} runs in {root}, but none as asked for; try without --state or --task",
         )
     else:
         print_line(make_console(), f"no runs in {root} yet; start one with: esper train")

@@ -55,14 +55,9 @@ _CHANGEABLE_ON_RESUME = ("epochs", "device")
 
 NAME = "train"
 
-_EXIT_CODES = {
-    # A log whose end was lost, on a full disk for example, does not hold the outcome.
-    None: 1,
-    RunOutcome.COMPLETED: 0,
-    RunOutcome.STOPPED: 3,
-    # A failed run raises, so that this is the outcome of an earlier process.
-    RunOutcome.FAILED: 1,
-}
+_EXIT_CODES: dict[RunOutcome | None, int] = {RunOutcome.COMPLETED: 0, RunOutcome.STOPPED: 3}
+_NOT_COMPLETED = 1
+"""Exit code if the log does not hold the end, which was lost on a full disk for example."""
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -119,7 +114,7 @@ def run(options: argparse.Namespace) -> int:
         print_error(f"esper train: the summary cannot be printed ({error.strerror})")
     if story.outcome is RunOutcome.INTERRUPTED:
         return exit_code(stop.number or signal.SIGINT)
-    return _EXIT_CODES[story.outcome]
+    return _EXIT_CODES.get(story.outcome, _NOT_COMPLETED)
 
 
 def _resume_command(story: RunStory, run_dir: Path) -> str:

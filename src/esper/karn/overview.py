@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 from esper.leyline.errors import EsperError
 from esper.leyline.failure import Failure
@@ -20,18 +20,8 @@ from esper.nissa.run_edges import (
     read_edges,
 )
 
-RunState = Literal[
-    "running", "finished", "interrupted", "stopped", "failed", "crashed", "unreadable"
-]
-STATES: tuple[RunState, ...] = get_args(RunState)
+STATES = ("running", "finished", "interrupted", "stopped", "failed", "crashed", "unreadable")
 """`crashed` is a run whose end is not in the log although no process trains it."""
-
-_OUTCOMES: dict[Any, RunState] = {
-    "COMPLETED": "finished",
-    "INTERRUPTED": "interrupted",
-    "STOPPED": "stopped",
-    "FAILED": "failed",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +30,8 @@ class RunOverview:
 
     id: str
     folder: Path
-    state: RunState
+    state: str
+    """One of `STATES`, or the name, in lower case, of an outcome that a later minor version of the contract has added."""
     reason: str | None
     """Why the run failed, was stopped, or cannot be read."""
     started_ns: int | None
@@ -112,11 +103,12 @@ def _finish(events: Iterable[PlainEvent]) -> Mapping[str, Any]:
 
 def _state(
     folder: Path, finished: Mapping[str, Any], events: Iterable[PlainEvent]
-) -> tuple[RunState, str | None]:
+) -> tuple[str, str | None]:
     """Return the state with its reason."""
     if not finished:
         return ("running" if is_running(folder) else "crashed"), None
-    state = _OUTCOMES.get(_text(finished, "outcome"), "finished")
+    outcome = (_text(finished, "outcome") or "completed").lower()
+    state = "finished" if outcome == "completed" else outcome
     if state == "failed":
         return state, _failure(finished)
     if state == "stopped":

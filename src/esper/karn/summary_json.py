@@ -7,7 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from esper._generated.enums import SeedStage
-from esper._generated.run import EpochCompletedPayload, LoopEpochCompletedPayload
+from esper._generated.run import (
+    EpochCompletedPayload,
+    LoopEpochCompletedPayload,
+    RunFinishedPayload,
+)
 from esper.karn.story import Event, RunStory
 
 
@@ -49,31 +53,38 @@ def as_dict(story: RunStory) -> dict[str, Any]:
         "slots": story.slots,
         "curve": [_curve_point(event) for event in story.epochs],
         "metrics": story.metrics,
-        "error": (
-            None
-            if finished is None or finished.error_type is None
-            else {
-                "type": finished.error_type,
-                "message": finished.error_message,
-                "place": finished.error_place,
-            }
-        ),
-        "telemetry": {
-            "num_events": story.num_events,
-            "num_superseded": story.num_superseded,
-            "rejected": _flatten_all(story.rejected),
-            "torn": story.torn,
-            "damaged": story.damaged,
-            "num_damaged": story.num_damaged,
-            "gaps": story.gaps,
-            "num_gaps": story.num_gaps,
-            "unknown": story.unknown,
-            "num_set_aside": story.num_set_aside,
-            "overlaps": story.overlaps,
-            "other_files": story.other_files,
-        },
+        "error": _error(finished),
+        "telemetry": _telemetry(story),
     }
     return {key: _to_json(value) for key, value in values.items()}
+
+
+def _error(finished: RunFinishedPayload | None) -> dict[str, Any] | None:
+    if finished is None or finished.error_type is None:
+        return None
+    return {
+        "type": finished.error_type,
+        "message": finished.error_message,
+        "place": finished.error_place,
+    }
+
+
+def _telemetry(story: RunStory) -> dict[str, Any]:
+    """Return the numbers of events, and everything that is wrong with the log."""
+    return {
+        "num_events": story.num_events,
+        "num_superseded": story.num_superseded,
+        "rejected": _flatten_all(story.rejected),
+        "torn": story.torn,
+        "damaged": story.damaged,
+        "num_damaged": story.num_damaged,
+        "gaps": story.gaps,
+        "num_gaps": story.num_gaps,
+        "unknown": story.unknown,
+        "num_set_aside": story.num_set_aside,
+        "overlaps": story.overlaps,
+        "other_files": story.other_files,
+    }
 
 
 def _flatten_all(events: tuple[Event[Any], ...]) -> list[dict[str, Any]]:

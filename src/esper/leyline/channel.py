@@ -8,7 +8,6 @@ The transport, usually a `Hub`, decides where payloads go, and sets `listening`.
 
 from __future__ import annotations
 
-import traceback
 from dataclasses import replace
 from typing import Any, Protocol, final
 
@@ -17,7 +16,7 @@ from esper._generated.checks import ContractError
 from esper._generated.telemetry import TelemetryRejectedPayload, emit_telemetry_rejected
 from esper.leyline.arguments import check_methods
 from esper.leyline.interrupts import raised_by_signal_handler
-from esper.leyline.text import shorten
+from esper.leyline.text import describe_exception, encodable, shorten
 
 _MAX_EVENT = 128
 _MAX_FIELD = 128
@@ -112,14 +111,12 @@ def _explain(error: Exception) -> tuple[str | None, str, str]:
     """
     if isinstance(error, ContractError):
         return error.field, error.rule, error.got
-    # `str(error)` would fail here if the exception's own `__str__` raises; `traceback` handles that.
-    got = "".join(traceback.format_exception_only(error)).strip()
-    return None, "must be readable from its source", got
+    return None, "must be readable from its source", describe_exception(error)
 
 
 def _fit(text: str, max_length: int) -> str:
     """Return `text` with lone surrogates escaped, so that it can be encoded as UTF-8, and shortened."""
-    return shorten(text.encode("utf-8", "backslashreplace").decode("utf-8"), max_length)
+    return shorten(encodable(text), max_length)
 
 
 @final

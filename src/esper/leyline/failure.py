@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 
 from esper._generated.enums import RunOutcome
-from esper.leyline.text import printable, shorten
+from esper.leyline.text import describe_exception, encodable, printable, shorten
 
 _MAX_TYPE = 256
 _MAX_MESSAGE = 1024
@@ -60,11 +60,10 @@ def _describe(error: BaseException) -> Failure:
     cls = type(error)
     is_bare = cls.__module__ in ("builtins", "__main__")
     name = cls.__qualname__ if is_bare else f"{cls.__module__}.{cls.__qualname__}"
-    # `str(error)` would fail here if the exception's own `__str__` raises; `traceback` handles that.
-    text = "".join(traceback.format_exception_only(error)).strip()
+    text = describe_exception(error)
     return Failure(
-        type=shorten(_encodable(name), _MAX_TYPE),
-        message=shorten(_encodable(text.removeprefix(name).removeprefix(": ")), _MAX_MESSAGE),
+        type=shorten(encodable(name), _MAX_TYPE),
+        message=shorten(encodable(text.removeprefix(name).removeprefix(": ")), _MAX_MESSAGE),
         place=_find_place(error.__traceback__),
     )
 
@@ -76,7 +75,7 @@ def _find_place(frames: TracebackType | None) -> str | None:
         return None
     own = [place for place in places if _is_users(place[0])]
     file, line = (own or places)[-1]
-    place = _encodable(f"{file}:{line}")
+    place = encodable(f"{file}:{line}")
     # The end of a long path says more than its start.
     return place if len(place) <= _MAX_PLACE else f"...{place[3 - _MAX_PLACE:]}"
 
@@ -89,8 +88,3 @@ def _installed_folders() -> list[str]:
     paths = sysconfig.get_paths()
     folders = [paths["stdlib"], paths["purelib"], paths["platlib"], *site.getsitepackages()]
     return [_ESPER, *folders, site.getusersitepackages()]
-
-
-def _encodable(text: str) -> str:
-    """Return `text` with lone surrogates escaped, so that it can be encoded as UTF-8."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")

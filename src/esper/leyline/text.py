@@ -1,6 +1,7 @@
 """Short texts for messages: safe to print on a terminal, cut to a length, with correct plurals."""
 
 import difflib
+import traceback
 from collections.abc import Iterable, Sequence
 
 _MAX_LENGTH = 200
@@ -39,6 +40,17 @@ def join_names(names: Sequence[str], *, max_names: int) -> str:
     num_more = len(names) - max_names
     joined = ", ".join(names[:max_names])
     return f"{joined} and {num_more} more" if num_more > 0 else joined
+
+
+def encodable(text: str) -> str:
+    """Return `text` with lone surrogates escaped, so that it can be encoded as UTF-8."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def describe_exception(error: BaseException) -> str:
+    """Return class and message of `error`, as the last lines of its traceback have them."""
+    # `str(error)` would fail here if the exception's own `__str__` raises; `traceback` handles that.
+    return "".join(traceback.format_exception_only(error)).strip()
 
 
 def did_you_mean(given: str, known: Iterable[str]) -> str:

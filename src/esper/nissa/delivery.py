@@ -2,7 +2,6 @@
 
 import threading
 import time
-import traceback
 from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Protocol, final
@@ -10,7 +9,7 @@ from typing import Protocol, final
 from esper._generated.channel import Payload
 from esper._generated.envelope import Envelope
 from esper.leyline.interrupts import raised_by_signal_handler
-from esper.leyline.text import printable
+from esper.leyline.text import describe_exception, printable
 from esper.nissa.sink import Sink
 from esper.nissa.stderr import warn
 
@@ -107,7 +106,7 @@ class GuardedSink:
             reason = type(error).__name__
         warn(
             f"{self.name} is closed after {reason};"
-            f" training and the other sinks go on; the last failure: {_one_line(error)}"
+            f" training and the other sinks go on; the last failure: {printable(describe_exception(error))}"
         )
         self.close()
 
@@ -250,7 +249,3 @@ def _stats(sink: GuardedSink, *, num_dropped: int, num_waiting: int) -> SinkStat
 
 def _seconds_until(deadline: float) -> float:
     return max(0.0, deadline - time.monotonic())
-
-
-def _one_line(error: BaseException) -> str:
-    return printable("".join(traceback.format_exception_only(error)).strip())

@@ -12,7 +12,7 @@ from esper.leyline.atomic import write_atomically
 from esper.leyline.errors import LogError
 from esper.nissa.log import LogPosition
 from esper.nissa.run_lock import Role, RunLock, describe_holder
-from esper.nissa.segments import LOG_FOLDER, Segment, find_segments
+from esper.nissa.segments import LOG_FOLDER, Segment, check_regular, find_segments
 
 SUPERSEDED_FOLDER = "superseded"
 
@@ -74,13 +74,7 @@ def _truncate(segment: Segment, num_bytes: int) -> int:
 
 
 def _read(segment: Segment) -> bytes:
-    """Return the content of a file.
-
-    Raises:
-        LogError: it is a pipe or a device, which would never end.
-    """
-    if not segment.path.is_file():
-        raise LogError(f"{segment.path}: a log file must be a regular file; move it elsewhere")
+    check_regular(segment.path)
     return segment.path.read_bytes()
 
 

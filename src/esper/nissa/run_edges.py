@@ -20,7 +20,7 @@ from esper._generated.registry import VERSION
 from esper._generated.unknown import UnknownPayload
 from esper.leyline.errors import LogError
 from esper.nissa.reader import is_later_major
-from esper.nissa.segments import Segment, find_segments
+from esper.nissa.segments import Segment, check_regular, find_segments
 
 _HEAD_BYTES = 16 * 2**10
 _TAIL_BYTES = 64 * 2**10
@@ -147,11 +147,7 @@ def _read_tail(segment: Segment) -> tuple[PlainEvent, ...]:
 
 
 def _read(path: Path, start: int, num_bytes: int) -> bytes:
-    if not path.is_file():
-        # Opening a pipe that nobody writes to would block forever.
-        raise LogError(
-            f"{path}: a log file must be a regular file, not a folder or a pipe; move it elsewhere"
-        )
+    check_regular(path)
     with path.open("rb") as file:
         file.seek(start)
         return file.read(num_bytes)

@@ -99,11 +99,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
     Raises:
         LogError: the file cannot be read.
     """
-    if not path.is_file():
-        # Opening a pipe that nobody writes to would block forever.
-        raise LogError(
-            f"{path}: a log file must be a regular file, not a folder or a pipe; move it elsewhere"
-        )
+    check_regular(path)
     try:
         with path.open("rb") as file:
             number = 0
@@ -116,6 +112,18 @@ def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
         raise LogError(
             f"{path}: a log file must be readable, got {error.strerror}; copy the run to a working disk"
         ) from error
+
+
+def check_regular(path: Path) -> None:
+    """Check that a segment is a regular file: opening a pipe that nobody writes to would block forever.
+
+    Raises:
+        LogError: it is something else.
+    """
+    if not path.is_file():
+        raise LogError(
+            f"{path}: a log file must be a regular file, not a folder or a pipe; move it elsewhere"
+        )
 
 
 def is_torn(data: bytes) -> bool:

@@ -6,16 +6,20 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
+from esper._generated.enums import ClearedBy
 from esper._generated.registry import EVENTS
 from esper.nissa.hub import Hub
 from esper.nissa.sinks.console import _DESCRIPTIONS, ConsoleSink
 from tests.nissa.sample_events import (
+    EVIDENCE,
     Seed,
+    emit_clearing,
     emit_fossil,
     emit_rollback,
     emit_seed_germinated,
     emit_seed_pruned,
     emit_snapshot,
+    emit_watched,
     emit_whole_run,
 )
 
@@ -47,6 +51,34 @@ def test_a_snapshot_is_printed():
     assert shown(emit_snapshot) == [
         "epoch 12   governor   snapshot 0 of step 0: 12 tensors, 4,000 bytes"
     ]
+
+
+COMPARED = " (on the same batches 2.5 now, 0.25 with snapshot 7)"
+
+
+@pytest.mark.parametrize(
+    ("by", "evidence", "why"),
+    [
+        (ClearedBy.COMPARISON, EVIDENCE, f"the snapshot does not do better{COMPARED}"),
+        (ClearedBy.RETURN, None, "a rollback has changed nothing"),
+        (ClearedBy.GRADIENTS, None, "the gradients have not grown"),
+        (ClearedBy.GRADIENTS, EVIDENCE, f"the gradients have not grown{COMPARED}"),
+    ],
+)
+def test_a_cleared_suspicion_is_printed_with_the_reason(by, evidence, why):
+    (line,) = shown(lambda channel: emit_clearing(channel, by=by, evidence=evidence))
+
+    assert line == f"epoch 12   governor   cleared of DRIFT at step 40: {why}"
+
+
+@pytest.mark.parametrize(("evidence", "compared"), [(None, ""), (EVIDENCE, COMPARED)])
+def test_an_action_that_was_only_watched_is_printed(evidence, compared):
+    (line,) = shown(lambda channel: emit_watched(channel, evidence=evidence))
+
+    assert line == (
+        "epoch 12   governor   watches only; at step 41 it would have acted: ROLLBACK for DIVERGENCE,"
+        f" loss 9{compared}"
+    )
 
 
 def test_a_rejected_event_is_printed():

@@ -30,11 +30,18 @@ from esper._generated.lifecycle import (
     SeedPrunedPayload,
     SeedStageChangedPayload,
 )
+from esper._generated.records import ProbeEvidence
 from esper._generated.telemetry import TelemetryRejectedPayload
 from esper.leyline.text import printable
 
 _Message = tuple[str, str, str]
 """Name of the slot or the part of Esper that the event is about; the text; the style of the line."""
+
+_CLEARED_BY = {
+    ClearedBy.COMPARISON: "the snapshot does not do better",
+    ClearedBy.RETURN: "a rollback has changed nothing",
+    ClearedBy.GRADIENTS: "the gradients have not grown",
+}
 
 _ROUTINE = "dim"
 _PROGRESS = ""
@@ -114,19 +121,27 @@ def _panic(panic: GovernorPanicPayload) -> _Message:
 
 
 def _cleared(cleared: GovernorClearedPayload) -> _Message:
-    evidence = cleared.evidence
-    if evidence is None:
-        why = "a rollback has changed nothing" if cleared.by is ClearedBy.RETURN else "no snapshot"
-    else:
-        losses = f"{evidence.present_loss:.4g}, with snapshot {evidence.snapshot_id} {evidence.snapshot_loss:.4g}"
-        why = f"loss now {losses}"
-    return "governor", f"cleared of {cleared.reason.name} at step {cleared.step}: {why}", _ROUTINE
+    # The members of an open enum may be those of a later version, in events that are read from a log.
+    why = _CLEARED_BY.get(cleared.by, cleared.by.name)
+    suspicion = f"cleared of {cleared.reason.name} at step {cleared.step}"
+    return "governor", f"{suspicion}: {why}{_compared(cleared.evidence)}", _ROUTINE
 
 
 def _watched(watched: GovernorWatchedPayload) -> _Message:
     reason = "an overflow" if watched.reason is None else watched.reason.name
-    text = f"watches only; at step {watched.step} it would: {watched.severity.name}, {reason}"
-    return "governor", f"{text}, loss {watched.loss:.4g}", _WARNING
+    text = f"watches only; at step {watched.step} it would have acted: {watched.severity.name} for {reason}"
+    return (
+        "governor",
+        f"{text}, loss {watched.loss:.4g}{_compared(watched.evidence)}",
+        _WARNING,
+    )
+
+
+def _compared(evidence: ProbeEvidence | None) -> str:
+    if evidence is None:
+        return ""
+    now, before = f"{evidence.present_loss:.4g}", f"{evidence.snapshot_loss:.4g}"
+    return f" (on the same batches {now} now, {before} with snapshot {evidence.snapshot_id})"
 
 
 def _step_skipped(skip: GovernorStepSkippedPayload) -> _Message:
