@@ -210,10 +210,14 @@ class Follower:
 
     def _arrange(self) -> list[nn.Parameter]:
         """Make the groups agree with the seeds, and return the parameters that are new."""
-        present = {
-            group["name"]: group for group in self.optimizer.param_groups if is_of_seed(group)
-        }
         now = {id(one): one for slot in self.slots.values() for one in slot.seed_parameters()}
+        mine = {*self._known, *now}
+        ours, others = {}, []
+        for present in filter(is_of_seed, self.optimizer.param_groups):
+            if present["params"] and id(present["params"][0]) not in mine:
+                others.append(present)
+            else:
+                ours[present["name"]] = present
         for key, parameter in self._known.items():
             if key not in now:
                 self._forget(parameter)
@@ -225,11 +229,11 @@ class Follower:
         }
         new = []
         # The order of the slots, whatever the order of planting: PyTorch restores states by position.
-        self.optimizer.param_groups[:] = hosts
+        self.optimizer.param_groups[:] = [*hosts, *others]
         for name, named in wanted.items():
             if not named:
                 continue
-            group = present.get(name)
+            group = ours.get(name)
             if group is not None and _same(group["params"], named.values()):
                 self.optimizer.param_groups.append(group)
             else:
@@ -294,7 +298,12 @@ class Follower:
                     break
 
     def _set_rates(self) -> None:
-        groups = [group for group in self.optimizer.param_groups if is_of_seed(group)]
+        # The first parameter tells the groups of other followers, which may have the same names.
+        groups = [
+            group
+            for group in self.optimizer.param_groups
+            if is_of_seed(group) and id(group["params"][0]) in self._known
+        ]
         if not groups:
             return
         reference = self._reference
