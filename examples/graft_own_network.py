@@ -10,7 +10,7 @@ from sklearn.datasets import load_digits
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from esper import QualityGates, SlotSpec, describe, graft, rebuild, ungraft
+from esper import QualityGates, SlotSpec, describe, follow, graft, rebuild, ungraft
 
 EPOCHS = 10
 
@@ -48,6 +48,7 @@ def main() -> None:
         print(f"{path}: {slot.topology}, features {slot.layout.dimensions}, C = {slot.channels}")
     slot = slots["layers.1"]
     optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)
+    follow(optimizer, None, model)  # the optimizer trains the seeds too
 
     @torch.no_grad()
     def measure_accuracy(network: nn.Module) -> float:
@@ -65,7 +66,6 @@ def main() -> None:
             slot.record_contribution(measure_accuracy(model))
         if epoch == 2:
             slot.germinate("conv_light", blend_tempo_epochs=2)
-            optimizer.add_param_group({"params": list(slot.seed_parameters())})
         slot.advance_stage()
         slot.step_epoch()
 

@@ -157,16 +157,7 @@ def resume_run(
                 f"a run must be in a folder that can be written to be resumed, got {folder} ({error.strerror});"
                 " free its disk or make it writable, or copy it to another one and resume it there"
             ) from error
-        _train(
-            task,
-            settings,
-            samples,
-            folder,
-            policy,
-            all_sinks,
-            should_stop,
-            resumption,
-        )
+        _train(task, settings, samples, folder, policy, all_sinks, should_stop, resumption)
     return read_story(folder)
 
 

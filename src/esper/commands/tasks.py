@@ -39,7 +39,7 @@ def run(_options: argparse.Namespace) -> int:
     width = max(map(len, names))
     for task in map(get_task, names):
         kind = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(task.objective).__name__).lower()
-        metric = f"{task.objective.metric} in {task.objective.unit}"
+        metric = f"{task.objective.metric} in %"
         data = "" if task.data_hash is None else f", data {task.data_hash()[:12]}"
         print_line(console, f"{task.name:<{width}}  {kind}, {metric}, {task.epochs} epochs{data}")
     return 0

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from torch import nn
 
-from esper._generated.enums import SeedStage
+from esper._generated.enums import AlphaAlgorithm, SeedStage
 from esper.kasmina.alpha import is_full
 from esper.kasmina.gradients import GradientHealth
 from esper.kasmina.state import SeedState
@@ -68,6 +68,11 @@ class SeedFigures(ABC):
     def alpha(self) -> float:
         """Amplitude of the seed, in [0, 1]; `force_alpha` does not change it."""
         return self._state.alpha
+
+    @property
+    def alpha_algorithm(self) -> AlphaAlgorithm:
+        """Formula that combines the seed with the features."""
+        return self._state.algorithm
 
     @property
     def blend_tempo_epochs(self) -> int:

@@ -28,6 +28,7 @@ from esper.kasmina.probe import (
     is_batch_first,
     known_output,
     observe,
+    with_surroundings,
 )
 from esper.kasmina.slot import SeedSlot
 from esper.kasmina.topology import (
@@ -39,7 +40,6 @@ from esper.kasmina.topology import (
     check_channels,
     check_slot_id,
     checked_layout,
-    layout_of,
 )
 from esper.leyline.arguments import describe, instance_of
 from esper.leyline.channel import SILENT
@@ -290,16 +290,9 @@ def _graftable(model: nn.Module, path: str) -> nn.Module:
     return module
 
 
-def _around(model: nn.Module, path: str) -> Iterator[tuple[str, nn.Module]]:
-    """Yield the modules around the one at `path`, the nearest first, with their paths."""
-    while path:
-        path = path.rpartition(".")[0]
-        yield path, model.get_submodule(path)
-
-
 def _check_surroundings(model: nn.Module, path: str) -> None:
     """Refuse a module that the modules around it never call, or replace."""
-    for place, module in ((path, model.get_submodule(path)), *_around(model, path)):
+    for place, module in with_surroundings(model, path):
         if isinstance(module, nn.MultiheadAttention) and place != path:
             raise SlotError(
                 f"a module to graft must be called, got {path!r}, whose weights {type(module).__name__} uses without calling"
@@ -317,7 +310,10 @@ def _check_surroundings(model: nn.Module, path: str) -> None:
 
 def is_in_fused_layer(model: nn.Module, path: str) -> bool:
     """Return whether the module at `path` is in a layer of PyTorch that has a kernel which does not call it."""
-    return any(isinstance(m, nn.TransformerEncoderLayer) for _, m in _around(model, path))
+    return any(
+        isinstance(module, nn.TransformerEncoderLayer) and place != path
+        for place, module in with_surroundings(model, path)
+    )
 
 
 def _describe_output(
@@ -328,38 +324,29 @@ def _describe_output(
     Raises:
         SlotError: they do not agree, or nothing tells them.
     """
-    known = (
-        (module.plan.channels, LAYOUTS[module.plan.layout]) if isinstance(module, Fossil) else None
-    )
+    given = None if spec.layout is None else LAYOUTS[spec.layout]
     if output is not None:
         layout, channels = infer(
             path,
             output,
-            topology=spec.topology if spec.layout is None else LAYOUTS[spec.layout].topology,
+            topology=spec.topology if given is None else given.topology,
             is_batch_first=is_batch_first(model, path, anywhere=True),
         )
-        if spec.layout is not None:
-            layout = LAYOUTS[spec.layout]
-            channels = output.shape[min(layout.channel_axis, len(output.shape) - 1)]
-    elif known is not None:
-        channels, layout = known
-    elif (told := known_output(module)) is not None and spec.topology in (None, told[0]):
-        layout = declared_layout(model, path, told[0])
-        channels = told[1]
-    elif spec.channels is None:
+        if given is not None:
+            channels = output.shape[min(given.channel_axis, len(output.shape) - 1)]
+    elif isinstance(module, Fossil):
+        layout, channels = LAYOUTS[module.plan.layout], module.plan.channels
+    elif (known := known_output(module)) is not None and spec.topology in (None, known[0]):
+        layout, channels = declared_layout(model, path, known[0]), known[1]
+    elif spec.channels is not None:
+        layout, channels = declared_layout(model, path, spec.topology or "cnn"), spec.channels
+    else:
         raise SlotError(
             f"the channels of a slot must be known, got {path!r}, a {type(module).__name__}; pass example= to graft, or"
             " write SlotSpec(channels=...)"
         )
-    else:
-        channels = spec.channels
-        layout = (
-            layout_of("cnn")
-            if spec.topology is None
-            else declared_layout(model, path, spec.topology)
-        )
-    if spec.layout is not None:
-        layout = LAYOUTS[spec.layout]
+    if given is not None:
+        layout = given
     if spec.channels not in (None, channels):
         seen = "" if output is None else f", whose output on the example has shape {output.shape}"
         raise SlotError(

@@ -111,7 +111,7 @@ class SeedHolder(SeedFigures, nn.Module, ABC):
         parameters = [p for p in self.seed_parameters() if p.requires_grad]
         if parameters and all(parameter.grad is None for parameter in parameters):
             raise SlotError(
-                f"a seed in {self.stage.name} must run in each training step, got no gradient in slot {self.slot_id!r}; "
+                f"a seed in {self.stage.name} must run in each training step, got no gradient in slot {self.slot_id!r};"
                 " check it after backward and before zero_grad, and graft a module that its parent calls"
             )
 

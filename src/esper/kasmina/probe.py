@@ -162,7 +162,7 @@ def is_batch_first(model: nn.Module, path: str, *, anywhere: bool) -> bool:
 
     That is the module itself or one around it; with `anywhere` also one in it, or all others if they agree.
     """
-    around = [model.get_submodule(path[:end]) for end in _ends(path)]
+    around = [module for _, module in with_surroundings(model, path)]
     module = around[0]
     elsewhere = (module.modules(), model.modules()) if anywhere else ()
     for candidates in (around, *elsewhere):
@@ -180,23 +180,20 @@ def _batch_first_of(module: nn.Module) -> bool | None:
     return None if flag is None else bool(flag)
 
 
-def declared_layout(
-    model: nn.Module, path: str, topology: Topology, *, anywhere: bool = False
-) -> Layout:
+def declared_layout(model: nn.Module, path: str, topology: Topology) -> Layout:
     """Return the layout of `topology` at `path`, with the batch where the modules around it have it."""
     layout = layout_of(topology)
-    if layout.name == "BTC" and not is_batch_first(model, path, anywhere=anywhere):
+    if layout.name == "BTC" and not is_batch_first(model, path, anywhere=False):
         return LAYOUTS["TBC"]
     return layout
 
 
-def _ends(path: str) -> Iterator[int]:
-    """Yield the lengths of the paths from that of a module to that of the model itself."""
-    end = len(path)
-    while end > 0:
-        yield end
-        end = path.rfind(".", 0, end)
-    yield 0
+def with_surroundings(model: nn.Module, path: str) -> Iterator[tuple[str, nn.Module]]:
+    """Yield the module at `path` and those around it, the model last, with their paths."""
+    while path:
+        yield path, model.get_submodule(path)
+        path = path.rpartition(".")[0]
+    yield "", model
 
 
 def _features(output: Any) -> tuple[int, ...] | None:

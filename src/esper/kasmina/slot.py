@@ -98,8 +98,8 @@ class SeedSlot(SeedHolder):
     ) -> None:
         """Plant a seed of `blueprint_id` with the name `seed_id`, by default `<slot_id>-<blueprint_id>`.
 
-        From now on all its parameters exist, those of a learned gate included: add them to the optimizer. In BLENDING its
-        amplitude will rise to `alpha_target`, in (0, 1], or to 1 when None, in `blend_tempo_epochs` steps of
+        From now on all its parameters exist, those of a learned gate included; `esper.follow` gives them to the optimizer. In
+        BLENDING its amplitude will rise to `alpha_target`, in (0, 1], or to 1 when None, in `blend_tempo_epochs` steps of
         `step_epoch` along the curve `blend_algorithm_id`; `alpha_algorithm` is the formula that combines it with the
         features. `gated` and GATE must be used together.
 
@@ -236,9 +236,9 @@ class SeedSlot(SeedHolder):
 
         With a target below 1, a seed in HOLDING returns to BLENDING. While the amplitude falls, parameters do not learn.
         Without steps, the target is reached in the next `step_epoch`. `alpha_algorithm` changes how the seed is blended;
-        if that creates a learned gate, its parameters are in no optimizer yet. If the amplitude falls to 0, telemetry
-        reports that `initiator` asked for the prune. Returns False in other stages, while a ramp is under way, or when
-        the target is not positive.
+        if that creates a learned gate, `esper.follow` gives its parameters to the optimizer. If the amplitude falls to 0,
+        telemetry reports that `initiator` asked for the prune. Returns False in other stages, while a ramp is under way, or
+        when the target is not positive.
 
         Raises:
             SlotError: an argument is of another type; the slot is unchanged.

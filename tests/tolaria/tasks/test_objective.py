@@ -22,6 +22,7 @@ CASES = {
     "classification": (Classification(), random(6, 4), torch.tensor([0, 1, 2, 3, 0, 1])),
     "language": (LanguageModelling(), random(6, 5, 4), torch.arange(30).view(6, 5) % 4),
     "regression": (Regression(target_variance=2.0), random(6, 3), random(6, 3) + 1.0),
+    "regression of one number": (Regression(), random(6), random(6) + 1.0),
 }
 
 
@@ -55,6 +56,11 @@ def test_the_score_of_a_regression_is_r_squared():
 
     torch.testing.assert_close(score, r_squared)
     assert Regression().loss(torch.zeros_like(targets), targets) == pytest.approx(0.5)
+
+
+def test_outputs_are_not_broadcast_to_the_targets():
+    with pytest.raises(ValueError, match=r"the shape of the targets, \(6,\), got \(6, 1\)"):
+        Regression().loss(random(6, 1), random(6))
 
 
 @pytest.mark.parametrize("variance", [0.0, -1.0, "1"])

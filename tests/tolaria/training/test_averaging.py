@@ -9,6 +9,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 import esper
 from esper import GrowingAverage, SeedStage, follow
+from esper._generated.enums import AlphaAlgorithm
 from tests.tolaria.training.followed import finish, network, step
 
 
@@ -62,6 +63,29 @@ def test_a_seed_that_blends_has_the_amplitude_of_the_model():
 
     assert average.module[1].alpha == model[1].alpha == 0.5
     assert dict(average.module.named_buffers())["1._alpha"] == 0.5
+
+
+def test_a_seed_is_blended_by_the_formula_of_the_model():
+    model = network()
+    average = averaged(model)
+    model[1].germinate("mlp_small", blend_tempo_epochs=1)
+    lead_on(model[1])
+    average.update_parameters(model)
+    assert model[1].set_alpha_target(
+        alpha_target=1.0, steps=1, alpha_algorithm=AlphaAlgorithm.MULTIPLY
+    )
+    average.update_parameters(model)
+
+    assert average.module[1].alpha_algorithm is AlphaAlgorithm.MULTIPLY
+
+
+def lead_on(slot):
+    """Lead a seed that has germinated to the end of its ramp."""
+    slot.advance_stage()
+    slot.record_accuracy(50.0)
+    slot.advance_stage()
+    slot.step_epoch()
+    assert slot.alpha == 1.0
 
 
 def test_a_pruned_seed_leaves_the_average():

@@ -524,3 +524,28 @@ def test_slots_can_be_given_in_several_forms(shape):
     follower.update()
 
     assert names(optimizer) == [None, "slot:s0:s0-lora"]
+
+
+def test_two_followers_of_one_optimizer_leave_each_others_groups_alone():
+    first, second = network(), network()
+    optimizer = optim.SGD([*first.parameters(), *second.parameters()], lr=0.1, momentum=0.9)
+    follow(optimizer, None, first, options={"lr": 0.02})
+    follow(optimizer, None, second, options={"lr": 0.03})
+    for model in (first, second):
+        # Both groups have the same name.
+        model[1].germinate("lora")
+        model[1].advance_stage()
+    for model in (first, second, first):
+        step(model, optimizer)
+
+    def trained():
+        return {one: group["lr"] for group in optimizer.param_groups[1:] for one in group["params"]}
+
+    assert trained() == {
+        **dict.fromkeys(first[1].parameters(), 0.02),
+        **dict.fromkeys(second[1].parameters(), 0.03),
+    }
+
+    first[1].prune()
+    step(second, optimizer)
+    assert trained() == dict.fromkeys(second[1].parameters(), 0.03)

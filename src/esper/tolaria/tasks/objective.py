@@ -18,13 +18,9 @@ class Objective(ABC):
 
     Attributes:
         metric: name of the metric.
-        unit: unit of the metric; always `%`, as in the telemetry contract.
-        loss_unit: unit of the loss.
     """
 
     metric: ClassVar[str]
-    unit: ClassVar[str] = "%"
-    loss_unit: ClassVar[str] = "nats"
 
     @abstractmethod
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
@@ -112,8 +108,18 @@ class Regression(Objective):
         return self.losses(outputs, targets).mean()
 
     def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Return half the squared error over the variance, (B,): nats under a normal distribution, up to a constant."""
-        errors = (outputs - targets).square().flatten(start_dim=1).mean(dim=1)
+        """Return half the squared error over the variance, (B,): nats under a normal distribution, up to a constant.
+
+        Raises:
+            ValueError: the outputs have another shape than the targets.
+        """
+        # Broadcasting (B, 1) with (B,) would compare every output with every target.
+        if outputs.shape != targets.shape:
+            raise ValueError(
+                f"outputs of a regression must have the shape of the targets, {tuple(targets.shape)}, got"
+                f" {tuple(outputs.shape)}; let load_samples or the host reshape one of them"
+            )
+        errors = (outputs - targets).square().reshape(len(targets), -1).mean(dim=1)
         return errors / (2.0 * self.target_variance)
 
     def scores(self, outputs: Tensor, targets: Tensor) -> Tensor:

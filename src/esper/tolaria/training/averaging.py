@@ -56,7 +56,7 @@ class GrowingAverage(AveragedModel):
 
 
 def _match(average: SeedSlot, slot: SeedSlot) -> None:
-    """Bring the seed of `average` to the stage and amplitude of that of `slot`; plant or remove it first if need be."""
+    """Bring the seed of `average` to the stage, amplitude and formula of that of `slot`; plant or remove it first if need be."""
     is_new = _planting(average) != _planting(slot) or average.epochs_total > slot.epochs_total
     if is_new or _progress(average) != _progress(slot):
         average.set_extra_state(slot.get_extra_state())
@@ -71,4 +71,4 @@ def _planting(slot: SeedSlot) -> tuple[Any, ...]:
 
 
 def _progress(slot: SeedSlot) -> tuple[Any, ...]:
-    return slot.stage, slot.alpha, slot.epochs_total
+    return slot.stage, slot.alpha, slot.alpha_algorithm, slot.epochs_total

@@ -15,17 +15,20 @@ from torch.optim.lr_scheduler import ChainedScheduler, LRScheduler, SequentialLR
 from esper.kasmina.graft import find_slots
 from esper.kasmina.slot import SeedSlot
 from esper.leyline.arguments import check_callable, describe, instance_of
-from esper.leyline.errors import CheckpointError, SlotError
-from esper.tolaria.snapshots.optimizer_state import load_parameter_state
-
-SEED_GROUP: Final = "slot:"
-"""Beginning of the name of a seed's group, `slot:<path>:<seed_id>`."""
+from esper.leyline.errors import SlotError
+from esper.tolaria.training.parameter_groups import (
+    NOT_SETTINGS,
+    SEED_GROUP,
+    HostGroups,
+    copied,
+    groups_state_dict,
+    is_of_seed,
+    load_groups_state_dict,
+    set_setting,
+)
 
 _SCHEDULED: Final = ("momentum", "betas")
 """Settings other than the learning rate that schedulers of PyTorch change."""
-
-_NOT_SETTINGS: Final = ("params", "param_names")
-"""Entries of a group that are no settings."""
 
 _Scheduler = TypeVar("_Scheduler", bound=LRScheduler)
 
@@ -112,8 +115,8 @@ class Follower:
         self.slots = slots
         self._options = dict(options)
         self._accepts = accepts
-        self._host_view = _HostGroups(optimizer)
-        self._first_rate = _copied(self._reference["lr"])
+        self._host_view = HostGroups(optimizer)
+        self._first_rate = copied(self._reference["lr"])
         for scheduler in schedulers:
             self._take_over(scheduler)
         if "lr" in options and not self._base_rate > 0.0:
@@ -147,7 +150,7 @@ class Follower:
             ValueError: `build` returned no scheduler of the optimizer.
         """
         groups = self.optimizer.param_groups
-        seed_groups = [group for group in groups if _is_of_seed(group)]
+        seed_groups = [group for group in groups if is_of_seed(group)]
         groups[:] = self._host_view.param_groups
         try:
             scheduler = build(self.optimizer)
@@ -163,15 +166,7 @@ class Follower:
         Unlike that of the optimizer, it can be loaded whatever the order in which the seeds were planted.
         """
         self.update()
-        return {
-            name: {
-                "settings": {key: group[key] for key in group if key not in _NOT_SETTINGS},
-                "state": [
-                    dict(self.optimizer.state.get(parameter, {})) for parameter in group["params"]
-                ],
-            }
-            for name, group in self._groups_by_name().items()
-        }
+        return groups_state_dict(self.optimizer)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what `state_dict` returned, after the model has been restored; tensors are copied.
@@ -180,26 +175,7 @@ class Follower:
             CheckpointError: `state` is that of an optimizer with other groups or other parameters; nothing is changed.
         """
         self.update()
-        groups = self._groups_by_name()
-        # Earlier versions saved the states alone.
-        saved: dict[str, Any] = {
-            name: {"settings": {}, "state": entry} if isinstance(entry, list) else entry
-            for name, entry in state.items()
-        }
-        sizes = {name: len(entry["state"]) for name, entry in saved.items()}
-        here = {name: len(group["params"]) for name, group in groups.items()}
-        if sizes != here:
-            raise CheckpointError(
-                "the state of an optimizer must have the groups of this one, got"
-                f" {_listed(sizes)} instead of {_listed(here)}; restore the model first"
-            )
-        for name, group in groups.items():
-            for key, value in saved[name]["settings"].items():
-                _set(group, key, value)
-            for parameter, entry in zip(group["params"], saved[name]["state"], strict=True):
-                tensors = {key: value for key, value in entry.items() if isinstance(value, Tensor)}
-                others = {key: value for key, value in entry.items() if key not in tensors}
-                load_parameter_state(self.optimizer, parameter, tensors, others)
+        load_groups_state_dict(self.optimizer, state)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Register the hook again: a copy of an optimizer has none."""
@@ -234,10 +210,14 @@ class Follower:
 
     def _arrange(self) -> list[nn.Parameter]:
         """Make the groups agree with the seeds, and return the parameters that are new."""
-        present = {
-            group["name"]: group for group in self.optimizer.param_groups if _is_of_seed(group)
-        }
         now = {id(one): one for slot in self.slots.values() for one in slot.seed_parameters()}
+        mine = {*self._known, *now}
+        ours, others = {}, []
+        for present in filter(is_of_seed, self.optimizer.param_groups):
+            if present["params"] and id(present["params"][0]) not in mine:
+                others.append(present)
+            else:
+                ours[present["name"]] = present
         for key, parameter in self._known.items():
             if key not in now:
                 self._forget(parameter)
@@ -249,11 +229,11 @@ class Follower:
         }
         new = []
         # The order of the slots, whatever the order of planting: PyTorch restores states by position.
-        self.optimizer.param_groups[:] = hosts
+        self.optimizer.param_groups[:] = [*hosts, *others]
         for name, named in wanted.items():
             if not named:
                 continue
-            group = present.get(name)
+            group = ours.get(name)
             if group is not None and _same(group["params"], named.values()):
                 self.optimizer.param_groups.append(group)
             else:
@@ -283,11 +263,11 @@ class Follower:
         """Add a group with the settings of `before`, the seed's former group, or else of the host's first group."""
         reference, optimizer = self._reference, self.optimizer
         has_names = "param_names" in reference
-        settings = {key: _copied(reference[key]) for key in optimizer.defaults if key in reference}
-        kept = {key: value for key, value in before.items() if key not in _NOT_SETTINGS}
+        settings = {key: copied(reference[key]) for key in optimizer.defaults if key in reference}
+        kept = {key: value for key, value in before.items() if key not in NOT_SETTINGS}
         group = {
             **settings,
-            "initial_lr": _copied(self._options.get("lr", self._base_rate)),
+            "initial_lr": copied(self._options.get("lr", self._base_rate)),
             **self._options,
             **kept,
             "name": name,
@@ -296,16 +276,15 @@ class Follower:
         if isinstance(settings["lr"], Tensor) and not isinstance(group["lr"], Tensor):
             group["lr"] = settings["lr"].new_tensor(group["lr"])
         optimizer.add_param_group(group)
-        if isinstance(optimizer, Adagrad):
+        fresh = [one for one in named.values() if one not in optimizer.state]
+        if isinstance(optimizer, Adagrad) and fresh:
             # It builds its state in its constructor and fails without it.
-            fresh = [one for one in named.values() if one not in optimizer.state]
-            initial = group["initial_accumulator_value"]
-            fused = group["fused"]
-            optimizer.state.update(
-                Adagrad(fresh, initial_accumulator_value=initial, fused=fused).state
-                if fresh
-                else {}
+            built = Adagrad(
+                fresh,
+                initial_accumulator_value=group["initial_accumulator_value"],
+                fused=group["fused"],
             )
+            optimizer.state.update(built.state)
 
     def _forget(self, parameter: nn.Parameter) -> None:
         """Remove the parameter of a pruned seed from its group, with its state."""
@@ -319,7 +298,12 @@ class Follower:
                     break
 
     def _set_rates(self) -> None:
-        groups = [group for group in self.optimizer.param_groups if _is_of_seed(group)]
+        # The first parameter tells the groups of other followers, which may have the same names.
+        groups = [
+            group
+            for group in self.optimizer.param_groups
+            if is_of_seed(group) and id(group["params"][0]) in self._known
+        ]
         if not groups:
             return
         reference = self._reference
@@ -327,14 +311,14 @@ class Follower:
         if "lr" in self._options:
             rate = self._options["lr"] * (rate / self._base_rate)
         for group in groups:
-            _set(group, "lr", rate)
+            set_setting(group, "lr", rate)
             for key in _SCHEDULED:
                 if key in reference and key not in self._options:
                     group[key] = reference[key]
 
     def _check_sparse(self) -> None:
         for group in self.optimizer.param_groups:
-            for parameter in group["params"] if _is_of_seed(group) else ():
+            for parameter in group["params"] if is_of_seed(group) else ():
                 if parameter.grad is not None and not parameter.grad.is_sparse:
                     raise SlotError(
                         "SparseAdam trains parameters with sparse gradients alone, got a dense one of"
@@ -353,32 +337,6 @@ class Follower:
         if isinstance(scheduler, SequentialLR | ChainedScheduler):
             for part in scheduler._schedulers:
                 self._take_over(part)
-
-    def _groups_by_name(self) -> dict[str, dict[str, Any]]:
-        """Return the groups by name; a group without a name, or with that of another, is called by its index."""
-        groups: dict[str, dict[str, Any]] = {}
-        for index, group in enumerate(self.optimizer.param_groups):
-            name = group.get("name")
-            has_own_name = isinstance(name, str) and name not in groups
-            groups[str(name) if has_own_name else f"group{index}"] = group
-        return groups
-
-
-class _HostGroups:
-    """Stands in for an optimizer in its schedulers and shows the groups of the host alone."""
-
-    def __init__(self, optimizer: Optimizer) -> None:
-        self._optimizer = optimizer
-
-    @property
-    def param_groups(self) -> list[dict[str, Any]]:
-        return [group for group in self._optimizer.param_groups if not _is_of_seed(group)]
-
-    def __getattr__(self, name: str) -> Any:
-        # Copying and pickling look up special methods before the optimizer is there.
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return getattr(self._optimizer, name)
 
 
 def _by_path(slots: object) -> dict[str, SeedSlot]:
@@ -400,28 +358,6 @@ def _by_path(slots: object) -> dict[str, SeedSlot]:
     return by_path
 
 
-def _is_of_seed(group: Mapping[str, Any]) -> bool:
-    name = group.get("name")
-    return isinstance(name, str) and name.startswith(SEED_GROUP)
-
-
 def _same(parameters: Iterable[nn.Parameter], others: Iterable[nn.Parameter]) -> bool:
     """Return whether both are the same objects in the same order; `==` would compare the values."""
     return [id(one) for one in parameters] == [id(one) for one in others]
-
-
-def _copied(value: Any) -> Any:
-    return value.clone() if isinstance(value, Tensor) else value
-
-
-def _set(group: dict[str, Any], key: str, value: Any) -> None:
-    """Write a setting; a tensor stays the same object, because a compiled step holds it."""
-    present = group.get(key)
-    if isinstance(present, Tensor):
-        present.copy_(value) if isinstance(value, Tensor) else present.fill_(value)
-    else:
-        group[key] = _copied(value)
-
-
-def _listed(sizes: Mapping[str, int]) -> str:
-    return ", ".join(f"{name} ({size})" for name, size in sizes.items())

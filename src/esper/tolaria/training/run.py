@@ -5,6 +5,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -73,29 +74,15 @@ def train_run(
         task, settings, samples, policy=policy, channel=channel, should_stop=should_stop
     )
     checkpoints = Checkpoints(folder, keep=settings.num_checkpoints)
-
-    def save_checkpoint() -> None:
-        _restore_folder(folder, settings)
-        content = {"trainer": trainer.state_dict(), "log": dict(log_position())}
-        try:
-            checkpoints.save(content, epoch=trainer.epochs_completed)
-        except OSError as error:
-            # The run is worth more than one of its checkpoints.
-            _LOG.warning(
-                "no checkpoint after epoch %d: %s",
-                trainer.epochs_completed,
-                printable_message(str(error)),
-            )
-
+    save = partial(_save_checkpoint, trainer, checkpoints, log_position, folder, settings)
     outcome, accuracy, baseline, failure = RunOutcome.FAILED, None, None, None
     try:
         _begin(trainer, channel, _describe(task, settings, samples, trainer), resumption)
-        fitted = trainer.fit(save_checkpoint)
+        fitted = trainer.fit(save)
         accuracy = trainer.validate().accuracy
         _restore_folder(folder, settings)
         _save_network(trainer.model, folder, task, checkpoints)
-        has_baseline = settings.has_baseline and policy is not None
-        if fitted is RunOutcome.COMPLETED and has_baseline:
+        if fitted is RunOutcome.COMPLETED and settings.has_baseline and policy is not None:
             baseline = _train_host_alone(task, settings, samples, baseline_channel, should_stop)
             if baseline is None:
                 fitted = RunOutcome.INTERRUPTED
@@ -114,14 +101,28 @@ def train_run(
             duration_s=time.monotonic() - started,
             failure=failure,
         )
-        emit_run_finished(
-            channel,
-            result,
-            error_type=result.error_type,
-            error_message=result.error_message,
-            error_place=result.error_place,
-        )
+        _report_end(channel, result)
     return result
+
+
+def _save_checkpoint(
+    trainer: Trainer,
+    checkpoints: Checkpoints,
+    log_position: Callable[[], Mapping[str, Any]],
+    folder: Path,
+    settings: RunSettings,
+) -> None:
+    """Save the state of `trainer`; warn if that is impossible, since the run is worth more than one of its checkpoints."""
+    _restore_folder(folder, settings)
+    content = {"trainer": trainer.state_dict(), "log": dict(log_position())}
+    try:
+        checkpoints.save(content, epoch=trainer.epochs_completed)
+    except OSError as error:
+        _LOG.warning(
+            "no checkpoint after epoch %d: %s",
+            trainer.epochs_completed,
+            printable_message(str(error)),
+        )
 
 
 def _save_network(model: nn.Module, folder: Path, task: Task, checkpoints: Checkpoints) -> None:
@@ -194,6 +195,16 @@ def _begin(
             epochs=description.epochs,
             superseded_events=resumption.superseded_events,
         )
+
+
+def _report_end(channel: TelemetryChannel, result: RunResult) -> None:
+    emit_run_finished(
+        channel,
+        result,
+        error_type=result.error_type,
+        error_message=result.error_message,
+        error_place=result.error_place,
+    )
 
 
 def _train_host_alone(

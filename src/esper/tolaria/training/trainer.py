@@ -15,6 +15,7 @@ from esper._generated.enums import RunOutcome, Severity
 from esper._generated.run import emit_epoch_completed
 from esper.kasmina.gradients import capture_gradient_health
 from esper.kasmina.graft import find_slots
+from esper.kasmina.slot import SeedSlot
 from esper.leyline.actions import Germinate
 from esper.leyline.channel import SILENT, TelemetryChannel
 from esper.leyline.errors import CheckpointError, SnapshotError, UsageError
@@ -135,8 +136,7 @@ class Trainer:
         self.slots = {slot.slot_id: slot for slot in find_slots(self.model).values()}
         for slot in self.slots.values():
             slot.channel = self._channel
-        of_seeds = {id(one) for slot in self.slots.values() for one in slot.seed_parameters()}
-        self._host_parameters = [one for one in self.model.parameters() if id(one) not in of_seeds]
+        self._host_parameters = _host_parameters(self.model, self.slots)
         self.num_host_params = self.num_params
         self._optimizer = build_optimizer(task, self._host_parameters)
         self._follower = follow(
@@ -373,6 +373,12 @@ class Trainer:
             duration_s=duration_s,
         )
         emit_epoch_completed(self._channel, report)
+
+
+def _host_parameters(model: nn.Module, slots: Mapping[str, SeedSlot]) -> list[nn.Parameter]:
+    """Return the parameters of `model` that are not those of a seed."""
+    of_seeds = {id(one) for slot in slots.values() for one in slot.seed_parameters()}
+    return [one for one in model.parameters() if id(one) not in of_seeds]
 
 
 def _reason(error: Exception) -> str:
