@@ -1,4 +1,4 @@
-"""Govern a GAN: the pair of networks is saved and compared together, and a rising loss of the game is no fault.
+"""Govern a GAN: the pair of networks is saved and compared together.
 
 The generator learns handwritten digits from a critic (WGAN-GP, Gulrajani et al. 2017). The loss of such a game is no measure
 of quality, so the governor gets the critic's loss, and its probe scores the same loss with fixed noise. At step 200 the
