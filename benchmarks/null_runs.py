@@ -206,7 +206,7 @@ def _noisy_samples(random_seed: int) -> tuple[Samples, ...]:
     return tuple(Samples(inputs=x, targets=y) for x, y in split)
 
 
-def training_keeps_one(random_seed: int) -> bool:
+def training_keeps_one(random_seed: int, epochs: int = 40) -> bool:
     """Return whether a real training with seeds of noise keeps one of them."""
     if "noise" not in blueprint_ids("mlp"):
         register_blueprint("mlp", "noise", Noise)
@@ -215,7 +215,7 @@ def training_keeps_one(random_seed: int) -> bool:
         load_samples=lambda: _noisy_samples(random_seed),
         build_host=Host,
         num_classes=3,
-        epochs=40,
+        epochs=epochs,
         batch_size=100,
         price_per_parameter=0.0,
         num_threads=1,

@@ -17,7 +17,7 @@ def test_seeds_without_effect_are_not_kept(kind):
 
 @pytest.mark.parametrize("kind", list(null_runs.KINDS))
 def test_differences_without_effect_have_a_mean_of_zero(kind):
-    looks = null_runs.KINDS[kind](torch.Generator().manual_seed(0), 200_000)()
+    looks = null_runs.KINDS[kind](torch.Generator().manual_seed(0), 50_000)()
 
     losses_with, losses_without = next(looks)
 
@@ -33,7 +33,7 @@ def test_a_seed_that_helps_is_kept():
 
 
 def test_a_real_training_keeps_no_noise():
-    assert not null_runs.training_keeps_one(0)
+    assert not null_runs.training_keeps_one(0, epochs=12)
 
 
 def test_the_table_has_exact_intervals():
