@@ -11,12 +11,13 @@ from esper import version
 
 if TYPE_CHECKING:
     from esper import telemetry as telemetry
-    from esper._generated.enums import PanicReason, SeedStage, Severity
+    from esper._generated.enums import EvidenceMode, PanicReason, SeedStage, Severity
     from esper._generated.envelope import Envelope
     from esper.karn.run import read_story
     from esper.karn.story import RunStory
     from esper.kasmina.blueprints.registry import register_blueprint
     from esper.kasmina.description import describe, rebuild
+    from esper.kasmina.evidence import EvidenceGates, paired_evidence
     from esper.kasmina.gates import GateResult, QualityGates
     from esper.kasmina.gradients import GradientHealth, capture_gradient_health
     from esper.kasmina.graft import SlotSpec, find_slots, graft, ungraft
@@ -83,6 +84,8 @@ __all__ = [
     "Envelope",
     "EscalationConfig",
     "EsperError",
+    "EvidenceGates",
+    "EvidenceMode",
     "Follower",
     "GateResult",
     "Germinate",
@@ -145,6 +148,7 @@ __all__ = [
     "get_task",
     "graft",
     "load",
+    "paired_evidence",
     "read_run",
     "read_story",
     "rebuild",
@@ -167,6 +171,8 @@ _HOMES = {
     "Envelope": "esper._generated.envelope",
     "EscalationConfig": "esper.tolaria.recovery.escalation",
     "EsperError": "esper.leyline.errors",
+    "EvidenceGates": "esper.kasmina.evidence",
+    "EvidenceMode": "esper._generated.enums",
     "Follower": "esper.tolaria.training.follow",
     "GateResult": "esper.kasmina.gates",
     "Germinate": "esper.leyline.actions",
@@ -229,6 +235,7 @@ _HOMES = {
     "get_task": "esper.tolaria.tasks.registry",
     "graft": "esper.kasmina.graft",
     "load": "esper.loading",
+    "paired_evidence": "esper.kasmina.evidence",
     "read_run": "esper.nissa.reader",
     "read_story": "esper.karn.run",
     "rebuild": "esper.kasmina.description",
