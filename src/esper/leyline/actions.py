@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from esper.leyline.arguments import real_number, whole_number
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Germinate:
@@ -34,4 +36,29 @@ class Prune:
     """Short text for the telemetry, such as `low_contribution`."""
 
 
-Action = Germinate | Advance | Prune
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejuvenate:
+    """Shrink the host's weights and mix them with those of a fresh host, so that newborn seeds do not starve beside it.
+
+    Weights become `shrink` times themselves plus `perturb` times a fresh initialisation (Ash and Adams, On Warm-Starting
+    Neural Network Training, arXiv:1910.08475); seeds and fossils keep theirs. A trial first trains two copies of the network
+    on the same batches, with and without it, for `trial_epochs`; the host is rejuvenated only if that copy is better on
+    the decision split. With 0 epochs there is no trial.
+
+    Raises:
+        ValueError: a factor is not in [0, 1], or `trial_epochs` is not a whole number from 0.
+    """
+
+    shrink: float = 0.4
+    perturb: float = 0.6
+    trial_epochs: int = 2
+
+    def __post_init__(self) -> None:
+        """Check the factors and the length of the trial."""
+        for name, factor in (("shrink", self.shrink), ("perturb", self.perturb)):
+            if not 0.0 <= real_number(name, factor) <= 1.0:
+                raise ValueError(f"{name} must be in [0, 1], got {factor}")
+        whole_number("trial_epochs", self.trial_epochs, minimum=0)
+
+
+Action = Germinate | Advance | Prune | Rejuvenate

@@ -1,0 +1,256 @@
+"""Rejuvenation: the host's weights are shrunk and mixed with fresh ones, if a paired trial shows that this helps.
+
+Newborn seeds starve beside a host that has settled: its layers leave them no gradient to learn from. Shrinking and perturbing
+the host (Ash and Adams, On Warm-Starting Neural Network Training, arXiv:1910.08475) lets all of them learn together again. Where
+the host cannot learn again in the time that is left, it only loses what it knew; the trial tells the two cases apart.
+"""
+
+import copy
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from itertools import islice
+from statistics import NormalDist
+from typing import Any, Final, final
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.swa_utils import update_bn
+
+from esper._generated.records import RejuvenationEvidence
+from esper._generated.run import emit_host_rejuvenated
+from esper.leyline.actions import Rejuvenate
+from esper.leyline.channel import TelemetryChannel
+from esper.leyline.errors import SnapshotError, UsageError
+from esper.tolaria.governor import TolariaGovernor
+from esper.tolaria.snapshots.random_state import load_random_state_dict, random_state_dict
+from esper.tolaria.tasks.task import Samples, Task, build_host
+from esper.tolaria.training.learning_rate import cosine_factor
+
+CONFIDENCE: Final = 0.95
+"""Confidence of the interval of a trial; one trial is one look."""
+
+_BATCH_SIZE: Final = 512
+"""Samples that are evaluated at a time."""
+
+_NORM_BATCHES: Final = 20
+"""Training batches from which the running statistics of norm layers are measured again."""
+
+
+@final
+class Rejuvenator:
+    """Carries out the `Rejuvenate` actions of one trainer.
+
+    Attributes:
+        num_updates: parameter updates of the trials so far.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        model: nn.Module,
+        host_parameters: Iterable[nn.Parameter],
+        optimizer: Optimizer,
+        samples: tuple[Samples, Samples],
+        *,
+        governor: TolariaGovernor,
+        channel: TelemetryChannel,
+        clip_gradients: Callable[[], object],
+        seed: int,
+    ) -> None:
+        """Work on `model` and its `optimizer`; `samples` are those for training and for decisions, `seed` is the run's."""
+        self.num_updates = 0
+        self._task = task
+        self._model = model
+        self._host_ids = frozenset(map(id, host_parameters))
+        self._optimizer = optimizer
+        self._train_samples, self._val_samples = samples
+        self._governor = governor
+        self._channel = channel
+        self._clip_gradients = clip_gradients
+        self._seed = seed
+
+    def act(self, action: Rejuvenate, epoch: int) -> bool:
+        """Rejuvenate the host after `epoch`, if its trial says so, and emit HOST_REJUVENATED; return whether it was done.
+
+        A trial leaves no trace in weights, optimizer, buffers and random generators. The governor is told of the shift
+        and takes a snapshot, so that it does not roll back to the host as it was.
+
+        Raises:
+            UsageError: the task builds a host with other parameters than those that are trained.
+        """
+        started = time.monotonic()
+        evidence = self._try(action, epoch) if action.trial_epochs else None
+        is_kept = evidence is None or evidence.low > 0.0
+        if is_kept:
+            self._renew(action, epoch)
+            self._governor.expect_shift()
+            # The governor reports a snapshot that cannot be taken, and keeps the earlier ones.
+            with suppress(SnapshotError):
+                self._governor.snapshot()
+        emit_host_rejuvenated(
+            self._channel,
+            shrink=action.shrink,
+            perturb=action.perturb,
+            trial_epochs=action.trial_epochs,
+            is_kept=is_kept,
+            evidence=evidence,
+            duration_s=time.monotonic() - started,
+        )
+        return is_kept
+
+    def _renew(self, action: Rejuvenate, epoch: int) -> None:
+        """Change the host's weights, clear its momentum, and measure the running statistics of all norm layers again."""
+        fresh = self._fresh_weights(epoch)
+        with torch.no_grad():
+            for name, parameter in self._model.named_parameters():
+                if id(parameter) in self._host_ids:
+                    mix = fresh[name].to(parameter)
+                    parameter.mul_(action.shrink).add_(mix, alpha=action.perturb)
+                    self._optimizer.state.pop(parameter, None)
+        with _own_random_numbers(self._stream(epoch)):
+            # Features change in the seeds' norm layers too.
+            batches = islice(self._batches(epoch + 1), _NORM_BATCHES)
+            update_bn((batch.inputs for batch in batches), self._model)
+
+    def _fresh_weights(self, epoch: int) -> Mapping[str, Tensor]:
+        """Return the weights of a newly built host by name.
+
+        Raises:
+            UsageError: they are not those of the network's host.
+        """
+        with _own_random_numbers(self._stream(epoch)):
+            fresh = {name: one.detach() for name, one in build_host(self._task).named_parameters()}
+        for name, parameter in self._model.named_parameters():
+            if id(parameter) in self._host_ids and (
+                name not in fresh or fresh[name].shape != parameter.shape
+            ):
+                raise UsageError(
+                    f"build_host of task {self._task.name!r} must build the same parameters each time to rejuvenate the"
+                    f" host, got another network without {name!r} of shape {tuple(parameter.shape)}; plan no Rejuvenate"
+                )
+        return fresh
+
+    def _try(self, action: Rejuvenate, epoch: int) -> RejuvenationEvidence:
+        """Train two copies of the network on the same batches, with rejuvenation and without, and compare them."""
+        state = _TrainingState(self._model, self._optimizer)
+        updates_before = self.num_updates
+        try:
+            losses_without, _ = self._train_copy(action, epoch)
+            state.restore()
+            self._renew(action, epoch)
+            losses_with, num_steps = self._train_copy(action, epoch)
+        finally:
+            state.restore()
+            self._optimizer.zero_grad()
+        differences = (losses_without - losses_with).double()
+        mean = differences.mean().item()
+        half_width = NormalDist().inv_cdf((1.0 + CONFIDENCE) / 2.0) * (
+            differences.std().item() / math.sqrt(len(differences))
+        )
+        return RejuvenationEvidence(
+            loss_without=losses_without.mean().item(),
+            loss_with=losses_with.mean().item(),
+            difference=mean,
+            low=mean - half_width,
+            high=mean + half_width,
+            confidence=CONFIDENCE,
+            num_samples=len(differences),
+            num_steps=num_steps,
+            num_updates=self.num_updates - updates_before,
+        )
+
+    def _train_copy(self, action: Rejuvenate, epoch: int) -> tuple[Tensor, int]:
+        """Train the network for the length of the trial; return its losses on the decision split, (N,), and its steps.
+
+        The rates fall to almost zero along a cosine, as they will at the end of the run: weights that still move at the present
+        rates would hide what a copy has learned.
+        """
+        rates = [group["lr"] for group in self._optimizer.param_groups]
+        host_group = self._optimizer.param_groups[0]
+        steps_an_epoch = math.ceil(len(self._train_samples) / self._task.batch_size)
+        num_planned = steps_an_epoch * action.trial_epochs
+        num_steps = 0
+        self._model.train()
+        try:
+            for later in range(action.trial_epochs):
+                for batch in self._batches(epoch + 1 + later):
+                    # The seeds' rates follow that of the host.
+                    host_group["lr"] = rates[0] * cosine_factor(num_steps + 1, num_planned)
+                    self._optimizer.zero_grad()
+                    outputs = self._model(batch.inputs)
+                    self._task.objective.loss(outputs, batch.targets).backward()
+                    self._clip_gradients()
+                    self._optimizer.step()
+                    num_steps += 1
+            self.num_updates += num_steps * num_learning(self._model)
+        finally:
+            for group, rate in zip(self._optimizer.param_groups, rates, strict=True):
+                group["lr"] = rate
+        return self._decision_losses(), num_steps
+
+    @torch.inference_mode()
+    def _decision_losses(self) -> Tensor:
+        """Return the loss of each sample of the decision split, (N,), in evaluation mode."""
+        self._model.eval()
+        losses = [
+            self._task.objective.losses(self._model(batch.inputs), batch.targets)
+            for batch in self._val_samples.batches(_BATCH_SIZE)
+        ]
+        return torch.cat(losses)
+
+    def _batches(self, epoch: int) -> Iterator[Samples]:
+        return self._train_samples.shuffled_batches(
+            self._task.batch_size, seed=self._seed, epoch=epoch
+        )
+
+    def _stream(self, epoch: int) -> int:
+        """Return the seed of the random numbers of a rejuvenation after `epoch`, which is the same in its trial."""
+        return (self._seed + 1) * 1_000_003 + epoch
+
+
+def num_learning(model: nn.Module) -> int:
+    """Return how many parameters got a gradient in the last backward pass."""
+    return sum(one.numel() for one in model.parameters() if one.grad is not None)
+
+
+@contextmanager
+def _own_random_numbers(seed: int) -> Iterator[None]:
+    """Draw random numbers that follow from `seed`, and leave all generators as they were."""
+    before = random_state_dict()
+    torch.manual_seed(seed)
+    try:
+        yield
+    finally:
+        load_random_state_dict(before)
+
+
+@final
+class _TrainingState:
+    """A copy of everything that training steps change: weights, buffers, optimizer state, modes, random generators."""
+
+    def __init__(self, model: nn.Module, optimizer: Optimizer) -> None:
+        tensors = (*model.parameters(), *model.buffers())
+        self._tensors = [(tensor, tensor.detach().clone()) for tensor in tensors]
+        self._modes = [(module, module.training) for module in model.modules()]
+        self._optimizer = optimizer
+        self._optimizer_state = _copied(optimizer.state)
+        self._random = random_state_dict()
+
+    def restore(self) -> None:
+        """Put everything back, bit for bit, as often as wanted; parameters and buffers stay the same objects."""
+        with torch.no_grad():
+            for tensor, values in self._tensors:
+                tensor.copy_(values)
+        for module, mode in self._modes:
+            module.training = mode
+        self._optimizer.state.clear()
+        self._optimizer.state.update(_copied(self._optimizer_state))
+        load_random_state_dict(self._random)
+
+
+def _copied(state: Mapping[Any, Mapping[str, Any]]) -> dict[Any, dict[str, Any]]:
+    """Return a copy of an optimizer's state; the parameters, which are its keys, stay the same objects."""
+    return {parameter: copy.deepcopy(dict(values)) for parameter, values in state.items()}
