@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from esper.leyline.arguments import real_number, whole_number
+from esper.leyline.arguments import instance_of, real_number, whole_number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,20 +38,26 @@ class Prune:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rejuvenate:
-    """Shrink the host's weights and mix them with those of a fresh host, so that newborn seeds do not starve beside it.
+    """Shrink all weights, mix them with fresh ones, and restart the schedule of the learning rate.
 
-    Weights become `shrink` times themselves plus `perturb` times a fresh initialisation (Ash and Adams, On Warm-Starting
-    Neural Network Training, arXiv:1910.08475); seeds and fossils keep theirs. A trial first trains two copies of the network
-    on the same batches, with and without it, for `trial_epochs`; the host is rejuvenated only if that copy is better on
-    the decision split. With 0 epochs there is no trial.
+    Newborn seeds starve beside a host that has settled, and a network that has learned its training samples by heart stays
+    where it is. Weights become `shrink` times themselves plus `perturb` times a fresh initialisation (Ash and Adams, On
+    Warm-Starting Neural Network Training, arXiv:1910.08475), momentum is cleared, and the learning rate starts again from its
+    base, to fall over the epochs that are left.
+
+    A trial first trains two copies of the network on the same batches, with and without it, for `trial_epochs`, and compares
+    them on the decision split; the network is rejuvenated only if that copy is better, or is catching up fast enough. With 0
+    epochs there is no trial.
 
     Raises:
-        ValueError: a factor is not in [0, 1], or `trial_epochs` is not a whole number from 0.
+        ValueError: a factor is not in [0, 1], or another field is of another type or out of range.
     """
 
     shrink: float = 0.4
     perturb: float = 0.6
-    trial_epochs: int = 2
+    trial_epochs: int = 1
+    includes_seeds: bool = True
+    """Whether seeds and fossils are rejuvenated too, and not the host alone."""
 
     def __post_init__(self) -> None:
         """Check the factors and the length of the trial."""
@@ -59,6 +65,7 @@ class Rejuvenate:
             if not 0.0 <= real_number(name, factor) <= 1.0:
                 raise ValueError(f"{name} must be in [0, 1], got {factor}")
         whole_number("trial_epochs", self.trial_epochs, minimum=0)
+        instance_of("includes_seeds", self.includes_seeds, bool)
 
 
 Action = Germinate | Advance | Prune | Rejuvenate

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from esper._generated.enums import SeedStage
+from esper._generated.records import SeedEvidence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +30,8 @@ class SlotSignals:
     """Gain in validation accuracy since the stage began, in percentage points."""
     contribution: float | None
     """Accuracy lost when the seed is switched off, in percentage points; None when not measured."""
+    evidence: SeedEvidence | None = None
+    """Newest comparison of the losses with and without the seed; None when not measured."""
     num_params: int = 0
     """Parameters of the seed and its gate."""
     place_signal: float | None = None
@@ -56,6 +59,8 @@ class TrainingSignals:
     """Mean loss on the training samples during the epoch, in nats; None when not measured."""
     random_guess_loss: float | None = None
     """Loss of a network that has learned nothing, in nats; None when not known."""
+    restarted_after: int = 0
+    """Epoch after which the network was rejuvenated last, so that the learning rate started again; 0 if it never was."""
     num_params: int = 0
     """Parameters of the network with its seeds."""
     num_host_params: int = 0

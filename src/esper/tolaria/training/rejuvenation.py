@@ -8,7 +8,7 @@ the host cannot learn again in the time that is left, it only loses what it knew
 import copy
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from itertools import islice
 from statistics import NormalDist
@@ -21,6 +21,8 @@ from torch.optim.swa_utils import update_bn
 
 from esper._generated.records import RejuvenationEvidence
 from esper._generated.run import emit_host_rejuvenated
+from esper.kasmina.blueprints.registry import build_seed
+from esper.kasmina.slot import SeedSlot
 from esper.leyline.actions import Rejuvenate
 from esper.leyline.channel import TelemetryChannel
 from esper.leyline.errors import SnapshotError, UsageError
@@ -45,13 +47,14 @@ class Rejuvenator:
 
     Attributes:
         num_updates: parameter updates of the trials so far.
+        restarted_after: epoch after which the schedule of the learning rate has started last; 0 is the start of the run.
     """
 
     def __init__(
         self,
         task: Task,
         model: nn.Module,
-        host_parameters: Iterable[nn.Parameter],
+        slots: Mapping[str, SeedSlot],
         optimizer: Optimizer,
         samples: tuple[Samples, Samples],
         *,
@@ -62,9 +65,10 @@ class Rejuvenator:
     ) -> None:
         """Work on `model` and its `optimizer`; `samples` are those for training and for decisions, `seed` is the run's."""
         self.num_updates = 0
+        self.restarted_after = 0
         self._task = task
         self._model = model
-        self._host_ids = frozenset(map(id, host_parameters))
+        self._slots = slots
         self._optimizer = optimizer
         self._train_samples, self._val_samples = samples
         self._governor = governor
@@ -86,6 +90,7 @@ class Rejuvenator:
         is_kept = evidence is None or evidence.low > 0.0
         if is_kept:
             self._renew(action, epoch)
+            self.restarted_after = epoch
             self._governor.expect_shift()
             # The governor reports a snapshot that cannot be taken, and keeps the earlier ones.
             with suppress(SnapshotError):
@@ -102,36 +107,37 @@ class Rejuvenator:
         return is_kept
 
     def _renew(self, action: Rejuvenate, epoch: int) -> None:
-        """Change the host's weights, clear its momentum, and measure the running statistics of all norm layers again."""
-        fresh = self._fresh_weights(epoch)
-        with torch.no_grad():
-            for name, parameter in self._model.named_parameters():
-                if id(parameter) in self._host_ids:
-                    mix = fresh[name].to(parameter)
+        """Change the weights, clear their momentum, and measure the running statistics of all norm layers again."""
+        with _own_random_numbers(self._stream(epoch)):
+            fresh = self._fresh_host_weights()
+            if action.includes_seeds:
+                for slot in self._slots.values():
+                    fresh |= _fresh_seed_weights(slot)
+            with torch.no_grad():
+                for parameter, weights in fresh.items():
+                    mix = weights.to(parameter)
                     parameter.mul_(action.shrink).add_(mix, alpha=action.perturb)
                     self._optimizer.state.pop(parameter, None)
-        with _own_random_numbers(self._stream(epoch)):
-            # Features change in the seeds' norm layers too.
+            # Features change in the norm layers of seeds too.
             batches = islice(self._batches(epoch + 1), _NORM_BATCHES)
             update_bn((batch.inputs for batch in batches), self._model)
 
-    def _fresh_weights(self, epoch: int) -> Mapping[str, Tensor]:
-        """Return the weights of a newly built host by name.
+    def _fresh_host_weights(self) -> dict[nn.Parameter, Tensor]:
+        """Return the weights of a newly built host, by the parameter of the network that has their name.
 
         Raises:
             UsageError: they are not those of the network's host.
         """
-        with _own_random_numbers(self._stream(epoch)):
-            fresh = {name: one.detach() for name, one in build_host(self._task).named_parameters()}
-        for name, parameter in self._model.named_parameters():
-            if id(parameter) in self._host_ids and (
-                name not in fresh or fresh[name].shape != parameter.shape
-            ):
+        fresh = {name: one.detach() for name, one in build_host(self._task).named_parameters()}
+        of_seeds = {id(one) for slot in self._slots.values() for one in slot.seed_parameters()}
+        host = {n: one for n, one in self._model.named_parameters() if id(one) not in of_seeds}
+        for name, parameter in host.items():
+            if name not in fresh or fresh[name].shape != parameter.shape:
                 raise UsageError(
                     f"build_host of task {self._task.name!r} must build the same parameters each time to rejuvenate the"
                     f" host, got another network without {name!r} of shape {tuple(parameter.shape)}; plan no Rejuvenate"
                 )
-        return fresh
+        return {parameter: fresh[name] for name, parameter in host.items()}
 
     def _try(self, action: Rejuvenate, epoch: int) -> RejuvenationEvidence:
         """Train two copies of the network on the same batches, with rejuvenation and without, and compare them."""
@@ -209,6 +215,18 @@ class Rejuvenator:
     def _stream(self, epoch: int) -> int:
         """Return the seed of the random numbers of a rejuvenation after `epoch`, which is the same in its trial."""
         return (self._seed + 1) * 1_000_003 + epoch
+
+
+def _fresh_seed_weights(slot: SeedSlot) -> dict[nn.Parameter, Tensor]:
+    """Return the weights of a newly built seed of the slot's blueprint, by the parameter that they belong to."""
+    if slot.seed is None:
+        return {}
+    fresh = dict(build_seed(slot.topology, slot.blueprint_id, slot.channels).named_parameters())
+    return {
+        parameter: fresh[name].detach()
+        for name, parameter in slot.seed.named_parameters()
+        if name in fresh and fresh[name].shape == parameter.shape
+    }
 
 
 def num_learning(model: nn.Module) -> int:

@@ -163,7 +163,7 @@ class Trainer:
         self._rejuvenator = Rejuvenator(
             task,
             self.model,
-            self._host_parameters,
+            self.slots,
             self._optimizer,
             (self._train_samples, self._val_samples),
             governor=self._governor,
@@ -215,6 +215,7 @@ class Trainer:
             "epochs_completed": self.epochs_completed,
             "num_updates": self.num_updates,
             "duration_s": self.duration_s,
+            "restarted_after": self._rejuvenator.restarted_after,
             "model": self.model.state_dict(),
             "optimizer": self._follower.state_dict(),
             "governor": self._governor.state_dict(),
@@ -240,7 +241,8 @@ class Trainer:
         try:
             self._governor.load_state_dict(state["governor"])
             self.epochs_completed = state["epochs_completed"]
-            # Checkpoints of earlier versions lack the two.
+            # Checkpoints of earlier versions lack the three.
+            self._rejuvenator.restarted_after = state.get("restarted_after", 0)
             self._num_step_updates = state.get("num_updates", 0) - self._rejuvenator.num_updates
             self.duration_s = state.get("duration_s", 0.0)
             load_random_state_dict(state["random"])
@@ -289,7 +291,8 @@ class Trainer:
         return RunOutcome.COMPLETED
 
     def _learning_rate_factor(self, epoch: int) -> float:
-        factor = cosine_factor(epoch, self._epochs)
+        restarted_after = self._rejuvenator.restarted_after
+        factor = cosine_factor(epoch - restarted_after, self._epochs - restarted_after)
         for fault in self._faults:
             factor *= fault.learning_rate_factor(epoch)
         return factor
@@ -380,6 +383,7 @@ class Trainer:
             training,
             validation,
             may_germinate=self._governor.may_germinate,
+            restarted_after=self._rejuvenator.restarted_after,
             num_host_params=self.num_host_params,
             num_updates=self.num_updates,
             duration_s=self.duration_s,
