@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from esper.leyline.arguments import instance_of, real_number, whole_number
+from esper.leyline.arguments import instance_of, real_number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,26 +45,25 @@ class Rejuvenate:
     Warm-Starting Neural Network Training, arXiv:1910.08475), momentum is cleared, and the learning rate starts again from its
     base, to fall over the epochs that are left.
 
-    A trial first trains two copies of the network on the same batches, with and without it, for `trial_epochs`, and compares
-    them on the decision split; the network is rejuvenated only if that copy is better, or is catching up fast enough. With 0
-    epochs there is no trial.
+    A trial trains two copies of the network on the same batches, with rejuvenation and without, for `trial_share` of the
+    steps that are left, and compares them on the decision split. Training goes on from the rejuvenated copy if it has caught up
+    by then, and from the other one if not, so that only the steps of one copy are lost. With 0 there is no trial.
 
     Raises:
-        ValueError: a factor is not in [0, 1], or another field is of another type or out of range.
+        ValueError: a number is not in [0, 1], or `includes_seeds` is not a boolean.
     """
 
     shrink: float = 0.4
     perturb: float = 0.6
-    trial_epochs: int = 1
+    trial_share: float = 0.1
     includes_seeds: bool = True
     """Whether seeds and fossils are rejuvenated too, and not the host alone."""
 
     def __post_init__(self) -> None:
-        """Check the factors and the length of the trial."""
-        for name, factor in (("shrink", self.shrink), ("perturb", self.perturb)):
-            if not 0.0 <= real_number(name, factor) <= 1.0:
-                raise ValueError(f"{name} must be in [0, 1], got {factor}")
-        whole_number("trial_epochs", self.trial_epochs, minimum=0)
+        """Check the fields."""
+        for name in ("shrink", "perturb", "trial_share"):
+            if not 0.0 <= real_number(name, getattr(self, name)) <= 1.0:
+                raise ValueError(f"{name} must be in [0, 1], got {getattr(self, name)}")
         instance_of("includes_seeds", self.includes_seeds, bool)
 
 

@@ -27,7 +27,6 @@ _LEAST_COUNTS: Final = {
     "settle_epochs": 0,
     "cool_down_epochs": 0,
     "blend_tempo_epochs": 1,
-    "trial_epochs": 0,
     "max_rejuvenations": 0,
 }
 _SHARES: Final = (
@@ -37,6 +36,7 @@ _SHARES: Final = (
     "place_share",
     "memorised_share",
     "min_share_between",
+    "trial_share",
 )
 
 
@@ -110,8 +110,8 @@ class EvidenceConfig:
     """Epochs after a pruning in which no seed is planted."""
     max_rejuvenations: int = 2
     """Times that rejuvenation is tried; 0 never does."""
-    trial_epochs: int = 1
-    """Length of the paired trial of rejuvenation."""
+    trial_share: float = 0.1
+    """Length of the paired trial of rejuvenation, as a share of the steps that are left; 0 rejuvenates without a trial."""
     memorised_share: float = 0.5
     """A network without newborn seeds is rejuvenated again once its training loss is below its decision loss by this share of it."""
     min_share_between: float = 0.3
@@ -178,7 +178,7 @@ class EvidencePolicy:
         if self._is_time_to_rejuvenate(signals, has_newborn=bool(planted)):
             self._num_rejuvenations += 1
             self._last_trial_epoch = signals.epoch
-            actions.append(Rejuvenate(trial_epochs=self._config.trial_epochs))
+            actions.append(Rejuvenate(trial_share=self._config.trial_share))
         if planted or signals.epoch == self._last_trial_epoch:
             self._curve.begin(None)
         return actions

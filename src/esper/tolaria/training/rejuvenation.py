@@ -9,8 +9,8 @@ import copy
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from itertools import islice
+from contextlib import ExitStack, contextmanager, suppress
+from itertools import count, islice
 from statistics import NormalDist
 from typing import Any, Final, final
 
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.swa_utils import update_bn
 
+from esper._generated.enums import SeedStage
 from esper._generated.records import RejuvenationEvidence
 from esper._generated.run import emit_host_rejuvenated
 from esper.kasmina.blueprints.registry import build_seed
@@ -29,10 +30,12 @@ from esper.leyline.errors import SnapshotError, UsageError
 from esper.tolaria.governor import TolariaGovernor
 from esper.tolaria.snapshots.random_state import load_random_state_dict, random_state_dict
 from esper.tolaria.tasks.task import Samples, Task, build_host
-from esper.tolaria.training.learning_rate import cosine_factor
 
 CONFIDENCE: Final = 0.95
 """Confidence of the interval of a trial; one trial is one look."""
+
+TOLERANCE: Final = 0.05
+"""Share of the loss by which the rejuvenated copy may still be worse at the end of its trial."""
 
 _BATCH_SIZE: Final = 512
 """Samples that are evaluated at a time."""
@@ -62,8 +65,9 @@ class Rejuvenator:
         channel: TelemetryChannel,
         clip_gradients: Callable[[], object],
         seed: int,
+        epochs: int,
     ) -> None:
-        """Work on `model` and its `optimizer`; `samples` are those for training and for decisions, `seed` is the run's."""
+        """Work on `model` and its `optimizer`; `samples` are those for training and for decisions; `seed` and `epochs` are the run's."""
         self.num_updates = 0
         self.restarted_after = 0
         self._task = task
@@ -75,31 +79,36 @@ class Rejuvenator:
         self._channel = channel
         self._clip_gradients = clip_gradients
         self._seed = seed
+        self._epochs = epochs
 
     def act(self, action: Rejuvenate, epoch: int) -> bool:
-        """Rejuvenate the host after `epoch`, if its trial says so, and emit HOST_REJUVENATED; return whether it was done.
+        """Rejuvenate the network after `epoch`, if its trial says so, and emit HOST_REJUVENATED; return whether it was done.
 
-        A trial leaves no trace in weights, optimizer, buffers and random generators. The governor is told of the shift
-        and takes a snapshot, so that it does not roll back to the host as it was.
+        The governor is told of the shift and takes a snapshot, so that it does not roll back to the network as it was. Random
+        generators are left as they were.
 
         Raises:
             UsageError: the task builds a host with other parameters than those that are trained.
         """
         started = time.monotonic()
-        evidence = self._try(action, epoch) if action.trial_epochs else None
-        is_kept = evidence is None or evidence.low > 0.0
-        if is_kept:
+        evidence = None
+        if action.trial_share > 0.0:
+            evidence = self._try(action, epoch)
+        else:
             self._renew(action, epoch)
+        is_kept = evidence is None or has_caught_up(evidence)
+        if is_kept:
             self.restarted_after = epoch
-            self._governor.expect_shift()
-            # The governor reports a snapshot that cannot be taken, and keeps the earlier ones.
-            with suppress(SnapshotError):
-                self._governor.snapshot()
+        self._governor.expect_shift()
+        # The governor reports a snapshot that cannot be taken, and keeps the earlier ones.
+        with suppress(SnapshotError):
+            self._governor.snapshot()
         emit_host_rejuvenated(
             self._channel,
             shrink=action.shrink,
             perturb=action.perturb,
-            trial_epochs=action.trial_epochs,
+            includes_seeds=action.includes_seeds,
+            trial_share=action.trial_share,
             is_kept=is_kept,
             evidence=evidence,
             duration_s=time.monotonic() - started,
@@ -119,7 +128,7 @@ class Rejuvenator:
                     parameter.mul_(action.shrink).add_(mix, alpha=action.perturb)
                     self._optimizer.state.pop(parameter, None)
             # Features change in the norm layers of seeds too.
-            batches = islice(self._batches(epoch + 1), _NORM_BATCHES)
+            batches = islice(self._endless_batches(epoch), _NORM_BATCHES)
             update_bn((batch.inputs for batch in batches), self._model)
 
     def _fresh_host_weights(self) -> dict[nn.Parameter, Tensor]:
@@ -140,62 +149,44 @@ class Rejuvenator:
         return {parameter: fresh[name] for name, parameter in host.items()}
 
     def _try(self, action: Rejuvenate, epoch: int) -> RejuvenationEvidence:
-        """Train two copies of the network on the same batches, with rejuvenation and without, and compare them."""
-        state = _TrainingState(self._model, self._optimizer)
-        updates_before = self.num_updates
-        try:
-            losses_without, _ = self._train_copy(action, epoch)
-            state.restore()
-            self._renew(action, epoch)
-            losses_with, num_steps = self._train_copy(action, epoch)
-        finally:
-            state.restore()
-            self._optimizer.zero_grad()
-        differences = (losses_without - losses_with).double()
-        mean = differences.mean().item()
-        half_width = NormalDist().inv_cdf((1.0 + CONFIDENCE) / 2.0) * (
-            differences.std().item() / math.sqrt(len(differences))
-        )
-        return RejuvenationEvidence(
-            loss_without=losses_without.mean().item(),
-            loss_with=losses_with.mean().item(),
-            difference=mean,
-            low=mean - half_width,
-            high=mean + half_width,
-            confidence=CONFIDENCE,
-            num_samples=len(differences),
-            num_steps=num_steps,
-            num_updates=self.num_updates - updates_before,
-        )
-
-    def _train_copy(self, action: Rejuvenate, epoch: int) -> tuple[Tensor, int]:
-        """Train the network for the length of the trial; return its losses on the decision split, (N,), and its steps.
-
-        The rates fall to almost zero along a cosine, as they will at the end of the run: weights that still move at the present
-        rates would hide what a copy has learned.
-        """
-        rates = [group["lr"] for group in self._optimizer.param_groups]
-        host_group = self._optimizer.param_groups[0]
+        """Train two copies of the network on the same batches, with rejuvenation and without; go on with the better one."""
         steps_an_epoch = math.ceil(len(self._train_samples) / self._task.batch_size)
-        num_planned = steps_an_epoch * action.trial_epochs
-        num_steps = 0
+        num_steps = math.ceil(action.trial_share * (self._epochs - epoch) * steps_an_epoch)
+        updates_before = self.num_updates
+        start = TrainingState(self._model, self._optimizer)
+        host_group = self._optimizer.param_groups[0]
+        rate = host_group["lr"]
+        with ExitStack() as stack:
+            for slot in self._slots.values():
+                if slot.stage is SeedStage.BLENDING:
+                    stack.enter_context(slot.force_alpha(1.0))
+            losses_without = self._train_copy(epoch, num_steps)
+            copy_without = TrainingState(self._model, self._optimizer)
+            start.restore()
+            self._renew(action, epoch)
+            # As in the epochs that follow; the seeds' rates follow that of the host.
+            host_group["lr"] = self._task.host_learning_rate
+            losses_with = self._train_copy(epoch, num_steps)
+        host_group["lr"] = rate
+        evidence = _compare(
+            losses_without, losses_with, num_steps, self.num_updates - updates_before
+        )
+        if not has_caught_up(evidence):
+            copy_without.restore()
+        start.restore_random_state()
+        self._optimizer.zero_grad()
+        return evidence
+
+    def _train_copy(self, epoch: int, num_steps: int) -> Tensor:
+        """Take `num_steps` steps and return the losses on the decision split, (N,)."""
         self._model.train()
-        try:
-            for later in range(action.trial_epochs):
-                for batch in self._batches(epoch + 1 + later):
-                    # The seeds' rates follow that of the host.
-                    host_group["lr"] = rates[0] * cosine_factor(num_steps + 1, num_planned)
-                    self._optimizer.zero_grad()
-                    outputs = self._model(batch.inputs)
-                    self._task.objective.loss(outputs, batch.targets).backward()
-                    self._clip_gradients()
-                    self._optimizer.step()
-                    num_steps += 1
-            self.num_updates += num_steps * num_learning(self._model)
-        finally:
-            for group, rate in zip(self._optimizer.param_groups, rates, strict=True):
-                group["lr"] = rate
-        return self._decision_losses(), num_steps
+        for batch in islice(self._endless_batches(epoch), num_steps):
+            self._optimizer.zero_grad()
+            self._task.objective.loss(self._model(batch.inputs), batch.targets).backward()
+            self._clip_gradients()
+            self._optimizer.step()
+        self.num_updates += num_steps * num_learning(self._model)
+        return self._decision_losses()
 
     @torch.inference_mode()
     def _decision_losses(self) -> Tensor:
@@ -207,10 +198,12 @@ class Rejuvenator:
         ]
         return torch.cat(losses)
 
-    def _batches(self, epoch: int) -> Iterator[Samples]:
-        return self._train_samples.shuffled_batches(
-            self._task.batch_size, seed=self._seed, epoch=epoch
-        )
+    def _endless_batches(self, epoch: int) -> Iterator[Samples]:
+        """Yield training batches in an order of their own for a rejuvenation after `epoch`, again and again."""
+        for repetition in count():
+            yield from self._train_samples.shuffled_batches(
+                self._task.batch_size, seed=self._stream(epoch), epoch=repetition
+            )
 
     def _stream(self, epoch: int) -> int:
         """Return the seed of the random numbers of a rejuvenation after `epoch`, which is the same in its trial."""
@@ -227,6 +220,38 @@ def _fresh_seed_weights(slot: SeedSlot) -> dict[nn.Parameter, Tensor]:
         for name, parameter in slot.seed.named_parameters()
         if name in fresh and fresh[name].shape == parameter.shape
     }
+
+
+def has_caught_up(evidence: RejuvenationEvidence) -> bool:
+    """Return whether the rejuvenated copy is, as far as the trial can tell, no worse than the other by the tolerance.
+
+    The trial is short in comparison with the epochs that are left, in which the rejuvenated copy can gain what the other one has
+    no room for; one that has not caught up by then had too much to lose. NaN is never enough.
+    """
+    return evidence.high >= -evidence.tolerance
+
+
+def _compare(
+    losses_without: Tensor, losses_with: Tensor, num_steps: int, num_updates: int
+) -> RejuvenationEvidence:
+    """Return the evidence of the losses, (N,) each, of two copies that have taken `num_steps` steps."""
+    differences = (losses_without - losses_with).double()
+    mean = differences.mean().item()
+    z = NormalDist().inv_cdf((1.0 + CONFIDENCE) / 2.0)
+    half_width = z * differences.std().item() / math.sqrt(len(differences))
+    loss_without = losses_without.mean().item()
+    return RejuvenationEvidence(
+        loss_without=loss_without,
+        loss_with=losses_with.mean().item(),
+        difference=mean,
+        low=mean - half_width,
+        high=mean + half_width,
+        confidence=CONFIDENCE,
+        tolerance=TOLERANCE * max(loss_without, 0.0),
+        num_samples=len(differences),
+        num_steps=num_steps,
+        num_updates=num_updates,
+    )
 
 
 def num_learning(model: nn.Module) -> int:
@@ -246,7 +271,7 @@ def _own_random_numbers(seed: int) -> Iterator[None]:
 
 
 @final
-class _TrainingState:
+class TrainingState:
     """A copy of everything that training steps change: weights, buffers, optimizer state, modes, random generators."""
 
     def __init__(self, model: nn.Module, optimizer: Optimizer) -> None:
@@ -266,6 +291,10 @@ class _TrainingState:
             module.training = mode
         self._optimizer.state.clear()
         self._optimizer.state.update(_copied(self._optimizer_state))
+        self.restore_random_state()
+
+    def restore_random_state(self) -> None:
+        """Put the random generators back alone."""
         load_random_state_dict(self._random)
 
 

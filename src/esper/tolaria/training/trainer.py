@@ -170,6 +170,7 @@ class Trainer:
             channel=self._channel,
             clip_gradients=self._clip_gradients,
             seed=self._seed,
+            epochs=self._epochs,
         )
         self.epochs_completed = 0
         self.duration_s = 0.0
