@@ -83,7 +83,7 @@ class EvidenceConfig:
     """Rejuvenations in a run; 0 never asks for one. If the trial of the first fails, there is no second."""
     trial_share: float = 0.1
     """Length of the trial of the first rejuvenation, as a share of the epochs that are left; 0 does without a trial."""
-    memorised_share: float = 0.25
+    memorised_share: float = 0.15
     """Only a network whose training loss is below its decision loss by this share of it is rejuvenated.
 
     Then it has learned its samples by heart, and a fresh start on the same samples can reach a better place. Where each sample is new,

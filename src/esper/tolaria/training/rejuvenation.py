@@ -164,13 +164,11 @@ class Rejuvenator:
         """Train two copies of the network on the same batches, with rejuvenation and without; go on with the better one."""
         num_steps = num_epochs * math.ceil(len(self._train_samples) / self._task.batch_size)
         updates_before = self.num_updates
-        start = TrainingState(self._model, self._optimizer)
         host_group = self._optimizer.param_groups[0]
         rate = host_group["lr"]
-        with ExitStack() as stack:
-            for slot in self._slots.values():
-                if slot.stage is SeedStage.BLENDING:
-                    stack.enter_context(slot.force_alpha(1.0))
+        # Outside of the state that is restored, which would otherwise hold the amplitudes of before.
+        with self._at_full_amplitude():
+            start = TrainingState(self._model, self._optimizer)
             losses_without = self._train_copy(epoch, num_steps)
             copy_without = TrainingState(self._model, self._optimizer)
             start.restore()
@@ -178,15 +176,24 @@ class Rejuvenator:
             # As in the epochs that follow; the seeds' rates follow that of the host.
             host_group["lr"] = self._task.host_learning_rate
             losses_with = self._train_copy(epoch, num_steps)
-        host_group["lr"] = rate
-        evidence = _compare(
-            losses_without, losses_with, num_steps, self.num_updates - updates_before
-        )
-        if not has_caught_up(evidence):
-            copy_without.restore()
+            host_group["lr"] = rate
+            evidence = _compare(
+                losses_without, losses_with, num_steps, self.num_updates - updates_before
+            )
+            if not has_caught_up(evidence):
+                copy_without.restore()
         start.restore_random_state()
         self._optimizer.zero_grad()
         return evidence
+
+    @contextmanager
+    def _at_full_amplitude(self) -> Iterator[None]:
+        """Run the seeds in BLENDING at full amplitude, which most of them are about to reach."""
+        with ExitStack() as stack:
+            for slot in self._slots.values():
+                if slot.stage is SeedStage.BLENDING:
+                    stack.enter_context(slot.force_alpha(1.0))
+            yield
 
     def _train_copy(self, epoch: int, num_steps: int) -> Tensor:
         """Take `num_steps` steps and return the losses on the decision split, (N,)."""
