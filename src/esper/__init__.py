@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from esper.kasmina.gates import GateResult, QualityGates
     from esper.kasmina.gradients import GradientHealth, capture_gradient_health
     from esper.kasmina.graft import SlotSpec, find_slots, graft, ungraft
+    from esper.kasmina.place_signal import place_signals
     from esper.kasmina.slot import SeedSlot
-    from esper.leyline.actions import Advance, Germinate, Prune
+    from esper.leyline.actions import Advance, Germinate, Prune, Rejuvenate
     from esper.leyline.channel import TelemetryChannel
     from esper.leyline.errors import (
         CheckpointError,
@@ -48,7 +49,12 @@ if TYPE_CHECKING:
     from esper.nissa.sinks.memory import MemorySink
     from esper.own_run import Run, start_run
     from esper.running import resume_run, run_task
+    from esper.tamiyo.budget import GrowthBudget
+    from esper.tamiyo.controls import DeadSeedPolicy, RandomTimingPolicy
+    from esper.tamiyo.evidence import EvidenceConfig, EvidencePolicy
     from esper.tamiyo.heuristic import HeuristicConfig, HeuristicPolicy
+    from esper.tamiyo.keeper import KeeperConfig
+    from esper.tamiyo.scripted import ScriptedPolicy
     from esper.tolaria.detection.detector import Detector, SigmaDetector
     from esper.tolaria.detection.limits import LM_LIMITS, RobustConfig
     from esper.tolaria.detection.non_finite import NonFiniteDetector
@@ -75,29 +81,34 @@ if TYPE_CHECKING:
     from esper.tolaria.training.trainer import Trainer
 
 __all__ = [
-    "LM_LIMITS",
     "Advance",
     "CheckpointError",
     "Classification",
     "ConsoleSink",
+    "DeadSeedPolicy",
     "Detector",
     "Envelope",
     "EscalationConfig",
     "EsperError",
+    "EvidenceConfig",
     "EvidenceGates",
     "EvidenceMode",
+    "EvidencePolicy",
     "Follower",
     "GateResult",
     "Germinate",
     "GovernorConfig",
     "GradientHealth",
     "GrowingAverage",
+    "GrowthBudget",
     "GrowthPolicy",
     "HeuristicConfig",
     "HeuristicPolicy",
     "Hub",
     "HubConfig",
     "HubHandle",
+    "KeeperConfig",
+    "LM_LIMITS",
     "LanguageModelling",
     "LogError",
     "MemorySink",
@@ -110,7 +121,9 @@ __all__ = [
     "ProbeError",
     "Prune",
     "QualityGates",
+    "RandomTimingPolicy",
     "Regression",
+    "Rejuvenate",
     "RobustConfig",
     "RobustDetector",
     "Run",
@@ -121,6 +134,7 @@ __all__ = [
     "RunSettings",
     "RunStory",
     "Samples",
+    "ScriptedPolicy",
     "SeedSlot",
     "SeedStage",
     "Severity",
@@ -149,6 +163,7 @@ __all__ = [
     "graft",
     "load",
     "paired_evidence",
+    "place_signals",
     "read_run",
     "read_story",
     "rebuild",
@@ -167,24 +182,29 @@ _HOMES = {
     "CheckpointError": "esper.leyline.errors",
     "Classification": "esper.tolaria.tasks.objective",
     "ConsoleSink": "esper.nissa.sinks.console",
+    "DeadSeedPolicy": "esper.tamiyo.controls",
     "Detector": "esper.tolaria.detection.detector",
     "Envelope": "esper._generated.envelope",
     "EscalationConfig": "esper.tolaria.recovery.escalation",
     "EsperError": "esper.leyline.errors",
+    "EvidenceConfig": "esper.tamiyo.evidence",
     "EvidenceGates": "esper.kasmina.evidence",
     "EvidenceMode": "esper._generated.enums",
+    "EvidencePolicy": "esper.tamiyo.evidence",
     "Follower": "esper.tolaria.training.follow",
     "GateResult": "esper.kasmina.gates",
     "Germinate": "esper.leyline.actions",
     "GovernorConfig": "esper.tolaria.recovery.config",
     "GradientHealth": "esper.kasmina.gradients",
     "GrowingAverage": "esper.tolaria.training.averaging",
+    "GrowthBudget": "esper.tamiyo.budget",
     "GrowthPolicy": "esper.leyline.policy",
     "HeuristicConfig": "esper.tamiyo.heuristic",
     "HeuristicPolicy": "esper.tamiyo.heuristic",
     "Hub": "esper.nissa.hub",
     "HubConfig": "esper.nissa.hub_config",
     "HubHandle": "esper.nissa.joining",
+    "KeeperConfig": "esper.tamiyo.keeper",
     "LM_LIMITS": "esper.tolaria.detection.limits",
     "LanguageModelling": "esper.tolaria.tasks.objective",
     "LogError": "esper.leyline.errors",
@@ -198,9 +218,11 @@ _HOMES = {
     "ProbeError": "esper.leyline.errors",
     "Prune": "esper.leyline.actions",
     "QualityGates": "esper.kasmina.gates",
+    "RandomTimingPolicy": "esper.tamiyo.controls",
+    "Regression": "esper.tolaria.tasks.objective",
+    "Rejuvenate": "esper.leyline.actions",
     "RobustConfig": "esper.tolaria.detection.limits",
     "RobustDetector": "esper.tolaria.detection.robust",
-    "Regression": "esper.tolaria.tasks.objective",
     "Run": "esper.own_run",
     "RunEvents": "esper.nissa.reader",
     "RunLog": "esper.nissa.log",
@@ -209,6 +231,7 @@ _HOMES = {
     "RunSettings": "esper.tolaria.training.run_settings",
     "RunStory": "esper.karn.story",
     "Samples": "esper.tolaria.tasks.task",
+    "ScriptedPolicy": "esper.tamiyo.scripted",
     "SeedSlot": "esper.kasmina.slot",
     "SeedStage": "esper._generated.enums",
     "Severity": "esper._generated.enums",
@@ -236,6 +259,7 @@ _HOMES = {
     "graft": "esper.kasmina.graft",
     "load": "esper.loading",
     "paired_evidence": "esper.kasmina.evidence",
+    "place_signals": "esper.kasmina.place_signal",
     "read_run": "esper.nissa.reader",
     "read_story": "esper.karn.run",
     "rebuild": "esper.kasmina.description",

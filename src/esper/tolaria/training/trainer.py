@@ -3,13 +3,12 @@
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
-from torch.optim import SGD, AdamW, Optimizer
 
 from esper._generated.enums import RunOutcome, Severity
 from esper._generated.run import emit_epoch_completed
@@ -20,15 +19,13 @@ from esper.leyline.actions import Germinate
 from esper.leyline.channel import SILENT, TelemetryChannel
 from esper.leyline.errors import CheckpointError, SnapshotError, UsageError
 from esper.leyline.policy import GrowthPolicy, check_policy
-from esper.leyline.signals import TrainingSignals
-from esper.tolaria.detection.detector import Detector, SigmaDetector
 from esper.tolaria.detection.limits import EPOCH_LIMITS, RobustConfig
-from esper.tolaria.detection.robust import RobustDetector
 from esper.tolaria.detection.verdict import Verdict
 from esper.tolaria.governor import TolariaGovernor
 from esper.tolaria.snapshots.random_state import load_random_state_dict, random_state_dict
 from esper.tolaria.tasks.registry import check_task
 from esper.tolaria.tasks.task import Samples, Task, build_host, load_samples
+from esper.tolaria.training.build import build_detector, build_optimizer
 from esper.tolaria.training.faults import damaged, parse_fault
 from esper.tolaria.training.follow import follow
 from esper.tolaria.training.growth import (
@@ -37,7 +34,6 @@ from esper.tolaria.training.growth import (
     fossils,
     load_policy,
     policy_state_dict,
-    slot_signals,
     slot_status,
 )
 from esper.tolaria.training.learning_rate import cosine_factor
@@ -47,35 +43,16 @@ from esper.tolaria.training.metrics import (
     TrainingMeans,
     evaluate,
 )
+from esper.tolaria.training.rejuvenation import Rejuvenator, num_learning
 from esper.tolaria.training.reports import EpochReport
-from esper.tolaria.training.run_settings import DetectorName, RunSettings, checked_settings
+from esper.tolaria.training.run_settings import RunSettings, checked_settings
 from esper.tolaria.training.scoring import SeedScorer, ask_for_evidence
+from esper.tolaria.training.signals import SignalReader
 
 TRAINER_KEYS: Final = ("epochs_completed", "model", "optimizer", "governor", "random")
 """The entries that every state dict of a trainer has."""
 _WRONG_STATE: Final = (RuntimeError, LookupError, ValueError, TypeError, AttributeError)
 """What PyTorch and our own code raise when they load a state that is not theirs."""
-
-
-def build_detector(task: Task, name: DetectorName, limits: RobustConfig) -> Detector:
-    """Return a new detector for one series of the task's losses; `limits` apply to the robust one."""
-    guess = task.random_guess_loss
-    if name == "robust":
-        return RobustDetector(replace(limits, random_guess_loss=guess))
-    threshold = task.absolute_loss_threshold
-    return SigmaDetector(
-        absolute_threshold=2 * guess if threshold is None else threshold, random_guess_loss=guess
-    )
-
-
-def build_optimizer(task: Task, host_parameters: list[nn.Parameter]) -> Optimizer:
-    """Return a new optimizer of the task's kind for the parameters of its host."""
-    groups = [{"params": host_parameters, "name": "host"}]
-    rate, weight_decay = task.host_learning_rate, task.weight_decay
-    # The tensors are many and small: one kernel for all of them beats one for each.
-    if task.optimizer == "adamw":
-        return AdamW(groups, lr=rate, weight_decay=weight_decay, foreach=True)
-    return SGD(groups, lr=rate, momentum=task.momentum, weight_decay=weight_decay, foreach=True)
 
 
 class Trainer:
@@ -89,6 +66,7 @@ class Trainer:
         slots: its slots, by id.
         num_host_params: parameters of the host alone.
         epochs_completed: epochs trained to their end.
+        duration_s: seconds that they took, of interrupted runs too.
     """
 
     def __init__(
@@ -152,12 +130,39 @@ class Trainer:
             probe=self._losses,
             channel=self._channel,
         )
+        self._signals = SignalReader(
+            task,
+            self.model,
+            self.slots,
+            self._train_samples,
+            seed=self._seed,
+            epochs=self._epochs,
+        )
+        self._rejuvenator = Rejuvenator(
+            task,
+            self.model,
+            self.slots,
+            self._optimizer,
+            (self._train_samples, self._val_samples),
+            governor=self._governor,
+            channel=self._channel,
+            clip_gradients=self._clip_gradients,
+            seed=self._seed,
+            epochs=self._epochs,
+        )
         self.epochs_completed = 0
+        self.duration_s = 0.0
+        self._num_step_updates = 0
 
     @property
     def num_params(self) -> int:
         """Parameters of the network with its seeds."""
         return sum(parameter.numel() for parameter in self.model.parameters())
+
+    @property
+    def num_updates(self) -> int:
+        """Parameter updates so far: parameters that learn times optimizer steps, those of trials included."""
+        return self._num_step_updates + self._rejuvenator.num_updates
 
     def validate(self) -> Evaluation:
         """Score the network on the validation samples, by which decisions are made."""
@@ -187,6 +192,9 @@ class Trainer:
         """
         return {
             "epochs_completed": self.epochs_completed,
+            "num_updates": self.num_updates,
+            "duration_s": self.duration_s,
+            "restarted_after": self._rejuvenator.restarted_after,
             "model": self.model.state_dict(),
             "optimizer": self._follower.state_dict(),
             "governor": self._governor.state_dict(),
@@ -215,6 +223,10 @@ class Trainer:
             # Checkpoints of earlier versions have no evidence.
             self._scorer.load_state_dict(state.get("evidence"))
             self.epochs_completed = state["epochs_completed"]
+            # Checkpoints of earlier versions lack the three.
+            self._rejuvenator.restarted_after = state.get("restarted_after", 0)
+            self._num_step_updates = state.get("num_updates", 0) - self._rejuvenator.num_updates
+            self.duration_s = state.get("duration_s", 0.0)
             load_random_state_dict(state["random"])
         except _WRONG_STATE as error:
             raise CheckpointError(
@@ -231,7 +243,8 @@ class Trainer:
             SlotError: the policy asked a slot for something that it cannot do.
             UsageError: the policy returned something that is not a list of actions.
         """
-        for epoch in range(self.epochs_completed + 1, self._epochs + 1):
+        while self.epochs_completed < self._epochs:
+            epoch = self.epochs_completed + 1
             started = time.monotonic()
             self._channel.advance(epoch=epoch)
             host_rate = self._task.host_learning_rate * self._learning_rate_factor(epoch)
@@ -251,16 +264,19 @@ class Trainer:
             if verdict.must_stop:
                 return RunOutcome.STOPPED
             if is_healthy:
-                self._grow(epoch, validation)
+                self._grow(epoch, training, validation)
             for slot in self.slots.values():
                 slot.step_epoch()
             self._follower.update()
-            self.epochs_completed = epoch
+            # Those of a trial belong to the plan.
+            self.epochs_completed = epoch + self._rejuvenator.take_epochs()
+            self.duration_s += time.monotonic() - started
             after_epoch()
         return RunOutcome.COMPLETED
 
     def _learning_rate_factor(self, epoch: int) -> float:
-        factor = cosine_factor(epoch, self._epochs)
+        restarted_after = self._rejuvenator.restarted_after
+        factor = cosine_factor(epoch - restarted_after, self._epochs - restarted_after)
         for fault in self._faults:
             factor *= fault.learning_rate_factor(epoch)
         return factor
@@ -289,6 +305,7 @@ class Trainer:
             verdict = self._governor.before_step(loss, grad_norm, batch=batch)
             if verdict.may_step:
                 self._optimizer.step()
+                self._num_step_updates += num_learning(self.model)
             verdict = self._governor.after_step()
             worst_verdict = _worse(worst_verdict, verdict)
             if verdict.needs_rollback:
@@ -331,21 +348,23 @@ class Trainer:
                 self._governor.snapshot()
         return verdict
 
-    def _grow(self, epoch: int, validation: Evaluation) -> None:
+    def _grow(self, epoch: int, training: TrainingMeans, validation: Evaluation) -> None:
         """Ask the policy and apply its actions; take a snapshot at once when a seed has become a fossil."""
         if self._policy is None:
             return
-        signals = TrainingSignals(
-            epoch=epoch,
-            epochs=self._epochs,
-            val_loss=validation.loss,
-            val_accuracy=validation.accuracy,
+        signals = self._signals.read(
+            epoch,
+            training,
+            validation,
             may_germinate=self._governor.may_germinate,
-            slots=tuple(slot_signals(slot) for slot in self.slots.values()),
+            restarted_after=self._rejuvenator.restarted_after,
+            num_host_params=self.num_host_params,
+            num_updates=self.num_updates,
+            duration_s=self.duration_s,
         )
         fossils_before = fossils(self.slots)
         actions = decide(self._policy, signals)
-        apply_actions(actions, self.slots)
+        apply_actions(actions, self.slots, partial(self._rejuvenator.act, epoch=epoch))
         if any(isinstance(action, Germinate) for action in actions):
             self._governor.expect_shift()
         if fossils(self.slots) != fossils_before:
