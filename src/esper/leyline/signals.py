@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from esper._generated.enums import SeedStage
+from esper._generated.records import SeedEvidence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +28,8 @@ class SlotSignals:
     """Gain in validation accuracy since the stage began, in percentage points."""
     contribution: float | None
     """Accuracy lost when the seed is switched off, in percentage points; None when not measured."""
+    evidence: SeedEvidence | None = None
+    """Latest comparison of the losses with and without the seed; None when not measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

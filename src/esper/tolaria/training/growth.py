@@ -26,6 +26,7 @@ def slot_signals(slot: SeedSlot) -> SlotSignals:
         total_improvement=slot.total_improvement,
         stage_improvement=slot.stage_improvement,
         contribution=slot.contribution,
+        evidence=slot.evidence,
     )
 
 
@@ -40,6 +41,7 @@ def slot_status(slot: SeedSlot) -> SeedStatus:
         num_params=sum(parameter.numel() for parameter in slot.seed_parameters()),
         grad_ratio=slot.gradient_ratio if slot.has_gradient_health else None,
         contribution=slot.contribution,
+        evidence=slot.evidence,
     )
 
 

@@ -45,11 +45,11 @@ from esper.tolaria.training.metrics import (
     Evaluation,
     RunningMeans,
     TrainingMeans,
-    contribution,
     evaluate,
 )
 from esper.tolaria.training.reports import EpochReport
 from esper.tolaria.training.run_settings import DetectorName, RunSettings, checked_settings
+from esper.tolaria.training.scoring import SeedScorer, ask_for_evidence
 
 TRAINER_KEYS: Final = ("epochs_completed", "model", "optimizer", "governor", "random")
 """The entries that every state dict of a trainer has."""
@@ -136,6 +136,8 @@ class Trainer:
         self.slots = {slot.slot_id: slot for slot in find_slots(self.model).values()}
         for slot in self.slots.values():
             slot.channel = self._channel
+        ask_for_evidence(self.slots.values())
+        self._scorer = SeedScorer(self.model, task.objective, task.price_per_parameter)
         self._host_parameters = _host_parameters(self.model, self.slots)
         self.num_host_params = self.num_params
         self._optimizer = build_optimizer(task, self._host_parameters)
@@ -194,6 +196,7 @@ class Trainer:
             "optimizer": self._follower.state_dict(),
             "governor": self._governor.state_dict(),
             **policy_state_dict(self._policy),
+            "evidence": self._scorer.state_dict(),
             "random": random_state_dict(),
         }
 
@@ -214,6 +217,8 @@ class Trainer:
         load_policy(self._policy, state)
         try:
             self._governor.load_state_dict(state["governor"])
+            # Checkpoints of earlier versions have no evidence.
+            self._scorer.load_state_dict(state.get("evidence"))
             self.epochs_completed = state["epochs_completed"]
             load_random_state_dict(state["random"])
         except _WRONG_STATE as error:
@@ -246,7 +251,7 @@ class Trainer:
                 verdict = _worse(verdict, self._judge(validation))
             is_healthy = verdict.severity is Severity.OK
             if is_healthy:
-                self._score_seeds(validation.accuracy)
+                self._scorer.score(self.slots.values(), self._val_samples, validation)
             self._report(training, validation, verdict.severity, time.monotonic() - started)
             if verdict.must_stop:
                 return RunOutcome.STOPPED
@@ -330,16 +335,6 @@ class Trainer:
             with suppress(SnapshotError):
                 self._governor.snapshot()
         return verdict
-
-    def _score_seeds(self, accuracy: float) -> None:
-        for slot in self.slots.values():
-            slot.record_accuracy(accuracy)
-            if slot.is_unsettled and slot.alpha > 0.0:
-                slot.record_contribution(
-                    contribution(
-                        self.model, slot, self._val_samples, accuracy, self._task.objective
-                    )
-                )
 
     def _grow(self, epoch: int, validation: Evaluation) -> None:
         """Ask the policy and apply its actions; take a snapshot at once when a seed has become a fossil."""
