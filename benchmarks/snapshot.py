@@ -152,7 +152,7 @@ def steps_of_epoch(
     model: nn.Module, optimizer: torch.optim.Optimizer, governor: TolariaGovernor | None
 ) -> Iterator[float]:
     """Train an epoch of digits, governed or not, and yield the seconds of processor time of each step."""
-    samples, _ = DIGITS.load_samples()
+    samples, *_ = DIGITS.load_samples()
     for batch in samples.shuffled_batches(DIGITS.batch_size, seed=0, epoch=1):
         started = time.process_time()
         loss = functional.cross_entropy(model(batch.inputs), batch.targets)

@@ -82,7 +82,7 @@ def test_the_grown_network_can_be_loaded(tmp_path):
 
     model = esper.load("latest", run_dir=tmp_path)
 
-    _, validation = DIGITS.load_samples()
+    _, validation, _ = DIGITS.load_samples()
     with torch.inference_mode():
         hits = model(validation.inputs).argmax(dim=1) == validation.targets
     assert 100.0 * hits.double().mean().item() == pytest.approx(final_accuracy(log))

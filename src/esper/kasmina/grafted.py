@@ -61,16 +61,17 @@ class GraftedSequential(Grafted):
     """Iterates over, counts and changes the members of a sequence, without its slot, which stays at its end."""
 
     def __iter__(self) -> Iterator[nn.Module]:
-        return (child for name, child in self.named_children() if name != SLOT_NAME)
+        # Not named_children, which leaves out the second of two places that hold the same module.
+        return iter([child for name, child in self._modules.items() if name != SLOT_NAME])  # type: ignore[misc] # no member is None
 
     def __len__(self) -> int:
         return len(self._modules) - (SLOT_NAME in self._modules)
 
     def __getitem__(self, index: Any) -> Any:
         """Return one member, or a plain sequence of several."""
-        members = [(name, child) for name, child in self.named_children() if name != SLOT_NAME]
+        members = [(name, child) for name, child in self._modules.items() if name != SLOT_NAME]
         if isinstance(index, slice):
-            return nn.Sequential(OrderedDict(members[index]))
+            return nn.Sequential(OrderedDict(members[index]))  # type: ignore[arg-type] # no member is None
         with self._without_slot():
             return self._own("__getitem__", index)
 
