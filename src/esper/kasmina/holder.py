@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeVar
+from weakref import ref
 
 import torch
 from torch import Tensor, nn
@@ -57,6 +58,8 @@ class SeedHolder(SeedFigures, nn.Module, ABC):
         self.register_buffer("_alpha", torch.zeros(()), persistent=False)
         self._state = SeedState()
         self._forward = SeedForward(slot_id, channels, layout)
+        self._seed_has_run = False
+        self._surroundings: ref[nn.Module] | None = None
 
     def seed_parameters(self) -> Iterator[nn.Parameter]:
         """Yield the parameters of the seed and its gate; nothing when the slot holds no seed."""
@@ -103,17 +106,38 @@ class SeedHolder(SeedFigures, nn.Module, ABC):
         A module whose weights its parent uses without calling it, as in a fused kernel, never calls its slot. Without this
         check its seed would be judged although it never ran. `capture_gradient_health` makes it for you.
 
+        Networks with stochastic depth leave out whole blocks at random. So a seed may miss a step if it had a gradient at an
+        earlier check, or if the module that was grafted has none either.
+
         Raises:
             SlotError: the seed is in TRAINING, BLENDING or HOLDING and has parameters that learn, yet none has a gradient.
         """
         if self.stage not in (SeedStage.TRAINING, SeedStage.BLENDING, SeedStage.HOLDING):
             return
         parameters = [p for p in self.seed_parameters() if p.requires_grad]
-        if parameters and all(parameter.grad is None for parameter in parameters):
+        if any(parameter.grad is not None for parameter in parameters):
+            self._seed_has_run = True
+        elif parameters and not self._seed_has_run and not self._was_left_out():
             raise SlotError(
                 f"a seed in {self.stage.name} must run in each training step, got no gradient in slot {self.slot_id!r};"
                 " check it after backward and before zero_grad, and graft a module that its parent calls"
             )
+
+    def set_surroundings(self, module: nn.Module) -> None:
+        """Name the module whose gradients tell whether a step left out the slot together with what is around it.
+
+        Copies of the slot forget it.
+        """
+        self._surroundings = ref(module)
+
+    def _was_left_out(self) -> bool:
+        """Return whether parameters around the slot should learn, and the last step reached none of them."""
+        module = None if self._surroundings is None else self._surroundings()
+        if module is None:
+            return False
+        own = {id(parameter) for parameter in self.seed_parameters()}
+        gradients = [p.grad for p in module.parameters() if p.requires_grad and id(p) not in own]
+        return bool(gradients) and all(gradient is None for gradient in gradients)
 
     def fossil_plan(self) -> FossilPlan:
         """Return how to build the slot's fossil again.
@@ -162,7 +186,7 @@ class SeedHolder(SeedFigures, nn.Module, ABC):
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the channel out of copies and pickles: two slots of one name must not both emit."""
-        return {**self.__dict__, "channel": SILENT}
+        return {**self.__dict__, "channel": SILENT, "_surroundings": None}
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "SeedHolder":
         """Write the amplitude again: `to_empty` leaves the buffer without a value."""
@@ -194,6 +218,7 @@ class SeedHolder(SeedFigures, nn.Module, ABC):
             build = partial(build_seed, self.topology, state.blueprint_id, self.channels)
             seed = self._build(build, state.seed_id, generator)
         thaw(self, self._state.frozen)
+        self._seed_has_run &= seed is not None and seed is self.seed
         self.seed = seed
         self._state = state
         self._fit_gate(generator)
