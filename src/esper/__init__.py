@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from esper.karn.run import read_story
     from esper.karn.story import RunStory
     from esper.kasmina.blueprints.registry import register_blueprint
+    from esper.kasmina.blueprints.residual import SequenceSeed
     from esper.kasmina.description import describe, rebuild
     from esper.kasmina.gates import GateResult, QualityGates
     from esper.kasmina.gradients import GradientHealth, capture_gradient_health
@@ -120,6 +121,7 @@ __all__ = [
     "Samples",
     "SeedSlot",
     "SeedStage",
+    "SequenceSeed",
     "Severity",
     "SigmaDetector",
     "Sink",
@@ -205,6 +207,7 @@ _HOMES = {
     "Samples": "esper.tolaria.tasks.task",
     "SeedSlot": "esper.kasmina.slot",
     "SeedStage": "esper._generated.enums",
+    "SequenceSeed": "esper.kasmina.blueprints.residual",
     "Severity": "esper._generated.enums",
     "SigmaDetector": "esper.tolaria.detection.detector",
     "Sink": "esper.nissa.sink",

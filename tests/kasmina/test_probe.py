@@ -255,6 +255,15 @@ class TestPatterns:
 
         assert [slot.slot_id for slot in slots.values()] == ["layers.0.up", "mine", "layers.2.up"]
 
+    def test_a_pattern_skips_what_has_no_forward_pass(self):
+        model = nn.Module()
+        model.blocks = nn.ModuleList([nn.Linear(4, 8), nn.Linear(8, 8)])
+        model.scales = nn.ParameterList([torch.ones(1)])
+
+        assert list(graft(model, {"b**": SPEC})) == ["blocks.0", "blocks.1"]
+        with pytest.raises(SlotError, match="a class that defines its forward, got 'scales'"):
+            graft(model, {"scales": SPEC})
+
     def test_a_pattern_without_a_match_is_refused(self):
         with pytest.raises(SlotError, match=r"must match a module of the model, got 'blocks\.\*'"):
             graft(self.model(), {"blocks.*": SPEC})

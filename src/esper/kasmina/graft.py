@@ -51,6 +51,9 @@ from esper.leyline.lifecycle import is_undecided
 
 _Child = TypeVar("_Child", SeedSlot, Fossil)
 
+_CONTAINERS: Final = (nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict)
+"""Modules without a forward pass; patterns do not match them."""
+
 _ELLIPSIS: Final = "..."
 """Stands for the start of a path that is too long for the name of a slot."""
 
@@ -110,7 +113,7 @@ def graft(
     """Add an empty slot after each module that `specs` names by path, and return the slots by those paths.
 
     A path may be a pattern: `*` stands for any characters but dots, `**` for any characters. So `{"layers.*": SlotSpec()}`
-    grafts every member of `layers`. A module that holds a fossil gets another slot after it.
+    grafts every member of `layers`. Patterns do not match lists and dictionaries of modules. A module that holds a fossil gets another slot after it.
 
     With `example`, the model runs once on it, without gradients, random numbers and changes of its statistics. Then each slot
     gets the channels and the layout that its module's output had, and everything that its spec says is checked. `example`
@@ -255,7 +258,7 @@ def _matches(model: nn.Module, path: object) -> list[str]:
         name
         for name, module in model.named_modules()
         if pattern.fullmatch(name)
-        and not isinstance(module, SeedSlot | Fossil)
+        and not isinstance(module, (SeedSlot, Fossil, *_CONTAINERS))
         and not name.startswith(inner)
     ]
     if not found:
@@ -283,7 +286,7 @@ def _graftable(model: nn.Module, path: str) -> nn.Module:
         raise SlotError(
             f"a module to graft must be in one place only, got {path!r}, which is shared; give it a copy"
         )
-    if isinstance(module, nn.ModuleList | nn.ModuleDict) or "forward" in vars(module):
+    if isinstance(module, _CONTAINERS) or "forward" in vars(module):
         raise SlotError(
             f"a module to graft must have a class that defines its forward, got {path!r}, a"
             f" {type(module).__name__}; graft a module in it or around it"

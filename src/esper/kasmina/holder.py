@@ -196,10 +196,24 @@ class SeedHolder(SeedFigures, nn.Module, ABC):
         return self
 
     def _load_from_state_dict(
-        self, state_dict: Mapping[str, Any], prefix: str, local_metadata: Any, *rest: Any
+        self,
+        state_dict: Mapping[str, Any],
+        prefix: str,
+        local_metadata: Any,
+        strict: bool,
+        missing_keys: list[str],
+        *rest: Any,
     ) -> None:
-        """Load as usual; when tensors are assigned to a slot on the meta device, give it an amplitude where they are."""
-        super()._load_from_state_dict(state_dict, prefix, local_metadata, *rest)
+        """Load as usual, except in two cases.
+
+        An empty slot misses nothing in the file of a network that was saved before it was grafted. When tensors are assigned
+        to a slot on the meta device, it gets an amplitude where they are.
+        """
+        super()._load_from_state_dict(
+            state_dict, prefix, local_metadata, strict, missing_keys, *rest
+        )
+        if self._state.stage is SeedStage.DORMANT and f"{prefix}_extra_state" in missing_keys:
+            missing_keys.remove(f"{prefix}_extra_state")
         if self._alpha.is_meta and local_metadata.get("assign_to_params_buffers"):
             own = [
                 v for k, v in state_dict.items() if k.startswith(prefix) and isinstance(v, Tensor)
