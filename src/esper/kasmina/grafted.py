@@ -34,7 +34,7 @@ class Grafted(nn.Module):
         output = super().forward(*args, **kwargs)
         slot: Any = self._modules[SLOT_NAME]
         padding = None
-        if kwargs or self.mask_places:
+        if (kwargs or self.mask_places) and slot.takes_padding:
             padding = find_padding(args, kwargs, self.mask_places)
         if isinstance(output, _TENSORS):
             return _run(slot, output, padding)

@@ -15,7 +15,7 @@ from esper._generated.enums import AlphaAlgorithm, SeedStage
 from esper.kasmina.blend import SampleGate
 from esper.kasmina.blueprints.registry import build_seed
 from esper.kasmina.figures import SeedFigures
-from esper.kasmina.forward import Fossil, FossilPlan, SeedForward
+from esper.kasmina.forward import Fossil, FossilPlan, SeedForward, takes_padding
 from esper.kasmina.isolation import freeze, thaw
 from esper.kasmina.state import SeedState
 from esper.kasmina.topology import Layout, Topology
@@ -79,6 +79,13 @@ class SeedHolder(SeedFigures, nn.Module, ABC):
             return features
         assert self.seed is not None
         return self._forward.run(features, self.seed, self.gate, self._alpha, padding)
+
+    @property
+    def takes_padding(self) -> bool:
+        """Whether the seed or its gate runs, and leaves padding out of a sequence."""
+        if self._forward.is_passing:
+            return False
+        return takes_padding(self._modules["seed"], self._modules["gate"])
 
     @contextmanager
     def force_alpha(self, value: float) -> Iterator[None]:
