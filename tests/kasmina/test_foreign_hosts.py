@@ -342,6 +342,19 @@ def test_what_peft_will_replace_is_refused(path):
         graft(model, {path: SPEC})
 
 
+def test_a_seed_that_was_frozen_with_its_host_is_an_error():
+    model = nn.Sequential(nn.Linear(4, CHANNELS), nn.Linear(CHANNELS, 2))
+    slot = graft(model, {"0": SPEC})["0"]
+    lead_to(slot, SeedStage.TRAINING)
+    model[0].requires_grad_(False)
+    model(torch.ones(2, 4)).sum().backward()
+
+    with pytest.raises(SlotError, match="that learn, got all of them frozen in slot '0'; plant"):
+        capture_gradient_health(slot, model[1].parameters(), epoch=1)
+    slot.advance_stage()
+    capture_gradient_health(slot, model[1].parameters(), epoch=1)
+
+
 class TestMeta:
     def test_weights_can_be_assigned_to_a_network_without_storage(self):
         def host():

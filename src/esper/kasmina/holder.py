@@ -117,11 +117,17 @@ class SeedHolder(SeedFigures, nn.Module, ABC):
         earlier check, or if the module that was grafted has none either.
 
         Raises:
-            SlotError: the seed is in TRAINING, BLENDING or HOLDING and has parameters that learn, yet none has a gradient.
+            SlotError: the seed is in TRAINING, BLENDING or HOLDING and has parameters that learn, yet none has a gradient; or
+                it is in TRAINING and none of its parameters learns.
         """
         if self.stage not in (SeedStage.TRAINING, SeedStage.BLENDING, SeedStage.HOLDING):
             return
         parameters = [p for p in self.seed_parameters() if p.requires_grad]
+        if self.stage is SeedStage.TRAINING and not parameters and self.num_seed_params:
+            raise SlotError(
+                f"a seed in TRAINING must have parameters that learn, got all of them frozen in slot {self.slot_id!r}; plant"
+                " after a library such as PEFT has frozen the network, or call requires_grad_(True) on them"
+            )
         if any(parameter.grad is not None for parameter in parameters):
             self._seed_has_run = True
         elif parameters and not self._seed_has_run and not self._was_left_out():
