@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from esper.karn.run import read_story
     from esper.karn.story import RunStory
     from esper.kasmina.blueprints.registry import register_blueprint
+    from esper.kasmina.blueprints.residual import SequenceSeed
     from esper.kasmina.description import describe, rebuild
     from esper.kasmina.evidence import EvidenceGates, paired_evidence
     from esper.kasmina.gates import GateResult, QualityGates
@@ -137,6 +138,7 @@ __all__ = [
     "ScriptedPolicy",
     "SeedSlot",
     "SeedStage",
+    "SequenceSeed",
     "Severity",
     "SigmaDetector",
     "Sink",
@@ -234,6 +236,7 @@ _HOMES = {
     "ScriptedPolicy": "esper.tamiyo.scripted",
     "SeedSlot": "esper.kasmina.slot",
     "SeedStage": "esper._generated.enums",
+    "SequenceSeed": "esper.kasmina.blueprints.residual",
     "Severity": "esper._generated.enums",
     "SigmaDetector": "esper.tolaria.detection.detector",
     "Sink": "esper.nissa.sink",

@@ -152,6 +152,11 @@ def run_seed(
     return layout.host_view(module(x))
 
 
+def takes_padding(seed: nn.Module | None, gate: nn.Module | None) -> bool:
+    """Return whether a seed or its gate leaves padding out of a sequence."""
+    return gate is not None or isinstance(seed, SequenceSeed)
+
+
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FossilPlan:
@@ -174,6 +179,11 @@ class Fossil(nn.Module):
         self.seed = seed
         self.gate = gate
         self.plan = plan
+
+    @property
+    def takes_padding(self) -> bool:
+        """Whether the seed or its gate leaves padding out of a sequence."""
+        return takes_padding(self.seed, self.gate)
 
     def forward(self, features: Tensor, padding: Tensor | None = None) -> Tensor:
         """Return `features`, in the fossil's layout, blended with the seed, in the same shape and dtype.
