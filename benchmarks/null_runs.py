@@ -3,6 +3,7 @@
 python benchmarks/null_runs.py              1,000 simulated null runs, power, 200 real trainings: tables, then JSON; 3 minutes
 python benchmarks/null_runs.py --quick      a tenth of the runs
 python benchmarks/null_runs.py --json       only JSON, on one line
+python benchmarks/null_runs.py --write docs/concepts/evidence.md      the tables of the page, too
 
 A simulated run draws the losses of its decision samples: a host, and five seeds one after the other, each looked at 6 times in TRAINING
 and 10 times while it is blended in and held. A seed moves the loss of every sample, more or less as at the look before, and by zero
@@ -20,10 +21,12 @@ import json
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import torch
 from scipy.stats import binomtest
+from sections import write_section
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
@@ -278,6 +281,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="a tenth of the runs")
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="page that gets the tables")
     parser.add_argument("--json", action="store_true", help="print only JSON, on one line")
     options = parser.parse_args()
     share = 10 if options.quick else 1
@@ -287,13 +291,18 @@ def main() -> None:
         name="real trainings", kept=sum(map(training_keeps_one, range(trainings))), of=trainings
     )
     power = count_power(200 // share)
-    if not options.json:
+    tables = "\n\n".join(
+        f"| {title} | kept one | share | 95 % interval |\n|---|---|---|---|\n"
+        + "\n".join(one.row() for one in counts)
         for title, counts in (
             ("null runs", [*null, real]),
             ("a seed that lowers the loss by", power),
-        ):
-            print(f"| {title} | kept one | share | 95 % interval |\n|---|---|---|---|")
-            print("\n".join(one.row() for one in counts) + "\n")
+        )
+    )
+    if not options.json:
+        print(tables + "\n")
+    if options.write is not None:
+        write_section(options.write, "benchmarks/null_runs.py", tables)
     groups = {"null": null, "trainings": [real], "power": power}
     print(json.dumps({k: {one.name: one.as_dict() for one in v} for k, v in groups.items()}))
 

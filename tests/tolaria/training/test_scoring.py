@@ -195,6 +195,15 @@ def test_a_resumed_run_goes_on_counting_seeds():
     assert resumed.slots["s"].evidence == trainer.slots["s"].evidence is not None
 
 
+def test_without_a_price_the_seed_must_earn_what_a_wider_host_gains():
+    policy = Grow()
+    trainer = Trainer(replace(CLASSES, price_per_parameter=None), policy=policy)
+    trainer.fit()
+
+    evidence = trainer.slots["s"].evidence
+    assert evidence.price == pytest.approx(0.057 * evidence.num_params / trainer.num_host_params)
+
+
 def test_a_price_must_not_be_negative():
     with pytest.raises(ValueError, match="price_per_parameter must be at least 0"):
         replace(CLASSES, price_per_parameter=-1e-6)
