@@ -60,7 +60,7 @@ EVIDENCE_LIMIT = 0.10
 """Highest share of the evidence of an epoch."""
 EPOCHS = {"digits": 30, "mnist1d": 15, "pydoc": 6}
 """Epochs in which the evidence of each task is measured."""
-NUM_ROUNDS = {"cnn": 40, "transformer": 25}
+NUM_ROUNDS = {"cnn": 40, "transformer": 15}
 """Ratios of which the median is given."""
 STAGES = (SeedStage.TRAINING, SeedStage.BLENDING, SeedStage.HOLDING, SeedStage.FOSSILIZED)
 
@@ -161,7 +161,7 @@ def transformer_case() -> Case:
         inputs=torch.randint(256, (64, 64)),
         targets=torch.randint(256, (64, 64)),
         blueprint_id="mlp_small",
-        num_turns=1,
+        num_turns=4,
     )
 
 

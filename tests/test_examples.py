@@ -24,7 +24,7 @@ EXPECTED = {
     "grow_own_network": r"seed 0: host alone .*FOSSILIZED .*\nseed 1: host alone \d\d\.\d %, grown \d\d\.\d %",
     "graft_transformer": r"without seed .* %; FOSSILIZED\nafter ungraft: \d\d\.\d %, 8352 parameters grown",
     "graft_own_network": r"layers.1: conv1d, features \(B, C, L\), C = 16\n.*\ngrown (\d\d\.\d) %, loaded \1 %",
-    "own_task": r"seed \w+: FOSSILIZED, \d+ parameters\nthe network loaded from .* has \d+ parameters",
+    "own_task": r"test: host alone \d+\.\d %, grown \d+\.\d %\nseed \w+: [A-Z]+, \d+ parameters\nthe network loaded from .* has \d+ parameters",
     "own_policy": r"r0c0, conv_light: GERMINATED > TRAINING.*\n",
     "own_blueprint": r"after-stem-squeeze_excitation has 76 parameters.*\n.* 0 at first, is (?!0\.00)\d",
     "own_detector": r"rolled back to step \d+; final accuracy 9\d\.\d %",

@@ -5,6 +5,7 @@ import json
 import time
 
 import pytest
+import torch
 from rich.console import Console
 
 from esper._generated.enums import RunOutcome
@@ -267,8 +268,8 @@ def test_the_test_figures_come_first_and_the_metric_has_its_name(tmp_path):
         emit_start(channel, num_test=539, metric="variance explained")
         emit_end(
             channel,
-            test=Evaluation(loss=0.25, accuracy=50.0),
-            host_test=Evaluation(loss=0.375, accuracy=25.0),
+            test=Evaluation(loss=0.25, accuracy=50.0, losses=torch.tensor([0.25])),
+            host_test=Evaluation(loss=0.375, accuracy=25.0, losses=torch.tensor([0.375])),
         )
 
     story = story_of(tmp_path, emit)

@@ -12,7 +12,7 @@ from esper.tolaria.tasks.task import Samples, Task
 _NUM_CLASSES = 10
 _NUM_TRAIN = 719
 _NUM_DECISIONS = 539
-"""Seeds are kept or pruned by the mean difference of the losses with and without them, which is typically a tenth to a sixth
+"""Seeds are kept or pruned by the mean difference of the losses with and without them, which is typically a twelfth to a sixth
 of its standard deviation over the images. An interval that holds at several looks, about three standard errors, tells a
 sixth from zero with some 350 images and an eighth with some 540; the remaining 539 images are for the test, where one image
 counts 0.19 points."""
