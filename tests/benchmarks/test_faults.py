@@ -99,7 +99,7 @@ def test_a_fault_waits_for_its_moment(ready_at: int) -> None:
 def test_every_fault_that_can_start_in_a_young_run_can_be_injected() -> None:
     """Without seeds all but one can start after the first steps; each is injected and ended."""
 
-    class Enough(Exception):
+    class EnoughError(Exception):
         """Ends the run."""
 
     started = set()
@@ -113,10 +113,10 @@ def test_every_fault_that_can_start_in_a_young_run_can_be_injected() -> None:
                 for strike in fault.strikes:
                     with strike.inject(run):
                         pass
-        raise Enough
+        raise EnoughError
 
     guard = guardians.GUARDIANS["governor"]
     run = loop.TrainingRun(0, guard=guard, before_step=inject, grows=True)
-    with pytest.raises(Enough):
+    with pytest.raises(EnoughError):
         run.train()
     assert started == {fault.name for fault in catalogue.FAULTS} - {"nan_seed_weight"}
