@@ -18,7 +18,7 @@ MAX_LINES = 80
 # A part of the output of each example, in which its effect is visible.
 EXPECTED = {
     "govern_plain_loop": r"NAN in step 100: back to the weights of step \d+\n.*\d\d\.\d %",
-    "govern_gan": r"step 198: restored step \d+ \(NAN\); all weights finite: True",
+    "govern_gan": r"step 200: restored step \d+ \(NAN\); all weights finite: True",
     "govern_language_model": r"step 20\d: restored step \d+ \(\w+\)\nloss on the same batches: 3\.\d+, restored [12]\.\d+\nheld out: [12]\.",
     "log_own_loop": r"COMPLETED: 6 epochs, \d\d\.\d %\nstep 137: loss, lr\n\d+ calls of run.log are in the log, \d+ left",
     "grow_own_network": r"seed 0: host alone .*FOSSILIZED .*\nseed 1: host alone \d\d\.\d %, grown \d\d\.\d %",

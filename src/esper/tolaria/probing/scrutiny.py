@@ -127,6 +127,7 @@ class Scrutiny:
         if not isinstance(self.judge.detector, LevelLearner):
             return verdict
         if self._course.is_repeated(verdict.loss):
+            self._tolerate(verdict.loss)
             return self._clear(verdict, LossSeries.STEPS, verdict.reason, ClearedBy.RETURN)
         is_alone = self._examiner is None and verdict.reason is PanicReason.DRIFT
         if is_alone and self.judge.have_gradients_grown() is False:
@@ -231,8 +232,14 @@ class Scrutiny:
         if not has_changed_nothing or not isinstance(judge.detector, LevelLearner):
             return verdict
         judge.overrule()
+        self._tolerate(verdict.loss)
         assert verdict.reason is not None
         return self._clear(verdict, LossSeries.STEPS, verdict.reason, ClearedBy.RETURN)
+
+    def _tolerate(self, loss: float) -> None:
+        """Without a probe, do not go back again for a loss up to the one that going back has not changed."""
+        if self._examiner is None:
+            self._course.tolerate(loss)
 
     def _compare_step(self, examiner: Examiner, verdict: Verdict, batch: Any, step: int) -> Verdict:
         # A gradient that is large but finite has damaged nothing yet; its step may.
