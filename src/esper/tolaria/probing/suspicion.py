@@ -20,6 +20,8 @@ _NUM_HEALING: Final = 4
 """Differences that are averaged, and twice so many steps apart compared, to see whether damage heals."""
 _HEALED: Final = 0.6
 """Share of the earlier differences below which the later ones show that it does."""
+_SIZE: Final = 2.0
+"""Multiple of the smallest difference that matters."""
 _LEAST_NEW: Final = 0.5
 """Share of the difference that must have arisen since the losses were last healthy."""
 
@@ -104,7 +106,9 @@ class Suspicion:
                 return Ruling.CLEARED if self.is_gradual else ruling
         if len(self.differences) < config.patience or self._is_healing():
             return Ruling.OPEN
-        if mean(self.differences) <= reference.margin:
+        # What has shrunk into the noise by now must have been of some size.
+        size = reference.margin if is_convicted else _SIZE * reference.least
+        if mean(self.differences) <= max(size, reference.margin):
             return Ruling.CLEARED
         self.is_gradual = may_be_gradual and (
             rises_by_itself or self._is_growing() or self._has_come_before(reference, gain_of_older)
