@@ -89,3 +89,12 @@ def test_so_is_one_that_older_snapshots_undo_even_better():
 def test_so_is_the_next_rise_of_a_loss_that_has_risen_by_itself():
     assert rulings([0.2] * 20, by_itself=True)[-1] is Ruling.CLEARED
     assert rulings([0.2] * 20, by_itself=True, grown=True)[-1] is Ruling.CONVICTED
+
+
+def test_damage_that_halves_within_eight_steps_is_left_alone_until_that_ends():
+    healing = [max(0.15, 0.38 * 0.92**step) for step in range(40)]
+
+    results = rulings(healing, grown=True, persists_at=11)
+
+    assert results[-1] is Ruling.CONVICTED
+    assert len(results) > CONFIG.patience + 2
