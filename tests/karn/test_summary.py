@@ -317,7 +317,6 @@ def test_rejuvenations_are_listed_with_the_losses_of_their_trial(tmp_path):
         difference=0.12,
         low=0.05,
         high=0.2,
-        confidence=0.95,
         tolerance=0.07,
         num_samples=1000,
         num_steps=160,
