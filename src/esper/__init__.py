@@ -82,6 +82,7 @@ if TYPE_CHECKING:
     from esper.tolaria.training.trainer import Trainer
 
 __all__ = [
+    "LM_LIMITS",
     "Advance",
     "CheckpointError",
     "Classification",
@@ -109,7 +110,6 @@ __all__ = [
     "HubConfig",
     "HubHandle",
     "KeeperConfig",
-    "LM_LIMITS",
     "LanguageModelling",
     "LogError",
     "MemorySink",

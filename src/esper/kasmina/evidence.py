@@ -16,6 +16,7 @@ comes of it.
 from dataclasses import dataclass
 from typing import Final, final
 
+import msgspec
 import torch
 from torch import Tensor
 
@@ -223,6 +224,6 @@ class CreditGates(Gates):
     def evaluate(self, gate: Gate, state: SeedState) -> GateResult:
         """Pass G2 without a check, and run the checks of every other gate on a seed in `state`."""
         if gate is Gate.G2:
-            stage = (GateCheck.ON_CREDIT, True, "on credit, to be judged in HOLDING")
-            return gate_result(gate, (stage,))
+            result = gate_result(gate, ())
+            return msgspec.structs.replace(result, message="on credit, to be judged in HOLDING")
         return self.of.evaluate(gate, state)
