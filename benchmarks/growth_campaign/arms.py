@@ -1,0 +1,41 @@
+"""The arms of the campaign: the ways to spend parameters and computation on a task that are compared."""
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arm:
+    """One way to get a network for a task."""
+
+    name: str
+    text: str
+    """Its name in the table."""
+    needs_grown: bool = True
+    """Whether it copies its size, seeds or cost from the grown network of the same seed."""
+
+
+GROWN: Final = "grown"
+HOST: Final = "host"
+START: Final = "start"
+START_EQUAL_COST: Final = "start_equal_cost"
+WIDER: Final = "wider"
+DEEPER: Final = "deeper"
+EQUAL_COST: Final = "equal_cost"
+RANDOM: Final = "random"
+DEAD: Final = "dead"
+
+ARMS: Final = (
+    Arm(name=GROWN, text="**grown**", needs_grown=False),
+    Arm(name=HOST, text="host alone", needs_grown=False),
+    Arm(name=START, text="the grown network, from the start"),
+    Arm(name=START_EQUAL_COST, text="the same, for as many FLOPs as grown"),
+    Arm(name=WIDER, text="wider host of equal parameters"),
+    Arm(name=DEEPER, text="deeper host of equal parameters"),
+    Arm(name=EQUAL_COST, text="host alone, for as many FLOPs as grown"),
+    Arm(name=RANDOM, text="the same seeds at random times"),
+    Arm(name=DEAD, text="dead seeds at the same times"),
+)
+
+SEEDLESS: Final = frozenset({HOST, START, START_EQUAL_COST, WIDER, DEEPER, EQUAL_COST})
+"""The arms that train without a policy."""
