@@ -19,9 +19,10 @@ from esper.nissa.hub import Hub
 from esper.nissa.hub_config import HubConfig
 from esper.nissa.sinks.memory import MemorySink
 from esper.tolaria.detection.verdict import Verdict
-from esper.tolaria.training.growth import apply_actions, fossils, slot_signals
+from esper.tolaria.training.growth import apply_actions, fossils
 from esper.tolaria.training.learning_rate import cosine_factor
 from esper.tolaria.training.metrics import Evaluation, contribution, evaluate
+from esper.tolaria.training.signals import slot_signals
 from faults_campaign.guardian import Guardian
 from faults_campaign.network import EPOCH_STEPS, TASK, Network, build_network
 

@@ -210,12 +210,13 @@ def _run(model: nn.Module, example: Any) -> None:
         args, kwargs = (), dict(example)
     elif isinstance(example, tuple | list):
         args = tuple(example)
-    with _evaluating(model), torch.no_grad(), torch.random.fork_rng():
+    with evaluating(model), torch.no_grad(), torch.random.fork_rng():
         model(*args, **kwargs)
 
 
 @contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Put `model` in evaluation mode, and each of its modules back into its own mode afterwards."""
     modes = {module: module.training for module in model.modules()}
     model.eval()
     try:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from esper.leyline.arguments import instance_of, real_number
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Germinate:
@@ -34,4 +36,35 @@ class Prune:
     """Short text for the telemetry, such as `low_contribution`."""
 
 
-Action = Germinate | Advance | Prune
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejuvenate:
+    """Shrink all weights, mix them with fresh ones, and restart the schedule of the learning rate.
+
+    Newborn seeds starve beside a host that has settled, and a network that has learned its training samples by heart stays
+    where it is. Weights become `shrink` times themselves plus `perturb` times a fresh initialisation (Ash and Adams, On
+    Warm-Starting Neural Network Training, arXiv:1910.08475), momentum is cleared, and the learning rate starts again from its
+    base, to fall over the epochs that are left.
+
+    A trial trains two copies of the network on the same batches, with rejuvenation and without, for `trial_share` of the
+    steps that are left, and compares them on the decision split. Training goes on from the rejuvenated copy if it has caught up
+    by then, and from the other one if not, so that only the steps of one copy are lost. With 0 there is no trial.
+
+    Raises:
+        ValueError: a number is not in [0, 1], or `includes_seeds` is not a boolean.
+    """
+
+    shrink: float = 0.4
+    perturb: float = 0.6
+    trial_share: float = 0.1
+    includes_seeds: bool = True
+    """Whether seeds and fossils are rejuvenated too, and not the host alone."""
+
+    def __post_init__(self) -> None:
+        """Check the fields."""
+        for name in ("shrink", "perturb", "trial_share"):
+            if not 0.0 <= real_number(name, getattr(self, name)) <= 1.0:
+                raise ValueError(f"{name} must be in [0, 1], got {getattr(self, name)}")
+        instance_of("includes_seeds", self.includes_seeds, bool)
+
+
+Action = Germinate | Advance | Prune | Rejuvenate

@@ -1,8 +1,11 @@
 """The values from which a growth policy decides: plain numbers, no tensors and no modules."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from esper._generated.enums import SeedStage
+from esper._generated.records import SeedEvidence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +30,14 @@ class SlotSignals:
     """Gain in validation accuracy since the stage began, in percentage points."""
     contribution: float | None
     """Accuracy lost when the seed is switched off, in percentage points; None when not measured."""
+    evidence: SeedEvidence | None = None
+    """Newest comparison of the losses with and without the seed; None when not measured."""
+    num_params: int = 0
+    """Parameters of the seed and its gate."""
+    place_signal: float | None = None
+    """Norm of the gradient that a linear seed with zero weights would get here; None when not measured, or not empty."""
+    blueprint_sizes: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    """Parameters that a seed of each blueprint would have here; those that suit the task, if it names them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,3 +55,17 @@ class TrainingSignals:
     may_germinate: bool
     """False for some epochs after a rollback, in which no seed should be planted."""
     slots: tuple[SlotSignals, ...]
+    train_loss: float | None = None
+    """Mean loss on the training samples during the epoch, in nats; None when not measured."""
+    random_guess_loss: float | None = None
+    """Loss of a network that has learned nothing, in nats; None when not known."""
+    restarted_after: int = 0
+    """Epoch after which the network was rejuvenated last, so that the learning rate started again; 0 if it never was."""
+    num_params: int = 0
+    """Parameters of the network with its seeds."""
+    num_host_params: int = 0
+    """Parameters of the host alone."""
+    num_updates: int = 0
+    """Parameter updates of the run so far: parameters that learn times steps, those of trials included."""
+    duration_s: float = 0.0
+    """Seconds that the run has trained so far; they differ from run to run."""

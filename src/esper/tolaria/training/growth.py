@@ -1,32 +1,16 @@
-"""Connects the growth policy with the slots and the checkpoint: its signals, its actions and its state."""
+"""Connects the growth policy with the slots and the checkpoint: its actions and its state."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from esper._generated.enums import SeedStage
 from esper._generated.records import SeedStatus
 from esper.kasmina.slot import SeedSlot
-from esper.leyline.actions import Action, Advance, Germinate, Prune
+from esper.leyline.actions import Action, Advance, Germinate, Prune, Rejuvenate
 from esper.leyline.arguments import describe
 from esper.leyline.errors import CheckpointError, SlotError, UsageError
 from esper.leyline.policy import GrowthPolicy
-from esper.leyline.signals import SlotSignals, TrainingSignals
-
-
-def slot_signals(slot: SeedSlot) -> SlotSignals:
-    """Return the facts about `slot` on which a policy decides."""
-    return SlotSignals(
-        slot_id=slot.slot_id,
-        topology=slot.topology,
-        stage=slot.stage,
-        blueprint_id=None if slot.is_empty else slot.blueprint_id,
-        alpha=slot.alpha,
-        is_ready_to_hold=slot.is_ready_to_hold,
-        epochs_in_stage=slot.epochs_in_stage,
-        total_improvement=slot.total_improvement,
-        stage_improvement=slot.stage_improvement,
-        contribution=slot.contribution,
-    )
+from esper.leyline.signals import TrainingSignals
 
 
 def slot_status(slot: SeedSlot) -> SeedStatus:
@@ -60,7 +44,7 @@ def decide(policy: GrowthPolicy, signals: TrainingSignals) -> tuple[Action, ...]
     for action in actions:
         if not isinstance(action, Action):
             raise UsageError(
-                "every action of a policy must be a Germinate, an Advance or a Prune,"
+                "every action of a policy must be a Germinate, an Advance, a Prune or a Rejuvenate,"
                 f" got {describe(action)} from {name}; return such objects"
             )
     return actions
@@ -125,13 +109,25 @@ def load_policy(policy: GrowthPolicy | None, state: Mapping[str, Any]) -> None:
         ) from error
 
 
-def apply_actions(actions: Iterable[Action], slots: Mapping[str, SeedSlot]) -> None:
-    """Apply each action to the slot that it names, in order.
+def apply_actions(
+    actions: Iterable[Action],
+    slots: Mapping[str, SeedSlot],
+    rejuvenate: Callable[[Rejuvenate], object] | None = None,
+) -> None:
+    """Apply each action, in order: to the slot that it names, or by `rejuvenate`.
 
     Raises:
+        UsageError: there is a `Rejuvenate`, and no function for it.
         SlotError: the host has no such slot, or the slot cannot do what the action asks; later actions are not applied.
     """
     for action in actions:
+        if isinstance(action, Rejuvenate):
+            if rejuvenate is None:
+                raise UsageError(
+                    "a policy may only rejuvenate the host where the training loop can, got a Rejuvenate; leave it out"
+                )
+            rejuvenate(action)
+            continue
         if not isinstance(action.slot_id, str) or action.slot_id not in slots:
             raise SlotError(f'no slot "{action.slot_id}" in the host; it has: {", ".join(slots)}')
         slot = slots[action.slot_id]

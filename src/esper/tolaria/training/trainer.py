@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 import torch
@@ -20,7 +21,6 @@ from esper.leyline.actions import Germinate
 from esper.leyline.channel import SILENT, TelemetryChannel
 from esper.leyline.errors import CheckpointError, SnapshotError, UsageError
 from esper.leyline.policy import GrowthPolicy, check_policy
-from esper.leyline.signals import TrainingSignals
 from esper.tolaria.detection.detector import Detector, SigmaDetector
 from esper.tolaria.detection.limits import EPOCH_LIMITS, RobustConfig
 from esper.tolaria.detection.robust import RobustDetector
@@ -37,7 +37,6 @@ from esper.tolaria.training.growth import (
     fossils,
     load_policy,
     policy_state_dict,
-    slot_signals,
     slot_status,
 )
 from esper.tolaria.training.learning_rate import cosine_factor
@@ -48,8 +47,10 @@ from esper.tolaria.training.metrics import (
     contribution,
     evaluate,
 )
+from esper.tolaria.training.rejuvenation import Rejuvenator, num_learning
 from esper.tolaria.training.reports import EpochReport
 from esper.tolaria.training.run_settings import DetectorName, RunSettings, checked_settings
+from esper.tolaria.training.signals import SignalReader
 
 TRAINER_KEYS: Final = ("epochs_completed", "model", "optimizer", "governor", "random")
 """The entries that every state dict of a trainer has."""
@@ -89,6 +90,7 @@ class Trainer:
         slots: its slots, by id.
         num_host_params: parameters of the host alone.
         epochs_completed: epochs trained to their end.
+        duration_s: seconds that they took, of interrupted runs too.
     """
 
     def __init__(
@@ -150,12 +152,39 @@ class Trainer:
             probe=self._losses,
             channel=self._channel,
         )
+        self._signals = SignalReader(
+            task,
+            self.model,
+            self.slots,
+            self._train_samples,
+            seed=self._seed,
+            epochs=self._epochs,
+        )
+        self._rejuvenator = Rejuvenator(
+            task,
+            self.model,
+            self.slots,
+            self._optimizer,
+            (self._train_samples, self._val_samples),
+            governor=self._governor,
+            channel=self._channel,
+            clip_gradients=self._clip_gradients,
+            seed=self._seed,
+            epochs=self._epochs,
+        )
         self.epochs_completed = 0
+        self.duration_s = 0.0
+        self._num_step_updates = 0
 
     @property
     def num_params(self) -> int:
         """Parameters of the network with its seeds."""
         return sum(parameter.numel() for parameter in self.model.parameters())
+
+    @property
+    def num_updates(self) -> int:
+        """Parameter updates so far: parameters that learn times optimizer steps, those of trials included."""
+        return self._num_step_updates + self._rejuvenator.num_updates
 
     def validate(self) -> Evaluation:
         """Score the network on the validation samples, by which decisions are made."""
@@ -185,6 +214,9 @@ class Trainer:
         """
         return {
             "epochs_completed": self.epochs_completed,
+            "num_updates": self.num_updates,
+            "duration_s": self.duration_s,
+            "restarted_after": self._rejuvenator.restarted_after,
             "model": self.model.state_dict(),
             "optimizer": self._follower.state_dict(),
             "governor": self._governor.state_dict(),
@@ -210,6 +242,10 @@ class Trainer:
         try:
             self._governor.load_state_dict(state["governor"])
             self.epochs_completed = state["epochs_completed"]
+            # Checkpoints of earlier versions lack the three.
+            self._rejuvenator.restarted_after = state.get("restarted_after", 0)
+            self._num_step_updates = state.get("num_updates", 0) - self._rejuvenator.num_updates
+            self.duration_s = state.get("duration_s", 0.0)
             load_random_state_dict(state["random"])
         except _WRONG_STATE as error:
             raise CheckpointError(
@@ -246,16 +282,18 @@ class Trainer:
             if verdict.must_stop:
                 return RunOutcome.STOPPED
             if is_healthy:
-                self._grow(epoch, validation)
+                self._grow(epoch, training, validation)
             for slot in self.slots.values():
                 slot.step_epoch()
             self._follower.update()
             self.epochs_completed = epoch
+            self.duration_s += time.monotonic() - started
             after_epoch()
         return RunOutcome.COMPLETED
 
     def _learning_rate_factor(self, epoch: int) -> float:
-        factor = cosine_factor(epoch, self._epochs)
+        restarted_after = self._rejuvenator.restarted_after
+        factor = cosine_factor(epoch - restarted_after, self._epochs - restarted_after)
         for fault in self._faults:
             factor *= fault.learning_rate_factor(epoch)
         return factor
@@ -284,6 +322,7 @@ class Trainer:
             verdict = self._governor.before_step(loss, grad_norm, batch=batch)
             if verdict.may_step:
                 self._optimizer.step()
+                self._num_step_updates += num_learning(self.model)
             verdict = self._governor.after_step()
             worst_verdict = _worse(worst_verdict, verdict)
             if verdict.needs_rollback:
@@ -336,21 +375,23 @@ class Trainer:
                     )
                 )
 
-    def _grow(self, epoch: int, validation: Evaluation) -> None:
+    def _grow(self, epoch: int, training: TrainingMeans, validation: Evaluation) -> None:
         """Ask the policy and apply its actions; take a snapshot at once when a seed has become a fossil."""
         if self._policy is None:
             return
-        signals = TrainingSignals(
-            epoch=epoch,
-            epochs=self._epochs,
-            val_loss=validation.loss,
-            val_accuracy=validation.accuracy,
+        signals = self._signals.read(
+            epoch,
+            training,
+            validation,
             may_germinate=self._governor.may_germinate,
-            slots=tuple(slot_signals(slot) for slot in self.slots.values()),
+            restarted_after=self._rejuvenator.restarted_after,
+            num_host_params=self.num_host_params,
+            num_updates=self.num_updates,
+            duration_s=self.duration_s,
         )
         fossils_before = fossils(self.slots)
         actions = decide(self._policy, signals)
-        apply_actions(actions, self.slots)
+        apply_actions(actions, self.slots, partial(self._rejuvenator.act, epoch=epoch))
         if any(isinstance(action, Germinate) for action in actions):
             self._governor.expect_shift()
         if fossils(self.slots) != fossils_before:
