@@ -19,6 +19,7 @@ GROWN: Final = "grown"
 HOST: Final = "host"
 START: Final = "start"
 START_EQUAL_COST: Final = "start_equal_cost"
+START_REJUVENATED: Final = "start_rejuvenated"
 WIDER: Final = "wider"
 DEEPER: Final = "deeper"
 EQUAL_COST: Final = "equal_cost"
@@ -30,12 +31,10 @@ ARMS: Final = (
     Arm(name=HOST, text="host alone", needs_grown=False),
     Arm(name=START, text="the grown network, from the start"),
     Arm(name=START_EQUAL_COST, text="the same, for as many FLOPs as grown"),
+    Arm(name=START_REJUVENATED, text="the same, rejuvenated when grown was"),
     Arm(name=WIDER, text="wider host of equal parameters"),
     Arm(name=DEEPER, text="deeper host of equal parameters"),
     Arm(name=EQUAL_COST, text="host alone, for as many FLOPs as grown"),
-    Arm(name=RANDOM, text="the same seeds at random times"),
-    Arm(name=DEAD, text="dead seeds at the same times"),
+    Arm(name=RANDOM, text="seeds and rejuvenations at random times"),
+    Arm(name=DEAD, text="dead seeds, rejuvenated when grown was"),
 )
-
-SEEDLESS: Final = frozenset({HOST, START, START_EQUAL_COST, WIDER, DEEPER, EQUAL_COST})
-"""The arms that train without a policy."""

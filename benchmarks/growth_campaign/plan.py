@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from growth_campaign.arms import ARMS, GROWN, START
+from growth_campaign.policies import Twin
 from growth_campaign.store import Store
-from growth_campaign.trial import Job, Outcome, Split, Twin, run
+from growth_campaign.trial import Job, Outcome, Split, run
 
 Results = Mapping[Job, Outcome]
 
@@ -83,7 +84,8 @@ def _seeds(size: Size, arm: str, split: Split) -> range:
 
 def _twin(outcome: Outcome) -> Twin:
     return Twin(
-        fossils=outcome.fossils,
+        plantings=outcome.plantings,
+        rejuvenations=outcome.rejuvenations,
         num_params=outcome.num_params,
         flops=outcome.flops,
     )

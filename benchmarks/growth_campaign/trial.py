@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Literal
 
 import msgspec
 
+from esper._generated.enums import RunOutcome
+from esper._generated.lifecycle import SeedGerminatedPayload
+from esper._generated.run import HostRejuvenatedPayload
+from esper.kasmina.gates import QualityGates
+from esper.kasmina.slot import SeedSlot
+from esper.leyline.channel import TelemetryChannel
 from esper.leyline.policy import GrowthPolicy
+from esper.nissa.hub import Hub
+from esper.nissa.sinks.memory import MemorySink
 from esper.tolaria.tasks.registry import get_task
 from esper.tolaria.tasks.task import Samples, Task, load_samples
 from esper.tolaria.training.growth import fossils
@@ -17,26 +26,17 @@ from esper.tolaria.training.trainer import Trainer
 from growth_campaign.arms import (
     DEEPER,
     EQUAL_COST,
-    SEEDLESS,
+    GROWN,
     START,
     START_EQUAL_COST,
+    START_REJUVENATED,
     WIDER,
 )
 from growth_campaign.cost import CostMeter, inference_flops
 from growth_campaign.networks import Build, deeper, wider, with_fossils
-from growth_campaign.policies import policy_for
+from growth_campaign.policies import Planting, Twin, policy_for
 
 Split = Literal["decision", "test"]
-
-
-class Twin(msgspec.Struct, frozen=True, kw_only=True):
-    """The grown network of the same task and seed, from which other arms copy."""
-
-    fossils: tuple[tuple[str, str], ...]
-    """The id of each slot that holds a fossil, and the fossil's blueprint."""
-    num_params: int
-    flops: float
-    """FLOPs of its training."""
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,7 +67,10 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """Epochs trained."""
     completed: bool
     """False where the governor stopped the run."""
-    fossils: tuple[tuple[str, str], ...]
+    plantings: tuple[Planting, ...]
+    """The seeds that were kept."""
+    rejuvenations: tuple[int, ...]
+    """The epochs after which the network was rejuvenated."""
 
 
 def is_text(task: str) -> bool:
@@ -85,10 +88,12 @@ def run(job: Job) -> Outcome:
     epochs = job.epochs
     if job.arm in (EQUAL_COST, START_EQUAL_COST):
         epochs = _epochs_of_equal_cost(task, job, samples)
-    policy = None if job.arm in SEEDLESS else policy_for(job.arm, task, job.seed, job.twin)
-    trainer, meter = _trainer(task, job.seed, epochs, samples, policy)
-    with meter:
-        outcome = trainer.fit()
+    policy = policy_for(job.arm, task, seed=job.seed, epochs=epochs, twin=job.twin)
+    with Hub("growth") as hub:
+        memory = hub.attach(MemorySink())
+        trainer = _trainer(task, job, epochs, samples, policy, hub.channel(env_id=0))
+        with CostMeter(trainer, task, samples[0]) as meter:
+            outcome = trainer.fit()
     scores = trainer.test() if job.split == "test" else trainer.validate()
     return Outcome(
         quality=scores.loss / math.log(2) if is_text(job.task) else scores.accuracy,
@@ -99,22 +104,48 @@ def run(job: Job) -> Outcome:
         seconds=meter.seconds,
         inference_flops=inference_flops(trainer.model, samples[0]),
         epochs=trainer.epochs_completed,
-        completed=outcome.name == "COMPLETED",
-        fossils=tuple(
-            (name, trainer.slots[name].blueprint_id) for name in sorted(fossils(trainer.slots))
+        completed=outcome is RunOutcome.COMPLETED,
+        plantings=_plantings(memory, trainer.slots),
+        rejuvenations=tuple(
+            envelope.epoch or 0
+            for envelope, payload in memory.events
+            if isinstance(payload, HostRejuvenatedPayload) and payload.is_kept
         ),
+    )
+
+
+def _plantings(memory: MemorySink, slots: Mapping[str, SeedSlot]) -> tuple[Planting, ...]:
+    """Return the newest planting of each slot whose seed was kept; seeds that were there from the start have epoch 0."""
+    epochs = {
+        payload.slot_id: envelope.epoch or 0
+        for envelope, payload in memory.events
+        if isinstance(payload, SeedGerminatedPayload)
+    }
+    return tuple(
+        Planting(
+            slot_id=slot_id,
+            blueprint_id=slots[slot_id].blueprint_id,
+            epoch=epochs.get(slot_id, 0),
+        )
+        for slot_id in sorted(fossils(slots))
     )
 
 
 def _trainer(
     task: Task,
-    seed: int,
+    job: Job,
     epochs: int,
     samples: tuple[Samples, ...],
-    policy: GrowthPolicy | None,
-) -> tuple[Trainer, CostMeter]:
-    trainer = Trainer(task, RunSettings(seed=seed, epochs=epochs), samples, policy=policy)
-    return trainer, CostMeter(trainer, task, samples[0])
+    policy: GrowthPolicy | None = None,
+    channel: TelemetryChannel | None = None,
+) -> Trainer:
+    settings = RunSettings(seed=job.seed, epochs=epochs)
+    trainer = Trainer(task, settings, samples, policy=policy, channel=channel)
+    if job.arm != GROWN:
+        # A script decides by itself.
+        for slot in trainer.slots.values():
+            slot.gates = QualityGates(permissive=True)
+    return trainer
 
 
 def _build(task: Task, job: Job) -> Build | None:
@@ -122,8 +153,9 @@ def _build(task: Task, job: Job) -> Build | None:
     if job.twin is None:
         return None
     match job.arm:
-        case _ if job.arm in (START, START_EQUAL_COST):
-            return with_fossils(task, job.twin.fossils)
+        case _ if job.arm in (START, START_EQUAL_COST, START_REJUVENATED):
+            seeds = [(one.slot_id, one.blueprint_id) for one in job.twin.plantings]
+            return with_fossils(task, seeds)
         case _ if job.arm == WIDER:
             return wider(task, job.twin.num_params)
         case _ if job.arm == DEEPER:
@@ -135,6 +167,6 @@ def _build(task: Task, job: Job) -> Build | None:
 def _epochs_of_equal_cost(task: Task, job: Job, samples: tuple[Samples, ...]) -> int:
     """Return for how many epochs the network can be trained for the FLOPs of the grown one, rounded to whole epochs."""
     assert job.twin is not None
-    _, meter = _trainer(task, job.seed, 1, samples, None)
+    meter = CostMeter(_trainer(task, job, 1, samples), task, samples[0])
     steps = -(-len(samples[0]) // task.batch_size)
     return max(1, round(job.twin.flops / (steps * meter.step_flops)))

@@ -20,6 +20,7 @@ aims = import_module("growth_campaign.aims")
 networks = import_module("growth_campaign.networks")
 plan = import_module("growth_campaign.plan")
 plot = import_module("growth_campaign.plot")
+policies = import_module("growth_campaign.policies")
 report = import_module("growth_campaign.report")
 store = import_module("growth_campaign.store")
 trial = import_module("growth_campaign.trial")
@@ -39,7 +40,8 @@ def outcome(quality: float, **figures: Any) -> Any:
         "inference_flops": 5e5,
         "epochs": 60,
         "completed": True,
-        "fossils": (),
+        "plantings": (),
+        "rejuvenations": (),
     }
     return trial.Outcome(quality=quality, **{**usual, **figures})
 
@@ -124,7 +126,7 @@ def test_a_finished_run_is_found_by_everything_that_decides_it(tmp_path: Path) -
     job = trial.Job(task="digits", arm="host", seed=3, split="test", epochs=60)
     runs.save(job, outcome(96.0))
     assert runs.load(job) == outcome(96.0)
-    twin = trial.Twin(fossils=(), num_params=1, flops=1.0)
+    twin = policies.Twin(plantings=(), rejuvenations=(), num_params=1, flops=1.0)
     others = {"seed": 4, "split": "decision", "epochs": 61, "twin": twin}
     for field, value in others.items():
         assert runs.load(trial.msgspec.structs.replace(job, **{field: value})) is None
@@ -181,3 +183,21 @@ def test_the_front_leaves_out_what_another_beats_in_both() -> None:
     better = replace(cheap, arm="grown", cost=3.0, quality=95.0)
     assert plot.front([better, worse, cheap], lower_is_better=False) == [cheap, better]
     assert plot.front([better, worse, cheap], lower_is_better=True) == [cheap, worse]
+
+
+def test_scripted_arms_repeat_what_the_grown_run_did() -> None:
+    """Seeds are kept from a random epoch on; dead ones add no parameters; rejuvenation needs no seeds."""
+    planting = policies.Planting(slot_id="r0c0", blueprint_id="conv_light", epoch=1)
+    twin = policies.Twin(plantings=(planting,), rejuvenations=(1, 2), num_params=1096, flops=1e9)
+
+    def run(arm: str) -> Any:
+        epochs = 5
+        return trial.run(
+            trial.Job(task="digits", arm=arm, seed=1, split="decision", epochs=epochs, twin=twin)
+        )
+
+    found = {arm: run(arm) for arm in (arms.RANDOM, arms.DEAD, arms.START_REJUVENATED)}
+    assert [found[arm].num_params for arm in found] == [1096, 1009, 1096]
+    assert [found[arm].rejuvenations for arm in (arms.DEAD, arms.START_REJUVENATED)] == [(1, 2)] * 2
+    (seed,) = found[arms.RANDOM].plantings
+    assert (seed.slot_id, seed.blueprint_id) == ("r0c0", "conv_light")
