@@ -22,6 +22,7 @@ from esper.commands.terminal import (
 )
 from esper.karn.story import RunStory
 from esper.karn.summary import render
+from esper.leyline.discovery import is_place
 from esper.leyline.errors import UsageError
 from esper.nissa.runs import resolve
 from esper.nissa.sinks.progress import ProgressSink
@@ -192,7 +193,6 @@ def _resume(
     options: argparse.Namespace, given: dict[str, Any], console: Console, stop: StopRequest
 ) -> RunStory:
     from esper.running import resume_run
-    from esper.tolaria.tasks.discovery import is_place
     from esper.tolaria.tasks.registry import get_task
 
     if is_place(given.get("task", "")):

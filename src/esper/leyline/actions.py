@@ -46,8 +46,9 @@ class Rejuvenate:
     base, to fall over the epochs that are left.
 
     A trial trains two copies of the network on the same batches, with rejuvenation and without, for `trial_share` of the
-    steps that are left, and compares them on the decision split. Training goes on from the rejuvenated copy if it has caught up
-    by then, and from the other one if not, so that only the steps of one copy are lost. With 0 there is no trial.
+    epochs that are left, and compares them on the decision split. Training goes on from the rejuvenated copy if it has caught up
+    by then, and from the other one if not, so that only the steps of one copy are lost: the trial takes whole epochs of the plan,
+    at least one, which are not trained again. With 0 there is no trial.
 
     Raises:
         ValueError: a number is not in [0, 1], or `includes_seeds` is not a boolean.

@@ -37,7 +37,7 @@ class SlotSignals:
     place_signal: float | None = None
     """Norm of the gradient that a linear seed with zero weights would get here; None when not measured, or not empty."""
     blueprint_sizes: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
-    """Parameters that a seed of each blueprint would have here; those that suit the task, if it names them."""
+    """Parameters that a seed of each blueprint would have here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,5 +67,7 @@ class TrainingSignals:
     """Parameters of the host alone."""
     num_updates: int = 0
     """Parameter updates of the run so far: parameters that learn times steps, those of trials included."""
+    flops: float | None = None
+    """Floating-point operations of the training steps so far, those of trials included; None when not measured."""
     duration_s: float = 0.0
     """Seconds that the run has trained so far; they differ from run to run."""

@@ -1,6 +1,6 @@
 """Chooses the blueprint of the next seed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 _DECAY = 0.95
@@ -43,6 +43,11 @@ class BlueprintRotation:
         chosen = allowed[0] if allowed else min(in_turn, key=self._penalty)
         self.next_index = (self._blueprint_ids.index(chosen) + 1) % count
         return chosen
+
+    def least_penalised(self, among: Sequence[str]) -> str:
+        """Return the first of `among` that is not left out, or the one with the smallest penalty; no turn is taken."""
+        allowed = [name for name in among if self._penalty(name) < self._skip_penalty]
+        return allowed[0] if allowed else min(among, key=self._penalty)
 
     def state_dict(self) -> dict[str, Any]:
         """Return whose turn it is and the penalties, in plain values."""

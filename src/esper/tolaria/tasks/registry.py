@@ -1,9 +1,10 @@
 """The tasks by name: those that Esper ships, those that users register, and those of installed packages."""
 
 from esper.leyline.arguments import describe
+from esper.leyline.discovery import is_place
 from esper.leyline.errors import UsageError
 from esper.tolaria.tasks.digits import DIGITS
-from esper.tolaria.tasks.discovery import installed, is_place, load_from_file, load_installed
+from esper.tolaria.tasks.discovery import TASKS, load_installed
 from esper.tolaria.tasks.mnist1d import MNIST1D
 from esper.tolaria.tasks.pydoc import PYDOC
 from esper.tolaria.tasks.task import Task
@@ -37,8 +38,8 @@ def get_task(name: str) -> Task:
     """
     if isinstance(name, str) and name not in _TASKS:
         if is_place(name):
-            return register_task(load_from_file(name))
-        if (point := installed().get(name)) is not None:
+            return register_task(TASKS.load_from_file(name))
+        if (point := TASKS.installed().get(name)) is not None:
             return register_task(load_installed(point))
     if not isinstance(name, str) or name not in _TASKS:
         raise UsageError(
@@ -50,7 +51,7 @@ def get_task(name: str) -> Task:
 
 def task_names() -> tuple[str, ...]:
     """Return the names of all tasks, in the order of registration, then those of installed packages."""
-    return tuple(dict.fromkeys((*_TASKS, *installed())))
+    return tuple(dict.fromkeys((*_TASKS, *TASKS.installed())))
 
 
 def check_task(task: object) -> None:

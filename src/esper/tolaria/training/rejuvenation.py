@@ -34,8 +34,12 @@ from esper.tolaria.tasks.task import Samples, Task, build_host
 CONFIDENCE: Final = 0.95
 """Confidence of the interval of a trial; one trial is one look."""
 
-TOLERANCE: Final = 0.05
-"""Share of the loss by which the rejuvenated copy may still be worse at the end of its trial."""
+TOLERANCE: Final = 0.1
+"""Share of the loss by which the rejuvenated copy may still be worse at the end of its trial.
+
+Measured after a tenth of the epochs that are left: on `mnist1d`, where rejuvenation helps, the upper bound is worse by 0 to 5 % of the
+loss; on `pydoc`, where it spoils the network, by 35 %.
+"""
 
 _BATCH_SIZE: Final = 512
 """Samples that are evaluated at a time."""
@@ -51,6 +55,7 @@ class Rejuvenator:
     Attributes:
         num_updates: parameter updates of the trials so far.
         restarted_after: epoch after which the schedule of the learning rate has started last; 0 is the start of the run.
+        epochs_taken: epochs of the plan that the last trial has trained; they are not trained again.
     """
 
     def __init__(
@@ -70,6 +75,7 @@ class Rejuvenator:
         """Work on `model` and its `optimizer`; `samples` are those for training and for decisions; `seed` and `epochs` are the run's."""
         self.num_updates = 0
         self.restarted_after = 0
+        self.epochs_taken = 0
         self._task = task
         self._model = model
         self._slots = slots
@@ -81,8 +87,8 @@ class Rejuvenator:
         self._seed = seed
         self._epochs = epochs
 
-    def act(self, action: Rejuvenate, epoch: int) -> bool:
-        """Rejuvenate the network after `epoch`, if its trial says so, and emit HOST_REJUVENATED; return whether it was done.
+    def act(self, action: Rejuvenate, epoch: int) -> None:
+        """Rejuvenate the network after `epoch`, if its trial says so, and emit HOST_REJUVENATED.
 
         The governor is told of the shift and takes a snapshot, so that it does not roll back to the network as it was. Random
         generators are left as they were.
@@ -92,8 +98,10 @@ class Rejuvenator:
         """
         started = time.monotonic()
         evidence = None
-        if action.trial_share > 0.0:
-            evidence = self._try(action, epoch)
+        epochs_left = self._epochs - epoch
+        if action.trial_share > 0.0 and epochs_left > 0:
+            self.epochs_taken = max(1, round(action.trial_share * epochs_left))
+            evidence = self._try(action, epoch, self.epochs_taken)
         else:
             self._renew(action, epoch)
         is_kept = evidence is None or has_caught_up(evidence)
@@ -113,7 +121,6 @@ class Rejuvenator:
             evidence=evidence,
             duration_s=time.monotonic() - started,
         )
-        return is_kept
 
     def _renew(self, action: Rejuvenate, epoch: int) -> None:
         """Change the weights, clear their momentum, and measure the running statistics of all norm layers again."""
@@ -148,18 +155,20 @@ class Rejuvenator:
                 )
         return {parameter: fresh[name] for name, parameter in host.items()}
 
-    def _try(self, action: Rejuvenate, epoch: int) -> RejuvenationEvidence:
+    def take_epochs(self) -> int:
+        """Return how many epochs of the plan the last trial has trained, once; then 0."""
+        taken, self.epochs_taken = self.epochs_taken, 0
+        return taken
+
+    def _try(self, action: Rejuvenate, epoch: int, num_epochs: int) -> RejuvenationEvidence:
         """Train two copies of the network on the same batches, with rejuvenation and without; go on with the better one."""
-        steps_an_epoch = math.ceil(len(self._train_samples) / self._task.batch_size)
-        num_steps = math.ceil(action.trial_share * (self._epochs - epoch) * steps_an_epoch)
+        num_steps = num_epochs * math.ceil(len(self._train_samples) / self._task.batch_size)
         updates_before = self.num_updates
-        start = TrainingState(self._model, self._optimizer)
         host_group = self._optimizer.param_groups[0]
         rate = host_group["lr"]
-        with ExitStack() as stack:
-            for slot in self._slots.values():
-                if slot.stage is SeedStage.BLENDING:
-                    stack.enter_context(slot.force_alpha(1.0))
+        # Outside of the state that is restored, which would otherwise hold the amplitudes of before.
+        with self._at_full_amplitude():
+            start = TrainingState(self._model, self._optimizer)
             losses_without = self._train_copy(epoch, num_steps)
             copy_without = TrainingState(self._model, self._optimizer)
             start.restore()
@@ -167,15 +176,24 @@ class Rejuvenator:
             # As in the epochs that follow; the seeds' rates follow that of the host.
             host_group["lr"] = self._task.host_learning_rate
             losses_with = self._train_copy(epoch, num_steps)
-        host_group["lr"] = rate
-        evidence = _compare(
-            losses_without, losses_with, num_steps, self.num_updates - updates_before
-        )
-        if not has_caught_up(evidence):
-            copy_without.restore()
+            host_group["lr"] = rate
+            evidence = _compare(
+                losses_without, losses_with, num_steps, self.num_updates - updates_before
+            )
+            if not has_caught_up(evidence):
+                copy_without.restore()
         start.restore_random_state()
         self._optimizer.zero_grad()
         return evidence
+
+    @contextmanager
+    def _at_full_amplitude(self) -> Iterator[None]:
+        """Run the seeds in BLENDING at full amplitude, which most of them are about to reach."""
+        with ExitStack() as stack:
+            for slot in self._slots.values():
+                if slot.stage is SeedStage.BLENDING:
+                    stack.enter_context(slot.force_alpha(1.0))
+            yield
 
     def _train_copy(self, epoch: int, num_steps: int) -> Tensor:
         """Take `num_steps` steps and return the losses on the decision split, (N,)."""

@@ -68,9 +68,7 @@ class SignalReader:
             val_accuracy=validation.accuracy,
             may_germinate=may_germinate,
             slots=tuple(
-                slot_signals(
-                    slot, places.get(name), blueprint_sizes(slot, self._task.blueprint_ids)
-                )
+                slot_signals(slot, places.get(name), blueprint_sizes(slot))
                 for name, slot in self._slots.items()
             ),
             train_loss=training.loss,
@@ -109,16 +107,12 @@ def slot_signals(
     )
 
 
-def blueprint_sizes(slot: SeedSlot, suitable: tuple[str, ...] | None) -> Mapping[str, int]:
-    """Return the parameters that a seed of each blueprint would have in `slot`; of the `suitable` ones unless None.
-
-    Blueprints of another topology, and those that cannot be built for this number of channels, are left out.
-    """
-    names = blueprint_ids(slot.topology)
+def blueprint_sizes(slot: SeedSlot) -> Mapping[str, int]:
+    """Return the parameters that a seed of each blueprint would have in `slot`; those that cannot be built are left out."""
     sizes = {
         name: size
-        for name in (names if suitable is None else suitable)
-        if name in names and (size := _size(slot.topology, name, slot.channels)) is not None
+        for name in blueprint_ids(slot.topology)
+        if (size := _size(slot.topology, name, slot.channels)) is not None
     }
     return MappingProxyType(sizes)
 

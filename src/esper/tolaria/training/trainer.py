@@ -262,7 +262,8 @@ class Trainer:
             SlotError: the policy asked a slot for something that it cannot do.
             UsageError: the policy returned something that is not a list of actions.
         """
-        for epoch in range(self.epochs_completed + 1, self._epochs + 1):
+        while self.epochs_completed < self._epochs:
+            epoch = self.epochs_completed + 1
             started = time.monotonic()
             self._channel.advance(epoch=epoch)
             host_rate = self._task.host_learning_rate * self._learning_rate_factor(epoch)
@@ -286,7 +287,8 @@ class Trainer:
             for slot in self.slots.values():
                 slot.step_epoch()
             self._follower.update()
-            self.epochs_completed = epoch
+            # Those of a trial belong to the plan.
+            self.epochs_completed = epoch + self._rejuvenator.take_epochs()
             self.duration_s += time.monotonic() - started
             after_epoch()
         return RunOutcome.COMPLETED
