@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from esper.kasmina.gates import GateResult, QualityGates
     from esper.kasmina.gradients import GradientHealth, capture_gradient_health
     from esper.kasmina.graft import SlotSpec, find_slots, graft, ungraft
+    from esper.kasmina.place_signal import place_signals
     from esper.kasmina.slot import SeedSlot
-    from esper.leyline.actions import Advance, Germinate, Prune
+    from esper.leyline.actions import Advance, Germinate, Prune, Rejuvenate
     from esper.leyline.channel import TelemetryChannel
     from esper.leyline.errors import (
         CheckpointError,
@@ -47,7 +48,12 @@ if TYPE_CHECKING:
     from esper.nissa.sinks.memory import MemorySink
     from esper.own_run import Run, start_run
     from esper.running import resume_run, run_task
+    from esper.tamiyo.budget import GrowthBudget
+    from esper.tamiyo.controls import DeadSeedPolicy, RandomTimingPolicy
+    from esper.tamiyo.evidence import EvidenceConfig, EvidencePolicy
     from esper.tamiyo.heuristic import HeuristicConfig, HeuristicPolicy
+    from esper.tamiyo.keeper import KeeperConfig
+    from esper.tamiyo.scripted import ScriptedPolicy
     from esper.tolaria.detection.detector import Detector, SigmaDetector
     from esper.tolaria.detection.limits import LM_LIMITS, RobustConfig
     from esper.tolaria.detection.non_finite import NonFiniteDetector
@@ -79,22 +85,27 @@ __all__ = [
     "CheckpointError",
     "Classification",
     "ConsoleSink",
+    "DeadSeedPolicy",
     "Detector",
     "Envelope",
     "EscalationConfig",
     "EsperError",
+    "EvidenceConfig",
+    "EvidencePolicy",
     "Follower",
     "GateResult",
     "Germinate",
     "GovernorConfig",
     "GradientHealth",
     "GrowingAverage",
+    "GrowthBudget",
     "GrowthPolicy",
     "HeuristicConfig",
     "HeuristicPolicy",
     "Hub",
     "HubConfig",
     "HubHandle",
+    "KeeperConfig",
     "LanguageModelling",
     "LogError",
     "MemorySink",
@@ -107,7 +118,9 @@ __all__ = [
     "ProbeError",
     "Prune",
     "QualityGates",
+    "RandomTimingPolicy",
     "Regression",
+    "Rejuvenate",
     "RobustConfig",
     "RobustDetector",
     "Run",
@@ -118,6 +131,7 @@ __all__ = [
     "RunSettings",
     "RunStory",
     "Samples",
+    "ScriptedPolicy",
     "SeedSlot",
     "SeedStage",
     "Severity",
@@ -145,6 +159,7 @@ __all__ = [
     "get_task",
     "graft",
     "load",
+    "place_signals",
     "read_run",
     "read_story",
     "rebuild",
@@ -163,22 +178,27 @@ _HOMES = {
     "CheckpointError": "esper.leyline.errors",
     "Classification": "esper.tolaria.tasks.objective",
     "ConsoleSink": "esper.nissa.sinks.console",
+    "DeadSeedPolicy": "esper.tamiyo.controls",
     "Detector": "esper.tolaria.detection.detector",
     "Envelope": "esper._generated.envelope",
     "EscalationConfig": "esper.tolaria.recovery.escalation",
     "EsperError": "esper.leyline.errors",
+    "EvidenceConfig": "esper.tamiyo.evidence",
+    "EvidencePolicy": "esper.tamiyo.evidence",
     "Follower": "esper.tolaria.training.follow",
     "GateResult": "esper.kasmina.gates",
     "Germinate": "esper.leyline.actions",
     "GovernorConfig": "esper.tolaria.recovery.config",
     "GradientHealth": "esper.kasmina.gradients",
     "GrowingAverage": "esper.tolaria.training.averaging",
+    "GrowthBudget": "esper.tamiyo.budget",
     "GrowthPolicy": "esper.leyline.policy",
     "HeuristicConfig": "esper.tamiyo.heuristic",
     "HeuristicPolicy": "esper.tamiyo.heuristic",
     "Hub": "esper.nissa.hub",
     "HubConfig": "esper.nissa.hub_config",
     "HubHandle": "esper.nissa.joining",
+    "KeeperConfig": "esper.tamiyo.keeper",
     "LM_LIMITS": "esper.tolaria.detection.limits",
     "LanguageModelling": "esper.tolaria.tasks.objective",
     "LogError": "esper.leyline.errors",
@@ -192,9 +212,11 @@ _HOMES = {
     "ProbeError": "esper.leyline.errors",
     "Prune": "esper.leyline.actions",
     "QualityGates": "esper.kasmina.gates",
+    "RandomTimingPolicy": "esper.tamiyo.controls",
+    "Regression": "esper.tolaria.tasks.objective",
+    "Rejuvenate": "esper.leyline.actions",
     "RobustConfig": "esper.tolaria.detection.limits",
     "RobustDetector": "esper.tolaria.detection.robust",
-    "Regression": "esper.tolaria.tasks.objective",
     "Run": "esper.own_run",
     "RunEvents": "esper.nissa.reader",
     "RunLog": "esper.nissa.log",
@@ -203,6 +225,7 @@ _HOMES = {
     "RunSettings": "esper.tolaria.training.run_settings",
     "RunStory": "esper.karn.story",
     "Samples": "esper.tolaria.tasks.task",
+    "ScriptedPolicy": "esper.tamiyo.scripted",
     "SeedSlot": "esper.kasmina.slot",
     "SeedStage": "esper._generated.enums",
     "Severity": "esper._generated.enums",
@@ -229,6 +252,7 @@ _HOMES = {
     "get_task": "esper.tolaria.tasks.registry",
     "graft": "esper.kasmina.graft",
     "load": "esper.loading",
+    "place_signals": "esper.kasmina.place_signal",
     "read_run": "esper.nissa.reader",
     "read_story": "esper.karn.run",
     "rebuild": "esper.kasmina.description",

@@ -14,6 +14,7 @@ from esper.commands import (
     lint_log,
     policies,
     runs,
+    script,
     summary,
     tasks,
     train,
@@ -34,6 +35,7 @@ _COMMANDS = (
     tasks,
     blueprints,
     policies,
+    script,
     completion,
     help_command,
 )

@@ -29,13 +29,14 @@ def test_only_given_options_become_settings(parser):
 
 def test_every_setting_can_be_given(parser):
     line = (
-        "--task t --epochs 20 --seed 1 --device d --detector sigma --no-baseline"
+        "--task t --policy p --epochs 20 --seed 1 --device d --detector sigma --no-baseline"
         " --inject-fault nan@2 --inject-fault spike@4 --keep-checkpoints 3"
     )
 
     assert given(parser, line) == msgspec.structs.asdict(
         RunSettings(
             task="t",
+            policy="p",
             epochs=20,
             seed=1,
             device="d",
@@ -74,6 +75,7 @@ def test_the_help_names_options_in_order_with_their_defaults(capsys, monkeypatch
     lines = [line.split()[0] for line in shown.splitlines() if line.startswith("  --")]
     assert lines == [
         "--task",
+        "--policy",
         "--epochs",
         "--seed",
         "--device",

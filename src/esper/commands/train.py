@@ -24,9 +24,10 @@ from esper.karn.story import RunStory
 from esper.karn.summary import render
 from esper.leyline.discovery import is_place
 from esper.leyline.errors import UsageError
+from esper.leyline.policy import GrowthPolicy
 from esper.nissa.runs import resolve
 from esper.nissa.sinks.progress import ProgressSink
-from esper.tamiyo.heuristic import HeuristicConfig, HeuristicPolicy
+from esper.tamiyo.registry import DEFAULT, absolute, build_policy
 from esper.tolaria.training.run_settings import SETTINGS, RunSettings, Setting, load_settings
 from esper.tolaria.training.stop_request import StopAtOnce, StopRequest, exit_code
 
@@ -39,6 +40,7 @@ examples:
   esper train                             grow a network on digits, about a minute on a laptop
   esper train --seed 3 --epochs 80        another seed, more epochs
   esper train --task my_task.py:TASK      a task of your own, in a Python file
+  esper train --policy none               the host alone; esper policies lists the policies
   esper train --inject-fault nan@12       break the run at epoch 12 and watch the governor roll back
   esper train --resume latest             continue a run that was killed or interrupted
 
@@ -51,6 +53,9 @@ exit codes: 0 all epochs are trained, 1 the end of the log is missing,
 
 # The help lists how to train, then the folder, then comparison, faults and checkpoints.
 _SETTING_BEFORE_RUN_DIR = "detector"
+
+_POLICY_OF_EARLIER_VERSIONS = "heuristic"
+"""Their settings do not name the policy."""
 
 _CHANGEABLE_ON_RESUME = ("epochs", "device")
 
@@ -177,12 +182,14 @@ def _start(
     from esper.running import run_task
     from esper.tolaria.tasks.registry import get_task
 
+    # As it was asked for, so that the run is resumed with the same policy, from any folder.
+    given["policy"] = absolute(given.get("policy", DEFAULT))
     settings = RunSettings(**given)
     task = get_task(settings.task)
     return run_task(
         task,
         settings,
-        policy=_policy(task),
+        policy=_policy(task, settings),
         run_dir=options.run_dir,
         should_stop=stop.is_made,
         **_progress(console, settings.epochs_of(task)),
@@ -208,7 +215,7 @@ def _resume(
     task = get_task(settings.task)
     return resume_run(
         folder,
-        policy=_policy(task),
+        policy=_policy(task, settings),
         should_stop=stop.is_made,
         notify=lambda line: print_line(console, line),
         **given,
@@ -216,10 +223,10 @@ def _resume(
     )
 
 
-def _policy(task: "Task") -> HeuristicPolicy:
-    """Return a policy that plants the blueprints that suit the task's host."""
-    ids = task.blueprint_ids
-    return HeuristicPolicy(None if ids is None else HeuristicConfig(blueprint_ids=ids))
+def _policy(task: "Task", settings: RunSettings) -> GrowthPolicy | None:
+    """Return a new policy of the run, with the blueprints that suit the task's host."""
+    name = _POLICY_OF_EARLIER_VERSIONS if settings.policy is None else settings.policy
+    return build_policy(name, blueprint_ids=task.blueprint_ids, seed=settings.seed)
 
 
 def _progress(console: Console, epochs: int) -> dict[str, Any]:

@@ -99,7 +99,11 @@ def absolute(name: str) -> str:
 
 
 def summary_of(name: str) -> str:
-    """Return the class of a shipped policy, as `esper` offers it, with the first line of its docstring."""
+    """Return in a line what the policy called `name` is; an installed one is not imported for it."""
+    if name == NO_POLICY:
+        return "no growth: the host trains alone"
+    if name not in SHIPPED:
+        return f"entry point {POLICIES.installed()[name].value}"
     policy = SHIPPED[name]
     return f"esper.{policy.__name__}: {(inspect.getdoc(policy) or '').partition(chr(10))[0]}"
 

@@ -93,6 +93,14 @@ class RunSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         str, Option(help="name of the task to learn, or its place in a file, path.py:NAME")
     ] = "digits"
     """`run_task` sets it to the name of the task that it is given."""
+    policy: Annotated[
+        str | None,
+        Option(
+            help="when to grow, keep and prune: name of a policy, its place in a file, path.py:NAME, or a script, path.yaml",
+            default_text="evidence",
+        ),
+    ] = None
+    """Policy of `esper train`. None: that of an earlier version, or one that was passed in Python."""
     epochs: Annotated[
         int | None,
         Option(help="epochs to train", default_text="the task's own", check=between(1, MAX_EPOCHS)),
