@@ -35,6 +35,6 @@ ARMS: Final = (
     Arm(name=WIDER, text="wider host of equal parameters"),
     Arm(name=DEEPER, text="deeper host of equal parameters"),
     Arm(name=EQUAL_COST, text="host alone, for as many FLOPs as grown"),
-    Arm(name=RANDOM, text="seeds and rejuvenations at random times"),
+    Arm(name=RANDOM, text="as many seeds and rejuvenations, at random places and times"),
     Arm(name=DEAD, text="dead seeds, rejuvenated when grown was"),
 )

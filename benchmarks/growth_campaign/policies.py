@@ -1,19 +1,17 @@
-"""The policies of the arms that act: the one of `esper train`, and scripts that change one thing about a run of it."""
+"""The policies of the arms: that of `esper train`, and controls that change one thing about a run of it."""
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
-from esper._generated.enums import SeedStage
 from esper.leyline.actions import Action, Advance, Germinate, Rejuvenate
-from esper.leyline.lifecycle import is_undecided
 from esper.leyline.policy import GrowthPolicy
-from esper.leyline.signals import TrainingSignals
-from esper.tamiyo.evidence import EvidencePolicy, evidence_config
+from esper.leyline.script import Decision
+from esper.tamiyo.controls import RandomTimingPolicy
+from esper.tamiyo.registry import DEFAULT, build_policy
+from esper.tamiyo.scripted import ScriptedPolicy
 from esper.tolaria.tasks.task import Task
 from growth_campaign.arms import DEAD, GROWN, RANDOM, START_REJUVENATED
 
@@ -40,69 +38,37 @@ class Twin(msgspec.Struct, frozen=True, kw_only=True):
     """FLOPs of its training."""
 
 
-class Script:
-    """Plants and rejuvenates at given epochs, and advances every seed as soon as its gate lets it."""
-
-    def __init__(self, plantings: Iterable[Planting], rejuvenations: Iterable[int]) -> None:
-        """Plan the actions after each epoch."""
-        self._plantings = tuple(plantings)
-        self._rejuvenations = frozenset(rejuvenations)
-
-    def decide(self, signals: TrainingSignals) -> Sequence[Action]:
-        """Return the actions of this epoch: on live seeds, new seeds, then a rejuvenation."""
-        stages = {slot.slot_id: slot.stage for slot in signals.slots}
-        actions: list[Action] = [
-            Advance(slot_id=name) for name, stage in stages.items() if is_undecided(stage)
-        ]
-        for planting in self._plantings:
-            is_empty = stages[planting.slot_id] is SeedStage.DORMANT
-            if planting.epoch == signals.epoch and is_empty:
-                name = planting.slot_id
-                actions += [
-                    Germinate(
-                        slot_id=name, blueprint_id=planting.blueprint_id, blend_tempo_epochs=1
-                    ),
-                    Advance(slot_id=name),
-                ]
-        if signals.epoch in self._rejuvenations:
-            actions.append(Rejuvenate(trial_share=0.0))
-        return actions
-
-    def state_dict(self) -> Mapping[str, Any]:
-        """Return nothing: a script has no memory."""
-        return {}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore nothing."""
-
-
-def policy_for(
-    arm: str, task: Task, *, seed: int, epochs: int, twin: Twin | None
-) -> GrowthPolicy | None:
+def policy_for(arm: str, task: Task, *, seed: int, twin: Twin | None) -> GrowthPolicy | None:
     """Return the policy of `arm`; None where no seed is planted and nothing is rejuvenated."""
     if arm == GROWN:
-        return EvidencePolicy(evidence_config(task.blueprint_ids))
+        return build_policy(DEFAULT, blueprint_ids=task.blueprint_ids, seed=seed)
     if twin is None:
         return None
-    if arm == START_REJUVENATED:
-        return Script((), twin.rejuvenations)
     if arm == RANDOM:
-        return _at_random_times(twin, seed, epochs)
+        return RandomTimingPolicy(
+            [planting.blueprint_id for planting in twin.plantings],
+            num_rejuvenations=len(twin.rejuvenations),
+            seed=seed,
+        )
     if arm == DEAD:
-        dead = [
-            msgspec.structs.replace(planting, blueprint_id=_DEAD_BLUEPRINT)
-            for planting in twin.plantings
-        ]
-        return Script(dead, twin.rejuvenations)
+        return ScriptedPolicy([*_dead_seeds(twin), *_rejuvenations(twin)])
+    if arm == START_REJUVENATED:
+        return ScriptedPolicy(_rejuvenations(twin))
     return None
 
 
-def _at_random_times(twin: Twin, seed: int, epochs: int) -> Script:
-    """Return as many plantings and rejuvenations as in the grown run, after epochs drawn uniformly."""
-    numbers = random.Random(seed)
+def _dead_seeds(twin: Twin) -> list[Decision]:
+    """Return the decisions that plant seeds without parameters where and when the twin has planted its own."""
+    actions: list[tuple[int, Action]] = []
+    for planting in twin.plantings:
+        name = planting.slot_id
+        germinate = Germinate(slot_id=name, blueprint_id=_DEAD_BLUEPRINT, blend_tempo_epochs=1)
+        actions += [(planting.epoch, germinate), (planting.epoch, Advance(slot_id=name))]
+    return [Decision(epoch=epoch, action=action) for epoch, action in actions]
 
-    def epoch() -> int:
-        return numbers.randint(1, max(1, epochs - 1))
 
-    plantings = [msgspec.structs.replace(planting, epoch=epoch()) for planting in twin.plantings]
-    return Script(plantings, [epoch() for _ in twin.rejuvenations])
+def _rejuvenations(twin: Twin) -> list[Decision]:
+    """Return the decisions that rejuvenate when the twin was rejuvenated, without a trial."""
+    return [
+        Decision(epoch=epoch, action=Rejuvenate(trial_share=0.0)) for epoch in twin.rejuvenations
+    ]

@@ -12,7 +12,6 @@ import msgspec
 from esper._generated.enums import RunOutcome
 from esper._generated.lifecycle import SeedGerminatedPayload
 from esper._generated.run import HostRejuvenatedPayload
-from esper.kasmina.gates import QualityGates
 from esper.kasmina.slot import SeedSlot
 from esper.leyline.channel import TelemetryChannel
 from esper.leyline.policy import GrowthPolicy
@@ -26,7 +25,6 @@ from esper.tolaria.training.trainer import Trainer
 from growth_campaign.arms import (
     DEEPER,
     EQUAL_COST,
-    GROWN,
     START,
     START_EQUAL_COST,
     START_REJUVENATED,
@@ -88,7 +86,7 @@ def run(job: Job) -> Outcome:
     epochs = job.epochs
     if job.arm in (EQUAL_COST, START_EQUAL_COST):
         epochs = _epochs_of_equal_cost(task, job, samples)
-    policy = policy_for(job.arm, task, seed=job.seed, epochs=epochs, twin=job.twin)
+    policy = policy_for(job.arm, task, seed=job.seed, twin=job.twin)
     with Hub("growth") as hub:
         memory = hub.attach(MemorySink())
         trainer = _trainer(task, job, epochs, samples, policy, hub.channel(env_id=0))
@@ -140,12 +138,7 @@ def _trainer(
     channel: TelemetryChannel | None = None,
 ) -> Trainer:
     settings = RunSettings(seed=job.seed, epochs=epochs)
-    trainer = Trainer(task, settings, samples, policy=policy, channel=channel)
-    if job.arm != GROWN:
-        # A script decides by itself.
-        for slot in trainer.slots.values():
-            slot.gates = QualityGates(permissive=True)
-    return trainer
+    return Trainer(task, settings, samples, policy=policy, channel=channel)
 
 
 def _build(task: Task, job: Job) -> Build | None:
