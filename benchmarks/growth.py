@@ -2,7 +2,7 @@
 
 python benchmarks/growth.py                          seeds from 100, judged by the decision split: tables, then JSON; hours
 python benchmarks/growth.py --quick                  two seeds and a few epochs, a few minutes
-python benchmarks/growth.py --tasks digits --arms wider start
+python benchmarks/growth.py --tasks digits --arms wider start --seeds 4
 python benchmarks/growth.py --split test --write docs/growth.md   the published table, and its plot in docs/_static
 python benchmarks/growth.py --json                   only JSON, on one line
 
@@ -49,6 +49,7 @@ def main() -> None:
     parser.add_argument("--tasks", nargs="+", choices=names, default=names, metavar="TASK")
     arms = [arm.name for arm in ARMS]
     parser.add_argument("--arms", nargs="+", choices=arms, default=arms, metavar="ARM")
+    parser.add_argument("--seeds", type=int, metavar="N", help="at most N seeds of each arm")
     parser.add_argument("--processes", type=int, default=2, metavar="N")
     parser.add_argument(
         "--runs", type=Path, default=Path("build/growth"), help="folder of finished runs"
@@ -57,6 +58,8 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print only JSON")
     options = parser.parse_args()
     sizes = [size for size in (QUICK if options.quick else FULL) if size.task in options.tasks]
+    if options.seeds is not None:
+        sizes = [size.at_most(options.seeds) for size in sizes]
     results = run_campaign(
         sizes, options.arms, options.split, Store(options.runs), options.processes
     )

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from growth_campaign.arms import ARMS, GROWN, START
@@ -31,6 +31,10 @@ class Size:
     """Seeds of each arm."""
     main_seeds: int
     """Seeds of the two arms whose difference is the aim: grown, and the same network from the start."""
+
+    def at_most(self, seeds: int) -> Size:
+        """Return the same size with at most `seeds` seeds of any arm."""
+        return replace(self, seeds=min(seeds, self.seeds), main_seeds=min(seeds, self.main_seeds))
 
 
 FULL: Final = (
