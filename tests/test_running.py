@@ -344,7 +344,10 @@ def test_arguments_of_another_kind_are_refused_before_a_folder_is_made(tmp_path)
             "must return a list of actions, got a value of type Advance",
         ),
         ("advance", "must return a list of actions, got 'advance'"),
-        (["advance"], "must be a Germinate, an Advance, a Prune or a Rejuvenate, got 'advance' from Answering"),
+        (
+            ["advance"],
+            "must be a Germinate, an Advance, a Prune or a Rejuvenate, got 'advance' from Answering",
+        ),
         ([esper.Advance(slot_id=["only"])], "no slot .* in the host; it has: only"),
         (
             [esper.Germinate(slot_id="only", blueprint_id="norm", blend_tempo_epochs=2.5)],

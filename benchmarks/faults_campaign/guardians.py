@@ -16,8 +16,8 @@ from esper.tolaria.governor import TolariaGovernor
 from esper.tolaria.probing.probe import ProbeFunction
 from esper.tolaria.recovery.escalation import EscalationConfig
 from esper.tolaria.tasks.task import Samples
+from esper.tolaria.training.build import build_detector
 from esper.tolaria.training.run_settings import DetectorName
-from esper.tolaria.training.trainer import build_detector
 from faults_campaign.guardian import Guardian
 from faults_campaign.loop import TrainingRun
 from faults_campaign.network import TASK

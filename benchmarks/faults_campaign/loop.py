@@ -21,7 +21,7 @@ from esper.nissa.sinks.memory import MemorySink
 from esper.tolaria.detection.verdict import Verdict
 from esper.tolaria.training.growth import apply_actions, fossils
 from esper.tolaria.training.learning_rate import cosine_factor
-from esper.tolaria.training.metrics import Evaluation, contribution, evaluate
+from esper.tolaria.training.metrics import Evaluation, evaluate
 from esper.tolaria.training.signals import slot_signals
 from faults_campaign.guardian import Guardian
 from faults_campaign.network import EPOCH_STEPS, TASK, Network, build_network
@@ -179,9 +179,9 @@ class TrainingRun:
         for slot in self.network.slots.values():
             slot.record_accuracy(accuracy)
             if slot.is_unsettled and slot.alpha > 0.0:
-                slot.record_contribution(
-                    contribution(self.network.model, slot, self._val_samples, accuracy)
-                )
+                with slot.force_alpha(0.0):
+                    without = evaluate(self.network.model, self._val_samples)
+                slot.record_contribution(accuracy - without.accuracy)
 
     def _grow(self, epoch: int, validation: Evaluation) -> None:
         """Ask the policy and apply its actions; take a snapshot at once when a seed has become a fossil."""

@@ -4,7 +4,7 @@ import pytest
 
 from esper._generated.enums import Gate, GateCheck, SeedStage
 from esper.kasmina.alpha import AlphaSchedule
-from esper.kasmina.gates import GATES, QualityGates, evaluate
+from esper.kasmina.gates import GATES, QualityGates
 from esper.kasmina.gradients import GradientHealth
 from esper.kasmina.state import SeedState
 
@@ -60,7 +60,7 @@ def held(contribution) -> SeedState:
 )
 def test_a_gate_lists_the_checks_that_failed(gate, state, failed_strict, failed_permissive):
     for gates, failed in ((STRICT, failed_strict), (PERMISSIVE, failed_permissive)):
-        result = evaluate(gate, state, gates)
+        result = gates.evaluate(gate, state)
 
         assert [check.name for check in result.checks_failed] == failed
         assert result.passed == (not failed)
@@ -80,11 +80,11 @@ def test_a_gate_lists_the_checks_that_failed(gate, state, failed_strict, failed_
     ],
 )
 def test_a_gate_scores_how_well_the_seed_did(gate, state, score):
-    assert evaluate(gate, state, STRICT).score == pytest.approx(score)
+    assert STRICT.evaluate(gate, state).score == pytest.approx(score)
 
 
 def test_the_message_holds_the_numbers():
-    result = evaluate(Gate.G2, trained(gain=0.25, epochs=2, ratio=0.5), STRICT)
+    result = STRICT.evaluate(Gate.G2, trained(gain=0.25, epochs=2, ratio=0.5))
 
     assert result.message == (
         "improvement 0.25 of 0.5; epochs in stage 2 of 3; gradient ratio 0.5 of 0.1"
@@ -97,7 +97,7 @@ def test_every_check_of_the_contract_is_used():
         check
         for gate in Gate
         for state in states
-        for result in [evaluate(gate, state, STRICT)]
+        for result in [STRICT.evaluate(gate, state)]
         for check in (*result.checks_passed, *result.checks_failed)
     }
 

@@ -240,7 +240,7 @@ class TestUngraft:
             "topology must be one of cnn, transformer, conv1d, mlp, got 'rnn'",
         ),
         ({"channels": 8, "slot_id": "s" * 65}, "slot_id must have 1 to 64 characters"),
-        ({"channels": 8, "gates": 3}, "gates must be of type QualityGates, got 3"),
+        ({"channels": 8, "gates": 3}, "gates must be of type Gates, got 3"),
     ],
 )
 def test_a_spec_out_of_range_is_refused_when_it_is_built(values, message):

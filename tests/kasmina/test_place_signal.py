@@ -13,7 +13,7 @@ from esper.kasmina.place_signal import place_signals
 from esper.kasmina.slot import SeedSlot
 from esper.kasmina.topology import LAYOUTS
 from esper.leyline.errors import SlotError
-from tests.kasmina.test_layouts import CHANNELS, SHAPES, inputs
+from tests.kasmina.test_layouts import CHANNELS, inputs
 
 
 class Newborn(nn.Module):

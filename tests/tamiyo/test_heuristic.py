@@ -8,6 +8,7 @@ from esper._generated.enums import SeedStage
 from esper.leyline.actions import Advance, Germinate, Prune
 from esper.leyline.signals import SlotSignals, TrainingSignals
 from esper.tamiyo.heuristic import HeuristicConfig, HeuristicPolicy
+from tests.kasmina.made_evidence import evidence
 
 CONFIG = HeuristicConfig()
 EMPTY = SlotSignals(
@@ -94,7 +95,7 @@ def test_plants_nothing_when_it_may_not(changes):
         ),
         (
             seed(SeedStage.TRAINING, epochs_in_stage=5, stage_improvement=-2.1),
-            Prune(slot_id="r0c0", reason="accuracy_fell"),
+            Advance(slot_id="r0c0"),
         ),
         (seed(SeedStage.BLENDING, epochs_in_stage=2), None),
         (
@@ -112,6 +113,11 @@ def test_plants_nothing_when_it_may_not(changes):
             seed(SeedStage.HOLDING, contribution=0.9, epochs_in_stage=6),
             Prune(slot_id="r0c0", reason="low_contribution"),
         ),
+        (
+            seed(SeedStage.HOLDING, contribution=0.0, evidence=evidence(low=0.02, price=0.01)),
+            Advance(slot_id="r0c0"),
+        ),
+        (seed(SeedStage.HOLDING, contribution=9.0, evidence=evidence(low=0.01, price=0.01)), None),
     ],
 )
 def test_acts_on_a_seed_by_its_stage(slot, action):

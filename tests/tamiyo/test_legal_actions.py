@@ -105,9 +105,9 @@ def signals_of(draw, slots, epoch, epochs):
                     draw(st.none() | st.floats(0.0, 2.0)) if slot.is_empty else None,
                     blueprint_sizes(slot),
                 ),
-                evidence=None
-                if slot.is_empty or draw(st.booleans())
-                else random_evidence(draw, slot),
+                evidence=(
+                    None if slot.is_empty or draw(st.booleans()) else random_evidence(draw, slot)
+                ),
             )
             for slot in slots.values()
         ),

@@ -14,6 +14,7 @@ from esper._generated.lifecycle import (
     SeedPrunedPayload,
     SeedStageChangedPayload,
 )
+from esper._generated.records import SeedEvidence
 from esper.karn.story import SeedStory, SlotStory, Step
 
 
@@ -25,6 +26,7 @@ class _Seed:
     num_params: int | None = None
     improvement: float | None = None
     contribution: float | None = None
+    evidence: SeedEvidence | None = None
     steps: list[Step] = field(default_factory=list)
     is_germinated: bool = False
     """Whether the events contain its germination; if not, an earlier writer may know the seed."""
@@ -37,6 +39,7 @@ class _Seed:
         if later.has_ended:
             self.blueprint_id, self.has_ended = later.blueprint_id, True
             self.improvement, self.contribution = later.improvement, later.contribution
+            self.evidence = later.evidence
             ends = (SeedStage.FOSSILIZED, SeedStage.PRUNED)
             if self.stage in ends and later.steps[0].stage is self.stage:
                 # The later writer has the reason for the stage change, as in `end`.
@@ -54,6 +57,7 @@ class _Seed:
         self.blueprint_id = payload.blueprint_id
         self.improvement = payload.improvement
         self.contribution = payload.counterfactual
+        self.evidence = payload.evidence
         if self.stage is step.stage:
             self.steps.pop()
         self.steps.append(step)
@@ -65,6 +69,7 @@ class _Seed:
             num_params=self.num_params,
             improvement=self.improvement,
             contribution=self.contribution,
+            evidence=self.evidence,
             steps=tuple(self.steps),
         )
 

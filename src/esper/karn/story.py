@@ -18,6 +18,7 @@ from esper._generated.governor import (
     GovernorStoppedPayload,
     GovernorWatchedPayload,
 )
+from esper._generated.records import SeedEvidence
 from esper._generated.run import (
     EpochCompletedPayload,
     LoopEpochCompletedPayload,
@@ -66,6 +67,8 @@ class SeedStory:
     """Gain in accuracy from germination to the end of the seed, in percentage points; None before its end."""
     contribution: float | None
     """Accuracy lost when the seed is switched off, in percentage points; None when not measured."""
+    evidence: SeedEvidence | None
+    """Comparison of the losses with and without the seed by which it was kept or pruned; None when not measured."""
     steps: tuple[Step, ...]
 
     @property

@@ -16,6 +16,7 @@ from esper._generated.registry import VERSION
 from esper._generated.run import LoopStartedPayload
 from esper.karn.story import Event, RunStory, SeedStory, Step, UnknownInLog
 from esper.karn.timeline import draw_timeline, slot_labels
+from esper.leyline.evidence import describe_evidence
 from esper.leyline.text import join_names, pluralize, printable
 
 _Item = TypeVar("_Item")
@@ -302,6 +303,9 @@ def _describe_seed(seed: SeedStory) -> str:
         rest if step is None else _describe_step(step)
         for step, rest in _cut(steps, _MAX_STEPS, "more change")
     )
+    if seed.evidence is not None:
+        verdict = "kept" if seed.stage is SeedStage.FOSSILIZED else "not kept"
+        return f"{name}{size}: {life}; {verdict}: {describe_evidence(seed.evidence)}"
     gain = "" if seed.improvement is None else f"; {_points(seed.improvement)} since germination"
     share = "" if seed.contribution is None else f", contributes {_points(seed.contribution)}"
     return f"{name}{size}: {life}{gain}{share}"

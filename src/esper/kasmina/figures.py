@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from torch import nn
 
 from esper._generated.enums import AlphaAlgorithm, SeedStage
+from esper._generated.records import SeedEvidence
 from esper.kasmina.alpha import is_full
 from esper.kasmina.gradients import GradientHealth
 from esper.kasmina.state import SeedState
+from esper.leyline.arguments import instance_of
 from esper.leyline.lifecycle import has_seed
 
 
@@ -105,6 +107,11 @@ class SeedFigures(ABC):
         return self._state.contribution
 
     @property
+    def evidence(self) -> SeedEvidence | None:
+        """Latest comparison of the losses with and without the seed; None when not measured."""
+        return self._state.evidence
+
+    @property
     def has_gradient_health(self) -> bool:
         """Whether there is a gradient capture, except one of epoch 0, before training."""
         return self._state.gradients is not None and self._state.gradients.epoch > 0
@@ -141,6 +148,16 @@ class SeedFigures(ABC):
         """
         if has_seed(self._state.stage):
             self._state.record_contribution(contribution)
+
+    def record_evidence(self, evidence: SeedEvidence) -> None:
+        """Record the result of `paired_evidence`; ignored when the slot holds no seed.
+
+        Raises:
+            ValueError: `evidence` is of another type.
+        """
+        instance_of("evidence", evidence, SeedEvidence, "use the result of paired_evidence")
+        if has_seed(self._state.stage):
+            self._state.evidence = evidence
 
     def record_gradients(self, health: GradientHealth | None) -> None:
         """Record the result of `capture_gradient_health`; ignored when it is None or the slot holds no seed."""

@@ -4,7 +4,8 @@ These are quality gates. They are not related to `SampleGate`, the learned gate 
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, final
@@ -14,7 +15,7 @@ import msgspec
 from esper._generated.enums import Gate, GateCheck, SeedStage
 from esper.kasmina.alpha import is_full
 from esper.kasmina.state import SeedState
-from esper.leyline.arguments import instance_of, real_number, whole_number
+from esper.leyline.arguments import describe, instance_of, real_number, whole_number
 from esper.leyline.errors import SlotError
 
 GATES: Final[Mapping[SeedStage, Gate]] = MappingProxyType(
@@ -33,9 +34,101 @@ FULL_SCORE_CONTRIBUTION: Final = 10.0
 """Percentage points of improvement at G2, and of contribution at G5, that give a score of 1."""
 
 
+# A Struct, because constructing a frozen dataclass takes a seventh of the time of a stage transition.
+@final
+class GateResult(msgspec.Struct, frozen=True, kw_only=True):
+    """The result of evaluating a gate."""
+
+    gate: Gate
+    passed: bool
+    """Whether the seed has advanced: all checks passed, and the target may follow the stage it was in."""
+    score: float = 0.0
+    """How well the seed did, from 0 to 1."""
+    checks_passed: tuple[GateCheck, ...] = ()
+    checks_failed: tuple[GateCheck, ...] = ()
+    message: str
+    """The checks with their numbers, as text for people."""
+
+
+Check = tuple[GateCheck, bool, str]
+"""One condition, whether it holds, and the numbers that were compared."""
+
+
+class Gates(ABC):
+    """The conditions under which a seed advances. `QualityGates` ask for accuracy, `EvidenceGates` for lower losses."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def evaluate(self, gate: Gate, state: SeedState) -> GateResult:
+        """Run the checks of `gate` on a seed in `state`; the gate passes if all of them hold."""
+
+
+def checked_gates(gates: object) -> Gates:
+    """Return `gates`, which a user wants for a slot.
+
+    Raises:
+        ValueError: they are of another type.
+    """
+    if not isinstance(gates, Gates):
+        raise ValueError(
+            f"gates must be of type Gates, got {describe(gates)}; use QualityGates() or EvidenceGates()"
+        )
+    return gates
+
+
+def gate_result(gate: Gate, checks: Sequence[Check], score: float | None = None) -> GateResult:
+    """Return the result of `checks`; without a `score` it is 1 if all hold, and 0 otherwise."""
+    failed = tuple([check for check, passed, _ in checks if not passed])
+    return GateResult(
+        gate=gate,
+        passed=not failed,
+        score=float(not failed) if score is None else score,
+        checks_passed=tuple([check for check, passed, _ in checks if passed]),
+        checks_failed=failed,
+        message="; ".join([detail for _, _, detail in checks]),
+    )
+
+
+def check_germination(state: SeedState) -> Sequence[Check]:
+    """Return the checks of G0."""
+    return (
+        (GateCheck.SEED_ID_PRESENT, bool(state.seed_id), f"seed id {state.seed_id!r}"),
+        (
+            GateCheck.BLUEPRINT_PRESENT,
+            bool(state.blueprint_id),
+            f"blueprint {state.blueprint_id!r}",
+        ),
+    )
+
+
+def check_start(state: SeedState) -> Sequence[Check]:
+    """Return the check of G1."""
+    is_germinated = state.stage is SeedStage.GERMINATED
+    return ((GateCheck.STAGE_IS_GERMINATED, is_germinated, f"stage {state.stage.name}"),)
+
+
+def check_ramp(state: SeedState) -> Sequence[Check]:
+    """Return the checks of G3 that the amplitude has completed a ramp to 1."""
+    schedule = state.schedule
+    return (
+        (
+            GateCheck.ALPHA_TARGET_FULL,
+            is_full(schedule.target),
+            f"alpha target {schedule.target:g}",
+        ),
+        (GateCheck.ALPHA_REACHED, schedule.is_at_target, f"alpha {schedule.alpha:g}"),
+    )
+
+
+def at_least(check: GateCheck, figure: str, got: float, minimum: float) -> Check:
+    """Return the check that `got`, called `figure` in its text, is at least `minimum`."""
+    return (check, got >= minimum, f"{figure} {got:g} of {minimum:g}")
+
+
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
-class QualityGates:
+class QualityGates(Gates):
     """Thresholds of the gates. The defaults are those with which the seed lives in `tests/golden` were recorded."""
 
     min_training_improvement: float = 0.5
@@ -61,25 +154,62 @@ class QualityGates:
         real_number("min_contribution", self.min_contribution, minimum=-math.inf)
         instance_of("permissive", self.permissive, bool)
 
+    def evaluate(self, gate: Gate, state: SeedState) -> GateResult:
+        """Run the checks of `gate` on a seed in `state`; the gate passes if all of them hold."""
+        match gate:
+            case Gate.G1:
+                return gate_result(gate, check_start(state))
+            case Gate.G2:
+                return self._evaluate_training(state)
+            case Gate.G3:
+                checks = (*check_ramp(state), *self._epochs_in_stage(state))
+                return gate_result(gate, checks, state.schedule.alpha)
+            case Gate.G5:
+                return self._evaluate_contribution(state)
+            case _:
+                return gate_result(gate, check_germination(state))
 
-# A Struct, because constructing a frozen dataclass takes a seventh of the time of a stage transition.
-@final
-class GateResult(msgspec.Struct, frozen=True, kw_only=True):
-    """The result of evaluating a gate."""
+    def _evaluate_training(self, state: SeedState) -> GateResult:
+        gain = state.stage_improvement
+        score = _clamp(gain / FULL_SCORE_IMPROVEMENT)
+        if self.permissive:
+            one = at_least(GateCheck.EPOCHS_IN_STAGE, "epochs in stage", state.epochs_in_stage, 1)
+            return gate_result(Gate.G2, (one,), score)
+        ratio = 0.0 if state.gradients is None else state.gradients.ratio
+        checks = (
+            at_least(GateCheck.IMPROVEMENT, "improvement", gain, self.min_training_improvement),
+            *self._epochs_in_stage(state),
+            at_least(
+                GateCheck.GRADIENT_RATIO, "gradient ratio", ratio, self.min_seed_gradient_ratio
+            ),
+        )
+        return gate_result(Gate.G2, checks, score)
 
-    gate: Gate
-    passed: bool
-    """Whether the seed has advanced: all checks passed, and the target may follow the stage it was in."""
-    score: float = 0.0
-    """How well the seed did, from 0 to 1."""
-    checks_passed: tuple[GateCheck, ...] = ()
-    checks_failed: tuple[GateCheck, ...] = ()
-    message: str
-    """The checks with their numbers, as text for people."""
+    def _evaluate_contribution(self, state: SeedState) -> GateResult:
+        contribution = state.contribution
+        if contribution is None:
+            missing = (GateCheck.CONTRIBUTION_MEASURED, False, "contribution not measured")
+            return gate_result(Gate.G5, (missing,))
+        checks: tuple[Check, ...] = (
+            (GateCheck.CONTRIBUTION_MEASURED, True, "contribution measured"),
+        )
+        if not self.permissive:
+            enough = at_least(
+                GateCheck.CONTRIBUTION, "contribution", contribution, self.min_contribution
+            )
+            checks = (*checks, enough)
+        return gate_result(Gate.G5, checks, _clamp(contribution / FULL_SCORE_CONTRIBUTION))
+
+    def _epochs_in_stage(self, state: SeedState) -> Sequence[Check]:
+        if self.permissive:
+            return ()
+        epochs = state.epochs_in_stage
+        minimum = self.min_blending_epochs
+        return (at_least(GateCheck.EPOCHS_IN_STAGE, "epochs in stage", epochs, minimum),)
 
 
-_Check = tuple[GateCheck, bool, str]
-"""One condition, whether it holds, and the numbers that were compared."""
+def _clamp(value: float) -> float:
+    return min(max(value, 0.0), 1.0)
 
 
 def checked_stage(stage: SeedStage) -> SeedStage:
@@ -89,94 +219,3 @@ def checked_stage(stage: SeedStage) -> SeedStage:
         SlotError: it is not a `SeedStage`, such as a name.
     """
     return instance_of("target_stage", stage, SeedStage, "use SeedStage.TRAINING", error=SlotError)
-
-
-def evaluate(gate: Gate, state: SeedState, gates: QualityGates) -> GateResult:
-    """Run the checks of `gate` on a seed in `state`; the gate passes if all of them hold."""
-    checks, score = _EVALUATIONS[gate](state, gates)
-    failed = tuple([check for check, passed, _ in checks if not passed])
-    return GateResult(
-        gate=gate,
-        passed=not failed,
-        score=score,
-        checks_passed=tuple([check for check, passed, _ in checks if passed]),
-        checks_failed=failed,
-        message="; ".join([detail for _, _, detail in checks]),
-    )
-
-
-def _g0(state: SeedState, gates: QualityGates) -> tuple[Sequence[_Check], float]:
-    checks = (
-        (GateCheck.SEED_ID_PRESENT, bool(state.seed_id), f"seed id {state.seed_id!r}"),
-        (
-            GateCheck.BLUEPRINT_PRESENT,
-            bool(state.blueprint_id),
-            f"blueprint {state.blueprint_id!r}",
-        ),
-    )
-    return checks, float(all(passed for _, passed, _ in checks))
-
-
-def _g1(state: SeedState, gates: QualityGates) -> tuple[Sequence[_Check], float]:
-    passed = state.stage is SeedStage.GERMINATED
-    check = (GateCheck.STAGE_IS_GERMINATED, passed, f"stage {state.stage.name}")
-    return (check,), float(passed)
-
-
-def _g2(state: SeedState, gates: QualityGates) -> tuple[Sequence[_Check], float]:
-    gain = state.stage_improvement
-    ratio = 0.0 if state.gradients is None else state.gradients.ratio
-    score = _clamp(gain / FULL_SCORE_IMPROVEMENT)
-    if gates.permissive:
-        return (_epochs_in_stage(state, 1),), score
-    return (
-        _at_least(GateCheck.IMPROVEMENT, "improvement", gain, gates.min_training_improvement),
-        _epochs_in_stage(state, gates.min_blending_epochs),
-        _at_least(GateCheck.GRADIENT_RATIO, "gradient ratio", ratio, gates.min_seed_gradient_ratio),
-    ), score
-
-
-def _g3(state: SeedState, gates: QualityGates) -> tuple[Sequence[_Check], float]:
-    schedule = state.schedule
-    checks = (
-        (
-            GateCheck.ALPHA_TARGET_FULL,
-            is_full(schedule.target),
-            f"alpha target {schedule.target:g}",
-        ),
-        (GateCheck.ALPHA_REACHED, schedule.is_at_target, f"alpha {schedule.alpha:g}"),
-    )
-    if gates.permissive:
-        return checks, schedule.alpha
-    return (*checks, _epochs_in_stage(state, gates.min_blending_epochs)), schedule.alpha
-
-
-def _g5(state: SeedState, gates: QualityGates) -> tuple[Sequence[_Check], float]:
-    contribution = state.contribution
-    if contribution is None:
-        return ((GateCheck.CONTRIBUTION_MEASURED, False, "contribution not measured"),), 0.0
-    measured = (GateCheck.CONTRIBUTION_MEASURED, True, "contribution measured")
-    score = _clamp(contribution / FULL_SCORE_CONTRIBUTION)
-    if gates.permissive:
-        return (measured,), score
-    return (
-        measured,
-        _at_least(GateCheck.CONTRIBUTION, "contribution", contribution, gates.min_contribution),
-    ), score
-
-
-def _epochs_in_stage(state: SeedState, minimum: int) -> _Check:
-    return _at_least(GateCheck.EPOCHS_IN_STAGE, "epochs in stage", state.epochs_in_stage, minimum)
-
-
-def _at_least(check: GateCheck, figure: str, got: float, minimum: float) -> _Check:
-    return (check, got >= minimum, f"{figure} {got:g} of {minimum:g}")
-
-
-def _clamp(value: float) -> float:
-    return min(max(value, 0.0), 1.0)
-
-
-_EVALUATIONS: Final[
-    Mapping[Gate, Callable[[SeedState, QualityGates], tuple[Sequence[_Check], float]]]
-] = MappingProxyType({Gate.G0: _g0, Gate.G1: _g1, Gate.G2: _g2, Gate.G3: _g3, Gate.G5: _g5})

@@ -18,7 +18,7 @@ from torch import nn
 from esper._generated.channel import Channel
 from esper._generated.enums import SeedStage
 from esper.kasmina.forward import Fossil
-from esper.kasmina.gates import QualityGates
+from esper.kasmina.gates import Gates, checked_gates
 from esper.kasmina.grafted import SLOT_NAME, Grafted, add_slot_class, remove_slot_class
 from esper.kasmina.merging import merge_fossil
 from esper.kasmina.probe import (
@@ -65,8 +65,8 @@ class SlotSpec:
     """Order of the dimensions of the module's output, such as `BHWC` or `TBC`."""
     slot_id: str | None = None
     """Name in telemetry; the path of the module when None, or its end if it has more than 64 characters."""
-    gates: QualityGates | None = None
-    """Thresholds that seeds must reach; the strict defaults when None."""
+    gates: Gates | None = None
+    """Conditions under which seeds advance; the defaults of `QualityGates` when None."""
 
     def __post_init__(self) -> None:
         """Check the values.
@@ -81,7 +81,7 @@ class SlotSpec:
             check_channels(self.channels)
         checked_layout(self.layout, self.topology)
         if self.gates is not None:
-            instance_of("gates", self.gates, QualityGates)
+            checked_gates(self.gates)
 
 
 def find_slots(model: nn.Module) -> dict[str, SeedSlot]:

@@ -97,6 +97,25 @@ class SeedHolder(SeedFigures, nn.Module, ABC):
             self._forward.forced_alpha = before
             self._forward.prepare(self._state, self._alpha)
 
+    @contextmanager
+    def shadow(self) -> Iterator[None]:
+        """Run a seed in TRAINING at full amplitude, to measure what it would do; elsewhere nothing changes.
+
+        Only the outputs inside the context differ, and they have no gradients. Seed and gate are in evaluation mode there, so that
+        they use no random numbers and their statistics stay as they are; put the rest of the network into evaluation mode, too.
+        """
+        if self.stage is not SeedStage.TRAINING:
+            yield
+            return
+        modes = [(module, module.training) for module in self.modules()]
+        self.eval()
+        try:
+            with self.force_alpha(1.0), torch.no_grad():
+                yield
+        finally:
+            for module, training in modes:
+                module.training = training
+
     def check_seed_ran(self) -> None:
         """Check, after a backward pass of the loss, that a seed that should learn from it has a gradient.
 

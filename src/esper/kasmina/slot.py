@@ -4,7 +4,7 @@ The README in this folder describes the life of a seed. All changes of stage go 
 emits them. If the channel raises, the slot is in the state before the change or after it, never between them.
 """
 
-from typing import final
+from typing import Final, final
 
 import msgspec
 import torch
@@ -19,7 +19,7 @@ from esper._generated.lifecycle import (
     emit_seed_stage_changed,
 )
 from esper.kasmina.alpha import BlendAlgorithm, checked_algorithm, checked_steps, is_full
-from esper.kasmina.gates import GATES, GateResult, QualityGates, checked_stage, evaluate
+from esper.kasmina.gates import GATES, GateResult, Gates, QualityGates, checked_gates, checked_stage
 from esper.kasmina.holder import SeedHolder
 from esper.kasmina.isolation import freeze, thaw
 from esper.kasmina.state import SeedState, check_initiator, prune_reason
@@ -30,7 +30,7 @@ from esper.kasmina.topology import (
     check_slot_id,
     checked_layout,
 )
-from esper.leyline.arguments import instance_of, real_number
+from esper.leyline.arguments import real_number
 from esper.leyline.channel import SILENT, ChannelAttribute
 from esper.leyline.errors import SlotError
 from esper.leyline.lifecycle import (
@@ -43,6 +43,8 @@ from esper.leyline.lifecycle import (
     next_stage,
 )
 
+_DEFAULT_GATES: Final = QualityGates()
+
 
 @final
 class SeedSlot(SeedHolder):
@@ -53,7 +55,6 @@ class SeedSlot(SeedHolder):
         channels: number of channels C of the features.
         topology: kind of the features; blueprints are registered for a topology.
         layout: order of the dimensions of the features.
-        gates: thresholds that a seed must reach to advance.
         channel: where the slot emits its telemetry; may be replaced at any time.
         seed: the seed's module, or None.
         gate: the learned gate of the GATE algorithm, or None.
@@ -68,10 +69,10 @@ class SeedSlot(SeedHolder):
         *,
         topology: Topology | None = None,
         layout: LayoutName | None = None,
-        gates: QualityGates | None = None,
+        gates: Gates | None = None,
         channel: Channel = SILENT,
     ) -> None:
-        """Build an empty slot; without `gates` the strict defaults apply.
+        """Build an empty slot; without `gates` the defaults of `QualityGates` apply.
 
         The features are described by `topology`: (B, C, H, W) for `cnn`, which is the default, (B, T, C) for `transformer`,
         (B, C, L) for `conv1d`, (B, C) for `mlp`; or by `layout`, such as `TBC` for (T, B, C).
@@ -82,8 +83,22 @@ class SeedSlot(SeedHolder):
         check_slot_id(slot_id)
         check_channels(channels)
         super().__init__(slot_id, int(channels), checked_layout(layout, topology))
-        self.gates = QualityGates() if gates is None else instance_of("gates", gates, QualityGates)
+        self._gates = None if gates is None else checked_gates(gates)
         self.channel = channel
+
+    @property
+    def gates(self) -> Gates:
+        """Conditions under which a seed advances; may be replaced at any time."""
+        return _DEFAULT_GATES if self._gates is None else self._gates
+
+    @gates.setter
+    def gates(self, gates: Gates) -> None:
+        self._gates = checked_gates(gates)
+
+    @property
+    def has_own_gates(self) -> bool:
+        """Whether gates were given or set. Those that were not, `Trainer` replaces by `EvidenceGates`."""
+        return self._gates is not None
 
     def germinate(
         self,
@@ -144,7 +159,7 @@ class SeedSlot(SeedHolder):
             raise SlotError(
                 f"target_stage must not be a stage of the cool-down, got {target.name}; use prune"
             )
-        result = evaluate(GATES.get(target, Gate.G0), state, self.gates)
+        result = self.gates.evaluate(GATES.get(target, Gate.G0), state)
         emit_seed_gate_evaluated(
             self.channel,
             self,
@@ -154,6 +169,7 @@ class SeedSlot(SeedHolder):
             checks_passed=result.checks_passed,
             checks_failed=result.checks_failed,
             message=result.message,
+            evidence=state.evidence,
         )
         if not result.passed:
             return result
@@ -163,7 +179,7 @@ class SeedSlot(SeedHolder):
             return msgspec.structs.replace(result, passed=False, message=message)
         self._transition(target)
         if target is SeedStage.FOSSILIZED:
-            emit_seed_fossilized(self.channel, self)
+            emit_seed_fossilized(self.channel, self, evidence=state.evidence)
         return result
 
     def step_epoch(self) -> None:
@@ -261,8 +277,14 @@ class SeedSlot(SeedHolder):
         """Remove the seed, begin the cool-down, and return True."""
         reason = prune_reason(reason, initiator)
         self._transition(SeedStage.PRUNED)
-        auto = reason in AUTO_PRUNE_REASONS
-        emit_seed_pruned(self.channel, self, reason=reason, initiator=initiator, auto_pruned=auto)
+        emit_seed_pruned(
+            self.channel,
+            self,
+            reason=reason,
+            initiator=initiator,
+            auto_pruned=reason in AUTO_PRUNE_REASONS,
+            evidence=self.evidence,
+        )
         return True
 
     def _transition(self, stage: SeedStage) -> None:

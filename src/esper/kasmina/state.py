@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from esper._generated.enums import AlphaAlgorithm, SeedStage
+from esper._generated.records import SeedEvidence
 from esper.kasmina.alpha import (
     BLEND_CURVES,
     AlphaSchedule,
@@ -89,6 +90,8 @@ class SeedState:
     """Accuracy lost when the seed is switched off; None when not measured."""
     gradients: GradientHealth | None = None
     """The latest capture; None before the first."""
+    evidence: SeedEvidence | None = None
+    """The latest comparison of the losses with and without the seed; None when not measured."""
 
     @classmethod
     def germinated(
@@ -249,6 +252,8 @@ class SeedState:
             state = msgspec.convert(state_dict, SeedState)
         except msgspec.ValidationError as error:
             raise CheckpointError(f"a slot's state must be valid, got: {error}") from error
+        # States saved before there was evidence lack its entry.
+        state_dict = {"evidence": None, **state_dict}
         # Decoding fills gaps with defaults and skips unknown fields; a seed's state must be complete and exact.
         if state.state_dict() != state_dict:
             raise CheckpointError(

@@ -172,8 +172,7 @@ class HeuristicPolicy:
                 return None
 
     def _tend_training(self, slot: SlotSignals) -> Action | None:
-        if self._loses_accuracy(slot):
-            return self._prune(slot, "accuracy_fell")
+        # Accuracy is not asked: in TRAINING a seed cannot change the output.
         if slot.epochs_in_stage > self._config.max_epochs_in_training:
             return self._prune(slot, "never_ready")
         if slot.epochs_in_stage >= self._config.min_epochs_in_training:
@@ -181,11 +180,17 @@ class HeuristicPolicy:
         return None
 
     def _tend_holding(self, slot: SlotSignals) -> Action | None:
-        if slot.contribution is not None and slot.contribution >= self._config.min_contribution:
+        if self._is_worth_keeping(slot):
             return Advance(slot_id=slot.slot_id)
         if slot.epochs_in_stage > self._config.max_epochs_in_holding:
             return self._prune(slot, "low_contribution")
         return None
+
+    def _is_worth_keeping(self, slot: SlotSignals) -> bool:
+        """Return whether gate G5 is likely to pass: by evidence if there is some, and by contribution if not."""
+        if slot.evidence is not None:
+            return slot.evidence.low > slot.evidence.price
+        return slot.contribution is not None and slot.contribution >= self._config.min_contribution
 
     def _loses_accuracy(self, slot: SlotSignals) -> bool:
         return (

@@ -18,9 +18,10 @@ from esper.tamiyo.heuristic import HeuristicPolicy
 from esper.tolaria.detection.limits import RobustConfig
 from esper.tolaria.snapshots.buffers import SnapshotBuffers
 from esper.tolaria.tasks.digits import DIGITS
+from esper.tolaria.training.build import build_detector
 from esper.tolaria.training.model_file import load_model, save_model
 from esper.tolaria.training.run_settings import RunSettings
-from esper.tolaria.training.trainer import Trainer, build_detector
+from esper.tolaria.training.trainer import Trainer
 from tests.kasmina.lives import PERMISSIVE, lead_to
 
 TINY = replace(DIGITS, epochs=2, batch_size=512)

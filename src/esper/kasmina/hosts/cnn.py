@@ -6,7 +6,7 @@ from typing import final
 from torch import Tensor, nn
 
 from esper._generated.channel import Channel
-from esper.kasmina.gates import QualityGates
+from esper.kasmina.gates import Gates
 from esper.kasmina.slot import SeedSlot
 from esper.leyline.channel import SILENT
 
@@ -27,7 +27,7 @@ class CNNHost(nn.Module):
         num_blocks: int = 3,
         num_pools: int | None = None,
         kernel_size: int = 3,
-        gates: QualityGates | None = None,
+        gates: Gates | None = None,
         channel: Channel = SILENT,
     ) -> None:
         """Build the host. The first `num_pools` blocks halve height and width; all blocks do when it is None.

@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from esper._generated.channel import Channel
 from esper.kasmina.attention import SelfAttention
-from esper.kasmina.gates import QualityGates
+from esper.kasmina.gates import Gates
 from esper.kasmina.slot import SeedSlot
 from esper.leyline.channel import SILENT
 
@@ -31,7 +31,7 @@ class TransformerHost(nn.Module):
         context_length: int = 256,
         dropout: float = 0.1,
         num_segments: int = 3,
-        gates: QualityGates | None = None,
+        gates: Gates | None = None,
         channel: Channel = SILENT,
     ) -> None:
         """Build the host; `gates` and `channel` are passed to all slots.

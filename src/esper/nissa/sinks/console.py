@@ -32,6 +32,7 @@ from esper._generated.lifecycle import (
 )
 from esper._generated.records import ProbeEvidence
 from esper._generated.telemetry import TelemetryRejectedPayload
+from esper.leyline.evidence import describe_evidence
 from esper.leyline.text import printable
 
 _Message = tuple[str, str, str]
@@ -93,16 +94,18 @@ def _gate_evaluated(gate: SeedGateEvaluatedPayload) -> _Message:
 
 def _fossilized(seed: SeedFossilizedPayload) -> _Message:
     size = f"{seed.params_added:,} parameters"
-    text = f"fossilized {seed.blueprint_id}, {size}, {seed.improvement:+.2f} pp"
+    gain = f"{size}, {seed.improvement:+.2f} pp"
+    if seed.evidence is not None:
+        gain = describe_evidence(seed.evidence)
+    text = f"fossilized {seed.blueprint_id}, {gain}"
     return seed.slot_id, text, _SUCCESS
 
 
 def _pruned(seed: SeedPrunedPayload) -> _Message:
-    return (
-        seed.slot_id,
-        f"pruned {seed.blueprint_id} ({seed.reason}, by {seed.initiator})",
-        _WARNING,
-    )
+    text = f"pruned {seed.blueprint_id} ({seed.reason}, by {seed.initiator})"
+    if seed.evidence is not None:
+        text += f", {describe_evidence(seed.evidence)}"
+    return seed.slot_id, text, _WARNING
 
 
 def _snapshot(snapshot: GovernorSnapshotPayload) -> _Message:

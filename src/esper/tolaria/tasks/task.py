@@ -126,6 +126,8 @@ class Task:
     """Source: Zagoruyko and Komodakis, Wide Residual Networks, 2016."""
     max_grad_norm: float = 5.0
     """The gradients of host and seeds are clipped to this norm separately, so that a seed cannot shrink the host's step."""
+    price_per_parameter: float = 1e-5
+    """Nats by which each parameter of a seed must lower the mean loss for the seed to be kept: what a wider host gains for each."""
     absolute_loss_threshold: float | None = None
     """Loss in nats below which the detector `sigma` never reports divergence; None: twice the loss of a random guess."""
     data_hash: Callable[[], str] | None = None
@@ -169,6 +171,7 @@ class Task:
             ("momentum", self.momentum),
             ("weight_decay", self.weight_decay),
             ("max_grad_norm", self.max_grad_norm),
+            ("price_per_parameter", self.price_per_parameter),
         ):
             real_number(name, rate, minimum=0.0)
         if self.absolute_loss_threshold is not None:

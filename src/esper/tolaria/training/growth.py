@@ -24,6 +24,7 @@ def slot_status(slot: SeedSlot) -> SeedStatus:
         num_params=sum(parameter.numel() for parameter in slot.seed_parameters()),
         grad_ratio=slot.gradient_ratio if slot.has_gradient_health else None,
         contribution=slot.contribution,
+        evidence=slot.evidence,
     )
 
 

@@ -1,11 +1,10 @@
-"""The measurements of an epoch: training means, validation scores, and each seed's contribution."""
+"""The measurements of an epoch: training means, and scores of a set of samples."""
 
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from esper.kasmina.slot import SeedSlot
 from esper.tolaria.detection.verdict import Verdict
 from esper.tolaria.tasks.objective import Objective
 from esper.tolaria.tasks.task import CLASSIFICATION, Samples
@@ -63,6 +62,8 @@ class Evaluation:
     """Mean over the samples."""
     accuracy: float
     """The objective's metric, in percent: the accuracy, where there are classes."""
+    losses: Tensor
+    """Loss of each sample, (N,), in the order of the samples."""
 
 
 @torch.inference_mode()
@@ -75,33 +76,24 @@ def evaluate(
     """
     was_training = model.training
     model.eval()
+    losses = []
     loss = torch.zeros((), device=samples.targets.device)
     score = torch.zeros((), device=samples.targets.device)
     for batch in samples.batches(_BATCH_SIZE):
         outputs = model(batch.inputs)
-        loss += objective.losses(outputs, batch.targets).sum()
+        losses.append(objective.losses(outputs, batch.targets))
+        loss += losses[-1].sum()
         score += objective.scores(outputs, batch.targets).sum()
     model.train(was_training)
     # The host waits for the device here, once.
     total_loss, total_score = torch.stack((loss, score)).tolist()
-    return Evaluation(loss=total_loss / len(samples), accuracy=_percent(total_score, len(samples)))
+    return Evaluation(
+        loss=total_loss / len(samples),
+        accuracy=_percent(total_score, len(samples)),
+        losses=torch.cat(losses),
+    )
 
 
 def _percent(total_score: float, num_samples: int) -> float:
     """Return the metric: at least 0, the least percentage of the telemetry, which R^2 may fall below."""
     return max(0.0, 100.0 * total_score / num_samples)
-
-
-def contribution(
-    model: nn.Module,
-    slot: SeedSlot,
-    samples: Samples,
-    accuracy: float,
-    objective: Objective = CLASSIFICATION,
-) -> float:
-    """Return the contribution of the seed in `slot`, in percentage points.
-
-    It is `accuracy`, the model's accuracy on `samples`, minus that with the seed switched off.
-    """
-    with slot.force_alpha(0.0):
-        return accuracy - evaluate(model, samples, objective).accuracy

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import count, islice
-from statistics import NormalDist
 from typing import Any, Final, final
 
 import torch
@@ -23,6 +22,8 @@ from esper._generated.enums import SeedStage
 from esper._generated.records import RejuvenationEvidence
 from esper._generated.run import emit_host_rejuvenated
 from esper.kasmina.blueprints.registry import build_seed
+from esper.kasmina.evidence import LARGEST_LOSS
+from esper.kasmina.interval import mean_interval
 from esper.kasmina.slot import SeedSlot
 from esper.leyline.actions import Rejuvenate
 from esper.leyline.channel import TelemetryChannel
@@ -30,6 +31,7 @@ from esper.leyline.errors import SnapshotError, UsageError
 from esper.tolaria.governor import TolariaGovernor
 from esper.tolaria.snapshots.random_state import load_random_state_dict, random_state_dict
 from esper.tolaria.tasks.task import Samples, Task, build_host
+from esper.tolaria.training.metrics import evaluate
 
 CONFIDENCE: Final = 0.95
 """Confidence of the interval of a trial; one trial is one look."""
@@ -40,9 +42,6 @@ TOLERANCE: Final = 0.1
 Measured after a tenth of the epochs that are left: on `mnist1d`, where rejuvenation helps, the upper bound is worse by 0 to 5 % of the
 loss; on `pydoc`, where it spoils the network, by 35 %.
 """
-
-_BATCH_SIZE: Final = 512
-"""Samples that are evaluated at a time."""
 
 _NORM_BATCHES: Final = 20
 """Training batches from which the running statistics of norm layers are measured again."""
@@ -204,17 +203,7 @@ class Rejuvenator:
             self._clip_gradients()
             self._optimizer.step()
         self.num_updates += num_steps * num_learning(self._model)
-        return self._decision_losses()
-
-    @torch.inference_mode()
-    def _decision_losses(self) -> Tensor:
-        """Return the loss of each sample of the decision split, (N,), in evaluation mode."""
-        self._model.eval()
-        losses = [
-            self._task.objective.losses(self._model(batch.inputs), batch.targets)
-            for batch in self._val_samples.batches(_BATCH_SIZE)
-        ]
-        return torch.cat(losses)
+        return evaluate(self._model, self._val_samples, self._task.objective).losses
 
     def _endless_batches(self, epoch: int) -> Iterator[Samples]:
         """Yield training batches in an order of their own for a rejuvenation after `epoch`, again and again."""
@@ -244,7 +233,7 @@ def has_caught_up(evidence: RejuvenationEvidence) -> bool:
     """Return whether the rejuvenated copy is, as far as the trial can tell, no worse than the other by the tolerance.
 
     The trial is short in comparison with the epochs that are left, in which the rejuvenated copy can gain what the other one has
-    no room for; one that has not caught up by then had too much to lose. NaN is never enough.
+    no room for; one that has not caught up by then had too much to lose.
     """
     return evidence.high >= -evidence.tolerance
 
@@ -253,23 +242,27 @@ def _compare(
     losses_without: Tensor, losses_with: Tensor, num_steps: int, num_updates: int
 ) -> RejuvenationEvidence:
     """Return the evidence of the losses, (N,) each, of two copies that have taken `num_steps` steps."""
-    differences = (losses_without - losses_with).double()
-    mean = differences.mean().item()
-    z = NormalDist().inv_cdf((1.0 + CONFIDENCE) / 2.0)
-    half_width = z * differences.std().item() / math.sqrt(len(differences))
+    losses_without, losses_with = _countable(losses_without), _countable(losses_with)
+    differences = losses_without - losses_with
+    low, high = mean_interval(differences, 1.0 - CONFIDENCE)
     loss_without = losses_without.mean().item()
     return RejuvenationEvidence(
         loss_without=loss_without,
         loss_with=losses_with.mean().item(),
-        difference=mean,
-        low=mean - half_width,
-        high=mean + half_width,
+        difference=differences.mean().item(),
+        low=low,
+        high=high,
         confidence=CONFIDENCE,
         tolerance=TOLERANCE * max(loss_without, 0.0),
         num_samples=len(differences),
         num_steps=num_steps,
         num_updates=num_updates,
     )
+
+
+def _countable(losses: Tensor) -> Tensor:
+    """Return the losses in float64, on the CPU, each at most `LARGEST_LOSS`, which NaN counts as."""
+    return losses.cpu().double().nan_to_num(nan=LARGEST_LOSS).clamp(-LARGEST_LOSS, LARGEST_LOSS)
 
 
 def num_learning(model: nn.Module) -> int:

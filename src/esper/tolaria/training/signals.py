@@ -101,6 +101,7 @@ def slot_signals(
         total_improvement=slot.total_improvement,
         stage_improvement=slot.stage_improvement,
         contribution=slot.contribution,
+        evidence=slot.evidence,
         num_params=sum(parameter.numel() for parameter in slot.seed_parameters()),
         place_signal=place_signal,
         blueprint_sizes=blueprint_sizes,

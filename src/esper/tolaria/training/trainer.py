@@ -3,14 +3,12 @@
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
-from torch.optim import SGD, AdamW, Optimizer
 
 from esper._generated.enums import RunOutcome, Severity
 from esper._generated.run import emit_epoch_completed
@@ -21,14 +19,13 @@ from esper.leyline.actions import Germinate
 from esper.leyline.channel import SILENT, TelemetryChannel
 from esper.leyline.errors import CheckpointError, SnapshotError, UsageError
 from esper.leyline.policy import GrowthPolicy, check_policy
-from esper.tolaria.detection.detector import Detector, SigmaDetector
 from esper.tolaria.detection.limits import EPOCH_LIMITS, RobustConfig
-from esper.tolaria.detection.robust import RobustDetector
 from esper.tolaria.detection.verdict import Verdict
 from esper.tolaria.governor import TolariaGovernor
 from esper.tolaria.snapshots.random_state import load_random_state_dict, random_state_dict
 from esper.tolaria.tasks.registry import check_task
 from esper.tolaria.tasks.task import Samples, Task, build_host, load_samples
+from esper.tolaria.training.build import build_detector, build_optimizer
 from esper.tolaria.training.faults import damaged, parse_fault
 from esper.tolaria.training.follow import follow
 from esper.tolaria.training.growth import (
@@ -44,39 +41,18 @@ from esper.tolaria.training.metrics import (
     Evaluation,
     RunningMeans,
     TrainingMeans,
-    contribution,
     evaluate,
 )
 from esper.tolaria.training.rejuvenation import Rejuvenator, num_learning
 from esper.tolaria.training.reports import EpochReport
-from esper.tolaria.training.run_settings import DetectorName, RunSettings, checked_settings
+from esper.tolaria.training.run_settings import RunSettings, checked_settings
+from esper.tolaria.training.scoring import SeedScorer, ask_for_evidence
 from esper.tolaria.training.signals import SignalReader
 
 TRAINER_KEYS: Final = ("epochs_completed", "model", "optimizer", "governor", "random")
 """The entries that every state dict of a trainer has."""
 _WRONG_STATE: Final = (RuntimeError, LookupError, ValueError, TypeError, AttributeError)
 """What PyTorch and our own code raise when they load a state that is not theirs."""
-
-
-def build_detector(task: Task, name: DetectorName, limits: RobustConfig) -> Detector:
-    """Return a new detector for one series of the task's losses; `limits` apply to the robust one."""
-    guess = task.random_guess_loss
-    if name == "robust":
-        return RobustDetector(replace(limits, random_guess_loss=guess))
-    threshold = task.absolute_loss_threshold
-    return SigmaDetector(
-        absolute_threshold=2 * guess if threshold is None else threshold, random_guess_loss=guess
-    )
-
-
-def build_optimizer(task: Task, host_parameters: list[nn.Parameter]) -> Optimizer:
-    """Return a new optimizer of the task's kind for the parameters of its host."""
-    groups = [{"params": host_parameters, "name": "host"}]
-    rate, weight_decay = task.host_learning_rate, task.weight_decay
-    # The tensors are many and small: one kernel for all of them beats one for each.
-    if task.optimizer == "adamw":
-        return AdamW(groups, lr=rate, weight_decay=weight_decay, foreach=True)
-    return SGD(groups, lr=rate, momentum=task.momentum, weight_decay=weight_decay, foreach=True)
 
 
 class Trainer:
@@ -138,6 +114,8 @@ class Trainer:
         self.slots = {slot.slot_id: slot for slot in find_slots(self.model).values()}
         for slot in self.slots.values():
             slot.channel = self._channel
+        ask_for_evidence(self.slots.values())
+        self._scorer = SeedScorer(self.model, task.objective, task.price_per_parameter)
         self._host_parameters = _host_parameters(self.model, self.slots)
         self.num_host_params = self.num_params
         self._optimizer = build_optimizer(task, self._host_parameters)
@@ -221,6 +199,7 @@ class Trainer:
             "optimizer": self._follower.state_dict(),
             "governor": self._governor.state_dict(),
             **policy_state_dict(self._policy),
+            "evidence": self._scorer.state_dict(),
             "random": random_state_dict(),
         }
 
@@ -241,6 +220,8 @@ class Trainer:
         load_policy(self._policy, state)
         try:
             self._governor.load_state_dict(state["governor"])
+            # Checkpoints of earlier versions have no evidence.
+            self._scorer.load_state_dict(state.get("evidence"))
             self.epochs_completed = state["epochs_completed"]
             # Checkpoints of earlier versions lack the three.
             self._rejuvenator.restarted_after = state.get("restarted_after", 0)
@@ -278,7 +259,7 @@ class Trainer:
                 verdict = _worse(verdict, self._judge(validation))
             is_healthy = verdict.severity is Severity.OK
             if is_healthy:
-                self._score_seeds(validation.accuracy)
+                self._scorer.score(self.slots.values(), self._val_samples, validation)
             self._report(training, validation, verdict.severity, time.monotonic() - started)
             if verdict.must_stop:
                 return RunOutcome.STOPPED
@@ -366,16 +347,6 @@ class Trainer:
             with suppress(SnapshotError):
                 self._governor.snapshot()
         return verdict
-
-    def _score_seeds(self, accuracy: float) -> None:
-        for slot in self.slots.values():
-            slot.record_accuracy(accuracy)
-            if slot.is_unsettled and slot.alpha > 0.0:
-                slot.record_contribution(
-                    contribution(
-                        self.model, slot, self._val_samples, accuracy, self._task.objective
-                    )
-                )
 
     def _grow(self, epoch: int, training: TrainingMeans, validation: Evaluation) -> None:
         """Ask the policy and apply its actions; take a snapshot at once when a seed has become a fossil."""
