@@ -12,12 +12,15 @@ from growth_campaign.arms import GROWN
 from growth_campaign.report import Report
 from growth_campaign.trial import is_text
 
-PANEL_WIDTH: Final = 420
+PANEL_WIDTH: Final = 480
 PANEL_HEIGHT: Final = 320
 LEFT: Final = 64
+"""Where the plot of a panel begins."""
+LABELS: Final = 350
+"""Where the names of the arms stand, right of the plot."""
 TOP: Final = 40
-RIGHT: Final = 24
 BOTTOM: Final = 52
+LABEL_HEIGHT: Final = 15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,17 +35,25 @@ class Point:
 
 def draw(report: Report) -> str:
     """Return the plot of all tasks, beside each other."""
-    panels = [_panel(report, task, index * PANEL_WIDTH) for index, task in enumerate(report.tasks)]
-    width = PANEL_WIDTH * len(panels)
+    width = PANEL_WIDTH * len(report.tasks)
+    shapes = []
+    for index, task in enumerate(report.tasks):
+        unit = "bits per byte" if is_text(task) else "accuracy, %"
+        panel = _Panel(_points(report, task), lower_is_better=is_text(task))
+        shapes += [
+            f'<g transform="translate({index * PANEL_WIDTH} 0)">',
+            *panel.draw(f"{task}: {unit}, {report.split} split"),
+            "</g>",
+        ]
+    size = f'width="{width}" height="{PANEL_HEIGHT}" viewBox="0 0 {width} {PANEL_HEIGHT}"'
     return "\n".join(
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{PANEL_HEIGHT}"'
-            f' viewBox="0 0 {width} {PANEL_HEIGHT}">',
+            f'<svg xmlns="http://www.w3.org/2000/svg" {size}>',
             "<style>text{font:12px ui-sans-serif,sans-serif;fill:#1f2937}.title{font-weight:bold}",
-            ".axis{stroke:#94a3b8}.bar{stroke:#6366f1}circle{fill:#6366f1}.grown{fill:#dc2626}",
-            ".front{fill:none;stroke:#94a3b8;stroke-dasharray:4 3}</style>",
+            "path{fill:none;stroke:#94a3b8}.bar{stroke:#6366f1}circle{fill:#6366f1}.grown{fill:#dc2626}",
+            ".lead{stroke:#e2e8f0}.front{stroke-dasharray:4 3}</style>",
             f'<rect width="{width}" height="{PANEL_HEIGHT}" style="fill:#fff"/>',
-            *panels,
+            *shapes,
             "</svg>\n",
         ]
     )
@@ -60,63 +71,96 @@ def front(points: Sequence[Point], *, lower_is_better: bool) -> list[Point]:
     return kept
 
 
-def _panel(report: Report, task: str, offset: float) -> str:
-    points = [
-        Point(
-            arm=arm.name,
-            cost=report.mean(task, arm.name, "flops"),
-            quality=(quality := report.quality(task, arm.name)).mean,
-            half_width=quality.half_width if math.isfinite(quality.half_width) else 0.0,
+def _points(report: Report, task: str) -> list[Point]:
+    """Return the arms of `task`; the interval of a single seed is not drawn."""
+    points = []
+    for arm in report.arms(task):
+        quality = report.quality(task, arm.name)
+        points.append(
+            Point(
+                arm=arm.name,
+                cost=report.mean(task, arm.name, "flops"),
+                quality=quality.mean,
+                half_width=quality.half_width if math.isfinite(quality.half_width) else 0.0,
+            )
         )
-        for arm in report.arms(task)
-    ]
-    lower_is_better = is_text(task)
-    costs = [math.log(point.cost) for point in points]
-    lows = [point.quality - point.half_width for point in points]
-    highs = [point.quality + point.half_width for point in points]
-    x_range, y_range = _padded(min(costs), max(costs)), _padded(min(lows), max(highs))
+    return points
 
-    def x(cost: float) -> float:
-        low, high = x_range
-        return LEFT + (math.log(cost) - low) / (high - low) * (PANEL_WIDTH - LEFT - RIGHT)
 
-    def y(quality: float) -> float:
-        low, high = y_range
+class _Panel:
+    """The plot of one task: cost from left to right, on a logarithmic scale, and the better quality above."""
+
+    def __init__(self, points: Sequence[Point], *, lower_is_better: bool) -> None:
+        """Choose the scales so that all `points` and their intervals fit."""
+        self._points = points
+        self._lower_is_better = lower_is_better
+        self._costs = [point.cost for point in points]
+        self._lows = [point.quality - point.half_width for point in points]
+        self._highs = [point.quality + point.half_width for point in points]
+        self._x_range = _padded(math.log(min(self._costs)), math.log(max(self._costs)))
+        self._y_range = _padded(min(self._lows), max(self._highs))
+
+    def draw(self, title: str) -> list[str]:
+        """Return the shapes of the panel."""
+        return [*self._axes(title), self._front(), *self._marks(), *self._labels()]
+
+    def _x(self, cost: float) -> float:
+        low, high = self._x_range
+        return LEFT + (math.log(cost) - low) / (high - low) * (LABELS - 16 - LEFT)
+
+    def _y(self, quality: float) -> float:
+        low, high = self._y_range
         share = (quality - low) / (high - low)
-        # The better end is above.
-        share = share if lower_is_better else 1.0 - share
+        share = share if self._lower_is_better else 1.0 - share
         return TOP + share * (PANEL_HEIGHT - TOP - BOTTOM)
 
-    name = "bits per byte" if lower_is_better else "accuracy, %"
-    bottom = PANEL_HEIGHT - BOTTOM
-    shapes = [
-        f'<text class="title" x="{LEFT}" y="20">{escape(task)}: {name}, {report.split} split</text>',
-        f'<path class="axis" fill="none" d="M{LEFT} {TOP} V{bottom} H{PANEL_WIDTH - RIGHT}"/>',
-        f'<text x="{PANEL_WIDTH - RIGHT}" y="{PANEL_HEIGHT - 12}" text-anchor="end">training, GFLOPs (log)</text>',
-    ]
-    for value in (min(lows), max(highs)):
-        shapes.append(
-            f'<text x="{LEFT - 6}" y="{y(value) + 4:.0f}" text-anchor="end">{value:.4g}</text>'
-        )
-    for cost in (math.exp(min(costs)), math.exp(max(costs))):
-        shapes.append(
-            f'<text x="{x(cost):.0f}" y="{bottom + 18}" text-anchor="middle">{cost / 1e9:,.3g}</text>'
-        )
-    line = " L".join(
-        f"{x(p.cost):.0f} {y(p.quality):.0f}"
-        for p in front(points, lower_is_better=lower_is_better)
-    )
-    shapes.append(f'<path class="front" d="M{line}"/>')
-    for point in points:
-        at = x(point.cost), y(point.quality)
-        top, foot = y(point.quality + point.half_width), y(point.quality - point.half_width)
-        kind = ' class="grown"' if point.arm == GROWN else ""
-        shapes += [
-            f'<path class="bar" d="M{at[0]:.0f} {top:.0f} V{foot:.0f}"/>',
-            f'<circle{kind} cx="{at[0]:.0f}" cy="{at[1]:.0f}" r="4"/>',
-            f'<text x="{at[0] + 7:.0f}" y="{at[1] - 5:.0f}">{escape(point.arm.replace("_", " "))}</text>',
+    def _axes(self, title: str) -> list[str]:
+        bottom, right = PANEL_HEIGHT - BOTTOM, LABELS - 16
+        return [
+            f'<text class="title" x="{LEFT}" y="20">{escape(title)}</text>',
+            f'<path class="axis" d="M{LEFT} {TOP} V{bottom} H{right}"/>',
+            f'<text x="{right}" y="{PANEL_HEIGHT - 12}" text-anchor="end">training, GFLOPs (log)</text>',
+            *(
+                f'<text x="{LEFT - 6}" y="{self._y(value) + 4:.0f}" text-anchor="end">{value:.4g}</text>'
+                for value in (min(self._lows), max(self._highs))
+            ),
+            *(
+                f'<text x="{self._x(cost):.0f}" y="{bottom + 18}" text-anchor="middle">{cost / 1e9:,.3g}</text>'
+                for cost in (min(self._costs), max(self._costs))
+            ),
         ]
-    return f'<g transform="translate({offset} 0)">\n' + "\n".join(shapes) + "\n</g>"
+
+    def _front(self) -> str:
+        best = front(self._points, lower_is_better=self._lower_is_better)
+        line = " L".join(f"{self._x(p.cost):.0f} {self._y(p.quality):.0f}" for p in best)
+        return f'<path class="front" d="M{line}"/>'
+
+    def _marks(self) -> list[str]:
+        shapes = []
+        for point in self._points:
+            x, y = self._x(point.cost), self._y(point.quality)
+            ends = sorted(self._y(point.quality + sign * point.half_width) for sign in (-1.0, 1.0))
+            kind = ' class="grown"' if point.arm == GROWN else ""
+            shapes += [
+                f'<path class="bar" d="M{x:.0f} {ends[0]:.0f} V{ends[1]:.0f}"/>',
+                f'<circle{kind} cx="{x:.0f}" cy="{y:.0f}" r="4"/>',
+            ]
+        return shapes
+
+    def _labels(self) -> list[str]:
+        """Return the names of the arms in a column, in the order of their quality, with a line to each point."""
+        shapes = []
+        free = TOP
+        for point in sorted(self._points, key=lambda one: self._y(one.quality)):
+            x, y = self._x(point.cost), self._y(point.quality)
+            free = max(free, round(y))
+            name = escape(point.arm.replace("_", " "))
+            shapes += [
+                f'<path class="lead" d="M{x + 6:.0f} {y:.0f} L{LABELS - 4} {free}"/>',
+                f'<text x="{LABELS}" y="{free + 4}">{name}</text>',
+            ]
+            free += LABEL_HEIGHT
+        return shapes
 
 
 def _padded(low: float, high: float) -> tuple[float, float]:
