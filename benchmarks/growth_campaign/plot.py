@@ -125,7 +125,7 @@ class _Panel:
                 for value in (min(self._lows), max(self._highs))
             ),
             *(
-                f'<text x="{self._x(cost):.0f}" y="{bottom + 18}" text-anchor="middle">{cost / 1e9:,.3g}</text>'
+                f'<text x="{self._x(cost):.0f}" y="{bottom + 18}" text-anchor="middle">{_short(cost / 1e9)}</text>'
                 for cost in (min(self._costs), max(self._costs))
             ),
         ]
@@ -167,3 +167,8 @@ def _padded(low: float, high: float) -> tuple[float, float]:
     """Return the range with a tenth of it added at each end."""
     margin = (high - low) / 10 or 1.0
     return low - margin, high + margin
+
+
+def _short(value: float) -> str:
+    """Return a positive number with about three digits, without an exponent."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
