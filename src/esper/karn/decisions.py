@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Final
 
 from esper._generated.channel import Payload
+from esper._generated.enums import GateCheck
 from esper._generated.lifecycle import (
     SeedGateEvaluatedPayload,
     SeedGerminatedPayload,
@@ -47,7 +48,8 @@ def _action(payload: Payload) -> Action | None:
                 blend_tempo_epochs=payload.blend_tempo_epochs,
             )
         case SeedGateEvaluatedPayload():
-            return Advance(slot_id=payload.slot_id)
+            on_credit = GateCheck.ON_CREDIT in payload.checks_passed
+            return Advance(slot_id=payload.slot_id, on_credit=on_credit)
         case SeedPrunedPayload(initiator=initiator) if initiator == _BY_POLICY:
             return Prune(slot_id=payload.slot_id, reason=payload.reason)
         case HostRejuvenatedPayload():

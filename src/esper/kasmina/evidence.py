@@ -203,3 +203,22 @@ def _latest(state: SeedState, mode: EvidenceMode) -> SeedEvidence | None:
 
 def _waited(state: SeedState, minimum: int) -> Check:
     return at_least(GateCheck.EPOCHS_IN_STAGE, "epochs in stage", state.epochs_in_stage, minimum)
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreditGates(Gates):
+    """Let a seed change the output before it has shown anything; all other gates are those of `of`.
+
+    A newborn seed that only listens to a host that has settled learns little, so a shadow pass cannot show what both would learn
+    together. Nothing is kept by this: the gate to FOSSILIZED asks as before.
+    """
+
+    of: Gates
+
+    def evaluate(self, gate: Gate, state: SeedState) -> GateResult:
+        """Pass G2 without a check, and run the checks of every other gate on a seed in `state`."""
+        if gate is Gate.G2:
+            stage = (GateCheck.ON_CREDIT, True, "on credit, to be judged in HOLDING")
+            return gate_result(gate, (stage,))
+        return self.of.evaluate(gate, state)

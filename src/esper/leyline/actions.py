@@ -25,6 +25,8 @@ class Advance:
     """Advance the seed to its next stage if it passes the gate; otherwise nothing changes."""
 
     slot_id: str
+    on_credit: bool = False
+    """Whether a seed may leave TRAINING without having shown that it helps; to become a fossil it must show it anyway."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

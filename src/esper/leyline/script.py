@@ -49,7 +49,13 @@ ACTIONS: Final[Mapping[str, tuple[Callable[..., Action], Mapping[str, Key]]]] = 
                 "blend_tempo_epochs": Key(field="blend_tempo_epochs", types=(int,)),
             },
         ),
-        "advance": (Advance, {"slot": _SLOT}),
+        "advance": (
+            Advance,
+            {
+                "slot": _SLOT,
+                "on_credit": Key(field="on_credit", types=(bool,), is_required=False),
+            },
+        ),
         "prune": (Prune, {"slot": _SLOT, "reason": Key(field="reason", types=(str,))}),
         "rejuvenate": (
             Rejuvenate,

@@ -78,7 +78,10 @@ class RandomTimingPolicy:
                 actions.append(
                     Germinate(slot_id=slot.slot_id, blueprint_id=blueprint_id, blend_tempo_epochs=1)
                 )
-                actions.append(Advance(slot_id=slot.slot_id))
+                actions += (
+                    Advance(slot_id=slot.slot_id),
+                    Advance(slot_id=slot.slot_id, on_credit=True),
+                )
             else:
                 waiting.append((epoch, blueprint_id))
         self._plan = waiting

@@ -75,8 +75,14 @@ class EvidenceConfig:
     """A slot gets a seed if its place signal is at least this share of the largest one."""
     blend_tempo_epochs: int = 1
     """Epochs over which a seed is blended in: a slower ramp costs time and does not help."""
+    on_credit: bool = True
+    """Whether seeds run at full amplitude at once, and are judged when they have learned together with the host.
+
+    Without it they only listen until a shadow pass shows that they help. Beside a host that has learned its samples by heart they
+    learn nothing there: on `digits` no seed has ever passed.
+    """
     max_shadow_epochs: int = 3
-    """Epochs in TRAINING in which a seed that could advance waits for those that were planted with it."""
+    """Without credit: epochs in TRAINING in which a seed that could advance waits for those that were planted with it."""
     cool_down_epochs: int = 5
     """Epochs after a pruning in which no seed is planted."""
     max_rejuvenations: int = 2
@@ -102,6 +108,7 @@ class EvidenceConfig:
             )
         for name in ids:
             instance_of("a name in blueprint_ids", name, str)
+        instance_of("on_credit", self.on_credit, bool)
         instance_of("budget", self.budget, GrowthBudget, "write GrowthBudget(params=...)")
         instance_of("keeper", self.keeper, KeeperConfig, "write KeeperConfig(...)")
         for name, least in _LEAST_COUNTS.items():
@@ -147,11 +154,10 @@ class EvidencePolicy:
             slot.stage is SeedStage.TRAINING and Advance(slot_id=slot.slot_id) in actions
             for slot in signals.slots
         )
-        if self._is_time_to_plant(signals):
-            planted = self._plant(signals)
+        if self._is_time_to_plant(signals) and (planted := self._plant(signals)):
             actions.extend(planted)
-            if planted:
-                self._curve.begin(None)
+            is_entering = self._config.on_credit
+            self._curve.begin(None)
         if self._is_time_to_rejuvenate(signals, is_entering=is_entering):
             is_first = self._num_rejuvenations == 0
             actions.append(Rejuvenate(trial_share=self._config.trial_share if is_first else 0.0))
@@ -254,6 +260,8 @@ class EvidencePolicy:
                 # It learns from the next epoch on.
                 Advance(slot_id=slot.slot_id),
             )
+            if self._config.on_credit:
+                actions.append(Advance(slot_id=slot.slot_id, on_credit=True))
         self._has_planted = self._has_planted or bool(actions)
         return actions
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from esper._generated.enums import SeedStage
 from esper._generated.records import SeedStatus
+from esper.kasmina.evidence import CreditGates
 from esper.kasmina.slot import SeedSlot
 from esper.leyline.actions import Action, Advance, Germinate, Prune, Rejuvenate
 from esper.leyline.arguments import describe
@@ -135,10 +136,21 @@ def apply_actions(
         match action:
             case Germinate():
                 slot.germinate(action.blueprint_id, blend_tempo_epochs=action.blend_tempo_epochs)
-            case Advance():
+            case Advance(on_credit=False):
                 slot.advance_stage()
+            case Advance():
+                _advance_on_credit(slot)
             case Prune():
                 slot.prune(action.reason)
+
+
+def _advance_on_credit(slot: SeedSlot) -> None:
+    gates = slot.gates
+    slot.gates = CreditGates(of=gates)
+    try:
+        slot.advance_stage()
+    finally:
+        slot.gates = gates
 
 
 def fossils(slots: Mapping[str, SeedSlot]) -> frozenset[str]:
