@@ -11,7 +11,7 @@ from esper.leyline.lifecycle import is_undecided
 from esper.leyline.policy import PolicyState
 from esper.leyline.signals import SlotSignals, TrainingSignals
 from esper.tamiyo.budget import GrowthBudget
-from esper.tamiyo.keeper import Keeper, KeeperConfig
+from esper.tamiyo.keeper import Keeper, KeeperConfig, is_enough
 from esper.tamiyo.learning_curve import LearningCurve
 from esper.tamiyo.rotation import BlueprintRotation
 
@@ -148,7 +148,9 @@ class EvidencePolicy:
             action = self._keeper.tend(slot, signals)
             if isinstance(action, Prune):
                 self._note_failure(slot, signals)
-            if action is not None and not self._must_wait(slot, signals):
+            if isinstance(action, Advance) and self._must_wait(slot, signals):
+                continue
+            if action is not None:
                 actions.append(action)
         is_entering = any(
             slot.stage is SeedStage.TRAINING and Advance(slot_id=slot.slot_id) in actions
@@ -211,12 +213,10 @@ class EvidencePolicy:
         """Return whether a seed that could leave TRAINING waits, so that all that were planted with it enter together."""
         if slot.stage is not SeedStage.TRAINING or slot.evidence is None:
             return False
-        if not _is_promising(slot):
-            # The gate would refuse it; it is pruned in time.
-            return slot.epochs_in_stage <= self._config.keeper.max_epochs_in_training
+        if slot.epochs_in_stage >= self._config.max_shadow_epochs:
+            return False
         others = [other for other in signals.slots if other.stage is SeedStage.TRAINING]
-        is_over = slot.epochs_in_stage >= self._config.max_shadow_epochs
-        return not is_over and not all(map(_is_promising, others))
+        return any(other.evidence is None or not is_enough(other.evidence) for other in others)
 
     def _is_time_to_plant(self, signals: TrainingSignals) -> bool:
         config = self._config
@@ -287,12 +287,6 @@ class EvidencePolicy:
         self._next_planting_epoch = signals.epoch + self._config.cool_down_epochs
         if slot.blueprint_id is not None:
             self._rotation.penalise(slot.blueprint_id)
-
-
-def _is_promising(slot: SlotSignals) -> bool:
-    """Return whether the newest look says that the seed helps, and on average earns its price."""
-    evidence = slot.evidence
-    return evidence is not None and evidence.low > 0.0 and evidence.difference > evidence.price
 
 
 def _has_memorised(signals: TrainingSignals, share: float) -> bool:

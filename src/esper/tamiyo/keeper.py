@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import final
 
-from esper._generated.enums import SeedStage
+from esper._generated.enums import EvidenceMode, SeedStage
 from esper._generated.records import SeedEvidence
 from esper.leyline.actions import Advance, Prune
 from esper.leyline.arguments import whole_number
@@ -55,19 +55,26 @@ class Keeper:
             case SeedStage.BLENDING:
                 return Advance(slot_id=slot.slot_id) if slot.is_ready_to_hold else None
             case SeedStage.TRAINING:
-                limit = config.max_epochs_in_training
+                return self._judge(slot, slot.epochs_in_stage, config.max_epochs_in_training)
             case SeedStage.HOLDING:
-                limit = config.max_epochs_in_holding
-                since = signals.epoch - signals.restarted_after
-                if signals.restarted_after and since < config.settle_epochs:
-                    return None
+                num_epochs = slot.epochs_in_stage
+                if signals.restarted_after:
+                    num_epochs = min(num_epochs, signals.epoch - signals.restarted_after)
+                    if num_epochs < config.settle_epochs:
+                        return None
+                return self._judge(slot, num_epochs, config.max_epochs_in_holding)
             case _:
                 return None
-        if self._is_refuted(slot.evidence):
+
+    def _judge(self, slot: SlotSignals, num_epochs: int, limit: int) -> Advance | Prune | None:
+        """Return the action for a seed that has had `num_epochs` to show that it pays, of at most `limit`."""
+        evidence = slot.evidence
+        if self._is_refuted(evidence):
             return Prune(slot_id=slot.slot_id, reason="does_not_pay")
-        if slot.epochs_in_stage > limit:
+        if num_epochs > limit:
             return Prune(slot_id=slot.slot_id, reason="not_shown_to_pay")
-        return Advance(slot_id=slot.slot_id)
+        # A gate that would refuse the seed is not asked: each answer is a line of the log.
+        return Advance(slot_id=slot.slot_id) if evidence is None or is_enough(evidence) else None
 
     def _is_refuted(self, evidence: SeedEvidence | None) -> bool:
         """Return whether enough looks show that the seed does not earn its price."""
@@ -76,3 +83,14 @@ class Keeper:
             and evidence.look >= self._config.min_looks
             and evidence.high < evidence.price
         )
+
+
+def is_enough(evidence: SeedEvidence) -> bool:
+    """Return whether evidence gates are likely to let a seed pass.
+
+    Out of TRAINING, after a shadow pass, the seed must help and on average earn its price; to be kept, the whole interval must lie
+    above its price.
+    """
+    if evidence.mode is EvidenceMode.SHADOW:
+        return evidence.low > 0.0 and evidence.difference > evidence.price
+    return evidence.low > max(0.0, evidence.price)
