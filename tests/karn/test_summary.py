@@ -8,7 +8,8 @@ import pytest
 from rich.console import Console
 
 from esper._generated.enums import RunOutcome
-from esper._generated.run import emit_run_resumed
+from esper._generated.records import RejuvenationEvidence
+from esper._generated.run import emit_host_rejuvenated, emit_run_resumed
 from esper.karn.run import read_story
 from esper.karn.summary import render
 from esper.karn.summary_json import as_dict
@@ -207,6 +208,7 @@ def test_the_json_summary_has_stable_keys_and_plain_values(tmp_path):
         "num_snapshots",
         "num_skipped_steps",
         "failed_snapshots",
+        "rejuvenations",
         "panics",
         "cleared",
         "watched",
@@ -306,3 +308,30 @@ def test_huge_and_tiny_numbers_are_shown_in_few_characters(tmp_path):
     text = shown(story_of(tmp_path, emit))
 
     assert "+1.000e+308 pp since germination" in text
+
+
+def test_rejuvenations_are_listed_with_the_losses_of_their_trial(tmp_path):
+    evidence = RejuvenationEvidence(
+        loss_without=0.7,
+        loss_with=0.58,
+        difference=0.12,
+        low=0.05,
+        high=0.2,
+        tolerance=0.07,
+        num_samples=1000,
+        num_steps=160,
+        num_updates=3_000_000,
+    )
+
+    def emit(channel):
+        fields = {"shrink": 0.4, "perturb": 0.6, "includes_seeds": True, "duration_s": 1.0}
+        for trial in (
+            {"trial_share": 0.1, "evidence": evidence},
+            {"trial_share": 0.0, "evidence": None},
+        ):
+            emit_host_rejuvenated(channel, **fields, **trial, is_kept=True)
+
+    text = shown(story_of(tmp_path, emit))
+
+    assert "kept: after 160 steps 0.58 nats, 0.7 without it" in text
+    assert "kept: weights 0.4, fresh ones 0.6, without a trial" in text

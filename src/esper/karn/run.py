@@ -21,6 +21,7 @@ from esper._generated.governor import (
 )
 from esper._generated.run import (
     EpochCompletedPayload,
+    HostRejuvenatedPayload,
     LoopEpochCompletedPayload,
     LoopStartedPayload,
     MetricsLoggedPayload,
@@ -47,6 +48,7 @@ _KEPT = {
     GovernorSnapshotFailedPayload,
     GovernorStoppedPayload,
     GovernorWatchedPayload,
+    HostRejuvenatedPayload,
     LoopEpochCompletedPayload,
     LoopStartedPayload,
     RunFinishedPayload,
@@ -240,6 +242,7 @@ class _StoryBuilder:
             epochs=self._all(EpochCompletedPayload) + self._all(LoopEpochCompletedPayload),
             last_epoch=self._last_epoch,
             slots=self._slots.build(),
+            rejuvenations=self._all(HostRejuvenatedPayload),
             panics=self._all(GovernorPanicPayload),
             cleared=self._all(GovernorClearedPayload),
             watched=self._all(GovernorWatchedPayload),

@@ -21,6 +21,7 @@ from esper._generated.governor import (
 from esper._generated.records import SeedEvidence
 from esper._generated.run import (
     EpochCompletedPayload,
+    HostRejuvenatedPayload,
     LoopEpochCompletedPayload,
     LoopStartedPayload,
     RunFinishedPayload,
@@ -140,6 +141,8 @@ class RunStory:
     last_epoch: int
     """The latest epoch of any event; 0 if the training loop has not set one."""
     slots: tuple[SlotStory, ...]
+    rejuvenations: tuple[Event[HostRejuvenatedPayload], ...]
+    """The rejuvenations that the policy asked for, whether or not their trial kept them."""
     panics: tuple[Event[GovernorPanicPayload], ...]
     cleared: tuple[Event[GovernorClearedPayload], ...]
     """The suspicions that were unfounded."""

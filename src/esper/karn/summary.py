@@ -16,7 +16,7 @@ from esper._generated.registry import VERSION
 from esper._generated.run import LoopStartedPayload
 from esper.karn.story import Event, RunStory, SeedStory, Step, UnknownInLog
 from esper.karn.timeline import draw_timeline, slot_labels
-from esper.leyline.evidence import describe_evidence
+from esper.leyline.evidence import describe_evidence, describe_rejuvenation
 from esper.leyline.text import join_names, pluralize, printable
 
 _Item = TypeVar("_Item")
@@ -60,6 +60,7 @@ def render(story: RunStory, console: Console) -> None:
         [_title(story), *_hang(_facts(story), width)],
         draw_timeline(story, width=width, ascii_only=console.options.ascii_only),
         _headed("Slots", _hang(_seeds(story), width)),
+        _headed("Rejuvenations", _hang(_rejuvenations(story), width)),
         _headed("Rollbacks", _hang(_rollbacks(story), width)),
         [Text(printable(str(story.folder), _MAX_PATH))],
     ]
@@ -103,6 +104,17 @@ def _seeds(story: RunStory) -> list[_Entry]:
         ("", rest, "dim") if one is None else (one[0], _describe_seed(one[1]), "")
         for one, rest in _cut(seeds, _MAX_ROWS, "more seed")
     ]
+
+
+def _rejuvenations(story: RunStory) -> list[_Entry]:
+    entries: list[_Entry] = []
+    for event, rest in _cut(story.rejuvenations, _MAX_ROWS, "more rejuvenation"):
+        if event is None:
+            entries.append(("", rest, "dim"))
+        else:
+            label = "" if event.epoch is None else f"epoch {event.epoch}"
+            entries.append((label, describe_rejuvenation(event.payload), ""))
+    return entries
 
 
 def _rollbacks(story: RunStory) -> list[_Entry]:

@@ -44,6 +44,7 @@ def as_dict(story: RunStory) -> dict[str, Any]:
         "num_snapshots": story.num_snapshots,
         "num_skipped_steps": story.num_skipped_steps,
         "failed_snapshots": _flatten_all(story.failed_snapshots),
+        "rejuvenations": _flatten_all(story.rejuvenations),
         "panics": _flatten_all(story.panics),
         "cleared": _flatten_all(story.cleared),
         "watched": _flatten_all(story.watched),

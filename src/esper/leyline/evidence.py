@@ -1,7 +1,8 @@
-"""The evidence for or against a seed as text for people."""
+"""The evidence for or against a seed, or a rejuvenation, as text for people."""
 
 from esper._generated.enums import EvidenceMode
 from esper._generated.records import SeedEvidence
+from esper._generated.run import HostRejuvenatedPayload
 from esper.leyline.text import pluralize
 
 
@@ -18,6 +19,19 @@ def describe_evidence(evidence: SeedEvidence) -> str:
     if evidence.mode is EvidenceMode.SHADOW:
         text += ", in a shadow pass"
     return text
+
+
+def describe_rejuvenation(event: HostRejuvenatedPayload) -> str:
+    """Return whether the network was rejuvenated, and why: the losses of both copies after the trial.
+
+    `kept: after 160 steps 0.58 nats, 0.7 without it`
+    """
+    outcome = "kept" if event.is_kept else "not kept"
+    evidence = event.evidence
+    if evidence is None:
+        return f"{outcome}: weights {event.shrink:g}, fresh ones {event.perturb:g}, without a trial"
+    losses = f"{evidence.loss_with:.2g} nats, {evidence.loss_without:.2g} without it"
+    return f"{outcome}: after {pluralize(evidence.num_steps, 'step')} {losses}"
 
 
 def _signed(change: float) -> str:

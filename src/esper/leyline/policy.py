@@ -13,13 +13,13 @@ PolicyState = Mapping[str, Any]
 
 
 class GrowthPolicy(Protocol):
-    """Decides when to plant, advance and prune seeds.
+    """Decides when to plant, advance and prune seeds, and when to rejuvenate the network.
 
     Your own policy is any class with these three methods; pass an instance to `run_task`.
     """
 
     def decide(self, signals: TrainingSignals) -> Sequence[Action]:
-        """Return at most one action for each slot; called at the end of each epoch that the governor found healthy."""
+        """Return actions, which are applied in order; called at the end of each epoch that the governor found healthy."""
 
     def state_dict(self) -> PolicyState:
         """Return the values that `decide` remembers between calls; empty for a policy without memory."""

@@ -67,7 +67,5 @@ class TrainingSignals:
     """Parameters of the host alone."""
     num_updates: int = 0
     """Parameter updates of the run so far: parameters that learn times steps, those of trials included."""
-    flops: float | None = None
-    """Floating-point operations of the training steps so far, those of trials included; None when not measured."""
     duration_s: float = 0.0
     """Seconds that the run has trained so far; they differ from run to run."""

@@ -20,8 +20,6 @@ class GrowthBudget:
     """Parameters that seeds may add."""
     updates: float | None = None
     """Parameter updates of the whole run: parameters that learn times optimizer steps, those of trials included."""
-    flops: float | None = None
-    """Floating-point operations of the whole run's training steps, those of trials included."""
     seconds: float | None = None
     """Seconds of training. A run that is repeated may then plant other seeds, since no two runs take the same time."""
 
@@ -32,12 +30,11 @@ class GrowthBudget:
                 real_number(name, limit, minimum=0.0)
 
     def is_spent(self, signals: TrainingSignals) -> bool:
-        """Return whether the run has used up its updates, operations or seconds."""
+        """Return whether the run has used up its updates or its seconds."""
         return any(
-            limit is not None and spent is not None and spent >= limit
+            limit is not None and spent >= limit
             for limit, spent in (
                 (self.updates, signals.num_updates),
-                (self.flops, signals.flops),
                 (self.seconds, signals.duration_s),
             )
         )

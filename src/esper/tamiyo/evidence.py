@@ -65,7 +65,7 @@ class EvidenceConfig:
     """How long a seed has to show that it pays."""
     curve_window: int = 5
     """Epochs over which the present gain per epoch is measured."""
-    curve_share: float = 0.05
+    curve_share: float = 0.03
     """The network has settled when its gain per epoch is below this share of its mean gain per epoch."""
     latest_share: float = 0.37
     """The first seeds are planted before this share of the run has passed, settled or not: later ones have less time to learn."""

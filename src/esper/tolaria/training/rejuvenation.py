@@ -252,7 +252,6 @@ def _compare(
         difference=differences.mean().item(),
         low=low,
         high=high,
-        confidence=CONFIDENCE,
         tolerance=TOLERANCE * max(loss_without, 0.0),
         num_samples=len(differences),
         num_steps=num_steps,
