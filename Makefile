@@ -79,6 +79,7 @@ bench: $(STAMP) ## run the benchmarks that take minutes, not hours
 	@for name in emission hub snapshot accuracy; do echo "== $$name"; $(BIN)/python benchmarks/$$name.py || exit 1; done
 	@echo "== faults"; $(BIN)/python benchmarks/faults.py --quick
 	@echo "== detectors"; $(BIN)/python benchmarks/detectors.py --quick
+	@echo "== growth"; $(BIN)/python benchmarks/growth.py --quick
 
 lock: $(STAMP) $(DOCS_STAMP) ## pin the installed versions in constraints.txt
 	$(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' > constraints.txt

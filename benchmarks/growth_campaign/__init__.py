@@ -1,0 +1,1 @@
+"""The growth campaign: grown networks against static ones of equal parameters or equal cost, over paired seeds."""
