@@ -16,6 +16,12 @@ _GROWTH: Final = 1.02
 """Multiple of the earlier differences above which the later ones have grown: those of damage shrink while training goes on."""
 _OLDER: Final = 1.1
 """Multiple of the difference above which an older snapshot does even better."""
+_NUM_HEALING: Final = 4
+"""Differences that are averaged, and twice so many steps apart compared, to see whether damage heals."""
+_HEALED: Final = 0.6
+"""Share of the earlier differences below which the later ones show that it does."""
+_SIZE: Final = 2.0
+"""Multiple of the smallest difference that matters."""
 _LEAST_NEW: Final = 0.5
 """Share of the difference that must have arisen since the losses were last healthy."""
 
@@ -92,15 +98,17 @@ class Suspicion:
             if not (is_overwhelming or reference.has_progress):
                 # There is nothing yet that could be lost.
                 return Ruling.CLEARED
-            is_certain = is_overwhelming or self.has_persisted
+            is_certain = is_overwhelming or (self.has_persisted and not self._is_healing())
             if is_certain and not may_be_gradual:
                 return ruling
             if is_certain and self.have_grown is None:
                 self.is_gradual = rises_by_itself or self._has_come_before(reference, gain_of_older)
                 return Ruling.CLEARED if self.is_gradual else ruling
-        if len(self.differences) < config.patience:
+        if len(self.differences) < config.patience or self._is_healing():
             return Ruling.OPEN
-        if mean(self.differences) <= reference.margin:
+        # What has shrunk into the noise by now must have been of some size.
+        size = reference.margin if is_convicted else _SIZE * reference.least
+        if mean(self.differences) <= max(size, reference.margin):
             return Ruling.CLEARED
         self.is_gradual = may_be_gradual and (
             rises_by_itself or self._is_growing() or self._has_come_before(reference, gain_of_older)
@@ -138,6 +146,14 @@ class Suspicion:
             if rise < _LEAST_NEW * self.comparison.difference():
                 return True
         return gain_of_older() > _OLDER * self.differences[-1]
+
+    def _is_healing(self) -> bool:
+        """Return whether training repairs the damage fast, so that going back would lose more than it wins."""
+        num = 3 * _NUM_HEALING
+        if len(self.differences) < num:
+            return False
+        newest = self.differences[-num:]
+        return mean(newest[-_NUM_HEALING:]) < _HEALED * mean(newest[:_NUM_HEALING])
 
     def _is_growing(self) -> bool:
         half = len(self.differences) // 2
