@@ -37,3 +37,14 @@ def test_a_second_explosion_is_not_the_same_course():
     course = course_of([*USUAL, 6.8, 189.0, 689.0, 40.0], [*[0.5] * 10, 3.0, 31.0, 90.0, 300.0])
 
     assert not course.is_repeated(300.0)
+
+
+def test_a_level_that_going_back_has_not_changed_is_tolerated_until_a_shift():
+    course = course_of([*USUAL, 3.0, 3.1, 3.0, 3.0], [0.5] * 40)
+    course.tolerate(3.0)
+    assert course.is_repeated(2.9)
+    assert not course.is_repeated(3.5)
+
+    course.note_shift()
+
+    assert not course.is_repeated(2.9)

@@ -1,5 +1,7 @@
 """When the evidence of a suspicion suffices: sudden damage, damage that heals, and the gradual rise of a game."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -15,6 +17,7 @@ REFERENCE = Reference(margin=0.1, least=0.1, usual=0.5, noise=0.05, progress=2.0
 def rulings(
     differences,
     *,
+    reference=REFERENCE,
     reason=PanicReason.DRIFT,
     persists_at=None,
     grown=False,
@@ -32,7 +35,7 @@ def rulings(
         )
         results.append(
             suspicion.rule(
-                REFERENCE,
+                reference,
                 CONFIG,
                 have_gradients_grown=grown,
                 gain_of_older=lambda: older,
@@ -98,3 +101,18 @@ def test_damage_that_halves_within_eight_steps_is_left_alone_until_that_ends():
 
     assert results[-1] is Ruling.CONVICTED
     assert len(results) > CONFIG.patience + 2
+
+
+def test_small_damage_before_there_is_any_progress_is_cleared():
+    early = replace(REFERENCE, progress=0.15)
+
+    results = rulings([0.3] * 20, reference=early, reason=PanicReason.DIVERGENCE, persists_at=3)
+
+    assert results[-1] is Ruling.CLEARED
+
+
+def test_a_rise_that_came_while_losses_were_healthy_is_gradual():
+    risen = replace(REFERENCE, usual=0.68)
+
+    assert rulings([0.3] * 20, reference=risen)[-1] is Ruling.CLEARED
+    assert rulings([0.3] * 20, reference=risen, grown=True)[-1] is Ruling.CONVICTED
