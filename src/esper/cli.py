@@ -14,7 +14,9 @@ from esper.commands import (
     lint_log,
     policies,
     runs,
+    ship,
     summary,
+    tail,
     tasks,
     train,
 )
@@ -31,6 +33,8 @@ _COMMANDS = (
     summary,
     runs,
     lint_log,
+    tail,
+    ship,
     tasks,
     blueprints,
     policies,

@@ -1,0 +1,325 @@
+"""Carries the events of a run log to one sink: reads, selects, writes, commits, and tries again after a failure."""
+
+from __future__ import annotations
+
+import copy
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import final
+
+from esper._generated.enums import Resumption
+from esper._generated.telemetry import emit_sink_failed, emit_sink_started, emit_sink_stats
+from esper.leyline.channel import TelemetryChannel
+from esper.leyline.errors import EsperError
+from esper.leyline.text import describe_exception, encodable, shorten
+from esper.nissa.run_edges import is_running
+from esper.nissa.shipping.config import ShipConfig
+from esper.nissa.shipping.follower import LogFollower
+from esper.nissa.shipping.log_sink import LogSink, ShippedRun
+from esper.nissa.shipping.progress_file import Progress, ProgressFile
+from esper.nissa.shipping.selection import Selection
+from esper.version import VERSION
+
+_LOOK_INTERVAL_S = 1.0
+"""Seconds between two looks at whether the run goes on."""
+_MAX_MESSAGE = 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SinkSettings:
+    """A source of SINK_STARTED."""
+
+    sink: str
+    resumption: Resumption
+    run_id: str
+    from_event: int
+    config: ShipConfig
+    esper_version: str = VERSION
+
+    @property
+    def events(self) -> tuple[str, ...]:
+        """Patterns of the events that are carried."""
+        return self.config.events
+
+    @property
+    def excluded(self) -> tuple[str, ...]:
+        """Patterns of the events that are left out."""
+        return self.config.exclude
+
+    @property
+    def min_level(self) -> str:
+        """Lowest level that is carried."""
+        return self.config.min_level
+
+    @property
+    def samples(self) -> Mapping[str, float]:
+        """Part of the events that is carried, by patterns."""
+        return {name: float(part) for name, part in (self.config.sample or {}).items()}
+
+    @property
+    def revealed(self) -> tuple[str, ...]:
+        """Sensitive fields that are carried."""
+        return self.config.reveal
+
+    @property
+    def batch_events(self) -> int:
+        """Most events in a batch."""
+        return self.config.batch_events
+
+    @property
+    def commit_interval_s(self) -> float:
+        """Seconds between two commits."""
+        return self.config.commit_interval_s
+
+    @property
+    def first_delay_s(self) -> float:
+        """Seconds to wait after a first failure."""
+        return self.config.first_delay_s
+
+    @property
+    def max_delay_s(self) -> float:
+        """Longest wait after a failure."""
+        return self.config.max_delay_s
+
+    @property
+    def max_failures(self) -> int:
+        """Failures in a row after which the sink is given up."""
+        return self.config.max_failures
+
+    @property
+    def hang_timeout_s(self) -> float:
+        """Seconds that one call of the sink may take."""
+        return self.config.hang_timeout_s
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SinkCounts:
+    """How far a sink is; a source of SINK_STATS."""
+
+    sink: str
+    num_written: int
+    num_left_out: int
+    num_damaged: int
+    num_failures: int
+    num_kills: int
+    num_bytes: int
+    waiting_bytes: int
+    lag_s: float
+    is_finished: bool
+
+
+@final
+class Carrier:
+    """Carries one run to one sink, in the process that is for this sink alone."""
+
+    def __init__(
+        self,
+        run: ShippedRun,
+        label: str,
+        sink_class: type[LogSink],
+        config: ShipConfig,
+        *,
+        channel: TelemetryChannel,
+        follow: bool,
+        num_kills: int = 0,
+        beat: Callable[[SinkCounts], None] = lambda counts: None,
+        stop: threading.Event | None = None,
+    ) -> None:
+        """Prepare to carry `run` to a sink of `sink_class`.
+
+        Args:
+            run: the run, with the argument of the sink.
+            label: name of the sink's folder, and of the sink in events.
+            sink_class: makes the sink, and a new one after each failure.
+            config: settings of the sink.
+            channel: where SINK_STARTED, SINK_STATS and SINK_FAILED are emitted.
+            follow: whether to wait for further events while the run goes on.
+            num_kills: times that earlier processes were killed because they made no progress.
+            beat: called whenever the carrier makes progress or waits.
+            stop: set by another thread to end after the next commit.
+        """
+        self._run = run
+        self._label = label
+        self._sink_class = sink_class
+        self._config = config
+        self._channel = channel
+        self._follow = follow
+        self._num_kills = num_kills
+        self._beat = beat
+        self._stop = stop or threading.Event()
+        self._file = ProgressFile(run.folder, label)
+        self._progress = Progress()
+        self._waiting_bytes = 0
+        self._is_finished = False
+        self._failures_in_a_row = 0
+        self._stats_at = 0.0
+        self._looked_at = -_LOOK_INTERVAL_S
+        self._was_running = False
+
+    @property
+    def counts(self) -> SinkCounts:
+        """How far the sink is."""
+        progress = self._progress
+        has_all = not self._waiting_bytes
+        return SinkCounts(
+            sink=self._label,
+            num_written=progress.num_written,
+            num_left_out=progress.num_left_out,
+            num_damaged=progress.position.num_damaged,
+            num_failures=progress.num_failures,
+            num_kills=self._num_kills,
+            num_bytes=progress.position.num_bytes,
+            waiting_bytes=self._waiting_bytes,
+            lag_s=0.0 if has_all else max(0.0, (time.time_ns() - progress.newest_ns) / 1e9),
+            is_finished=self._is_finished,
+        )
+
+    def carry(self) -> bool:
+        """Carry the log to the sink until the run has ended, or everything is carried if it is not followed.
+
+        Returns False if it was stopped, or has failed too often, before.
+
+        Raises:
+            EsperError: the user must correct something first.
+        """
+        self._progress = self._file.load()
+        settings = SinkSettings(
+            sink=self._label,
+            resumption=self._sink_class.RESUMPTION,
+            run_id=self._run.run_id,
+            from_event=self._progress.position.num_events,
+            config=self._config,
+        )
+        emit_sink_started(self._channel, settings)
+        self._beat(self.counts)
+        while not self._is_finished and not self._stop.is_set():
+            try:
+                self._attempt()
+            except EsperError as error:
+                self._report_failure(error, delay_s=0.0)
+                raise
+            # A sink may raise anything; it is opened again, and the exception is in the log.
+            except Exception as error:
+                delay_s = self._next_delay()
+                self._report_failure(error, delay_s=delay_s)
+                is_last = self._failures_in_a_row >= self._config.max_failures
+                if is_last and not (self._follow and self._is_running()):
+                    break
+                self._wait(delay_s)
+        self._beat(self.counts)
+        self._emit_stats()
+        return self._is_finished
+
+    def _attempt(self) -> None:
+        """Open a sink where the last commit was, and carry events to it."""
+        self._progress = self._file.load()
+        sink = self._sink_class()
+        follower = LogFollower(self._run.folder, copy.deepcopy(self._progress.position))
+        try:
+            follower.read(0)
+            if follower.is_superseded:
+                if sink.clear(self._run):
+                    self._progress = Progress(num_failures=self._progress.num_failures)
+                    self._file.save(self._progress)
+                    follower = LogFollower(self._run.folder)
+                else:
+                    follower.accept()
+            sink.open(self._run, self._progress.state)
+            self._carry_to(sink, follower)
+        except BaseException:
+            with suppress(Exception):
+                sink.close()
+            raise
+        sink.close()
+
+    def _carry_to(self, sink: LogSink, follower: LogFollower) -> None:
+        """Write and commit batches until there is nothing to wait for, or events that the sink has were replaced."""
+        selection = Selection(self._config)
+        after = copy.copy(self._progress)
+        committed_at = changed_at = time.monotonic()
+        num_new = num_uncommitted = 0
+        while not follower.is_superseded:
+            is_running = self._follow and self._is_running()
+            events = follower.read(self._config.batch_events)
+            selected = selection.select(events)
+            if selected:
+                sink.write(selected)
+            num_new += len(selected)
+            num_uncommitted += len(events)
+            for envelope, _ in events:
+                after.newest_ns = max(after.newest_ns, envelope.t_wall_ns)
+                after.is_ended |= envelope.event == "RUN_FINISHED"
+            now = time.monotonic()
+            if events:
+                changed_at = now
+            is_at_end = not events and not is_running and not follower.is_superseded
+            if is_at_end and self._follow and not after.is_ended:
+                is_at_end = now - changed_at >= self._config.end_grace_s
+            is_last = is_at_end or self._stop.is_set()
+            moved = follower.position.num_bytes != self._progress.position.num_bytes
+            if moved and (is_last or now - committed_at >= self._config.commit_interval_s):
+                if num_new:
+                    after.state = dict(sink.commit())
+                after.num_written += num_new
+                after.num_left_out += num_uncommitted - num_new
+                after.num_failures = self._progress.num_failures
+                after.position = copy.deepcopy(follower.position)
+                self._file.save(after)
+                self._progress, after = after, copy.copy(after)
+                self._failures_in_a_row = 0
+                num_new = num_uncommitted = 0
+                committed_at = time.monotonic()
+            num_uncommitted_bytes = follower.position.num_bytes - self._progress.position.num_bytes
+            self._waiting_bytes = follower.waiting_bytes + num_uncommitted_bytes
+            self._report()
+            if is_last:
+                self._is_finished = is_at_end
+                return
+            if not events:
+                self._stop.wait(self._config.poll_interval_s)
+
+    def _report(self) -> None:
+        self._beat(self.counts)
+        if time.monotonic() >= self._stats_at:
+            self._stats_at = time.monotonic() + self._config.stats_interval_s
+            self._emit_stats()
+
+    def _emit_stats(self) -> None:
+        emit_sink_stats(self._channel, self.counts)
+
+    def _report_failure(self, error: Exception, *, delay_s: float) -> None:
+        self._failures_in_a_row += 1
+        self._progress.num_failures += 1
+        # The disk may be the reason for the failure.
+        with suppress(OSError):
+            self._file.save(self._progress)
+        emit_sink_failed(
+            self._channel,
+            sink=self._label,
+            failures_in_a_row=self._failures_in_a_row,
+            delay_s=delay_s,
+            message=encodable(shorten(describe_exception(error), _MAX_MESSAGE)),
+        )
+
+    def _next_delay(self) -> float:
+        """Return the seconds to wait after a failure: longer after each one, and a little different for each process."""
+        delay_s = min(
+            self._config.max_delay_s, self._config.first_delay_s * 2.0**self._failures_in_a_row
+        )
+        return delay_s * random.uniform(0.5, 1.0)
+
+    def _wait(self, delay_s: float) -> None:
+        end = time.monotonic() + delay_s
+        while (left := end - time.monotonic()) > 0 and not self._stop.wait(min(left, 1.0)):
+            self._beat(self.counts)
+
+    def _is_running(self) -> bool:
+        """Return whether a process writes the run, as of at most a second ago."""
+        if time.monotonic() - self._looked_at >= _LOOK_INTERVAL_S:
+            self._looked_at = time.monotonic()
+            self._was_running = is_running(self._run.folder)
+        return self._was_running
