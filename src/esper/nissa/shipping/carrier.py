@@ -154,6 +154,7 @@ class Carrier:
         self._file = ProgressFile(run.folder, label)
         self._progress = Progress()
         self._waiting_bytes = 0
+        self._oldest_waiting_ns = 0
         self._is_finished = False
         self._failures_in_a_row = 0
         self._stats_at = 0.0
@@ -164,7 +165,8 @@ class Carrier:
     def counts(self) -> SinkCounts:
         """How far the sink is."""
         progress = self._progress
-        has_all = not self._waiting_bytes
+        oldest_ns = self._oldest_waiting_ns or progress.newest_ns
+        has_all = not self._waiting_bytes or not oldest_ns
         return SinkCounts(
             sink=self._label,
             num_written=progress.num_written,
@@ -174,7 +176,7 @@ class Carrier:
             num_kills=self._num_kills,
             num_bytes=progress.position.num_bytes,
             waiting_bytes=self._waiting_bytes,
-            lag_s=0.0 if has_all else max(0.0, (time.time_ns() - progress.newest_ns) / 1e9),
+            lag_s=0.0 if has_all else max(0.0, (time.time_ns() - oldest_ns) / 1e9),
             is_finished=self._is_finished,
         )
 
@@ -221,6 +223,7 @@ class Carrier:
         follower = LogFollower(self._run.folder, copy.deepcopy(self._progress.position))
         try:
             follower.read(0)
+            self._waiting_bytes = follower.waiting_bytes
             if follower.is_superseded:
                 if sink.clear(self._run):
                     self._progress = Progress(num_failures=self._progress.num_failures)
@@ -245,6 +248,8 @@ class Carrier:
         while not follower.is_superseded:
             is_running = self._follow and self._is_running()
             events = follower.read(self._config.batch_events)
+            if events and not self._oldest_waiting_ns:
+                self._oldest_waiting_ns = events[0][0].t_wall_ns
             selected = selection.select(events)
             if selected:
                 sink.write(selected)
@@ -270,7 +275,7 @@ class Carrier:
                 after.position = copy.deepcopy(follower.position)
                 self._file.save(after)
                 self._progress, after = after, copy.copy(after)
-                self._failures_in_a_row = 0
+                self._failures_in_a_row = self._oldest_waiting_ns = 0
                 num_new = num_uncommitted = 0
                 committed_at = time.monotonic()
             num_uncommitted_bytes = follower.position.num_bytes - self._progress.position.num_bytes

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from esper.leyline.arguments import describe
@@ -18,19 +19,59 @@ OUTPUT_FILE = "output.txt"
 """File in `ship/` with everything that the background process prints."""
 
 
-def check_targets(to: object, config: Path | None) -> tuple[Target, ...]:
-    """Return the sinks that `to`, a list of texts, names; a sink whose package is missing is skipped with a warning.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shipping:
+    """The sinks that a run is to be shipped to; `prepare_shipping` makes it, before the run's folder is made."""
+
+    targets: tuple[Target, ...]
+    """The sinks whose packages are installed."""
+    config: Path | None
+    """File with their settings; None for the defaults."""
+
+    def start(self, run_folder: Path) -> int | None:
+        """Start `esper ship RUN --follow` for the run in `run_folder`, which this process writes; return its process id.
+
+        It is in a session of its own, so that Ctrl-C does not reach it, and ends once the run has ended and the sinks have
+        all events. What it prints goes to `ship/output.txt` in the run's folder. A failure to start is warned about: the run
+        can be shipped later. None if there are no sinks, or on failure.
+        """
+        if not self.targets:
+            return None
+        command = [sys.executable, "-m", "esper", "ship", str(run_folder.absolute()), "--follow"]
+        for target in self.targets:
+            command += ["--to", target.text]
+        if self.config is not None:
+            command += ["--config", str(self.config.absolute())]
+        output = run_folder / SHIP_FOLDER / OUTPUT_FILE
+        try:
+            output.parent.mkdir(exist_ok=True)
+            return _spawn(command, output.absolute())
+        except (OSError, ValueError) as error:
+            warn(
+                f"the events of {run_folder.name} are not shipped, because no process can be started ({error});"
+                f" later: esper ship {run_folder.name} --to {self.targets[0].text}"
+            )
+            return None
+
+
+def prepare_shipping(to: object, ship_config: object = None) -> Shipping:
+    """Return the sinks that `to`, a list of texts, names; one whose package is missing is skipped with a warning.
 
     Raises:
         UsageError: `to` is not a list of texts, or names no sink, or the settings cannot be used.
     """
     if isinstance(to, str) or not isinstance(to, Iterable):
         raise UsageError(f'`to` must be a list of sinks, got {describe(to)}; write ["tensorboard"]')
-    targets = []
+    if ship_config is not None and not isinstance(ship_config, str | Path):
+        raise UsageError(f"`ship_config` must be a path, got {describe(ship_config)}; name a file")
+    config = None if ship_config is None else Path(ship_config)
+    targets: list[Target] = []
     for text in to:
         if not isinstance(text, str):
             raise UsageError(f"`to` must hold names of sinks, got {describe(text)}")
         target = Target.parse(text)
+        if any(one.label == target.label for one in targets):
+            raise UsageError(f"`to` must name a sink once, got {text} twice")
         load_config(config, target.name, {})
         try:
             check_installed(load_sink(target.name), target.name)
@@ -41,33 +82,7 @@ def check_targets(to: object, config: Path | None) -> tuple[Target, ...]:
             )
             continue
         targets.append(target)
-    return tuple(targets)
-
-
-def launch(run_folder: Path, targets: Sequence[Target], config: Path | None = None) -> int | None:
-    """Start `esper ship RUN --follow` for the run in `run_folder`, which this process writes; return its process id.
-
-    It is in a session of its own, so that Ctrl-C does not reach it, and ends once the run has ended and the sinks have all
-    events. What it prints goes to `ship/output.txt` in the run's folder. A failure to start is warned about: the run can be
-    shipped later. None if there are no targets, or on failure.
-    """
-    if not targets:
-        return None
-    command = [sys.executable, "-m", "esper", "ship", str(run_folder.absolute()), "--follow"]
-    for target in targets:
-        command += ["--to", target.text]
-    if config is not None:
-        command += ["--config", str(config.absolute())]
-    output = run_folder / SHIP_FOLDER / OUTPUT_FILE
-    try:
-        output.parent.mkdir(exist_ok=True)
-        return _spawn(command, output.absolute())
-    except (OSError, ValueError) as error:
-        warn(
-            f"the events of {run_folder.name} are not shipped, because no process can be started ({error});"
-            f" later: esper ship {run_folder.name} --to {targets[0].text}"
-        )
-        return None
+    return Shipping(targets=tuple(targets), config=config)
 
 
 def _spawn(command: list[str], output: Path) -> int:

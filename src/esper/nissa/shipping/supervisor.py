@@ -118,7 +118,7 @@ class _Worker:
         self._heard_at = time.monotonic()
         self._has_begun = True
         *lines, self._buffer = (self._buffer + data).split(b"\n")
-        if lines:
+        if lines := [line for line in lines if line]:
             self.counts = msgspec.json.decode(lines[-1], type=SinkCounts)
             if self.counts.num_written > self._written_at_failure:
                 self._failures_in_a_row = 0

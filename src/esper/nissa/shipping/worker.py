@@ -21,6 +21,7 @@ from esper.leyline.errors import EsperError, LogError, UsageError
 from esper.leyline.text import printable_message
 from esper.nissa.hub import Hub
 from esper.nissa.log import RunLog
+from esper.nissa.run_edges import is_running
 from esper.nissa.run_lock import describe_holder
 from esper.nissa.shipping.carrier import Carrier, SinkCounts
 from esper.nissa.shipping.config import ShipConfig
@@ -31,6 +32,7 @@ from esper.nissa.shipping.registry import Target, check_installed, load_sink
 FINISHED, UNFINISHED, REFUSED = 0, 1, 2
 """Exit codes: everything is carried; stopped or given up before; the user must correct something, which is printed."""
 _BEAT_INTERVAL_S = 0.2
+_RETRY_INTERVAL_S = 1.0
 _STOP_GRACE_S = 10.0
 """Seconds to commit in after the supervisor has ended."""
 
@@ -69,8 +71,15 @@ class _Beats:
         if time.monotonic() < self._next and not counts.is_finished:
             return
         self._next = time.monotonic() + _BEAT_INTERVAL_S
+        self._write(msgspec.json.encode(counts) + b"\n")
+
+    def keep_alive(self) -> None:
+        """Write an empty line: there is nothing to count yet."""
+        self._write(b"\n")
+
+    def _write(self, line: bytes) -> None:
         try:
-            os.write(self._descriptor, msgspec.json.encode(counts) + b"\n")
+            os.write(self._descriptor, line)
         except BrokenPipeError:
             self._stop.set()
 
@@ -95,15 +104,10 @@ def _carry(job: Job, target: Target, stop: threading.Event) -> bool:
     folder = Path(job.folder)
     sink_class = load_sink(target.name)
     check_installed(sink_class, target.name)
-    own_folder = folder / SHIP_FOLDER / target.label
+    beats = _Beats(job.beat_descriptor, stop)
     with Hub(folder.name) as hub:
-        try:
-            hub.attach(RunLog(own_folder, append=True))
-        except LogError as error:
-            raise UsageError(
-                f"{own_folder} must be written by one process at a time, got {describe_holder(own_folder)}"
-                f" ({error}); wait until that ends, or stop it"
-            ) from error
+        if not _attach(hub, folder / SHIP_FOLDER / target.label, job.follow, beats, stop):
+            return False
         carrier = Carrier(
             ShippedRun(run_id=folder.name, folder=folder, argument=target.argument),
             target.label,
@@ -112,10 +116,39 @@ def _carry(job: Job, target: Target, stop: threading.Event) -> bool:
             channel=hub.channel(),
             follow=job.follow,
             num_kills=job.num_kills,
-            beat=_Beats(job.beat_descriptor, stop).send,
+            beat=beats.send,
             stop=stop,
         )
         return carrier.carry()
+
+
+def _attach(hub: Hub, folder: Path, follow: bool, beats: _Beats, stop: threading.Event) -> bool:
+    """Attach the log of the sink's processes, which also keeps a second one out; return False if stopped before.
+
+    With `follow`, wait while another process carries the run to the sink: it may end just before a resumed run goes on.
+
+    Raises:
+        UsageError: another process carries the run to the sink, or the log cannot be written.
+    """
+    has_said = False
+    while not stop.is_set():
+        try:
+            hub.attach(RunLog(folder, append=True))
+            return True
+        except LogError as error:
+            holder = describe_holder(folder)
+            if not is_running(folder):
+                raise UsageError(str(error)) from error
+            if not follow:
+                raise UsageError(
+                    f"one process at a time carries a run to {folder.name}, and {holder} does; wait until it ends, or stop it"
+                ) from error
+            if not has_said:
+                print(f"{folder.name}: waits for {holder}", file=sys.stderr, flush=True)
+                has_said = True
+            beats.keep_alive()
+            stop.wait(_RETRY_INTERVAL_S)
+    return False
 
 
 def _watch_supervisor(stop: threading.Event) -> None:
