@@ -6,16 +6,16 @@ import copy
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import final
 
-from esper._generated.enums import Resumption
 from esper._generated.telemetry import emit_sink_failed, emit_sink_started, emit_sink_stats
 from esper.leyline.channel import TelemetryChannel
 from esper.leyline.errors import EsperError
 from esper.leyline.text import describe_exception, encodable, shorten
+from esper.nissa.reader import LoggedEvent
 from esper.nissa.run_edges import is_running
 from esper.nissa.shipping.config import ShipConfig
 from esper.nissa.shipping.follower import LogFollower
@@ -27,73 +27,6 @@ from esper.version import VERSION
 _LOOK_INTERVAL_S = 1.0
 """Seconds between two looks at whether the run goes on."""
 _MAX_MESSAGE = 1024
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SinkSettings:
-    """A source of SINK_STARTED."""
-
-    sink: str
-    resumption: Resumption
-    run_id: str
-    from_event: int
-    config: ShipConfig
-    esper_version: str = VERSION
-
-    @property
-    def events(self) -> tuple[str, ...]:
-        """Patterns of the events that are carried."""
-        return self.config.events
-
-    @property
-    def excluded(self) -> tuple[str, ...]:
-        """Patterns of the events that are left out."""
-        return self.config.exclude
-
-    @property
-    def min_level(self) -> str:
-        """Lowest level that is carried."""
-        return self.config.min_level
-
-    @property
-    def samples(self) -> Mapping[str, float]:
-        """Part of the events that is carried, by patterns."""
-        return {name: float(part) for name, part in (self.config.sample or {}).items()}
-
-    @property
-    def revealed(self) -> tuple[str, ...]:
-        """Sensitive fields that are carried."""
-        return self.config.reveal
-
-    @property
-    def batch_events(self) -> int:
-        """Most events in a batch."""
-        return self.config.batch_events
-
-    @property
-    def commit_interval_s(self) -> float:
-        """Seconds between two commits."""
-        return self.config.commit_interval_s
-
-    @property
-    def first_delay_s(self) -> float:
-        """Seconds to wait after a first failure."""
-        return self.config.first_delay_s
-
-    @property
-    def max_delay_s(self) -> float:
-        """Longest wait after a failure."""
-        return self.config.max_delay_s
-
-    @property
-    def max_failures(self) -> int:
-        """Failures in a row after which the sink is given up."""
-        return self.config.max_failures
-
-    @property
-    def hang_timeout_s(self) -> float:
-        """Seconds that one call of the sink may take."""
-        return self.config.hang_timeout_s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +86,8 @@ class Carrier:
         self._stop = stop or threading.Event()
         self._file = ProgressFile(run.folder, label)
         self._progress = Progress()
+        self._after = Progress()
+        self._is_uncommitted = False
         self._waiting_bytes = 0
         self._oldest_waiting_ns = 0
         self._is_finished = False
@@ -189,14 +124,15 @@ class Carrier:
             EsperError: the user must correct something first.
         """
         self._progress = self._file.load()
-        settings = SinkSettings(
+        emit_sink_started(
+            self._channel,
+            self._config,
             sink=self._label,
             resumption=self._sink_class.RESUMPTION,
             run_id=self._run.run_id,
             from_event=self._progress.position.num_events,
-            config=self._config,
+            esper_version=VERSION,
         )
-        emit_sink_started(self._channel, settings)
         self._beat(self.counts)
         while not self._is_finished and not self._stop.is_set():
             try:
@@ -242,50 +178,60 @@ class Carrier:
     def _carry_to(self, sink: LogSink, follower: LogFollower) -> None:
         """Write and commit batches until there is nothing to wait for, or events that the sink has were replaced."""
         selection = Selection(self._config)
-        after = copy.copy(self._progress)
+        self._after, self._is_uncommitted = copy.copy(self._progress), False
         committed_at = changed_at = time.monotonic()
-        num_new = num_uncommitted = 0
         while not follower.is_superseded:
+            # Asked before the log is read: what a process wrote before it ended is in the log then.
             is_running = self._follow and self._is_running()
             events = follower.read(self._config.batch_events)
-            if events and not self._oldest_waiting_ns:
-                self._oldest_waiting_ns = events[0][0].t_wall_ns
-            selected = selection.select(events)
-            if selected:
-                sink.write(selected)
-            num_new += len(selected)
-            num_uncommitted += len(events)
-            for envelope, _ in events:
-                after.newest_ns = max(after.newest_ns, envelope.t_wall_ns)
-                after.is_ended |= envelope.event == "RUN_FINISHED"
+            self._write(sink, selection, events)
             now = time.monotonic()
             if events:
                 changed_at = now
             is_at_end = not events and not is_running and not follower.is_superseded
-            if is_at_end and self._follow and not after.is_ended:
+            if is_at_end and self._follow and not self._after.is_ended:
                 is_at_end = now - changed_at >= self._config.end_grace_s
             is_last = is_at_end or self._stop.is_set()
-            moved = follower.position.num_bytes != self._progress.position.num_bytes
-            if moved and (is_last or now - committed_at >= self._config.commit_interval_s):
-                if num_new:
-                    after.state = dict(sink.commit())
-                after.num_written += num_new
-                after.num_left_out += num_uncommitted - num_new
-                after.num_failures = self._progress.num_failures
-                after.position = copy.deepcopy(follower.position)
-                self._file.save(after)
-                self._progress, after = after, copy.copy(after)
-                self._failures_in_a_row = self._oldest_waiting_ns = 0
-                num_new = num_uncommitted = 0
+            if is_last or now - committed_at >= self._config.commit_interval_s:
+                self._commit(sink, follower)
                 committed_at = time.monotonic()
-            num_uncommitted_bytes = follower.position.num_bytes - self._progress.position.num_bytes
-            self._waiting_bytes = follower.waiting_bytes + num_uncommitted_bytes
+            num_uncommitted = follower.position.num_bytes - self._progress.position.num_bytes
+            self._waiting_bytes = follower.waiting_bytes + num_uncommitted
             self._report()
             if is_last:
                 self._is_finished = is_at_end
                 return
             if not events:
                 self._stop.wait(self._config.poll_interval_s)
+
+    def _write(self, sink: LogSink, selection: Selection, events: Sequence[LoggedEvent]) -> None:
+        """Pass the events to the sink that are selected for it, and count them all."""
+        if not events:
+            return
+        if not self._oldest_waiting_ns:
+            self._oldest_waiting_ns = events[0][0].t_wall_ns
+        selected = selection.select(events)
+        if selected:
+            self._is_uncommitted = True
+            sink.write(selected)
+        after = self._after
+        after.num_written += len(selected)
+        after.num_left_out += len(events) - len(selected)
+        after.newest_ns = max(after.newest_ns, *(envelope.t_wall_ns for envelope, _ in events))
+        after.is_ended |= any(envelope.event == "RUN_FINISHED" for envelope, _ in events)
+
+    def _commit(self, sink: LogSink, follower: LogFollower) -> None:
+        """Have the sink commit what it was given, and store that together with the position in the log."""
+        if follower.position.num_bytes == self._progress.position.num_bytes:
+            return
+        if self._is_uncommitted:
+            self._after.state = dict(sink.commit())
+        self._after.num_failures = self._progress.num_failures
+        self._after.position = copy.deepcopy(follower.position)
+        self._file.save(self._after)
+        self._progress, self._after = self._after, copy.copy(self._after)
+        self._failures_in_a_row = self._oldest_waiting_ns = 0
+        self._is_uncommitted = False
 
     def _report(self) -> None:
         self._beat(self.counts)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ class ShipConfig:
     """Patterns of events that are left out."""
     min_level: str = "debug"
     """Lowest level of the events that are carried: debug, info, warning or error."""
-    sample: Mapping[str, float] | None = None
+    sample: Mapping[str, float] = field(default_factory=dict)
     """Part of the events that is carried, from 0 to 1, by patterns; the first pattern that fits counts. Which events that
     are is fixed by their numbers, so a second attempt carries the same ones."""
     reveal: tuple[str, ...] = ()
@@ -79,7 +79,7 @@ class ShipConfig:
                 real_number(one.name, getattr(self, one.name), minimum=0.0, error=UsageError)
 
     def _check_patterns(self) -> None:
-        sample = self.sample or {}
+        sample: object = self.sample
         if not isinstance(sample, Mapping):
             raise UsageError(f"sample must be a table of numbers by event, got {describe(sample)}")
         for pattern in (*self.events, *self.exclude, *sample):

@@ -53,10 +53,9 @@ class Selection:
             and not _fits(event, config.exclude)
             and LEVEL_ORDER.index(LEVELS[event]) >= self._lowest
         )
-        sample = config.sample or {}
-        part = next((part for name, part in sample.items() if fnmatchcase(event, name)), 1.0)
+        parts = (part for name, part in config.sample.items() if fnmatchcase(event, name))
         withhold = find_withheld(event, EVENT_FIELDS[event], frozenset(config.reveal))
-        return (part if is_selected else 0.0), withhold
+        return (next(parts, 1.0) if is_selected else 0.0), withhold
 
 
 def find_withheld(
