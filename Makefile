@@ -9,7 +9,11 @@ COVERAGE_RUNS := build/coverage-run
 SOURCES := src codegen tests benchmarks examples docs/conf.py docs/architecture.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test check docs codegen codegen-check format bench lock clean
+SINK_ENVS := build/sink-envs
+# A log sink whose package cannot be among the locked ones gets an environment of its own, without PyTorch.
+SINKS := tensorboard
+
+.PHONY: help setup train test test-sinks check docs codegen codegen-check format bench lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +36,14 @@ test: $(STAMP) ## run the tests, then check that real runs emit the events of th
 	$(BIN)/esper train --run-dir $(COVERAGE_RUNS) --resume latest --epochs 60 >/dev/null
 	$(BIN)/python tests/codegen/coverage/rare_events.py $(COVERAGE_RUNS)
 	$(BIN)/python -m codegen coverage --log $(COVERAGE_RUNS)
+
+test-sinks: $(SINKS:%=$(SINK_ENVS)/%/.installed) ## test log sinks with the packages that they write for, each in an environment of its own
+	@for sink in $(SINKS); do echo "== $$sink"; PYTHONPATH=src $(SINK_ENVS)/$$sink/bin/python -m pytest -n0 -p no:cacheprovider tests/nissa/log_sinks/test_$$sink.py || exit 1; done
+
+$(SINK_ENVS)/%/.installed: pyproject.toml packaging/sinks/%.txt
+	$(PYTHON) -m venv $(SINK_ENVS)/$*
+	$(SINK_ENVS)/$*/bin/python -m pip install --quiet --requirement packaging/sinks/$*.txt
+	@touch $@
 
 check: $(STAMP) ## check format, lint and types; whether generated code is current; compatibility and coverage of the contract
 	$(BIN)/black --check --quiet $(SOURCES)

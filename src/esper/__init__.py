@@ -11,7 +11,7 @@ from esper import version
 
 if TYPE_CHECKING:
     from esper import telemetry as telemetry
-    from esper._generated.enums import PanicReason, SeedStage, Severity
+    from esper._generated.enums import PanicReason, Resumption, SeedStage, Severity
     from esper._generated.envelope import Envelope
     from esper.karn.run import read_story
     from esper.karn.story import RunStory
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from esper.nissa.joining import HubHandle
     from esper.nissa.log import RunLog, RunLogConfig
     from esper.nissa.reader import RunEvents, read_run
+    from esper.nissa.shipping.log_sink import LogSink, ShippedRun, event_key
     from esper.nissa.sink import Sink, SynchronousSink
     from esper.nissa.sinks.console import ConsoleSink
     from esper.nissa.sinks.memory import MemorySink
@@ -97,6 +98,7 @@ __all__ = [
     "HubHandle",
     "LanguageModelling",
     "LogError",
+    "LogSink",
     "MemorySink",
     "MissingExtraError",
     "NonFiniteDetector",
@@ -108,6 +110,7 @@ __all__ = [
     "Prune",
     "QualityGates",
     "Regression",
+    "Resumption",
     "RobustConfig",
     "RobustDetector",
     "Run",
@@ -121,6 +124,7 @@ __all__ = [
     "SeedSlot",
     "SeedStage",
     "Severity",
+    "ShippedRun",
     "SigmaDetector",
     "Sink",
     "SlotError",
@@ -140,6 +144,7 @@ __all__ = [
     "__version__",
     "capture_gradient_health",
     "describe",
+    "event_key",
     "find_slots",
     "follow",
     "get_task",
@@ -182,6 +187,7 @@ _HOMES = {
     "LM_LIMITS": "esper.tolaria.detection.limits",
     "LanguageModelling": "esper.tolaria.tasks.objective",
     "LogError": "esper.leyline.errors",
+    "LogSink": "esper.nissa.shipping.log_sink",
     "MemorySink": "esper.nissa.sinks.memory",
     "MissingExtraError": "esper.leyline.errors",
     "NonFiniteDetector": "esper.tolaria.detection.non_finite",
@@ -194,6 +200,9 @@ _HOMES = {
     "QualityGates": "esper.kasmina.gates",
     "RobustConfig": "esper.tolaria.detection.limits",
     "RobustDetector": "esper.tolaria.detection.robust",
+    "Resumption": "esper._generated.enums",
+    "ShippedRun": "esper.nissa.shipping.log_sink",
+    "event_key": "esper.nissa.shipping.log_sink",
     "Regression": "esper.tolaria.tasks.objective",
     "Run": "esper.own_run",
     "RunEvents": "esper.nissa.reader",

@@ -9,7 +9,6 @@ from typing import Any
 from esper._generated.envelope import make_envelope
 from esper._generated.fields import EVENT_FIELDS, RECORD_FIELDS, FieldInfo
 from esper._generated.registry import ENUMS, EVENTS, RECORDS
-from esper._generated.run import MetricsLoggedPayload
 from esper.nissa.reader import LoggedEvent
 
 _WALL_NS = 1_700_000_000_000_000_000
@@ -19,12 +18,11 @@ _HOSTILE = '=1+1,"\t\n\x1b[31m\u202e\u00e9\U0001f331'
 
 def make_series(count: int, *, first_seq: int = 0, run_id: str = "run") -> list[LoggedEvent]:
     """Return METRICS_LOGGED events with the steps and numbers from `first_seq` on."""
+    make: Any = EVENTS["METRICS_LOGGED"]
     return [
         (
             _envelope("METRICS_LOGGED", seq, run_id),
-            MetricsLoggedPayload(
-                step=seq, metrics={"loss": 1.0 / (1 + seq)}, num_left_out=0, env_id=0
-            ),
+            make(step=seq, metrics={"loss": 1.0 / (1 + seq)}, num_left_out=0, env_id=0),
         )
         for seq in range(first_seq, first_seq + count)
     ]

@@ -34,10 +34,24 @@ class SinkStatus:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the status as plain values."""
-        stats, failure = self.stats, self.failure
+        started, stats, failure = self.started, self.stats, self.failure
+        settings = {
+            "events": list(started.events),
+            "exclude": list(started.excluded),
+            "min_level": started.min_level,
+            "sample": dict(started.samples),
+            "reveal": list(started.revealed),
+            "batch_events": started.batch_events,
+            "commit_interval_s": started.commit_interval_s,
+            "first_delay_s": started.first_delay_s,
+            "max_delay_s": started.max_delay_s,
+            "max_failures": started.max_failures,
+            "hang_timeout_s": started.hang_timeout_s,
+        }
         return {
-            "sink": self.started.sink,
-            "resumption": self.started.resumption.name,
+            "sink": started.sink,
+            "resumption": started.resumption.name,
+            "settings": settings,
             "is_active": self.is_active,
             "is_finished": self.is_finished,
             "written": stats.num_written if stats else None,
