@@ -38,7 +38,7 @@ test: $(STAMP) ## run the tests, then check that real runs emit the events of th
 	$(BIN)/python -m codegen coverage --log $(COVERAGE_RUNS)
 
 test-sinks: $(SINKS:%=$(SINK_ENVS)/%/.installed) ## test log sinks with the packages that they write for, each in an environment of its own
-	@for sink in $(SINKS); do echo "== $$sink"; PYTHONPATH=src $(SINK_ENVS)/$$sink/bin/python -m pytest -n0 -p no:cacheprovider tests/nissa/log_sinks/test_$$sink.py || exit 1; done
+	@for sink in $(SINKS); do echo "== $$sink"; PYTHONPATH=$(CURDIR)/src $(SINK_ENVS)/$$sink/bin/python -m pytest -p no:cacheprovider tests/nissa/log_sinks/test_$$sink.py tests/test_house_tools.py || exit 1; done
 
 $(SINK_ENVS)/%/.installed: pyproject.toml packaging/sinks/%.txt
 	$(PYTHON) -m venv $(SINK_ENVS)/$*

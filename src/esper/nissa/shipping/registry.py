@@ -20,10 +20,11 @@ from esper.nissa.shipping.log_sink import LogSink
 ENTRY_POINTS: Final = "esper.sinks"
 """The group of entry points by which a package offers log sinks; the name of an entry point is the sink's."""
 
-_BUILT_IN: Final = {
+BUILT_IN: Final = {
     "csv": "esper.nissa.log_sinks.csv_files:CsvSink",
     "tensorboard": "esper.nissa.log_sinks.tensorboard:TensorBoardSink",
 }
+"""Module and class of each sink of Esper, by its name."""
 _PLACE = re.compile(r"(?P<file>.+\.py):(?P<name>[^:]+)(?::(?P<argument>.*))?", re.DOTALL)
 
 
@@ -69,7 +70,7 @@ class Target:
 
 def sink_names() -> list[str]:
     """Return the names of all sinks that Esper and installed packages offer; nothing is imported."""
-    return sorted({*_BUILT_IN, *(point.name for point in entry_points(group=ENTRY_POINTS))})
+    return sorted({*BUILT_IN, *(point.name for point in entry_points(group=ENTRY_POINTS))})
 
 
 def load_sink(name: str) -> type[LogSink]:
@@ -81,8 +82,8 @@ def load_sink(name: str) -> type[LogSink]:
         UsageError: there is no such sink, or it is not a subclass of `LogSink`.
     """
     installed = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
-    if name in _BUILT_IN:
-        module, _, attribute = _BUILT_IN[name].partition(":")
+    if name in BUILT_IN:
+        module, _, attribute = BUILT_IN[name].partition(":")
         found: object = vars(importlib.import_module(module))[attribute]
     elif name in installed:
         found = installed[name].load()
