@@ -111,3 +111,16 @@ def test_every_scalar_of_the_contract_appears_by_itself(tmp_path):
             part for tag in tags if tag.startswith(f"{event.lower()}/") for part in tag.split("/")
         }
         assert names <= parts, event
+
+
+def test_the_page_of_hyperparameters_has_the_run(tmp_path):
+    metadata = pytest.importorskip("tensorboard.plugins.hparams.metadata")
+    loaded = load(ship(tmp_path, whole_run()))
+
+    content = loaded.PluginTagToContent("hparams")
+    start = metadata.parse_session_start_info_plugin_data(content[metadata.SESSION_START_INFO_TAG])
+    assert (start.group_name, start.hparams["task"].string_value) == ("run", "digits")
+    assert start.hparams["seed"].number_value == 3
+    end = metadata.parse_session_end_info_plugin_data(content[metadata.SESSION_END_INFO_TAG])
+    assert end.status == 1
+    assert [one.value for one in loaded.Scalars("run_finished/val_accuracy")] == [95.5]

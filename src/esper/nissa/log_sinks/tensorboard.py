@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, final
 
-from esper._generated.enums import Resumption
+from esper._generated.enums import Resumption, RunOutcome
+from esper._generated.fields import EVENT_FIELDS
+from esper._generated.run import RunFinishedPayload
 from esper.nissa.log_sinks.output_folder import OutputFolder
 from esper.nissa.reader import LoggedEvent
+from esper.nissa.run_edges import START_EVENTS
 from esper.nissa.shipping.log_sink import LogSink, ShippedRun, State
 from esper.nissa.shipping.series import find_env, find_place, find_scalars, find_texts
 
@@ -55,6 +58,7 @@ class TensorBoardSink(LogSink):
                 Summary.Value(tag=name, simple_value=value) for name, value in find_scalars(event)
             ]
             values += [_text_value(name, text) for name, text in find_texts(event)]
+            values += _session_values(event)
             if values:
                 self._writer_of(event).add_event(
                     Event(
@@ -99,6 +103,39 @@ class TensorBoardSink(LogSink):
 
 def _folder(run: ShippedRun) -> OutputFolder:
     return OutputFolder(run, "tensorboard", pattern="events.out.tfevents.*")
+
+
+def _session_values(event: LoggedEvent) -> list[Any]:
+    """Return what TensorBoard's page of hyperparameters takes from an event: those of a run at its start, and its end.
+
+    It shows the run's curves beside them, so the final ones of `run_finished/` are the metrics.
+    """
+    envelope, payload = event
+    if envelope.event not in START_EVENTS and not isinstance(payload, RunFinishedPayload):
+        return []
+    from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
+    from tensorboard.plugins.hparams.summary_v2 import hparams_pb
+
+    time_s = envelope.t_wall_ns / 1e9
+    if not isinstance(payload, RunFinishedPayload):
+        declared = (one.name for one in EVENT_FIELDS[envelope.event])
+        values = {name: getattr(payload, name) for name in declared}
+        plain = {
+            name: one for name, one in values.items() if isinstance(one, bool | int | float | str)
+        }
+        return list(hparams_pb(plain, trial_id=envelope.run, start_time_secs=time_s).value)
+    is_complete = payload.outcome is RunOutcome.COMPLETED
+    status = api_pb2.STATUS_SUCCESS if is_complete else api_pb2.STATUS_FAILURE
+    end = plugin_data_pb2.SessionEndInfo(status=status, end_time_secs=time_s)
+    content = plugin_data_pb2.HParamsPluginData(session_end_info=end)
+    return [
+        Summary.Value(
+            tag=metadata.SESSION_END_INFO_TAG,
+            metadata=metadata.create_summary_metadata(content),
+            tensor=metadata.NULL_TENSOR,
+        )
+    ]
 
 
 def _text_value(name: str, text: str) -> Any:
