@@ -137,3 +137,17 @@ def test_one_process_at_a_time_carries_a_run_to_a_sink(tmp_path, folder, capfd):
 
     assert outcome.ending is Ending.REFUSED
     assert f"process {os.getpid()}" in capfd.readouterr().err
+
+
+def test_following_waits_for_the_process_that_carries_the_run_already(tmp_path, folder):
+    one = target("LinesSink", tmp_path)
+    command = [sys.executable, "-m", "esper", "ship", str(folder), "--follow", "--to", one.text]
+    with Hub("run") as hub:
+        hub.attach(RunLog(folder / "ship" / one.label))
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        assert process.stderr.readline() == f"{one.label}: waits for process {os.getpid()} on {os.uname().nodename}\n"  # fmt: skip
+        assert not (tmp_path / "LinesSink.txt").exists()
+
+    assert process.communicate()[1] == ""
+    assert process.returncode == 0
+    assert keys(tmp_path, "LinesSink") == sorted(map(event_key, read_run(folder)))
