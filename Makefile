@@ -13,7 +13,11 @@ COVERAGE_RUNS := build/coverage-run
 SOURCES := src codegen tests benchmarks examples docs/conf.py docs/architecture.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test test-hosts check docs codegen codegen-check format bench lock clean
+SINK_ENVS := build/sink-envs
+# A log sink whose package cannot be among the locked ones gets an environment of its own, without PyTorch.
+SINKS := tensorboard
+
+.PHONY: help setup train test test-hosts test-sinks check docs codegen codegen-check format bench lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +49,14 @@ $(HOSTS_STAMP): pyproject.toml constraints.txt $(HOSTS_PINS)
 
 test-hosts: $(HOSTS_STAMP) ## graft networks of other packages, in an environment of its own (not part of `make test`)
 	$(HOSTS_VENV)/bin/python -m pytest -W ignore tests/hosts
+
+test-sinks: $(SINKS:%=$(SINK_ENVS)/%/.installed) ## test log sinks with the packages that they write for, each in an environment of its own
+	@for sink in $(SINKS); do echo "== $$sink"; PYTHONPATH=$(CURDIR)/src $(SINK_ENVS)/$$sink/bin/python -m pytest -p no:cacheprovider tests/nissa/log_sinks/test_$$sink.py tests/test_house_tools.py || exit 1; done
+
+$(SINK_ENVS)/%/.installed: pyproject.toml packaging/sinks/%.txt
+	$(PYTHON) -m venv $(SINK_ENVS)/$*
+	$(SINK_ENVS)/$*/bin/python -m pip install --quiet --requirement packaging/sinks/$*.txt
+	@touch $@
 
 check: $(STAMP) ## check format, lint and types; whether generated code is current; compatibility and coverage of the contract
 	$(BIN)/black --check --quiet $(SOURCES)

@@ -21,6 +21,7 @@ IMPORTS = {
     "tamiyo": {"leyline"},
     "nissa": {"leyline"},
     "karn": {"leyline", "nissa"},
+    "testing": {"leyline", "nissa"},
 }
 # The same for the parts of `tolaria` and `codegen`.
 TOLARIA_IMPORTS = {
@@ -53,7 +54,7 @@ CODEGEN_IMPORTS = {
 CODEGEN_CONNECTORS = {"commands", "__main__", "__init__"}
 # They connect the rooms; no room imports them.
 CONNECTORS = {"commands", "cli", "loading", "own_run", "running", "__init__", "__main__"}
-WITHOUT_TORCH = ["_generated", "leyline", "nissa", "karn", "tamiyo"]
+WITHOUT_TORCH = ["_generated", "leyline", "nissa", "karn", "tamiyo", "testing"]
 
 
 def relative(path: Path) -> str:

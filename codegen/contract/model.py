@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Literal
 
 from ..diagnostics.findings import Span
-from .nodes import Bounds, Given, Node, Stability, Stamp
+from .nodes import BARE_COUNT, Bounds, Given, Level, Node, Plot, Stability, Stamp
 from .promises import Exemption, Promise, Upcast
 from .users import Users
 
@@ -119,6 +119,20 @@ class Value(Node):
     deprecated: str | None
     renamed_from: str | None
     owner: str
+    # Like stamps, these two do not change how a line is read.
+    sensitive: bool = field(default=False, compare=False)
+    plot: Plot | None = field(default=None, compare=False)
+
+    @property
+    def shown_as(self) -> Plot:
+        """How tools show the value: `plot`, or its default by the type and the unit."""
+        if self.plot is not None:
+            return self.plot
+        is_number = self.innermost == Primitive("float") or (
+            self.innermost == Primitive("int") and self.unit != BARE_COUNT
+        )
+        is_one_or_named = not isinstance(self.type, ListType)
+        return "scalar" if is_number and is_one_or_named else "none"
 
     @property
     def innermost(self) -> Type:
@@ -224,6 +238,7 @@ class Event(Node):
     cadence: str | None
     revision: int
     note: str | None
+    level: Level = field(default="info", compare=False)
 
     @property
     def arguments(self) -> tuple[Field, ...]:

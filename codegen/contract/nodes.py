@@ -11,6 +11,10 @@ Number = int | float
 Stability = Literal["development", "beta", "stable"]
 Stamp = Literal["sequence", "unix_ns", "unix_ms", "unix_s", "monotonic_ns", "process_id", "writer"]
 """The values that the generated channel puts on a line by itself."""
+Plot = Literal["scalar", "step", "series", "text", "none"]
+"""How tools show a value: as a point of a curve, as its x axis, as the name of the curve, as a text, or not at all."""
+Level = Literal["debug", "info", "warning", "error"]
+"""How important an event is, in ascending order."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,6 +130,7 @@ class _Resolver:
             cadence=spec.cadence,
             revision=spec.revision,
             note=spec.note,
+            level=spec.level,
         )
 
     def _fields_of(self, spec: EventSpec) -> Iterator[model.Field]:

@@ -19,7 +19,7 @@ from .forms import (
     VERSION,
     WIRE_NAME,
 )
-from .nodes import Bounds, Given, Key, Node, Stability, Stamp
+from .nodes import Bounds, Given, Key, Level, Node, Plot, Stability, Stamp
 from .promises import Exemption, Promise, Upcast
 
 
@@ -74,6 +74,16 @@ class ValueSpec(Node):
     missing: Annotated[Given | None, Key("Value for a reader if the key is missing.")] = None
     wire: Annotated[str | None, Key("Key on the wire; by default the name.", form=WIRE_NAME)] = None
     aliases: Annotated[tuple[str, ...], Key("Other keys that readers accept.", form=WIRE_NAME)] = ()
+    sensitive: Annotated[
+        bool, Key("Whether sinks and exports leave it out unless it is asked for by name.")
+    ] = False
+    plot: Annotated[
+        Plot | None,
+        Key(
+            "How tools show it: a curve, its x axis, the name of the curve, a text, or not;"
+            ' by default a curve for a float, or an int with a unit other than "1".'
+        ),
+    ] = None
     stability: Annotated[Stability | None, Key("How stable it is.")] = None
     since: Annotated[str | None, Key("Version that added it.", form=VERSION)] = None
     deprecated: Annotated[str | None, Key("Reason for not using it any more.", form=SENTENCE)] = (
@@ -199,6 +209,7 @@ class EventSpec(Node):
         str | None, Key("Version that stopped emitting it; readers still know it.", form=VERSION)
     ] = None
     cadence: Annotated[str | None, Key("How often it is emitted.", form=SENTENCE)] = None
+    level: Annotated[Level, Key("How important it is; sinks can leave out what is below.")] = "info"
     revision: Annotated[
         int, Key("Number that is raised when the meaning of its values changes.")
     ] = 1

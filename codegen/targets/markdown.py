@@ -137,6 +137,7 @@ def _event_facts(
     yield _fact("Payload", code("$name in $module", name=span(event.payload), module=span(module)))
     facts = {
         "How often": event.cadence,
+        "Level": event.level if event.level != "info" else None,
         "Since": event.since,
         "Renamed from": event.renamed_from,
         "Deprecated": event.deprecated,

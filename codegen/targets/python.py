@@ -194,6 +194,7 @@ def _registry(contract: Contract) -> Iterator[Chunk]:
         "registry.py.j2",
         version=lit(contract.version),
         events=_find_modules(contract, "{family}"),
+        levels=[(lit(event.name), lit(event.level)) for event in contract.events],
         records=[WireNames(record) for record in contract.records],
         enums=[{"literal": lit(one.name), "name": ident(one.name)} for one in contract.enums],
         open_enums=lit([one.name for one in contract.enums if one.open]),

@@ -11,7 +11,7 @@ from esper import version
 
 if TYPE_CHECKING:
     from esper import telemetry as telemetry
-    from esper._generated.enums import EvidenceMode, PanicReason, SeedStage, Severity
+    from esper._generated.enums import EvidenceMode, PanicReason, Resumption, SeedStage, Severity
     from esper._generated.envelope import Envelope
     from esper.karn.run import read_story
     from esper.karn.story import RunStory
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from esper.nissa.joining import HubHandle
     from esper.nissa.log import RunLog, RunLogConfig
     from esper.nissa.reader import RunEvents, read_run
+    from esper.nissa.shipping.log_sink import LogSink, ShippedRun, event_key
     from esper.nissa.sink import Sink, SynchronousSink
     from esper.nissa.sinks.console import ConsoleSink
     from esper.nissa.sinks.memory import MemorySink
@@ -112,6 +113,7 @@ __all__ = [
     "KeeperConfig",
     "LanguageModelling",
     "LogError",
+    "LogSink",
     "MemorySink",
     "MissingExtraError",
     "NonFiniteDetector",
@@ -125,6 +127,7 @@ __all__ = [
     "RandomTimingPolicy",
     "Regression",
     "Rejuvenate",
+    "Resumption",
     "RobustConfig",
     "RobustDetector",
     "Run",
@@ -140,6 +143,7 @@ __all__ = [
     "SeedStage",
     "SequenceSeed",
     "Severity",
+    "ShippedRun",
     "SigmaDetector",
     "Sink",
     "SlotError",
@@ -159,6 +163,7 @@ __all__ = [
     "__version__",
     "capture_gradient_health",
     "describe",
+    "event_key",
     "find_slots",
     "follow",
     "get_task",
@@ -210,6 +215,7 @@ _HOMES = {
     "LM_LIMITS": "esper.tolaria.detection.limits",
     "LanguageModelling": "esper.tolaria.tasks.objective",
     "LogError": "esper.leyline.errors",
+    "LogSink": "esper.nissa.shipping.log_sink",
     "MemorySink": "esper.nissa.sinks.memory",
     "MissingExtraError": "esper.leyline.errors",
     "NonFiniteDetector": "esper.tolaria.detection.non_finite",
@@ -223,6 +229,7 @@ _HOMES = {
     "RandomTimingPolicy": "esper.tamiyo.controls",
     "Regression": "esper.tolaria.tasks.objective",
     "Rejuvenate": "esper.leyline.actions",
+    "Resumption": "esper._generated.enums",
     "RobustConfig": "esper.tolaria.detection.limits",
     "RobustDetector": "esper.tolaria.detection.robust",
     "Run": "esper.own_run",
@@ -238,6 +245,7 @@ _HOMES = {
     "SeedStage": "esper._generated.enums",
     "SequenceSeed": "esper.kasmina.blueprints.residual",
     "Severity": "esper._generated.enums",
+    "ShippedRun": "esper.nissa.shipping.log_sink",
     "SigmaDetector": "esper.tolaria.detection.detector",
     "Sink": "esper.nissa.sink",
     "SlotError": "esper.leyline.errors",
@@ -256,6 +264,7 @@ _HOMES = {
     "WatchReport": "esper.tolaria.recovery.watch",
     "capture_gradient_health": "esper.kasmina.gradients",
     "describe": "esper.kasmina.description",
+    "event_key": "esper.nissa.shipping.log_sink",
     "find_slots": "esper.kasmina.graft",
     "follow": "esper.tolaria.training.follow",
     "get_task": "esper.tolaria.tasks.registry",

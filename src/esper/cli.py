@@ -15,7 +15,9 @@ from esper.commands import (
     policies,
     runs,
     script,
+    ship,
     summary,
+    tail,
     tasks,
     train,
 )
@@ -32,6 +34,8 @@ _COMMANDS = (
     summary,
     runs,
     lint_log,
+    tail,
+    ship,
     tasks,
     blueprints,
     policies,

@@ -26,7 +26,7 @@ from esper._generated.run import (
     emit_loop_started,
 )
 from esper.kasmina.graft import find_slots
-from esper.leyline.arguments import instance_of, real_number
+from esper.leyline.arguments import instance_of
 from esper.leyline.errors import UsageError
 from esper.leyline.failure import Failure, describe_end
 from esper.leyline.numbers import to_int, to_numbers, to_optional_number, to_percent, to_rate
@@ -34,8 +34,9 @@ from esper.nissa.config_file import encode_config, save_config
 from esper.nissa.hub import Hub
 from esper.nissa.joining import HubHandle
 from esper.nissa.log import RunLog
-from esper.nissa.metrics import MetricsLogger
+from esper.nissa.metrics import MetricsLogger, check_rate
 from esper.nissa.runs import DEFAULT_NAME, check_name, check_root, create_own_run, not_writable
+from esper.nissa.shipping.launch import prepare_shipping
 from esper.nissa.sink import Sink, check_sinks
 from esper.nissa.sinks.verdicts import VerdictSink
 from esper.tolaria.training.growth import slot_status
@@ -52,6 +53,8 @@ def start_run(
     epochs: int | None = None,
     model: nn.Module | None = None,
     sinks: Iterable[Sink] = (),
+    to: Iterable[str] = (),
+    ship_config: str | Path | None = None,
     max_logs_per_s: float | None = 10.0,
 ) -> Run:
     """Start a run of your own training loop: make its folder and its log, and report the start.
@@ -76,6 +79,8 @@ def start_run(
         epochs: number of epochs that are planned.
         model: the network. With it the run reports parameters, device, and the slots at the end of each epoch.
         sinks: receive the run's events in addition to the log; closed at the end.
+        to: tools that get the events from a process of their own, such as `["tensorboard"]`: see `esper ship`.
+        ship_config: file with settings of these.
         max_logs_per_s: most calls of `Run.log` a second that are written, for each set of names; None writes all.
 
     Raises:
@@ -90,24 +95,19 @@ def start_run(
     epochs = None if epochs is None else to_int("epochs", epochs)
     if epochs == 0:
         raise UsageError("epochs must be at least 1, got 0; leave it out if it is not known")
-    max_logs_per_s = None if max_logs_per_s is None else _check_rate(max_logs_per_s)
+    max_logs_per_s = check_rate(max_logs_per_s)
     if model is not None:
         instance_of("model", model, nn.Module, "pass the network", error=UsageError)
     checked_sinks = check_sinks(sinks)
+    shipping = prepare_shipping(to, ship_config)
     folder = _make_folder(root, name, seed=seed, config=config)
     hub = Hub(folder.name)
     hub.attach(RunLog(folder))
+    shipping.start(folder)
     for sink in checked_sinks:
         hub.attach(sink)
     description = _describe(name or DEFAULT_NAME, seed=seed, epochs=epochs, model=model)
     return Run(folder, hub, description, model=model, max_logs_per_s=max_logs_per_s)
-
-
-def _check_rate(max_logs_per_s: object) -> float:
-    rate = real_number("max_logs_per_s", max_logs_per_s, error=UsageError)
-    if not rate > 0:
-        raise UsageError(f"max_logs_per_s must be above 0, got {rate}; None writes all")
-    return rate
 
 
 def _make_folder(

@@ -29,6 +29,7 @@ from esper.nissa.rewind import rewind
 from esper.nissa.run_edges import read_edges
 from esper.nissa.run_lock import lock_run
 from esper.nissa.runs import create_run, has_events, resolve
+from esper.nissa.shipping.launch import Shipping, prepare_shipping
 from esper.nissa.sink import Sink, check_sinks
 from esper.tolaria.tasks.registry import check_task, get_task
 from esper.tolaria.tasks.task import Samples, Task, load_samples
@@ -56,6 +57,8 @@ def run_task(
     run_dir: str | Path = "runs",
     sinks: Iterable[Sink] = (),
     baseline_sinks: Iterable[Sink] = (),
+    to: Iterable[str] = (),
+    ship_config: str | Path | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> RunStory:
     """Train `task` under the governor, let `policy` grow its network, and return the story of the run.
@@ -80,6 +83,9 @@ def run_task(
         run_dir: the folder that holds the runs; it is made if it does not exist.
         sinks: receive the run's events in addition to the log; closed at the end.
         baseline_sinks: receive the events of the host that is trained alone for comparison, which has no log.
+        to: tools that get the run's events from a process of their own, such as `["tensorboard"]`: see `esper ship`. Training
+            neither waits for it nor fails because of it.
+        ship_config: file with settings of these.
         should_stop: asked before every step; the run ends in order, to be resumed later, once it returns True.
 
     Raises:
@@ -94,6 +100,7 @@ def run_task(
     check_task(task)
     all_sinks = _checked(policy, should_stop, sinks, baseline_sinks)
     run_root = _path(run_dir)
+    shipping = prepare_shipping(to, ship_config)
     settings = checked_settings(settings).for_task(task)
     _check_device(settings.device)
     # Before the folder is made: a task that cannot load its samples must not leave an empty run.
@@ -101,7 +108,7 @@ def run_task(
     folder = _create_folder(run_root, settings)
     with _removed_if_empty(folder), lock_run(folder):
         _save_first_settings(settings, folder)
-        _train(task, settings, samples, folder, policy, all_sinks, should_stop)
+        _train(task, settings, samples, folder, policy, all_sinks, shipping, should_stop)
     return read_story(folder)
 
 
@@ -114,6 +121,8 @@ def resume_run(
     run_dir: str | Path = "runs",
     sinks: Iterable[Sink] = (),
     baseline_sinks: Iterable[Sink] = (),
+    to: Iterable[str] = (),
+    ship_config: str | Path | None = None,
     should_stop: Callable[[], bool] = lambda: False,
     notify: Callable[[str], None] = _LOG.info,
 ) -> RunStory:
@@ -127,6 +136,8 @@ def resume_run(
         run_dir: the folder that holds the runs.
         sinks: as in `run_task`.
         baseline_sinks: as in `run_task`.
+        to: as in `run_task`.
+        ship_config: as in `run_task`.
         should_stop: as in `run_task`.
         notify: called with one line for each damaged checkpoint, which the logger `esper` warns of too, and one that
             says where the run continues.
@@ -141,6 +152,7 @@ def resume_run(
         OSError: the grown network cannot be saved.
     """
     all_sinks = _checked(policy, should_stop, sinks, baseline_sinks)
+    shipping = prepare_shipping(to, ship_config)
     folder = resolve(str(run), _path(run_dir))
     _check_name(folder)
     settings = load_settings(folder).resumed(epochs=epochs, device=device)
@@ -157,7 +169,9 @@ def resume_run(
                 f"a run must be in a folder that can be written to be resumed, got {folder} ({error.strerror});"
                 " free its disk or make it writable, or copy it to another one and resume it there"
             ) from error
-        _train(task, settings, samples, folder, policy, all_sinks, should_stop, resumption)
+        _train(
+            task, settings, samples, folder, policy, all_sinks, shipping, should_stop, resumption
+        )
     return read_story(folder)
 
 
@@ -168,6 +182,7 @@ def _train(
     folder: Path,
     policy: GrowthPolicy | None,
     sinks: Sequence[Iterable[Sink]],
+    shipping: Shipping,
     should_stop: Callable[[], bool],
     resumption: Resumption | None = None,
 ) -> None:
@@ -179,6 +194,7 @@ def _train(
         Hub(folder.name) as baseline_hub,
     ):
         log = hub.attach(RunLog(folder))
+        shipping.start(folder)
         for target, attached in zip((hub, baseline_hub), sinks, strict=True):
             for sink in attached:
                 target.attach(sink)

@@ -85,6 +85,8 @@ def test_the_help_names_options_in_order_with_their_defaults(capsys, monkeypatch
         "--inject-fault",
         "--keep-checkpoints",
         "--resume",
+        "--to",
+        "--ship-config",
     ]
     for default in ("digits", "the task's own", "0", "cpu", "robust", "runs", "2"):
         assert f"(default: {default})" in shown

@@ -45,6 +45,8 @@ def tabulate_values(
             "range": name_limits(value),
             "default": name_defaults(value),
             "from": name_capture(value) if isinstance(value, Field) else NOTHING,
+            "shown as": text(value.shown_as if value.shown_as != "none" else ""),
+            "sensitive": text("yes" if value.sensitive else ""),
             "since": text(value.since or ""),
             "read by": (readers or {}).get(value.name, NOTHING),
             "meaning": explain(value.doc, value.deprecated),

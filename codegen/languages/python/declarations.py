@@ -222,6 +222,8 @@ def field_info(value: Value) -> Python:
         "nonfinite": value.nonfinite if value.nonfinite != "error" else None,
         "wire": value.wire if value.wire != value.name else None,
         "aliases": value.aliases or None,
+        "sensitive": value.sensitive or None,
+        "plot": value.shown_as if value.shown_as != "none" else None,
     }
     given = [lit(value.name), lit(str(value.type)), lit(value.doc)]
     given += [

@@ -8,7 +8,11 @@ from esper.tolaria.training.run_settings import SETTINGS
 
 DEFAULT_RUN_DIR = Path("runs")
 
-_FLAGS = {setting.name: setting.flag for setting in SETTINGS} | {"run_dir": "--run-dir"}
+_FLAGS = {setting.name: setting.flag for setting in SETTINGS} | {
+    "run_dir": "--run-dir",
+    "to": "--to",
+    "ship_config": "--ship-config",
+}
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:

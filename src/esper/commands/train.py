@@ -13,6 +13,7 @@ from rich.console import Console
 
 from esper._generated.enums import RunOutcome
 from esper.commands.run_arguments import DEFAULT_RUN_DIR, add_run_dir
+from esper.commands.ship import add_to
 from esper.commands.terminal import (
     discard_output,
     flush_output,
@@ -42,6 +43,7 @@ examples:
   esper train --task my_task.py:TASK      a task of your own, in a Python file
   esper train --policy none               the host alone; esper policies lists the policies
   esper train --inject-fault nan@12       break the run at epoch 12 and watch the governor roll back
+  esper train --to tensorboard            carry the events to TensorBoard while the run goes on
   esper train --resume latest             continue a run that was killed or interrupted
 
 signals:    the first Ctrl-C, SIGTERM or SIGHUP ends the run in order, with the network saved,
@@ -85,6 +87,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         metavar="RUN",
         help="continue a run from its newest checkpoint; --epochs may be raised",
     )
+    add_to(parser, config_flag="--ship-config")
     parser.set_defaults(run=run, parser=parser)
 
 
@@ -191,6 +194,8 @@ def _start(
         settings,
         policy=_policy(task, settings),
         run_dir=options.run_dir,
+        to=options.to,
+        ship_config=options.ship_config,
         should_stop=stop.is_made,
         **_progress(console, settings.epochs_of(task)),
     )
@@ -216,6 +221,8 @@ def _resume(
     return resume_run(
         folder,
         policy=_policy(task, settings),
+        to=options.to,
+        ship_config=options.ship_config,
         should_stop=stop.is_made,
         notify=lambda line: print_line(console, line),
         **given,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 from math import inf
 from typing import final
 
@@ -28,6 +29,29 @@ class EventNumbers:
         self._current = 0
         self._limit = inf
 
+    @classmethod
+    def from_intervals(cls, intervals: Iterable[Sequence[int]], current: int) -> EventNumbers:
+        """Return the numbers that `intervals` and `current_interval` of another instance describe."""
+        numbers = cls()
+        numbers._starts, numbers._ends = [], []
+        for start, end in intervals:
+            numbers._starts.append(start)
+            numbers._ends.append(end)
+        numbers._select(current)
+        numbers.expected = numbers._ends[current]
+        return numbers
+
+    @property
+    def intervals(self) -> list[tuple[int, int]]:
+        """The numbers that were read, as intervals: the first number, and the one after the last."""
+        self._ends[self._current] = self.expected
+        return list(zip(self._starts, self._ends, strict=True))
+
+    @property
+    def current_interval(self) -> int:
+        """Position of the interval that holds the newest number."""
+        return self._current
+
     def is_next(self, seq: int) -> bool:
         """Return whether `seq` follows the latest number, if only unreadable lines are between them."""
         return self.expected <= seq <= self.expected + self.num_unreadable
@@ -51,7 +75,11 @@ class EventNumbers:
             index += 1
             self._starts.insert(index, seq)
             self._ends.insert(index, seq)
-        self._current = index
-        self._limit = self._starts[index + 1] if index + 1 < len(self._starts) else inf
+        self._select(index)
         self.expected = seq + 1
         return True
+
+    def _select(self, index: int) -> None:
+        """Let the interval at `index` be the one that grows."""
+        self._current = index
+        self._limit = self._starts[index + 1] if index + 1 < len(self._starts) else inf

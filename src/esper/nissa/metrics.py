@@ -8,10 +8,26 @@ from dataclasses import dataclass
 from typing import final
 
 from esper._generated.run import emit_metrics_logged
+from esper.leyline.arguments import real_number
 from esper.leyline.channel import TelemetryChannel
+from esper.leyline.errors import UsageError
 
 _MAX_SERIES = 256
 """Sets of names whose rates are tracked; a loop that makes up a new name at each step must not use up the memory."""
+
+
+def check_rate(max_logs_per_s: object) -> float | None:
+    """Return the most logs a second as a float; None stays None.
+
+    Raises:
+        UsageError: it is not a number above 0.
+    """
+    if max_logs_per_s is None:
+        return None
+    rate = real_number("max_logs_per_s", max_logs_per_s, error=UsageError)
+    if not rate > 0:
+        raise UsageError(f"max_logs_per_s must be above 0, got {rate}; None writes all")
+    return rate
 
 
 @dataclass(slots=True)

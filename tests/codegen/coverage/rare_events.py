@@ -7,16 +7,20 @@ an invalid event, about weights that cannot be saved, about a fault that never e
 import sys
 from math import nan
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 from torch import nn
 
-from esper._generated.enums import SkipCause
+from esper._generated.enums import Resumption, SkipCause
 from esper._generated.governor import emit_governor_step_skipped
 from esper.leyline.errors import SnapshotError
 from esper.nissa.hub import Hub
 from esper.nissa.log import RunLog
 from esper.nissa.runs import create_run
+from esper.nissa.shipping.carrier import Carrier
+from esper.nissa.shipping.config import ShipConfig
+from esper.nissa.shipping.log_sink import LogSink, ShippedRun
 from esper.own_run import start_run
 from esper.tolaria.governor import TolariaGovernor
 from esper.tolaria.recovery.config import GovernorConfig
@@ -35,6 +39,7 @@ def main(run_dir):
         never_recover(channel)
         only_watch(channel)
         clear_suspicion(channel)
+        ship(channel)
 
 
 def log_own_loop(run_dir):
@@ -89,6 +94,36 @@ def clear_suspicion(channel):
         governor.before_step(loss, batch=loss)
         governor.after_step()
     assert governor.last_rollback is None
+
+
+def ship(channel):
+    """Carry the log to a sink that is away at first; the events are normally in a log of the sink's own."""
+
+    class AwayAtFirst(LogSink):
+        RESUMPTION = Resumption.AT_LEAST_ONCE
+        is_away = True
+
+        def open(self, run, state):
+            was_away, AwayAtFirst.is_away = AwayAtFirst.is_away, False
+            if was_away:
+                raise ConnectionError("made up")
+
+        def write(self, events):
+            pass
+
+        def commit(self):
+            return {}
+
+        def close(self):
+            pass
+
+    with TemporaryDirectory() as folder:
+        with Hub("run") as hub:
+            hub.attach(RunLog(Path(folder)))
+            break_contract(hub.channel(env_id=0))
+        run = ShippedRun(run_id="run", folder=Path(folder))
+        config = ShipConfig(first_delay_s=0.0, exclude=("GOVERNOR_*",), sample={"SEED_*": 0.5})
+        Carrier(run, "away", AwayAtFirst, config, channel=channel, follow=False).carry()
 
 
 if __name__ == "__main__":

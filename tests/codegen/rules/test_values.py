@@ -130,3 +130,51 @@ def test_a_pattern_that_is_slow_or_ambiguous_is_refused(pattern):
 def test_an_unused_declaration_is_a_warning():
     more = "units: {ms: {doc: A.}}\ngroups: {extra: {doc: A., when: is_new, fields: {}}}"
     assert rules_of(tiny(more=more)) == ["USE001", "USE001"]
+
+
+@pytest.mark.parametrize(
+    ("keys", "complaint"),
+    [
+        ("type: int, unit: ms, sensitive: true", "VAL008 no value of value can stand for one that is withheld"),
+        ("type: str, pattern: a, sensitive: true", 'let a text be "withheld" and a list or map be empty'),
+        ("type: str, length: [0, 7], sensitive: true", "VAL008"),
+        ("type: 'str[]', length: [1, 7], sensitive: true", "VAL008"),
+        ("type: str, plot: scalar", "VAL009 a value of type str cannot be shown as scalar"),
+        ("type: 'float[]', unit: ms, plot: scalar", "VAL009 a value of type float[] cannot be shown as scalar"),
+        ("type: float, unit: ms, plot: step", "VAL009 a value of type float cannot be shown as step"),
+        ("type: Point, plot: none", "VAL009 a value of type Point cannot be shown as none"),
+    ],
+)  # fmt: skip
+def test_a_key_for_tools_that_makes_no_sense_is_refused(keys, complaint):
+    assert complaint in complaints(keys)
+
+
+def test_an_event_has_one_x_axis():
+    fields = "\n".join(
+        f'{name}: {{type: int, unit: "1", arg: true, plot: step, doc: A.}}' for name in "ab"
+    )
+
+    assert "VAL010 PING has two x axes, a and b; remove one of them" in complaints_of(tiny(fields))
+
+
+def test_a_value_of_every_line_cannot_be_withheld():
+    context = "context: {who: {type: str, place: payload, sensitive: true, doc: Who.}}\n"
+
+    assert "VAL008 who is on every line" in complaints_of(tiny(more=context))
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        "type: str, sensitive: true",
+        "type: int, unit: ms, nullable: true, sensitive: true",
+        "type: 'int[]', unit: ms, sensitive: true",
+        "type: Color, plot: scalar",
+        "type: bool, plot: scalar",
+        "type: int, unit: ms, plot: step",
+        "type: 'float{}', unit: ms, plot: scalar",
+        "type: 'str[]', plot: text",
+    ],
+)
+def test_a_key_for_tools_that_makes_sense_is_accepted(keys):
+    assert rules_of(tiny(f"value: {{arg: true, doc: A value., {keys}}}", more=COLOR)) == []

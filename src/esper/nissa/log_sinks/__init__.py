@@ -1,0 +1,1 @@
+"""The log sinks that come with Esper, one module each."""

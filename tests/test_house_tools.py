@@ -1,0 +1,79 @@
+"""The commands and the code on the page "Esper in your house's tools" run as they stand there."""
+
+import importlib.util
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from esper.cli import main
+from esper.nissa.hub import Hub
+from esper.nissa.log import RunLog
+from esper.nissa.shipping.config import load_config
+from esper.nissa.shipping.registry import check_installed, load_sink
+from tests.nissa.sample_events import emit_whole_run
+
+PAGE = (Path(__file__).parents[1] / "docs" / "howto" / "house_tools.md").read_text(encoding="utf-8")
+MAX_LINES = 10
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
+
+
+def commands():
+    lines = [
+        line.partition("#")[0].strip() for block in blocks("sh") for line in block.splitlines()
+    ]
+    # `esper train` is in its own test, because it trains for a minute.
+    return [line for line in lines if line.startswith("esper ") and " train" not in line]
+
+
+@pytest.mark.parametrize("block", blocks("sh"), ids=lambda block: block.split("#")[0].strip())
+def test_a_tool_needs_few_lines(block):
+    assert len(block.splitlines()) <= MAX_LINES
+
+
+@pytest.mark.parametrize("command", commands())
+def test_a_command_runs(command, tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    with Hub("run") as hub:
+        hub.attach(RunLog(Path("runs") / "run"))
+        emit_whole_run(hub.channel(env_id=0))
+    arguments = shlex.split(command)[1:]
+    for name in re.findall(r"--to (\w+)", command):
+        missing = [one for one in load_sink(name).REQUIRES if importlib.util.find_spec(one) is None]
+        if missing:
+            pytest.skip(f"not run without {', '.join(missing)}: make test-sinks")
+        check_installed(load_sink(name), name)
+
+    assert main(arguments) == 0
+    assert capfd.readouterr().err == ""
+
+
+def test_the_settings_are_valid(tmp_path):
+    (block,) = blocks("toml")
+    path = tmp_path / "ship.toml"
+    path.write_text(block)
+
+    assert load_config(path, "tensorboard", {}).exclude == ("METRICS_LOGGED",)
+    assert tomllib.loads(block)["defaults"]["max_failures"] == 20
+
+
+def test_the_sink_of_the_page_passes_its_own_tests(tmp_path):
+    (tmp_path / "test_my_sink.py").write_text("\n\n".join(blocks("python")))
+
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", tmp_path],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout
+    assert "9 passed" in done.stdout
