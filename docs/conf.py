@@ -41,6 +41,8 @@ nitpick_ignore_regex = [
     (r"py:.*", r"(torch|collections|enum|pathlib|rich|types|typing)\..*"),
     # Type variables and protocols of one signature.
     (r"py:.*", r"esper\..*\._\w+"),
+    # What users pass on to slots without naming it.
+    (r"py:.*", r"esper\.kasmina\.(gates\.Gates|state\.SeedState)"),
     # An argument of a constructor that users do not call.
     (r"py:.*", r"esper\..*\.LoopDescription"),
 ]

@@ -11,12 +11,13 @@ from esper import version
 
 if TYPE_CHECKING:
     from esper import telemetry as telemetry
-    from esper._generated.enums import PanicReason, SeedStage, Severity
+    from esper._generated.enums import EvidenceMode, PanicReason, SeedStage, Severity
     from esper._generated.envelope import Envelope
     from esper.karn.run import read_story
     from esper.karn.story import RunStory
     from esper.kasmina.blueprints.registry import register_blueprint
     from esper.kasmina.description import describe, rebuild
+    from esper.kasmina.evidence import EvidenceGates, paired_evidence
     from esper.kasmina.gates import GateResult, QualityGates
     from esper.kasmina.gradients import GradientHealth, capture_gradient_health
     from esper.kasmina.graft import SlotSpec, find_slots, graft, ungraft
@@ -91,6 +92,8 @@ __all__ = [
     "EscalationConfig",
     "EsperError",
     "EvidenceConfig",
+    "EvidenceGates",
+    "EvidenceMode",
     "EvidencePolicy",
     "Follower",
     "GateResult",
@@ -159,6 +162,7 @@ __all__ = [
     "get_task",
     "graft",
     "load",
+    "paired_evidence",
     "place_signals",
     "read_run",
     "read_story",
@@ -185,6 +189,8 @@ _HOMES = {
     "EsperError": "esper.leyline.errors",
     "EvidenceConfig": "esper.tamiyo.evidence",
     "EvidencePolicy": "esper.tamiyo.evidence",
+    "EvidenceGates": "esper.kasmina.evidence",
+    "EvidenceMode": "esper._generated.enums",
     "Follower": "esper.tolaria.training.follow",
     "GateResult": "esper.kasmina.gates",
     "Germinate": "esper.leyline.actions",
@@ -253,6 +259,7 @@ _HOMES = {
     "graft": "esper.kasmina.graft",
     "load": "esper.loading",
     "place_signals": "esper.kasmina.place_signal",
+    "paired_evidence": "esper.kasmina.evidence",
     "read_run": "esper.nissa.reader",
     "read_story": "esper.karn.run",
     "rebuild": "esper.kasmina.description",

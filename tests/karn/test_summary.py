@@ -15,6 +15,7 @@ from esper.karn.summary import render
 from esper.karn.summary_json import as_dict
 from esper.nissa.hub import Hub
 from esper.nissa.log import RunLog
+from tests.kasmina.made_evidence import evidence
 from tests.nissa.sample_events import (
     EVIDENCE,
     Seed,
@@ -179,6 +180,26 @@ def test_escape_sequences_in_the_log_are_not_printed(tmp_path):
 
     assert text.replace("\n", "").isprintable()
     assert r"\x1b[2J  [red]x[/red] (148 parameters): germinated, pruned (\x07\u202e, by me)" in text
+
+
+def test_evidence_says_why_a_seed_was_kept_or_pruned(tmp_path):
+    def emit(channel):
+        for slot_id in ("kept", "pruned"):
+            emit_germination(channel, slot_id)
+        emit_fossil(channel, "kept", evidence=evidence())
+        emit_pruning(channel, "pruned", evidence=evidence(low=-0.01, price=0.02))
+
+    story = story_of(tmp_path, emit)
+
+    text = " ".join(shown(story).split())
+    assert "fossilized; kept: -0.021 nats [-0.027, -0.015] for 87 parameters pruned" in text
+    assert (
+        "(no gain, by policy); not kept: -0.021 nats [-0.027, +0.01] for 87 parameters, price 0.02"
+        in text
+    )
+    kept, pruned = (slot["seeds"][0]["evidence"] for slot in as_dict(story)["slots"])
+    assert (kept["mode"], kept["difference"], kept["num_params"]) == ("COUNTERFACTUAL", 0.021, 87)
+    assert (pruned["low"], pruned["price"]) == (-0.01, 0.02)
 
 
 def test_the_json_summary_has_stable_keys_and_plain_values(tmp_path):

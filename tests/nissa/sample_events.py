@@ -75,16 +75,22 @@ def emit_stage_change(channel, slot_id, from_stage, to_stage):
     )
 
 
-def emit_pruning(channel, slot_id="r0c0", reason="no gain", initiator="policy"):
+def emit_pruning(channel, slot_id="r0c0", reason="no gain", initiator="policy", *, evidence=None):
     emit_stage_change(channel, slot_id, "TRAINING", "PRUNED")
     emit_seed_pruned(
-        channel, Seed(slot_id=slot_id), reason=reason, initiator=initiator, auto_pruned=False
+        channel,
+        Seed(slot_id=slot_id),
+        reason=reason,
+        initiator=initiator,
+        auto_pruned=False,
+        evidence=evidence,
     )
 
 
-def emit_fossil(channel, slot_id="r0c0", *, improvement=1.5):
+def emit_fossil(channel, slot_id="r0c0", *, improvement=1.5, evidence=None):
     emit_stage_change(channel, slot_id, "HOLDING", "FOSSILIZED")
-    emit_seed_fossilized(channel, Seed(slot_id=slot_id, total_improvement=improvement))
+    source = Seed(slot_id=slot_id, total_improvement=improvement)
+    emit_seed_fossilized(channel, source, evidence=evidence)
 
 
 def emit_start(channel, *, task="digits", epochs=8, slot_ids=("r0c0", "r0c1")):

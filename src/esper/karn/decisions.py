@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Final
 
 from esper._generated.channel import Payload
-from esper._generated.enums import GateCheck
 from esper._generated.lifecycle import (
     SeedGateEvaluatedPayload,
     SeedGerminatedPayload,
@@ -48,7 +47,8 @@ def _action(payload: Payload) -> Action | None:
                 blend_tempo_epochs=payload.blend_tempo_epochs,
             )
         case SeedGateEvaluatedPayload():
-            on_credit = GateCheck.ON_CREDIT in payload.checks_passed
+            # Any other gate checks something.
+            on_credit = payload.passed and not payload.checks_passed
             return Advance(slot_id=payload.slot_id, on_credit=on_credit)
         case SeedPrunedPayload(initiator=initiator) if initiator == _BY_POLICY:
             return Prune(slot_id=payload.slot_id, reason=payload.reason)

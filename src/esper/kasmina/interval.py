@@ -23,11 +23,11 @@ from torch import Tensor
 def mean_interval(values: Tensor, error_rate: float) -> tuple[float, float]:
     """Return a lower and an upper bound for the mean of the distribution of `values`, (N,), finite and in float64.
 
-    Each of the two bounds is wrong with a probability of at most about half of `error_rate`, which is in (0, 1).
+    Each of the two bounds is wrong with a probability of at most about `error_rate`, which is in (0, 0.5).
     """
     largest = values.abs().max()
-    low = _lower_bound(torch.cat((values, -largest[None])), error_rate / 2)
-    high = -_lower_bound(torch.cat((-values, -largest[None])), error_rate / 2)
+    low = _lower_bound(torch.cat((values, -largest[None])), error_rate)
+    high = -_lower_bound(torch.cat((-values, -largest[None])), error_rate)
     return low, high
 
 

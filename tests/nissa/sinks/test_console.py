@@ -10,12 +10,14 @@ from esper._generated.enums import ClearedBy
 from esper._generated.registry import EVENTS
 from esper.nissa.hub import Hub
 from esper.nissa.sinks.console import _DESCRIPTIONS, ConsoleSink
+from tests.kasmina.made_evidence import evidence
 from tests.nissa.sample_events import (
     EVIDENCE,
     Seed,
     emit_clearing,
     emit_fossil,
     emit_rollback,
+    emit_seed_fossilized,
     emit_seed_germinated,
     emit_seed_pruned,
     emit_snapshot,
@@ -78,6 +80,27 @@ def test_an_action_that_was_only_watched_is_printed(evidence, compared):
     assert line == (
         "epoch 12   governor   watches only; at step 41 it would have acted: ROLLBACK for DIVERGENCE,"
         f" loss 9{compared}"
+    )
+
+
+def test_evidence_is_printed_with_the_end_of_a_seed():
+    def emit(channel):
+        seed = Seed()
+        emit_seed_fossilized(channel, seed, evidence=evidence())
+        emit_seed_pruned(
+            channel,
+            seed,
+            reason="low",
+            initiator="policy",
+            auto_pruned=False,
+            evidence=evidence(low=-0.01),
+        )
+
+    kept, pruned = shown(emit)
+
+    assert kept.endswith("fossilized conv_small, -0.021 nats [-0.027, -0.015] for 87 parameters")
+    assert pruned.endswith(
+        "(low, by policy), -0.021 nats [-0.027, +0.01] for 87 parameters, price 0.0009"
     )
 
 

@@ -22,6 +22,13 @@ OptimizerName = Literal["sgd", "adamw"]
 
 CLASSIFICATION: Final = Classification()
 
+GAIN_OF_A_WIDER_HOST: Final = 0.057
+"""Nats of decision loss that a host would gain with as many parameters again, if each gained as much as the first ones.
+
+Measured on `digits`, mean of seeds 100 to 102: a host of 1,009 parameters reaches 0.122 nats, one of 1,702 parameters 0.082. Dividing by
+the size of the host follows the power laws of the loss (Kaplan et al., Scaling Laws for Neural Language Models, 2020).
+"""
+
 MAX_NAME_LENGTH = 64
 """The longest name that the telemetry contract allows."""
 
@@ -126,8 +133,11 @@ class Task:
     """Source: Zagoruyko and Komodakis, Wide Residual Networks, 2016."""
     max_grad_norm: float = 5.0
     """The gradients of host and seeds are clipped to this norm separately, so that a seed cannot shrink the host's step."""
-    price_per_parameter: float = 1e-5
-    """Nats by which each parameter of a seed must lower the mean loss for the seed to be kept: what a wider host gains for each."""
+    price_per_parameter: float | None = None
+    """Nats by which each parameter of a seed must lower the mean loss for the seed to be kept; 0 asks only that it helps.
+
+    None: what each parameter of a wider host gains, `GAIN_OF_A_WIDER_HOST` over the number of the host's parameters.
+    """
     absolute_loss_threshold: float | None = None
     """Loss in nats below which the detector `sigma` never reports divergence; None: twice the loss of a random guess."""
     data_hash: Callable[[], str] | None = None
@@ -171,9 +181,10 @@ class Task:
             ("momentum", self.momentum),
             ("weight_decay", self.weight_decay),
             ("max_grad_norm", self.max_grad_norm),
-            ("price_per_parameter", self.price_per_parameter),
         ):
             real_number(name, rate, minimum=0.0)
+        if self.price_per_parameter is not None:
+            real_number("price_per_parameter", self.price_per_parameter, minimum=0.0)
         if self.absolute_loss_threshold is not None:
             real_number("absolute_loss_threshold", self.absolute_loss_threshold, minimum=-math.inf)
         if self.num_threads is not None:

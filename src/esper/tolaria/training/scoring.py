@@ -10,7 +10,7 @@ from esper._generated.enums import EvidenceMode, SeedStage
 from esper.kasmina.evidence import EvidenceGates, paired_evidence
 from esper.kasmina.slot import SeedSlot
 from esper.tolaria.tasks.objective import Objective
-from esper.tolaria.tasks.task import Samples
+from esper.tolaria.tasks.task import GAIN_OF_A_WIDER_HOST, Samples
 from esper.tolaria.training.metrics import Evaluation, evaluate
 
 
@@ -21,10 +21,18 @@ class SeedScorer:
     samples: in TRAINING with the seed at full amplitude, and later with the seed switched off.
     """
 
-    def __init__(self, model: nn.Module, objective: Objective, price_per_parameter: float) -> None:
-        """Score the seeds of `model`, each parameter of which must earn `price_per_parameter` in nats."""
+    def __init__(
+        self, model: nn.Module, objective: Objective, price_per_parameter: float | None
+    ) -> None:
+        """Score the seeds of `model`, each parameter of which must earn `price_per_parameter` in nats.
+
+        Without a price it is the gain of a wider host, for the present size of `model`.
+        """
         self._model = model
         self._objective = objective
+        if price_per_parameter is None:
+            num_params = sum(parameter.numel() for parameter in model.parameters())
+            price_per_parameter = GAIN_OF_A_WIDER_HOST / max(num_params, 1)
         self._price_per_parameter = price_per_parameter
         self._num_seeds = 0
 
