@@ -4,12 +4,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DOCS_STAMP := $(VENV)/.installed-docs
+HOSTS_VENV := build/hosts-venv
+HOSTS_STAMP := $(HOSTS_VENV)/.installed
+HOSTS_PINS := tests/hosts/constraints.txt
+HOST_PACKAGES := accelerate peft segmentation-models-pytorch timm torchvision transformers vit-pytorch
 SITE := build/site
 COVERAGE_RUNS := build/coverage-run
 SOURCES := src codegen tests benchmarks examples docs/conf.py docs/architecture.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test check docs codegen codegen-check format bench lock clean
+.PHONY: help setup train test test-hosts check docs codegen codegen-check format bench lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +36,15 @@ test: $(STAMP) ## run the tests, then check that real runs emit the events of th
 	$(BIN)/esper train --run-dir $(COVERAGE_RUNS) --resume latest --epochs 60 >/dev/null
 	$(BIN)/python tests/codegen/coverage/rare_events.py $(COVERAGE_RUNS)
 	$(BIN)/python -m codegen coverage --log $(COVERAGE_RUNS)
+
+$(HOSTS_STAMP): pyproject.toml constraints.txt $(HOSTS_PINS)
+	$(PYTHON) -m venv $(HOSTS_VENV)
+	$(HOSTS_VENV)/bin/python -m pip install --quiet --constraint constraints.txt --constraint $(HOSTS_PINS) \
+		--editable . pytest hypothesis $(HOST_PACKAGES)
+	@touch $(HOSTS_STAMP)
+
+test-hosts: $(HOSTS_STAMP) ## graft networks of other packages, in an environment of its own (not part of `make test`)
+	$(HOSTS_VENV)/bin/python -m pytest -W ignore tests/hosts
 
 check: $(STAMP) ## check format, lint and types; whether generated code is current; compatibility and coverage of the contract
 	$(BIN)/black --check --quiet $(SOURCES)

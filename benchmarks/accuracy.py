@@ -1,10 +1,10 @@
-"""How much accuracy does growing gain? Trains the network of `esper train` on digits, growing and as its host alone.
+"""How much test accuracy does growing gain? Trains the network of `esper train` on digits, growing and as its host alone.
 
 python benchmarks/accuracy.py                        seeds 0 to 4: a table, the mean gain, then JSON
 python benchmarks/accuracy.py --seeds $(seq 0 19)    twenty seeds, about 20 seconds each
 python benchmarks/accuracy.py --json                 only JSON, on one line
 
-Both runs of a seed start from the same weights and see the same batches until the first seed module is planted, so the
+Accuracies are those of the test samples, which no decision of a run sees. Both runs of a seed start from the same weights and see the same batches until the first seed module is planted, so the
 interval of the mean gain is that of paired differences. It says how sure the mean is over seeds of this task on this
 machine. The host has fewer parameters than the grown network: no network of the grown size is trained from the start.
 """
@@ -25,11 +25,16 @@ from esper.tolaria.training.trainer import Trainer
 
 
 class Row(TypedDict):
-    """The results of one seed: validation accuracies in percentage points after the last epoch, and what was grown."""
+    """The results of one seed: accuracies in percent after the last epoch, and what was grown.
+
+    `host` and `grown` are on the test samples, `val_host` and `val_grown` on those by which seeds were kept or pruned.
+    """
 
     seed: int
     host: float
     grown: float
+    val_host: float
+    val_grown: float
     params_added: int
     fossils: int
 
@@ -43,11 +48,13 @@ def train(seed: int, policy: GrowthPolicy | None) -> Trainer:
 
 def measure(seed: int) -> Row:
     """Train a growing network and the host alone from the same `seed` and compare them."""
-    grown = train(seed, HeuristicPolicy())
+    grown, host = train(seed, HeuristicPolicy()), train(seed, None)
     return Row(
         seed=seed,
-        host=train(seed, None).validate().accuracy,
-        grown=grown.validate().accuracy,
+        host=host.test().accuracy,
+        grown=grown.test().accuracy,
+        val_host=host.validate().accuracy,
+        val_grown=grown.validate().accuracy,
         params_added=grown.num_params - grown.num_host_params,
         fossils=len(fossils(grown.slots)),
     )

@@ -52,7 +52,9 @@ LIMITS = {
 }
 SWEPT_BYTES = 128 << 20
 """Larger than any cache."""
-NUM_PAIRS = 30
+NUM_ROUNDS = 30
+EPOCHS_OF_ROUND = 5
+"""One look at the canary at least: it comes every hundred steps, and an epoch has 23."""
 GUESS = math.log(10)
 
 Timed = Callable[[], float]
@@ -152,7 +154,7 @@ def steps_of_epoch(
     model: nn.Module, optimizer: torch.optim.Optimizer, governor: TolariaGovernor | None
 ) -> Iterator[float]:
     """Train an epoch of digits, governed or not, and yield the seconds of processor time of each step."""
-    samples, _ = DIGITS.load_samples()
+    samples, *_ = DIGITS.load_samples()
     for batch in samples.shuffled_batches(DIGITS.batch_size, seed=0, epoch=1):
         started = time.process_time()
         loss = functional.cross_entropy(model(batch.inputs), batch.targets)
@@ -177,30 +179,46 @@ def _probe(model: nn.Module) -> Callable[[Samples], Tensor]:
     return losses
 
 
-def measure_epochs(*, has_probe: bool = True) -> dict[str, float]:
-    """Return median and quartiles of the ratio of a governed epoch to a plain one.
+def measure_epochs() -> dict[str, float]:
+    """Return how many times as long governed epochs take as plain ones: median and quartiles with a probe, and the probe's share.
 
-    The epochs of a pair take their steps in turns, so that other load on the machine affects both alike, and two
-    networks take turns at being governed, because the place of a network in memory makes a difference, too.
+    In each round the same epochs run three times: plain, governed, and governed with a probe. They take their steps in
+    turns, so that other load on the machine affects all alike, and three networks take turns in these parts, because the place of a network
+    in memory makes a difference, too. A round is long enough for a look at the canary.
     """
     torch.manual_seed(0)
     runs = []
-    for _ in range(2):
+    for _ in range(3):
         model = DIGITS.build_host()
         optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
-        governor = TolariaGovernor(
-            model, optimizers=[optimizer], probe=_probe(model) if has_probe else None
-        )
-        runs.append((model, optimizer, governor))
-        sum(steps_of_epoch(*runs[-1]))
-    ratios = []
-    for pair in range(NUM_PAIRS):
-        governed, (model, optimizer, _) = runs[pair % 2], runs[1 - pair % 2]
-        both = zip(steps_of_epoch(*governed), steps_of_epoch(model, optimizer, None), strict=True)
-        governed_s, plain_s = map(sum, zip(*both, strict=True))
-        ratios.append(governed_s / plain_s)
-    lower, median, upper = statistics.quantiles(ratios, n=4)
-    return {"lower_quartile": lower, "median": median, "upper_quartile": upper}
+        probed = TolariaGovernor(model, optimizers=[optimizer], probe=_probe(model))
+        governed = TolariaGovernor(model, optimizers=[optimizer])
+        for governor in (probed, governed):
+            sum(steps_of_epoch(model, optimizer, governor))
+        runs.append((model, optimizer, (None, governed, probed)))
+    ratios: dict[str, list[float]] = {"governed": [], "probed": []}
+    for number in range(NUM_ROUNDS):
+        seconds = [0.0, 0.0, 0.0]
+        for _ in range(EPOCHS_OF_ROUND):
+            epochs = []
+            for part in range(3):
+                model, optimizer, governors = runs[(part + number) % 3]
+                epochs.append(steps_of_epoch(model, optimizer, governors[part]))
+            for steps in zip(*epochs, strict=True):
+                seconds = [total + one for total, one in zip(seconds, steps, strict=True)]
+        plain_s, governed_s, probed_s = seconds
+        ratios["governed"].append(governed_s / plain_s)
+        ratios["probed"].append(probed_s / plain_s)
+    lower, median, upper = statistics.quantiles(ratios["probed"], n=4)
+    differences = [
+        one - other for one, other in zip(ratios["probed"], ratios["governed"], strict=True)
+    ]
+    return {
+        "lower_quartile": lower,
+        "median": median,
+        "upper_quartile": upper,
+        "probe": statistics.median(differences),
+    }
 
 
 def measure_detectors() -> dict[str, float]:
@@ -255,7 +273,6 @@ def main() -> None:
     torch.set_num_threads(1)
     copies = {name: measure_copies(name) for name in SIZES}
     epochs, detectors = measure_epochs(), measure_detectors()
-    epochs["probe"] = epochs["median"] - measure_epochs(has_probe=False)["median"]
     markdown = as_markdown(copies, epochs, detectors)
     print(markdown)
     if options.write:

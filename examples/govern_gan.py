@@ -1,8 +1,8 @@
 """Govern a GAN: the pair of networks is saved and compared together.
 
 The generator learns handwritten digits from a critic (WGAN-GP, Gulrajani et al. 2017). The loss of such a game is no measure
-of quality, so the governor gets the critic's loss, and its probe scores the same loss with fixed noise. At step 200 the
-generator's weights become NaN.
+of quality, so the governor gets the critic's loss and its gradient norm, which tells that a slow rise is a part of the game;
+the probe scores the same loss with the same noise. At step 200 the generator's weights become NaN.
 
     .venv/bin/python examples/govern_gan.py
 """
@@ -57,7 +57,8 @@ def main(num_steps: int = STEPS) -> None:
         critic_step.zero_grad()
         (loss + penalty(critic, batch[0], fakes.detach())).backward()
         generator_step.zero_grad()
-        verdict = governor.before_step(loss, batch=batch)
+        norm = nn.utils.get_total_norm([p.grad for p in critic.parameters()])
+        verdict = governor.before_step(loss, norm, batch=batch)
         if verdict.may_step:
             critic_step.step()
             (-critic(generator(batch[1])).mean()).backward()

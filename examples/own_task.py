@@ -19,20 +19,17 @@ from esper import (
     run_task,
 )
 
-NUM_VALIDATION = 60
+SIZES = (78, 50, 50)
 
 
-def load_samples() -> tuple[Samples, Samples]:
-    """Return training and validation samples; the split is the same for every seed of a run."""
+def load_samples() -> tuple[Samples, ...]:
+    """Return samples for training, for decisions and for the test; the split is the same for every seed of a run."""
     table, labels = load_wine(return_X_y=True)
     inputs, targets = torch.tensor(table).float(), torch.tensor(labels)
     order = torch.randperm(len(targets), generator=torch.Generator().manual_seed(0))
-    train, val = order[NUM_VALIDATION:], order[:NUM_VALIDATION]
-    inputs = (inputs - inputs[train].mean(dim=0)) / inputs[train].std(dim=0)
-    return (
-        Samples(inputs=inputs[train], targets=targets[train]),
-        Samples(inputs=inputs[val], targets=targets[val]),
-    )
+    parts = order.split(SIZES)
+    inputs = (inputs - inputs[parts[0]].mean(dim=0)) / inputs[parts[0]].std(dim=0)
+    return tuple(Samples(inputs=inputs[part], targets=targets[part]) for part in parts)
 
 
 class Host(nn.Module):
@@ -68,7 +65,7 @@ def main() -> None:
     """Train the task and load the grown network."""
     policy = HeuristicPolicy(HeuristicConfig(blueprint_ids=("mlp_small", "lora", "norm")))
     story = run_task(WINE, RunSettings(seed=1), policy=policy)
-    print(f"host alone {story.host_accuracy:.1f} %, grown {story.grown_accuracy:.1f} %")
+    print(f"test: host alone {story.host_test_accuracy:.1f} %, grown {story.test_accuracy:.1f} %")
     for seed in story.slots[0].seeds:
         print(f"seed {seed.blueprint_id}: {seed.stage.name}, {seed.num_params} parameters")
     model = load(story.folder)  # ready for inference

@@ -1,7 +1,9 @@
 """What every test may rely on."""
 
 import os
+from importlib.util import find_spec
 
+import pytest
 from hypothesis import settings
 
 # Tests run side by side, a process for each core, and what they start inherits this; threads of one test would
@@ -11,3 +13,16 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # How long an example takes depends on the machine and on what else it does, so no test fails because of time.
 settings.register_profile("no-deadline", deadline=None)
 settings.load_profile("no-deadline")
+
+# Their packages are in an environment of their own: `make test-hosts`.
+collect_ignore = [] if find_spec("transformers") else ["hosts"]
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Say what a run of all tests left out."""
+    if collect_ignore and config.args_source is pytest.Config.ArgsSource.TESTPATHS:
+        terminalreporter.write_line(
+            "not run: tests/hosts, which grafts networks of other packages; `make test-hosts` does"
+        )

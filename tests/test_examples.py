@@ -18,12 +18,13 @@ MAX_LINES = 80
 # A part of the output of each example, in which its effect is visible.
 EXPECTED = {
     "govern_plain_loop": r"NAN in step 100: back to the weights of step \d+\n.*\d\d\.\d %",
-    "govern_gan": r"step 198: restored step \d+ \(NAN\); all weights finite: True",
+    "govern_gan": r"step 200: restored step \d+ \(NAN\); all weights finite: True",
+    "govern_language_model": r"step 20\d: restored step \d+ \(\w+\)\nloss on the same batches: 3\.\d+, restored [12]\.\d+\nheld out: [12]\.",
     "log_own_loop": r"COMPLETED: 6 epochs, \d\d\.\d %\nstep 137: loss, lr\n\d+ calls of run.log are in the log, \d+ left",
     "grow_own_network": r"seed 0: host alone .*FOSSILIZED .*\nseed 1: host alone \d\d\.\d %, grown \d\d\.\d %",
     "graft_transformer": r"without seed .* %; FOSSILIZED\nafter ungraft: \d\d\.\d %, 8352 parameters grown",
     "graft_own_network": r"layers.1: conv1d, features \(B, C, L\), C = 16\n.*\ngrown (\d\d\.\d) %, loaded \1 %",
-    "own_task": r"seed \w+: FOSSILIZED, \d+ parameters\nthe network loaded from .* has \d+ parameters",
+    "own_task": r"test: host alone \d+\.\d %, grown \d+\.\d %\nseed \w+: [A-Z]+, \d+ parameters\nthe network loaded from .* has \d+ parameters",
     "own_policy": r"r0c0, conv_light: GERMINATED > TRAINING.*\n",
     "own_blueprint": r"after-stem-squeeze_excitation has 76 parameters.*\n.* 0 at first, is (?!0\.00)\d",
     "own_detector": r"rolled back to step \d+; final accuracy 9\d\.\d %",

@@ -69,7 +69,7 @@ def nan_seed_weight(run: TrainingRun) -> Iterator[None]:
 def has_moment(run: TrainingRun) -> bool:
     """Return whether the optimizer has a momentum for the host's first weight: it has none right after a rollback."""
     network = run.network
-    state = network.optimizer.inner.state.get(network.host_parameters[0], {})
+    state = network.follower.optimizer.state.get(network.host_parameters[0], {})
     return state.get("momentum_buffer") is not None
 
 

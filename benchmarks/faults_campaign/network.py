@@ -7,6 +7,8 @@ from itertools import chain
 from typing import Final
 
 import torch
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
@@ -17,7 +19,7 @@ from esper.kasmina.slot import SeedSlot
 from esper.leyline.policy import GrowthPolicy
 from esper.tamiyo.heuristic import HeuristicPolicy
 from esper.tolaria.tasks.digits import DIGITS
-from esper.tolaria.tasks.task import Task
+from esper.tolaria.tasks.task import Samples, Task
 from esper.tolaria.training.follow import Follower, follow
 
 
@@ -25,8 +27,23 @@ def _build_host() -> nn.Module:
     return CNNHost(num_classes=10, in_channels=1, base_channels=4, num_blocks=3, num_pools=2)
 
 
-TASK: Task = replace(DIGITS, build_host=_build_host, epochs=30)
-"""Digits with a wider host (4 channels instead of 3) and half the epochs.
+def _load_samples() -> tuple[Samples, Samples]:
+    """Return four fifths of the images of digits for training and one fifth for validation.
+
+    The campaign compares runs with each other, on the same images: it needs no test.
+    """
+    pixels, labels = load_digits(return_X_y=True)
+    parts = train_test_split(pixels, labels, test_size=0.2, random_state=0, stratify=labels)
+    train_x, val_x, train_y, val_y = map(torch.from_numpy, parts)
+
+    def samples(inputs: Tensor, targets: Tensor) -> Samples:
+        return Samples(inputs=inputs.float().div_(16.0).reshape(-1, 1, 8, 8), targets=targets)
+
+    return samples(train_x, train_y), samples(val_x, val_y)
+
+
+TASK: Task = replace(DIGITS, load_samples=_load_samples, build_host=_build_host, epochs=30)
+"""Digits with a wider host (4 channels instead of 3), half the epochs, and four fifths of the images for training.
 
 It still grows, but its final accuracy depends less on chance: clean runs that differ only in the order of the batches
 in their second half have final accuracies that differ by 0.15 percentage points (standard deviation).

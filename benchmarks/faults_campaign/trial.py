@@ -115,28 +115,45 @@ def run_trainer(seed: int) -> Outcome:
 
 ENDLESS = 10**6
 """Epochs of a run whose learning rate stays where it starts."""
+_EPOCHS_OF_LINE = 100
+"""Epochs between two lines about an endless run."""
 
 
 def run_endless(seed: int, epochs: int) -> tuple[int, int, int]:
     """Train `epochs` epochs of a run that would go on for ever, at a constant rate and long after it has converged.
 
-    Return the number of rollbacks, of refused steps, and of epochs trained.
+    Return the number of rollbacks, of refused steps, and of epochs trained; the counts so far go to stderr.
     """
     with Hub("faults") as hub:
         memory = hub.attach(MemorySink())
+
+        def counts() -> tuple[int, int, int]:
+            rollbacks = len(memory.of(GovernorRollbackPayload))
+            return rollbacks, len(memory.of(GovernorStepSkippedPayload)), trainer.epochs_completed
+
+        next_line = _EPOCHS_OF_LINE
+
+        def should_stop() -> bool:
+            nonlocal next_line
+            if trainer.epochs_completed >= next_line:
+                next_line += _EPOCHS_OF_LINE
+                rollbacks, refused, done = counts()
+                print(
+                    f"{rollbacks} rollbacks, {refused} refused steps in {done} epochs",
+                    file=sys.stderr,
+                    flush=True,
+                )
+            return trainer.epochs_completed >= epochs
+
         trainer = Trainer(
             DIGITS,
             RunSettings(seed=seed, epochs=ENDLESS),
             policy=HeuristicPolicy(),
             channel=hub.channel(env_id=0),
-            should_stop=lambda: trainer.epochs_completed >= epochs,
+            should_stop=should_stop,
         )
         trainer.fit()
-    return (
-        len(memory.of(GovernorRollbackPayload)),
-        len(memory.of(GovernorStepSkippedPayload)),
-        trainer.epochs_completed,
-    )
+        return counts()
 
 
 def _detection(run: TrainingRun, fault: Fault, began: int | None) -> tuple[bool | None, int | None]:

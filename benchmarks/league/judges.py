@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import ast
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-import esper.tolaria
 from esper._generated.enums import Severity
 from esper.tolaria.detection.detector import Detector, SigmaDetector
 from esper.tolaria.governor import TolariaGovernor
+from league import code
 from league.frozen_rule import FrozenRule
 from league.rivals import DlibSlope, LightningSpikes, OlmoSkips, ZClip
 from league.training import Batch, Judge, Reaction, Run, Training
@@ -64,6 +60,8 @@ class Entry:
     build: Callable[[Training], Judge]
     is_governor: bool = True
     """Whether the governor acts for it, so that its results depend on our code."""
+    modules: tuple[str, ...] = ()
+    """Modules of the league that hold its rule."""
 
 
 JUDGES = {
@@ -75,6 +73,7 @@ JUDGES = {
             "frozen_rule",
             "rule of commit 954558c",
             lambda training: Governed(training, detector=FrozenRule()),
+            modules=("frozen_rule",),
         ),
         Entry(
             "sigma", "SigmaDetector", lambda training: Governed(training, detector=SigmaDetector())
@@ -83,16 +82,27 @@ JUDGES = {
             "lightning",
             "Lightning's spike rule",
             lambda training: Governed(training, detector=LightningSpikes()),
+            modules=("rivals",),
         ),
         Entry(
-            "dlib", "dlib's slope test", lambda training: Governed(training, detector=DlibSlope())
+            "dlib",
+            "dlib's slope test",
+            lambda training: Governed(training, detector=DlibSlope()),
+            modules=("rivals",),
         ),
-        Entry("olmo", "OLMo-core's skip rule", lambda training: OlmoSkips(), is_governor=False),
+        Entry(
+            "olmo",
+            "OLMo-core's skip rule",
+            lambda training: OlmoSkips(),
+            is_governor=False,
+            modules=("rivals",),
+        ),
         Entry(
             "zclip",
             "ZClip",
             lambda training: ZClip(list(training.model.parameters())),
             is_governor=False,
+            modules=("rivals",),
         ),
     )
 }
@@ -139,22 +149,9 @@ def _nothing_in_training() -> Training:
     )
 
 
-_RUN_MODULES = ("data", "networks", "trainings", "training")
-_GROUP_MODULES = {"healthy": ("healthy", "games"), "damaged": ("damages",), "twin": ()}
-_JUDGE_MODULES = ("judges", "rivals", "frozen_rule")
-
-
-@cache
 def code_of(group: str, judge: str | None) -> str:
-    """Return a short hash of the code that results of this group of runs under `judge` depend on; None for no judge.
-
-    Comments and the layout of the code do not change it.
-    """
-    modules = (*_RUN_MODULES, *_GROUP_MODULES[group], *(_JUDGE_MODULES if judge else ()))
-    files = [Path(__file__).parent / f"{module}.py" for module in modules]
-    if judge is not None and JUDGES[judge].is_governor:
-        files += sorted(Path(next(iter(esper.tolaria.__path__))).rglob("*.py"))
-    digest = hashlib.sha256()
-    for file in files:
-        digest.update(ast.dump(ast.parse(file.read_bytes())).encode())
-    return digest.hexdigest()[:12]
+    """Return a short hash of the code that results of this group of runs under `judge` depend on; None for no judge."""
+    if judge is None:
+        return code.code_of(group, None, is_governor=False)
+    entry = JUDGES[judge]
+    return code.code_of(group, entry.modules, is_governor=entry.is_governor)

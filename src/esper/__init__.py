@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from esper.karn.run import read_story
     from esper.karn.story import RunStory
     from esper.kasmina.blueprints.registry import register_blueprint
+    from esper.kasmina.blueprints.residual import SequenceSeed
     from esper.kasmina.description import describe, rebuild
     from esper.kasmina.evidence import EvidenceGates, paired_evidence
     from esper.kasmina.gates import GateResult, QualityGates
@@ -137,6 +138,7 @@ __all__ = [
     "ScriptedPolicy",
     "SeedSlot",
     "SeedStage",
+    "SequenceSeed",
     "Severity",
     "SigmaDetector",
     "Sink",
@@ -188,9 +190,9 @@ _HOMES = {
     "EscalationConfig": "esper.tolaria.recovery.escalation",
     "EsperError": "esper.leyline.errors",
     "EvidenceConfig": "esper.tamiyo.evidence",
-    "EvidencePolicy": "esper.tamiyo.evidence",
     "EvidenceGates": "esper.kasmina.evidence",
     "EvidenceMode": "esper._generated.enums",
+    "EvidencePolicy": "esper.tamiyo.evidence",
     "Follower": "esper.tolaria.training.follow",
     "GateResult": "esper.kasmina.gates",
     "Germinate": "esper.leyline.actions",
@@ -234,6 +236,7 @@ _HOMES = {
     "ScriptedPolicy": "esper.tamiyo.scripted",
     "SeedSlot": "esper.kasmina.slot",
     "SeedStage": "esper._generated.enums",
+    "SequenceSeed": "esper.kasmina.blueprints.residual",
     "Severity": "esper._generated.enums",
     "SigmaDetector": "esper.tolaria.detection.detector",
     "Sink": "esper.nissa.sink",
@@ -258,8 +261,8 @@ _HOMES = {
     "get_task": "esper.tolaria.tasks.registry",
     "graft": "esper.kasmina.graft",
     "load": "esper.loading",
-    "place_signals": "esper.kasmina.place_signal",
     "paired_evidence": "esper.kasmina.evidence",
+    "place_signals": "esper.kasmina.place_signal",
     "read_run": "esper.nissa.reader",
     "read_story": "esper.karn.run",
     "rebuild": "esper.kasmina.description",

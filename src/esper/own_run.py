@@ -24,7 +24,6 @@ from esper._generated.records import SeedStatus
 from esper._generated.run import (
     emit_loop_epoch_completed,
     emit_loop_started,
-    emit_run_finished,
 )
 from esper.kasmina.graft import find_slots
 from esper.leyline.arguments import instance_of, real_number
@@ -40,7 +39,7 @@ from esper.nissa.runs import DEFAULT_NAME, check_name, check_root, create_own_ru
 from esper.nissa.sink import Sink, check_sinks
 from esper.nissa.sinks.verdicts import VerdictSink
 from esper.tolaria.training.growth import slot_status
-from esper.tolaria.training.reports import LoopDescription, LoopEpochReport, RunResult
+from esper.tolaria.training.reports import LoopDescription, LoopEpochReport, RunResult, emit_result
 from esper.version import VERSION
 
 
@@ -293,14 +292,7 @@ class Run:
         self._metrics.flush()
         if outcome is RunOutcome.COMPLETED and self.epochs_completed:
             self.channel.advance(epoch=self.epochs_completed)
-        result = self._result(outcome, failure)
-        emit_run_finished(
-            self.channel,
-            result,
-            error_type=result.error_type,
-            error_message=result.error_message,
-            error_place=result.error_place,
-        )
+        emit_result(self.channel, self._result(outcome, failure))
         self._hub.close()
 
     def _result(self, outcome: RunOutcome, failure: Failure | None) -> RunResult:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+code = import_module("league.code")
 damages = import_module("league.damages")
 healthy = import_module("league.healthy")
 judges = import_module("league.judges")
@@ -82,3 +83,13 @@ def test_spikes_after_convergence_are_left_alone() -> None:
     job = trial.Job(group=trial.HEALTHY_KIND, kind="converged", seed=100, judges=("ours",))
     assert judges.would_act(judges.JUDGES["frozen_rule"], trial._run(job, None))
     assert not trial._run(job, judges.JUDGES["ours"]).refusals
+
+
+def test_only_code_that_decides_changes_the_hash_of_results() -> None:
+    """Rewording docstrings and comments keeps results; another number does not."""
+    plain = code.dump_of('def f():\n    """Double."""\n    return 2  # twice\n')
+    reworded = code.dump_of('"""A module."""\n\n\ndef f():\n    return 2\n')
+    assert plain == reworded
+    assert plain != code.dump_of("def f():\n    return 3\n")
+    assert judges.code_of("healthy", "ours") != judges.code_of("damaged", "ours")
+    assert judges.code_of("twin", None) != judges.code_of("twin", "ours")

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 catalogue = import_module("faults_campaign.catalogue")
+guardians = import_module("faults_campaign.guardians")
+loop = import_module("faults_campaign.loop")
 plan = import_module("faults_campaign.plan")
 report = import_module("faults_campaign.report")
 schedule = import_module("faults_campaign.schedule")
@@ -92,3 +94,29 @@ def test_a_fault_waits_for_its_moment(ready_at: int) -> None:
         for run.step in range(10):
             timed.advance(run)
     assert timed.began == max(5, ready_at)
+
+
+def test_every_fault_that_can_start_in_a_young_run_can_be_injected() -> None:
+    """Without seeds all but one can start after the first steps; each is injected and ended."""
+
+    class EnoughError(Exception):
+        """Ends the run."""
+
+    started = set()
+
+    def inject(run: Any) -> None:
+        if run.step < 3:
+            return
+        for fault in catalogue.FAULTS:
+            if fault.is_ready(run):
+                started.add(fault.name)
+                for strike in fault.strikes:
+                    with strike.inject(run):
+                        pass
+        raise EnoughError
+
+    guard = guardians.GUARDIANS["governor"]
+    run = loop.TrainingRun(0, guard=guard, before_step=inject, grows=True)
+    with pytest.raises(EnoughError):
+        run.train()
+    assert started == {fault.name for fault in catalogue.FAULTS} - {"nan_seed_weight"}

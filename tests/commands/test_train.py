@@ -29,8 +29,11 @@ def final_accuracy(log: list[dict]) -> float:
     return finished["val_accuracy"]
 
 
-def test_a_seed_fossilises(clean):
-    assert len(payloads_of(clean, "SEED_FOSSILIZED")) >= 1
+def test_every_seed_is_kept_or_pruned(clean):
+    """Whether a seed of this run is kept depends on the evidence."""
+    kept, pruned = (payloads_of(clean, f"SEED_{end}") for end in ("FOSSILIZED", "PRUNED"))
+
+    assert len(kept) + len(pruned) == len(payloads_of(clean, "SEED_GERMINATED")) >= 1
 
 
 def test_the_log_is_numbered_without_a_gap(clean):
@@ -82,7 +85,7 @@ def test_the_grown_network_can_be_loaded(tmp_path):
 
     model = esper.load("latest", run_dir=tmp_path)
 
-    _, validation = DIGITS.load_samples()
+    _, validation, _ = DIGITS.load_samples()
     with torch.inference_mode():
         hits = model(validation.inputs).argmax(dim=1) == validation.targets
     assert 100.0 * hits.double().mean().item() == pytest.approx(final_accuracy(log))

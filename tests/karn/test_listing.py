@@ -34,7 +34,7 @@ def shown(runs, *, width=80, is_terminal=False):
 def test_each_run_has_a_whole_line_outside_of_a_terminal(runs, width):
     header, old, new = shown(runs, width=width)
 
-    assert header.split()[:6] == ["run", "state", "epochs", "host", "grown", "fossils"]
+    assert header.split()[:7] == ["run", "state", "epochs", "host", "val", "val", "fossils"]
     assert old.split()[:9] == ["old", "finished", "8/8", "92.00", "%", "95.50", "%", "1", "1,148"]
     assert new.split()[:4] == ["new", "crashed", "0/8", "0"]
 

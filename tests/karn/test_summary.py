@@ -5,6 +5,7 @@ import json
 import time
 
 import pytest
+import torch
 from rich.console import Console
 
 from esper._generated.enums import RunOutcome
@@ -15,6 +16,7 @@ from esper.karn.summary import render
 from esper.karn.summary_json import as_dict
 from esper.nissa.hub import Hub
 from esper.nissa.log import RunLog
+from esper.tolaria.training.metrics import Evaluation
 from tests.kasmina.made_evidence import evidence
 from tests.nissa.sample_events import (
     EVIDENCE,
@@ -52,7 +54,9 @@ def test_a_whole_run_in_plain_text(tmp_path):
     assert shown(story_of(tmp_path, emit_whole_run)) == """\
 run-1  completed
 trained     digits, seed 3, on cpu: 8 of 8 epochs in 12.5 s
-accuracy    grown 95.50 %, host alone 92.00 % (+3.50 pp)
+test        not measured: the task has no test samples
+validation  accuracy grown 95.50 %, host alone 92.00 % (+3.50 pp); seeds are
+            kept or pruned by it
 parameters  grown 1,148, host alone 1,000 (+148, +14.8 %)
 seeds       2 germinated, 1 fossilized, 1 pruned
 governor    1 snapshot, 1 panic, 1 rollback
@@ -144,7 +148,7 @@ def test_a_run_without_an_end_is_running_or_crashed(tmp_path):
     text = shown(story_of(tmp_path, emit_start))
 
     assert text.startswith("run-1  running or crashed\n")
-    assert "accuracy    not measured" in text
+    assert "validation  not measured\n" in text
     assert "parameters  not in the log" in text
 
 
@@ -218,8 +222,16 @@ def test_the_json_summary_has_stable_keys_and_plain_values(tmp_path):
         "epochs_completed",
         "resumptions",
         "duration_s",
+        "metric",
+        "num_test",
+        "test_accuracy",
+        "test_loss",
+        "baseline_test_accuracy",
+        "baseline_test_loss",
         "val_accuracy",
+        "val_loss",
         "baseline_accuracy",
+        "baseline_loss",
         "num_params",
         "num_host_params",
         "params_added",
@@ -251,6 +263,28 @@ def test_the_json_summary_has_stable_keys_and_plain_values(tmp_path):
         "initiator": "governor",
     }
     assert [point["val_accuracy"] for point in plain["curve"]] == [82.0 + 2 * n for n in range(8)]
+
+
+def test_the_test_figures_come_first_and_the_metric_has_its_name(tmp_path):
+    def emit(channel):
+        emit_start(channel, num_test=539, metric="variance explained")
+        emit_end(
+            channel,
+            test=Evaluation(loss=0.25, accuracy=50.0, losses=torch.tensor([0.25])),
+            host_test=Evaluation(loss=0.375, accuracy=25.0, losses=torch.tensor([0.375])),
+        )
+
+    story = story_of(tmp_path, emit)
+    plain = as_dict(story)
+
+    assert """
+test        variance explained grown 50.00 %, host alone 25.00 % (+25.00 pp)
+            loss grown 0.25, host alone 0.375 (-0.1250)
+validation  variance explained grown 95.50 %, host alone 92.00 % (+3.50 pp);
+            seeds are kept or pruned by it
+""" in shown(story)
+    names = ("metric", "num_test", "test_accuracy", "baseline_test_accuracy", "test_loss")
+    assert [plain[name] for name in names] == ["variance explained", 539, 50.0, 25.0, 0.25]
 
 
 def test_cleared_suspicions_and_watched_actions_are_shown(tmp_path):

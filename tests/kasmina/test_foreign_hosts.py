@@ -1,7 +1,6 @@
 """Slots in networks of PyTorch and of users that do more with their modules than call them."""
 
 import copy
-import warnings
 
 import pytest
 import torch
@@ -93,20 +92,94 @@ class TestFusedLayers:
 
         slot.check_seed_ran()
 
-    def test_a_nested_tensor_is_refused_by_the_name_of_the_slot(self):
-        layer = encoder_layer()[0]
-        model = nn.TransformerEncoder(layer, 2).eval()
-        slot = graft(model, {"layers.0": SPEC}, example=SEQUENCES)["layers.0"]
+    def test_a_padded_batch_does_not_become_a_nested_tensor(self):
+        model = nn.TransformerEncoder(encoder_layer()[0], 2, norm=nn.LayerNorm(CHANNELS)).eval()
+        slots = graft(model, {"layers.0": SPEC, "layers.1.linear2": SPEC}, example=SEQUENCES)
         padding = torch.zeros(2, 5, dtype=torch.bool)
         padding[0, 3:] = True
-        grow(slot)
+        grow(slots["layers.0"])
+        grow(slots["layers.1.linear2"])
 
-        with torch.no_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with pytest.raises(SlotError, match=r"nested one in slot 'layers.0'; set use_nested_t"):
-                model(SEQUENCES, src_key_padding_mask=padding)
-            model.use_nested_tensor = False
-            assert model(SEQUENCES, src_key_padding_mask=padding).isfinite().all()
+        with_gradients = model(SEQUENCES, src_key_padding_mask=padding)
+        with torch.no_grad():
+            without = model(SEQUENCES, src_key_padding_mask=padding)
+
+        torch.testing.assert_close(without[~padding], with_gradients[~padding])
+
+    def test_ungrafting_turns_nested_tensors_on_again(self):
+        model = nn.TransformerEncoder(encoder_layer()[0], 2)
+        attributes = set(vars(model))
+        slots = graft(model, {"layers.*": SPEC}, example=SEQUENCES)
+        assert not model.use_nested_tensor
+        fossil = copy.deepcopy(model)
+        grow(find_slots(fossil)["layers.0.seed_slot"])
+
+        ungraft(fossil)
+        assert not fossil.use_nested_tensor
+        slots["layers.0"].germinate("norm")
+        slots["layers.0"].prune()
+        ungraft(model)
+        assert model.use_nested_tensor
+        assert set(vars(model)) == attributes
+
+        model.use_nested_tensor = False
+        graft(model, {"layers.0": SPEC}, example=SEQUENCES)
+        assert not ungraft(model).use_nested_tensor
+
+    # PyTorch warns of this layout itself.
+    @pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors:UserWarning")
+    def test_a_nested_tensor_is_refused_by_the_name_of_the_slot(self):
+        model = nn.Sequential(nn.Linear(4, CHANNELS))
+        grow(graft(model, {"0": SPEC})["0"])
+        nested = torch.nested.nested_tensor([torch.ones(2, 4), torch.ones(3, 4)])
+
+        with pytest.raises(SlotError, match=r"nested one in slot '0'; pad its sequences"):
+            model(nested)
+
+
+class TestSkippedLayers:
+    class Block(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = nn.Linear(CHANNELS, CHANNELS)
+            self.act = nn.ReLU()
+            self.is_skipped = False
+
+        def forward(self, x):
+            return x if self.is_skipped else x + self.act(self.inner(x))
+
+    @pytest.mark.parametrize("name", ["inner", "act"])
+    def test_a_seed_in_a_block_that_is_left_out_at_random_need_not_run(self, name):
+        model = nn.Sequential(nn.Linear(4, CHANNELS), self.Block())
+        path = f"1.{name}"
+        slot = graft(model, {path: SlotSpec(gates=PERMISSIVE)}, example=torch.ones(2, 4))[path]
+        lead_to(slot, SeedStage.TRAINING)
+        for is_skipped in (True, False, True):
+            model[1].is_skipped = is_skipped
+            model.zero_grad()
+            model(torch.ones(2, 4)).sum().backward()
+
+            health = capture_gradient_health(slot, model[0].parameters(), epoch=1)
+
+            assert (health is None) == is_skipped
+
+    def test_a_copy_knows_it_after_the_first_gradient(self):
+        model = nn.Sequential(nn.Linear(4, CHANNELS), self.Block())
+        slot = graft(model, {"1.inner": SPEC}, example=torch.ones(2, 4))["1.inner"]
+        lead_to(slot, SeedStage.TRAINING)
+        twin = copy.deepcopy(model)
+        (own,) = find_slots(twin).values()
+        twin(torch.ones(2, 4)).sum().backward()
+        own.check_seed_ran()
+        twin.zero_grad()
+        own.check_seed_ran()
+
+        own.prune()
+        for _ in range(7):
+            own.step_epoch()
+        lead_to(own, SeedStage.TRAINING)
+        with pytest.raises(SlotError, match="must run in each training step"):
+            own.check_seed_ran()
 
 
 class TestInPlace:
@@ -267,6 +340,19 @@ def test_what_peft_will_replace_is_refused(path):
 
     with pytest.raises(SlotError, match=f"not be part of a PEFT layer, got '{path}': merging"):
         graft(model, {path: SPEC})
+
+
+def test_a_seed_that_was_frozen_with_its_host_is_an_error():
+    model = nn.Sequential(nn.Linear(4, CHANNELS), nn.Linear(CHANNELS, 2))
+    slot = graft(model, {"0": SPEC})["0"]
+    lead_to(slot, SeedStage.TRAINING)
+    model[0].requires_grad_(False)
+    model(torch.ones(2, 4)).sum().backward()
+
+    with pytest.raises(SlotError, match="that learn, got all of them frozen in slot '0'; plant"):
+        capture_gradient_health(slot, model[1].parameters(), epoch=1)
+    slot.advance_stage()
+    capture_gradient_health(slot, model[1].parameters(), epoch=1)
 
 
 class TestMeta:

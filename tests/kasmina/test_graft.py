@@ -293,3 +293,16 @@ def test_a_grafted_slot_is_found_by_its_own_path():
     slots = graft(model, {"0": SlotSpec(channels=8)})
 
     assert find_slots(model) == {"0.seed_slot": slots["0"]}
+
+
+def test_a_file_from_before_grafting_loads_while_the_slot_is_empty():
+    model = nn.Sequential(nn.Conv2d(3, CHANNELS, 3))
+    saved = {name: value + 1 for name, value in model.state_dict().items()}
+    slot = graft(model, {"0": SlotSpec(gates=PERMISSIVE)})["0"]
+
+    model.load_state_dict(saved)
+
+    assert torch.equal(model[0].weight, saved["0.weight"])
+    lead_to(slot, SeedStage.TRAINING)
+    with pytest.raises(RuntimeError, match=r"Missing key.*0.seed_slot._extra_state"):
+        model.load_state_dict(saved)

@@ -8,7 +8,7 @@ from esper._generated.enums import AlphaAlgorithm, SeedStage
 from esper.kasmina.attention import SelfAttention
 from esper.kasmina.blueprints.registry import blueprint_ids, build_seed
 from esper.kasmina.graft import SlotSpec, graft
-from esper.kasmina.grafted import find_padding
+from esper.kasmina.padding import find_padding, mask_places
 from esper.kasmina.slot import SeedSlot
 from esper.kasmina.topology import LAYOUTS
 from esper.leyline.errors import SlotError
@@ -31,6 +31,8 @@ LAYOUT_BLUEPRINTS = [
     (layout, name) for layout in LAYOUTS for name in blueprint_ids(LAYOUTS[layout].topology)
 ]
 ATTENTION = ["attention", "attention_all"]
+X, OTHER = torch.zeros(1, 3, CHANNELS), torch.zeros(1, 3)
+MASK = torch.tensor([[False, False, True]])
 
 
 def inputs(layout, seed=0):
@@ -173,13 +175,53 @@ class TestPadding:
         ],
     )
     def test_masks_are_found_in_the_arguments(self, kwargs):
-        assert find_padding(kwargs).tolist() == [[False, False, True]]
+        assert find_padding((), kwargs, {}).tolist() == [[False, False, True]]
+
+    @pytest.mark.parametrize(
+        ("cls", "args"),
+        [
+            (nn.TransformerEncoderLayer, (X, None, MASK)),
+            (nn.TransformerDecoderLayer, (X, X, None, None, MASK, OTHER)),
+            (nn.Transformer, (X, X, None, None, None, OTHER, MASK)),
+            (nn.MultiheadAttention, (X, X, X, MASK)),
+        ],
+    )
+    def test_masks_are_found_by_their_place(self, cls, args):
+        assert find_padding(args, {}, mask_places(cls)).tolist() == MASK.tolist()
+
+    @pytest.mark.parametrize(
+        ("cls", "args", "kwargs"),
+        [
+            (nn.MultiheadAttention, (X, OTHER, OTHER), {"key_padding_mask": MASK}),
+            (nn.TransformerDecoderLayer, (X, X), {"memory_key_padding_mask": MASK}),
+            (nn.Transformer, (X, X), {"src_key_padding_mask": MASK}),
+            (nn.Identity, (X,), {"key_value_states": OTHER, "attention_mask": MASK}),
+        ],
+    )
+    def test_a_mask_of_the_other_sequence_is_left_out(self, cls, args, kwargs):
+        assert find_padding(args, kwargs, mask_places(cls)) is None
+
+    def test_a_mask_with_a_window_hides_no_earlier_position(self):
+        window = torch.ones(4, 4).tril().triu(-1).expand(1, 1, 4, 4).bool()
+
+        assert not find_padding((), {"attention_mask": window}, {}).any()
+
+    def test_a_mask_of_another_length_is_left_out(self):
+        class Halves(nn.Module):
+            def forward(self, x, attention_mask=None):
+                return x[:, ::2]
+
+        model, x = nn.Sequential(Halves()), inputs("BTC")
+        slot = graft(model, {"0": SlotSpec(gates=PERMISSIVE, layout="BTC")}, example=x)["0"]
+        lead_to(slot, SeedStage.FOSSILIZED, "attention_all")
+
+        assert torch.equal(model[0](x, self.padding(0, 0, 0)), model(x))
 
     @pytest.mark.parametrize(
         "kwargs", [{"attention_mask": None}, {"scale": 2.0}, {"attention_mask": torch.ones(3)}]
     )
     def test_other_arguments_are_no_masks(self, kwargs):
-        assert find_padding(kwargs) is None
+        assert find_padding((), kwargs, {}) is None
 
 
 @pytest.mark.parametrize("name", blueprint_ids("transformer"))

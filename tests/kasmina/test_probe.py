@@ -169,6 +169,48 @@ def test_an_output_that_cannot_be_described_is_refused(layer, message):
         graft(nn.Sequential(layer), {"0": SPEC}, example=IMAGES)
 
 
+@pytest.mark.parametrize("dtype", [torch.int64, torch.complex64])
+def test_features_are_floating_point_numbers(dtype):
+    layer = Through(nn.Conv2d(3, 8, 3), lambda x: x.to(dtype))
+
+    with pytest.raises(SlotError, match=rf"floating point dtype, got {dtype} from '0', a Through"):
+        graft(nn.Sequential(layer), {"0": SPEC}, example=IMAGES)
+    slot = graft(nn.Sequential(layer), {"0": SlotSpec(channels=8, gates=PERMISSIVE)})["0"]
+    lead_to(slot, SeedStage.TRAINING)
+    with pytest.raises(SlotError, match=rf"slot '0' must get .* floating point .*, got {dtype};"):
+        layer(IMAGES)
+
+
+class NormOfChannels(nn.LayerNorm):
+    """Normalises dimension 1 of images, as in ConvNeXt."""
+
+    def forward(self, x):
+        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+@pytest.mark.parametrize("size", [8, 9])
+def test_a_norm_that_permutes_inside_keeps_the_channels_where_they_are(size):
+    model = nn.Sequential(nn.Conv2d(3, 8, 1), NormOfChannels(8), nn.Identity())
+
+    slots = graft(model, {"1": SPEC, "2": SPEC}, example=torch.randn(1, 3, 5, size))
+
+    assert [slot.layout.name for slot in slots.values()] == ["BCHW", "BCHW"]
+
+
+# PyTorch warns of lazy modules itself.
+@pytest.mark.filterwarnings("ignore:Lazy modules are a new feature:UserWarning")
+def test_a_lazy_module_is_grafted_once_it_has_parameters():
+    model = nn.Sequential(nn.LazyConv2d(8, 3), nn.ReLU(), nn.Flatten(), nn.LazyLinear(2))
+    relu = graft(model, {"1": SlotSpec(channels=8)})["1"]
+    assert relu.training
+
+    with pytest.raises(SlotError, match=r"must have its parameters, got '0', a LazyConv2d; pass"):
+        graft(model, {"0": SlotSpec(channels=8)})
+    assert len(find_slots(model)) == 1
+    graft(model, {"0": SPEC}, example=IMAGES)
+    assert [slot.channels for slot in find_slots(model).values()] == [8, 8]
+
+
 def test_unknown_channels_ask_for_an_example():
     with pytest.raises(SlotError, match=r"must be known, got '0', a Identity; pass example= to gr"):
         graft(nn.Sequential(nn.Identity()), {"0": SPEC})
@@ -212,6 +254,15 @@ class TestPatterns:
         slots = graft(self.model(), {"layers.*.up": SPEC, "layers.1.up": SlotSpec(slot_id="mine")})
 
         assert [slot.slot_id for slot in slots.values()] == ["layers.0.up", "mine", "layers.2.up"]
+
+    def test_a_pattern_skips_what_has_no_forward_pass(self):
+        model = nn.Module()
+        model.blocks = nn.ModuleList([nn.Linear(4, 8), nn.Linear(8, 8)])
+        model.scales = nn.ParameterList([torch.ones(1)])
+
+        assert list(graft(model, {"b**": SPEC})) == ["blocks.0", "blocks.1"]
+        with pytest.raises(SlotError, match="a class that defines its forward, got 'scales'"):
+            graft(model, {"scales": SPEC})
 
     def test_a_pattern_without_a_match_is_refused(self):
         with pytest.raises(SlotError, match=r"must match a module of the model, got 'blocks\.\*'"):

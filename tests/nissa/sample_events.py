@@ -25,8 +25,8 @@ from esper._generated.lifecycle import (
     emit_seed_stage_changed,
 )
 from esper._generated.records import GovernorReport, ProbeEvidence, SnapshotInfo
-from esper._generated.run import emit_epoch_completed, emit_run_finished, emit_run_started
-from esper.tolaria.training.reports import EpochReport, RunDescription, RunResult
+from esper._generated.run import emit_epoch_completed, emit_run_started
+from esper.tolaria.training.reports import EpochReport, RunDescription, RunResult, emit_result
 
 
 @dataclass
@@ -93,7 +93,9 @@ def emit_fossil(channel, slot_id="r0c0", *, improvement=1.5, evidence=None):
     emit_seed_fossilized(channel, source, evidence=evidence)
 
 
-def emit_start(channel, *, task="digits", epochs=8, slot_ids=("r0c0", "r0c1")):
+def emit_start(
+    channel, *, task="digits", epochs=8, slot_ids=("r0c0", "r0c1"), num_test=None, metric="accuracy"
+):
     description = RunDescription(
         task=task,
         seed=3,
@@ -103,10 +105,12 @@ def emit_start(channel, *, task="digits", epochs=8, slot_ids=("r0c0", "r0c1")):
         slot_ids=slot_ids,
         num_train=1437,
         num_validation=360,
+        num_test=num_test,
+        metric=metric,
         esper_version="0.1.0",
         torch_version="2.13.0",
     )
-    emit_run_started(channel, description)
+    emit_run_started(channel, description, num_test=num_test, metric=metric)
 
 
 def emit_epoch(channel, *, accuracy=90.0, loss=0.3, num_params=1000, severity=Severity.OK):
@@ -125,7 +129,10 @@ def emit_epoch(channel, *, accuracy=90.0, loss=0.3, num_params=1000, severity=Se
     emit_epoch_completed(channel, report)
 
 
-def emit_end(channel, *, outcome=RunOutcome.COMPLETED, epochs=8, baseline=92.0):
+def emit_end(
+    channel, *, outcome=RunOutcome.COMPLETED, epochs=8, baseline=92.0, test=None, host_test=None
+):
+    """Emit the end of a run; `test` and `host_test` are evaluations, None where there are no test samples."""
     result = RunResult(
         outcome=outcome,
         epochs_completed=epochs,
@@ -134,8 +141,10 @@ def emit_end(channel, *, outcome=RunOutcome.COMPLETED, epochs=8, baseline=92.0):
         num_host_params=1000,
         num_params=1148,
         duration_s=12.5,
+        test=test,
+        baseline_test=host_test,
     )
-    emit_run_finished(channel, result)
+    emit_result(channel, result)
 
 
 def emit_snapshot(channel, snapshot_id=0):

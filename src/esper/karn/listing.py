@@ -17,7 +17,17 @@ from esper.leyline.text import printable
 _MAX_NAME = 255
 _LEFT_ALIGNED = {"run", "state", "task", "started", "why"}
 # Columns that are left out one after another, until the table fits a terminal.
-_LESS_IMPORTANT = ("started", "parameters", "task", "seed", "resumed", "size", "fossils", "host")
+_LESS_IMPORTANT = (
+    "started",
+    "parameters",
+    "task",
+    "seed",
+    "resumed",
+    "size",
+    "fossils",
+    "host val",
+    "host test",
+)
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 _Key = Callable[[RunOverview], Any]
@@ -29,6 +39,7 @@ SORT_KEYS: dict[str, tuple[_Key, bool]] = {
     "task": (lambda run: run.task, False),
     "seed": (lambda run: run.seed, False),
     "epochs": (lambda run: run.epochs_completed, True),
+    "test": (lambda run: run.test_accuracy, True),
     "host": (lambda run: run.host_accuracy, True),
     "grown": (lambda run: run.grown_accuracy, True),
     "fossils": (lambda run: run.num_fossils, True),
@@ -85,8 +96,10 @@ def _cells(run: RunOverview) -> dict[str, str]:
         "run": printable(run.id, _MAX_NAME),
         "state": run.state,
         "epochs": f"{run.epochs_completed}{planned}",
-        "host": _percent(run.host_accuracy),
-        "grown": _percent(run.grown_accuracy),
+        "host test": _percent(run.host_test_accuracy),
+        "test": _percent(run.test_accuracy),
+        "host val": _percent(run.host_accuracy),
+        "val": _percent(run.grown_accuracy),
         "fossils": str(run.num_fossils),
         "parameters": "" if run.num_params is None else f"{run.num_params:,}",
         "size": _size(run.num_bytes),

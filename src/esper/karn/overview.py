@@ -40,10 +40,14 @@ class RunOverview:
     seed: int | None
     epochs_completed: int
     epochs_planned: int | None
+    host_test_accuracy: float | None
+    """Of the host alone on the test samples, in percent."""
+    test_accuracy: float | None
+    """Of the grown network on the test samples, in percent."""
     host_accuracy: float | None
-    """Of the host alone, in percent."""
+    """Of the host alone on the validation samples, in percent."""
     grown_accuracy: float | None
-    """Of the grown network, in percent; of the latest epoch if the run has not finished."""
+    """Of the grown network on the validation samples, in percent; of the latest epoch if the run has not finished."""
     num_fossils: int
     """Fossils in the network after the latest epoch."""
     num_params: int | None
@@ -81,6 +85,8 @@ def read_overview(folder: Path) -> RunOverview:
         or _int(resumed, "epochs_completed")
         or 0,
         epochs_planned=_int(resumed, "epochs") or _int(started, "epochs"),
+        host_test_accuracy=_float(finished, "baseline_test_accuracy"),
+        test_accuracy=_float(finished, "test_accuracy"),
         host_accuracy=_float(finished, "baseline_accuracy"),
         grown_accuracy=_float(finished if finished else epoch, "val_accuracy"),
         num_fossils=_count_fossils(edges.last),

@@ -188,6 +188,28 @@ class RunStory:
         return None if self.started is None else self.started.epochs
 
     @property
+    def metric(self) -> str:
+        """Name of the metric that the accuracies are."""
+        started = self.started
+        named = started.metric if isinstance(started, RunStartedPayload) else None
+        return "accuracy" if named is None else named
+
+    @property
+    def num_test(self) -> int | None:
+        """Number of test samples; None if the run has none."""
+        return self.started.num_test if isinstance(self.started, RunStartedPayload) else None
+
+    @property
+    def test_accuracy(self) -> float | None:
+        """Test accuracy of the grown network, in percent; None when not measured."""
+        return None if self.finished is None else self.finished.test_accuracy
+
+    @property
+    def host_test_accuracy(self) -> float | None:
+        """Test accuracy of the host alone, in percent; None when not measured."""
+        return None if self.finished is None else self.finished.baseline_test_accuracy
+
+    @property
     def host_accuracy(self) -> float | None:
         """Validation accuracy of the host alone, in percent; None when not measured."""
         return None if self.finished is None else self.finished.baseline_accuracy

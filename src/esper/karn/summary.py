@@ -82,7 +82,7 @@ def _facts(story: RunStory) -> list[_Entry]:
     return [
         *(("failure", failure, "red") for failure in _describe_failure(story)),
         ("trained", _describe_task(story), ""),
-        ("accuracy", _describe_accuracy(story), ""),
+        *_describe_scores(story),
         ("parameters", _describe_parameters(story), ""),
         *(("metrics", metrics, "") for metrics in _describe_metrics(story)),
         ("seeds", _describe_seeds(story), ""),
@@ -185,15 +185,43 @@ def _describe_metrics(story: RunStory) -> Iterator[str]:
     yield f"{join_names(newest, max_names=_MAX_METRICS)}{step} ({metrics.num_logged:,} logged{left_out})"
 
 
-def _describe_accuracy(story: RunStory) -> str:
-    grown, host = story.grown_accuracy, story.host_accuracy
+def _describe_scores(story: RunStory) -> Iterator[_Entry]:
+    """Yield the scores on the test samples, then those on the validation samples, by which the run decided."""
+    finished, is_own_loop = story.finished, isinstance(story.started, LoopStartedPayload)
+    if is_own_loop:
+        grown = story.grown_accuracy
+        yield "accuracy", "not measured" if grown is None else f"{grown:.2f} %", ""
+        return
+    if finished is not None and finished.test_accuracy is not None:
+        yield "test", _describe_accuracy(
+            story.metric, finished.test_accuracy, finished.baseline_test_accuracy
+        ), "bold"
+        yield from _describe_loss(finished.test_loss, finished.baseline_test_loss)
+    elif story.num_test is None:
+        yield "test", "not measured: the task has no test samples", ""
+    else:
+        yield "test", "not measured yet", ""
+    decisions = _describe_accuracy(story.metric, story.grown_accuracy, story.host_accuracy)
+    used = "" if story.grown_accuracy is None else "; seeds are kept or pruned by it"
+    yield "validation", decisions + used, ""
+    if finished is not None:
+        yield from _describe_loss(finished.val_loss, finished.baseline_loss)
+
+
+def _describe_accuracy(metric: str, grown: float | None, host: float | None) -> str:
     if grown is None:
         return "not measured"
-    if isinstance(story.started, LoopStartedPayload):
-        return f"{grown:.2f} %"
+    text = f"{printable(metric)} grown {grown:.2f} %"
     if host is None:
-        return f"grown {grown:.2f} %, host alone not measured"
-    return f"grown {grown:.2f} %, host alone {host:.2f} % ({grown - host:+.2f} pp)"
+        return f"{text}, host alone not measured"
+    return f"{text}, host alone {host:.2f} % ({grown - host:+.2f} pp)"
+
+
+def _describe_loss(grown: float | None, host: float | None) -> Iterator[_Entry]:
+    if grown is not None:
+        text = f"loss grown {grown:.4g}"
+        text += "" if host is None else f", host alone {host:.4g} ({grown - host:+.4f})"
+        yield "", text, ""
 
 
 def _describe_parameters(story: RunStory) -> str:

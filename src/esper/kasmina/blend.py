@@ -58,6 +58,15 @@ def _mean_so_far(x: Tensor, padding: Tensor | None) -> Tensor:
     return x.masked_fill(~kept, 0.0).cumsum(dim=1) / kept.cumsum(dim=1).clamp(min=1)
 
 
+def replace(features: Tensor, seed_output: Tensor) -> Tensor:
+    """Return what `blend` gives for ADD at amplitude 1, a copy of `seed_output` in the dtype of `features`, at less cost.
+
+    A copy, because the next layer may write to it in place, while the seed's last operation may need its result for its
+    backward pass.
+    """
+    return seed_output.to(features.dtype, copy=True)
+
+
 def blend(
     features: Tensor,
     seed_output: Tensor,

@@ -10,7 +10,7 @@ from esper._generated.enums import AlphaAlgorithm
 from esper.kasmina.blend import SampleGate
 from esper.kasmina.blueprints.registry import build_seed
 from esper.kasmina.forward import Fossil, FossilPlan
-from esper.kasmina.graft import add_slot, is_in_fused_layer, like_host, ungraft
+from esper.kasmina.graft import add_slot, like_host, ungraft
 from esper.kasmina.grafted import SLOT_NAME
 from esper.kasmina.holder import own_random_numbers
 from esper.kasmina.slot import SeedSlot
@@ -100,7 +100,7 @@ def rebuild(model: nn.Module, description: Mapping[str, Any]) -> nn.Module:
         parent, _, name = path.rpartition(".")
         module = model.get_submodule(parent)
         if name == SLOT_NAME:
-            add_slot(model, module, fossil, calls_needed=is_in_fused_layer(model, parent))
+            add_slot(model, parent, module, fossil)
         else:
             module.register_module(name, like_host(model, module, fossil))
     return model

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from esper._generated.enums import AlphaAlgorithm, SeedStage
-from esper.kasmina.blend import SampleGate, blend
+from esper.kasmina.blend import SampleGate, blend, replace
 from esper.kasmina.blueprints.residual import SequenceSeed
 from esper.kasmina.isolation import is_isolated, straight_through
 from esper.kasmina.state import SeedState
@@ -45,6 +45,7 @@ class SeedForward:
         "_algorithm",
         "_channels",
         "_is_isolated",
+        "_is_replacing",
         "_layout",
         "_route",
         "_slot_id",
@@ -62,6 +63,7 @@ class SeedForward:
         self.is_passing = True
         self._route = Route.PASS
         self._is_isolated = False
+        self._is_replacing = False
         self._algorithm = AlphaAlgorithm.ADD
         self._written_alpha: float | None = None
 
@@ -73,6 +75,7 @@ class SeedForward:
         stage = state.stage
         alpha = state.alpha if self.forced_alpha is None else self.forced_alpha
         self._algorithm = state.algorithm
+        self._is_replacing = alpha == 1.0 and state.algorithm is AlphaAlgorithm.ADD
         self._is_isolated = is_isolated(stage, alpha, self._layout.topology)
         # At amplitude 0 a blending seed would leave a host that is frozen without any gradient.
         is_invisible = stage is SeedStage.TRAINING or (stage is SeedStage.BLENDING and alpha == 0.0)
@@ -117,6 +120,8 @@ class SeedForward:
         output = run_seed(seed, seed_input, self._layout, padding)
         if self._route is Route.LEARN:
             return straight_through(features, output)
+        if self._is_replacing:
+            return replace(features, output)
         return blend(
             features,
             output,
@@ -147,6 +152,11 @@ def run_seed(
     return layout.host_view(module(x))
 
 
+def takes_padding(seed: nn.Module | None, gate: nn.Module | None) -> bool:
+    """Return whether a seed or its gate leaves padding out of a sequence."""
+    return gate is not None or isinstance(seed, SequenceSeed)
+
+
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FossilPlan:
@@ -170,16 +180,23 @@ class Fossil(nn.Module):
         self.gate = gate
         self.plan = plan
 
+    @property
+    def takes_padding(self) -> bool:
+        """Whether the seed or its gate leaves padding out of a sequence."""
+        return takes_padding(self.seed, self.gate)
+
     def forward(self, features: Tensor, padding: Tensor | None = None) -> Tensor:
         """Return `features`, in the fossil's layout, blended with the seed, in the same shape and dtype.
 
         `padding`, (B, T), is true where a sequence is padding.
         """
         layout = LAYOUTS[self.plan.layout]
-        gate = self.gate
+        gate, output = self.gate, run_seed(self.seed, features, layout, padding)
+        if self.plan.algorithm is AlphaAlgorithm.ADD:
+            return replace(features, output)
         return blend(
             features,
-            run_seed(self.seed, features, layout, padding),
+            output,
             features,
             features.new_ones(()),
             algorithm=self.plan.algorithm,

@@ -14,10 +14,13 @@ from typing import Any, Final, TypeVar, final
 
 import torch
 from torch import nn
+from torch.nn.modules.lazy import LazyModuleMixin
+from torch.nn.parameter import UninitializedParameter
 
 from esper._generated.channel import Channel
 from esper._generated.enums import SeedStage
 from esper.kasmina.forward import Fossil
+from esper.kasmina.fused import keep_called, release
 from esper.kasmina.gates import Gates, checked_gates
 from esper.kasmina.grafted import SLOT_NAME, Grafted, add_slot_class, remove_slot_class
 from esper.kasmina.merging import merge_fossil
@@ -47,6 +50,9 @@ from esper.leyline.errors import SlotError
 from esper.leyline.lifecycle import is_undecided
 
 _Child = TypeVar("_Child", SeedSlot, Fossil)
+
+_CONTAINERS: Final = (nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict)
+"""Modules without a forward pass; patterns do not match them."""
 
 _ELLIPSIS: Final = "..."
 """Stands for the start of a path that is too long for the name of a slot."""
@@ -107,7 +113,7 @@ def graft(
     """Add an empty slot after each module that `specs` names by path, and return the slots by those paths.
 
     A path may be a pattern: `*` stands for any characters but dots, `**` for any characters. So `{"layers.*": SlotSpec()}`
-    grafts every member of `layers`. A module that holds a fossil gets another slot after it.
+    grafts every member of `layers`. Patterns do not match lists and dictionaries of modules. A module that holds a fossil gets another slot after it.
 
     With `example`, the model runs once on it, without gradients, random numbers and changes of its statistics. Then each slot
     gets the channels and the layout that its module's output had, and everything that its spec says is checked. `example`
@@ -135,6 +141,12 @@ def graft(
     found = {path: spec for key, spec in specs.items() for path in _matches(model, key)}
     modules = {path: _graftable(model, path) for path in found}
     outputs = {} if example is None else observe(model, modules, example)
+    for path, module in modules.items():
+        if isinstance(module, LazyModuleMixin) and module.has_uninitialized_params():
+            raise SlotError(
+                f"a module to graft must have its parameters, got {path!r}, a {type(module).__name__}; pass example= to"
+                " graft, or run the model once before"
+            )
     slots = {}
     for path, spec in found.items():
         layout, channels = _describe_output(model, path, modules[path], spec, outputs.get(path))
@@ -147,14 +159,14 @@ def graft(
         )
     _check_distinct(slots)
     for path, module in modules.items():
-        add_slot(model, module, slots[path], calls_needed=is_in_fused_layer(model, path))
+        slots[path].set_surroundings(_nearest_with_parameters(model, path))
+        add_slot(model, path, module, slots[path])
     return slots
 
 
-def add_slot(model: nn.Module, module: nn.Module, slot: _Child, *, calls_needed: bool) -> None:
-    """Put `slot` after `module`; with `calls_needed` the layers around it may not use kernels that leave it out."""
-    if calls_needed:
-        slot.register_forward_pre_hook(_calls_needed)
+def add_slot(model: nn.Module, path: str, module: nn.Module, slot: _Child) -> None:
+    """Put `slot` after `module`, which is at `path`, or is a fossil after the module there."""
+    keep_called(model, path, slot)
     like_host(model, module, slot)
     add_slot_class(module)
     module.register_module(SLOT_NAME, slot)
@@ -164,7 +176,7 @@ def like_host(model: nn.Module, module: nn.Module, slot: _Child) -> _Child:
     """Return `slot`, which `module` will hold, on the device, in the dtype and in the mode of `module`."""
     # Those of the model if the module has no parameters.
     for parameter in chain(module.parameters(), model.parameters()):
-        if parameter.is_floating_point():
+        if parameter.is_floating_point() and not isinstance(parameter, UninitializedParameter):
             slot.to(parameter)
             break
     return slot.train(module.training)
@@ -207,6 +219,7 @@ def ungraft(model: nn.Module, *, merge: bool = False) -> nn.Module:
                 and merge_fossil(model, parent, child)
             ):
                 _remove(parent)
+    release(model)
     return model
 
 
@@ -220,10 +233,6 @@ def _slots_with_parents(model: nn.Module) -> Iterator[tuple[nn.Module, str, Seed
         for name, child in parent.named_children():
             if isinstance(child, SeedSlot | Fossil):
                 yield parent, name, child
-
-
-def _calls_needed(module: nn.Module, args: Any) -> None:
-    """Do nothing: a hook in an `nn.TransformerEncoderLayer` makes PyTorch call its modules one by one."""
 
 
 def _matches(model: nn.Module, path: object) -> list[str]:
@@ -249,7 +258,7 @@ def _matches(model: nn.Module, path: object) -> list[str]:
         name
         for name, module in model.named_modules()
         if pattern.fullmatch(name)
-        and not isinstance(module, SeedSlot | Fossil)
+        and not isinstance(module, (SeedSlot, Fossil, *_CONTAINERS))
         and not name.startswith(inner)
     ]
     if not found:
@@ -277,7 +286,7 @@ def _graftable(model: nn.Module, path: str) -> nn.Module:
         raise SlotError(
             f"a module to graft must be in one place only, got {path!r}, which is shared; give it a copy"
         )
-    if isinstance(module, nn.ModuleList | nn.ModuleDict) or "forward" in vars(module):
+    if isinstance(module, _CONTAINERS) or "forward" in vars(module):
         raise SlotError(
             f"a module to graft must have a class that defines its forward, got {path!r}, a"
             f" {type(module).__name__}; graft a module in it or around it"
@@ -308,12 +317,10 @@ def _check_surroundings(model: nn.Module, path: str) -> None:
             )
 
 
-def is_in_fused_layer(model: nn.Module, path: str) -> bool:
-    """Return whether the module at `path` is in a layer of PyTorch that has a kernel which does not call it."""
-    return any(
-        isinstance(module, nn.TransformerEncoderLayer) and place != path
-        for place, module in with_surroundings(model, path)
-    )
+def _nearest_with_parameters(model: nn.Module, path: str) -> nn.Module:
+    """Return the module at `path` if it has parameters, or else the nearest one around it that has."""
+    around = (module for _, module in with_surroundings(model, path))
+    return next((module for module in around if any(True for _ in module.parameters())), model)
 
 
 def _describe_output(

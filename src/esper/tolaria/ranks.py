@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import torch.distributed
 
 from esper.leyline.errors import UsageError
+
+_IS_AVAILABLE: Final = torch.distributed.is_available()
 
 
 def check_single_rank() -> None:
@@ -17,7 +21,7 @@ def check_single_rank() -> None:
     Raises:
         UsageError: the default process group has more than one rank.
     """
-    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+    if not (_IS_AVAILABLE and torch.distributed.is_initialized()):
         return
     ranks = torch.distributed.get_world_size()
     if ranks > 1:

@@ -173,7 +173,6 @@ def test_typescript_reads_them(everything, later, tmp_path):
         ({"num": -1}, [("value", "line.num")]),
         ({"payload": {"plain": {"levels": ["HIGHEST"], "by_name": {}}}}, [("member", "Level.HIGHEST")]),
         ({"payload": {"plain": {"levels": [], "by_name": {}, "x": 1}}}, [("field", "Plain.x")]),
-        ({"payload": {"grid": {"a": ["BLUE"]}}}, []),
         ({"payload": {"edges": {"name": "long and wide", "code": "AB1", "count": 1, "share": 0, "marks": [1]}}}, [("value", "Edges.name")]),
         ({"payload": {"edges": {"name": "ab", "code": "other", "count": 1, "share": 0, "marks": [1]}}}, [("value", "Edges.code")]),
         ({"payload": {"edges": {"name": "ab", "code": "AB1", "count": 1, "share": 200, "marks": [9, 9]}}}, [("value", "Edges.share")]),
@@ -230,3 +229,13 @@ def test_a_damaged_line_does_not_hide_the_others(everything, tmp_path):
         assert views.sql("SELECT num, level FROM nothing_said").fetchall() == [(0, None)] * 2
         assert views.sql('SELECT event FROM "_unread"').fetchall() == [(None,)] * 3
         assert isinstance(views, duckdb.DuckDBPyConnection)
+
+
+def test_an_unknown_member_of_an_open_enum_is_named_and_kept_in_its_place(everything):
+    payload = {"plain": {"levels": [], "by_name": {}}, "edges": None, "more": [], "table": [], "grid": {"a": ["BLUE"]}, "where": None}  # fmt: skip
+    line = {"num": 0, "level": "LOW", "w.h/o": "me", "event": "PLAIN_SAID", "v": "2.1.1"} | {"payload": payload}  # fmt: skip
+
+    _, read, unknown = everything.codec.inspect_line(json.dumps(line).encode())
+
+    assert [tuple(one) for one in unknown] == [("member", "Color.BLUE")]
+    assert [color.name for color in read.grid["a"]] == ["BLUE"]

@@ -1,13 +1,21 @@
 """Blueprints are found by name, and their seeds are checked when they are built."""
 
+import re
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
 
+from esper._generated.enums import SeedStage
 from esper.kasmina.blueprints import registry
 from esper.kasmina.blueprints.registry import blueprint_ids, build_seed, register_blueprint
+from esper.kasmina.slot import SeedSlot
 from esper.kasmina.topology import TOPOLOGIES
 from esper.leyline.errors import SlotError
+from tests.kasmina.lives import PERMISSIVE, lead_to
+
+PAGE = Path(__file__).parents[3] / "docs" / "howto" / "own_blueprint.md"
 
 ALL = [(topology, name) for topology in TOPOLOGIES for name in blueprint_ids(topology)]
 
@@ -33,6 +41,22 @@ def test_a_registered_blueprint_is_found(own_blueprints):
 
     assert blueprint_ids("cnn")[-1] == "pointwise"
     assert isinstance(build_seed("cnn", "pointwise", 8), nn.Conv2d)
+
+
+@pytest.mark.parametrize("layout", ["BTC", "TBC"])
+def test_the_seed_of_the_page_leaves_padding_out(layout, own_blueprints):
+    page = PAGE.read_text(encoding="utf-8")
+    exec(re.findall(r"```python\n(.*?)```", page, re.DOTALL)[-1], {})
+    slot = SeedSlot("r0c0", 8, layout=layout, gates=PERMISSIVE)
+    lead_to(slot, SeedStage.FOSSILIZED, "mean_of_sequence")
+    nn.init.normal_(slot.seed.project.weight)
+    view = slot.layout.seed_view
+    x, padding = torch.randn(2, 5, 8), torch.tensor([[False] * 3 + [True] * 2, [False] * 5])
+
+    output = view(slot(view(x), padding))
+
+    torch.testing.assert_close(output[:1, :3], view(slot(view(x[:1, :3]))))
+    assert not torch.allclose(output, x)
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ def train(kind, *, seed=0, reduction=None, is_governed=True, **settings):
     """Train a small network for `NUM_STEPS` steps; with a `reduction` the governor has a probe that reduces so."""
     torch.manual_seed(seed)
     random.seed(seed)
-    train_samples, _ = DIGITS.load_samples()
+    train_samples, *_ = DIGITS.load_samples()
     samples = train_samples.inputs.flatten(1), train_samples.targets
     model = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)

@@ -16,7 +16,7 @@ CONFIG = ProbeConfig()
 def ruling(batches, *, margin=0.05, usual=None, limit=math.inf, min_batches=2):
     """Return the ruling on batches, each a pair of the losses under present and saved weights."""
     comparison = Comparison(snapshot_id=0, limit=limit)
-    reference = Reference(margin=margin, usual=usual, noise=0.05, progress=2.0)
+    reference = Reference(margin=margin, least=margin, usual=usual, noise=0.05, progress=2.0)
     result = Ruling.OPEN
     for present, saved in batches:
         comparison.add(

@@ -4,9 +4,11 @@ import math
 
 import pytest
 import torch
+from torch import nn
 
 from esper._generated.enums import ClearedBy, PanicReason, Severity
 from esper._generated.governor import GovernorClearedPayload, GovernorRollbackPayload
+from esper.tolaria.governor import TolariaGovernor
 from esper.tolaria.probing.config import ProbeConfig
 from esper.tolaria.recovery.config import GovernorConfig
 from tests.tolaria.curves import healthy_losses
@@ -152,3 +154,22 @@ def test_a_game_whose_losses_rise_again_after_a_return_has_a_new_level():
     assert 1 <= len(loop.channel.of(GovernorRollbackPayload)) <= 3
     assert loop.governor.stop_report is None
     assert ClearedBy.RETURN in {one.by for one in loop.channel.of(GovernorClearedPayload)}
+
+
+@pytest.mark.parametrize("has_probe", [True, False])
+def test_a_validation_loss_that_falls_by_itself_leads_to_no_rollback(has_probe):
+    def verdicts(losses):
+        governor = TolariaGovernor(nn.Linear(1, 1), probe=float if has_probe else None)
+        for number in range(12):
+            governor.check_vital_signs(0.5 + 0.01 * (number % 2))
+        governor.snapshot()
+        for loss in losses:
+            twin = TolariaGovernor(nn.Linear(1, 1), probe=float if has_probe else None)
+            twin.load_state_dict(governor.state_dict())
+            severity = governor.check_vital_signs(loss).severity
+            assert twin.check_vital_signs(loss).severity is severity
+            yield severity.name
+
+    assert set(verdicts([9.0, 8.0, 6.0, 4.0, 3.0, 2.0])) == {"PANIC"}
+    assert "ROLLBACK" in set(verdicts([9.0, 8.9, 9.1, 8.8]))
+    assert list(verdicts([9.0, 8.0, 6.0, 4.0, 3.0, 3.0]))[-1] == "ROLLBACK"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from esper._generated.enums import ClearedBy
+from esper._generated.enums import ClearedBy, Severity
 from esper._generated.governor import GovernorClearedPayload, GovernorRollbackPayload
 from esper.tolaria.recovery.config import GovernorConfig
 from tests.tolaria.networks import same, state_of
@@ -67,6 +67,8 @@ def test_a_governor_that_only_watches_changes_nothing_and_says_what_it_would_hav
     assert watched.losses == plain.losses
     assert watched.rollback_steps == []
     assert "GOVERNOR_ROLLBACK" not in {payload.EVENT for payload in watched.channel.payloads}
+    panics = [one for one in watched.channel.payloads if one.EVENT == "GOVERNOR_PANIC"]
+    assert {panic.severity for panic in panics} <= {Severity.PANIC}
     report = watched.governor.watch_report
     assert ("ROLLBACK for" in str(report)) is (kind != "new labels")
     assert f"watched {len(plain.losses)} steps and did nothing; would have done: " in str(report)

@@ -9,10 +9,18 @@ from esper.tolaria.probing.config import ProbeConfig
 from esper.tolaria.probing.suspicion import Suspicion
 
 CONFIG = ProbeConfig()
-REFERENCE = Reference(margin=0.1, usual=0.5, noise=0.05, progress=2.0)
+REFERENCE = Reference(margin=0.1, least=0.1, usual=0.5, noise=0.05, progress=2.0)
 
 
-def rulings(differences, *, reason=PanicReason.DRIFT, persists_at=None, grown=False, older=0.0):
+def rulings(
+    differences,
+    *,
+    reason=PanicReason.DRIFT,
+    persists_at=None,
+    grown=False,
+    older=0.0,
+    by_itself=False,
+):
     """Return the rulings on batches with these differences between present and saved weights, up to the first decision."""
     suspicion = Suspicion(reason=reason, comparison=Comparison(snapshot_id=0))
     results = []
@@ -28,6 +36,7 @@ def rulings(differences, *, reason=PanicReason.DRIFT, persists_at=None, grown=Fa
                 CONFIG,
                 have_gradients_grown=grown,
                 gain_of_older=lambda: older,
+                rises_by_itself=by_itself,
                 min_batches=CONFIG.min_batches,
                 is_last=False,
             )
@@ -75,3 +84,17 @@ def test_a_rise_that_goes_on_while_gradients_do_not_grow_is_a_game():
 
 def test_so_is_one_that_older_snapshots_undo_even_better():
     assert rulings([0.2] * 20, older=0.4)[-1] is Ruling.CLEARED
+
+
+def test_so_is_the_next_rise_of_a_loss_that_has_risen_by_itself():
+    assert rulings([0.2] * 20, by_itself=True)[-1] is Ruling.CLEARED
+    assert rulings([0.2] * 20, by_itself=True, grown=True)[-1] is Ruling.CONVICTED
+
+
+def test_damage_that_halves_within_eight_steps_is_left_alone_until_that_ends():
+    healing = [max(0.15, 0.38 * 0.92**step) for step in range(40)]
+
+    results = rulings(healing, grown=True, persists_at=11)
+
+    assert results[-1] is Ruling.CONVICTED
+    assert len(results) > CONFIG.patience + 2

@@ -91,8 +91,7 @@ def register_blueprint(topology: Topology, blueprint_id: str, factory: Factory) 
     (B, T, C), for `transformer`, (B, C, L), for `conv1d`, or (B, C), for `mlp`, to the same shape, whatever the other
     sizes are; each germination checks the shape on zeros. In a language model no position may depend on a later one,
     which is not checked. A seed whose positions depend on each other gets padding masks if its class inherits from
-    `esper.kasmina.blueprints.residual.SequenceSeed`. A seed disturbs its host least if its output is close to its input
-    at first.
+    `esper.SequenceSeed`. A seed disturbs its host least if its output is close to its input at first.
 
     Raises:
         ValueError: `topology` is unknown, `blueprint_id` is empty, too long, taken or not a string, or `factory` is not a

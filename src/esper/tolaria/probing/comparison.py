@@ -43,6 +43,8 @@ class Reference:
 
     margin: float
     """Difference that damaged weights exceed."""
+    least: float
+    """The part of `margin` that noise has no share in: a difference above it matters if it lasts."""
     usual: float | None
     """Usual loss just before the suspicion; None if it is not known."""
     noise: float
@@ -98,7 +100,13 @@ class Comparison:
         del self.batches[:-max_batches]
 
     def rule(
-        self, reference: Reference, config: ProbeConfig, *, min_batches: int, is_last: bool = False
+        self,
+        reference: Reference,
+        config: ProbeConfig,
+        *,
+        min_batches: int,
+        least: float | None = None,
+        is_last: bool = False,
     ) -> Ruling:
         """Decide as soon as the batches allow it.
 
@@ -106,14 +114,14 @@ class Comparison:
             reference: says which differences matter.
             config: the settings.
             min_batches: batches needed to convict.
+            least: difference above which the suspicion stays open; by default the margin.
             is_last: whether no more batches will follow.
         """
         if self.is_broken:
             return Ruling.CONVICTED
         num_batches = len(self.batches)
         # Not cut off, as the rise is not: where both explode, the snapshot explains it all the same.
-        difference = _mean(self._differences(math.inf))
-        usual = reference.usual
+        difference, usual = self.difference(), reference.usual
         rise = 0.0 if usual is None else config.rise_share * (self.present_loss() - usual)
         rise -= reference.noise
         interval, whole = self._interval(self.limit), self._interval(math.inf)
@@ -125,10 +133,11 @@ class Comparison:
                 return Ruling.CONVICTED
             if interval[1] < reference.margin or whole[1] < rise:
                 return Ruling.CLEARED
-            if num_batches >= config.max_batches and difference > rise:
-                # While every batch speaks against the present weights, they are not cleared.
-                is_last = is_last or min(self._means()) <= reference.margin
-                return Ruling.CLEARED if is_last else Ruling.OPEN
+            if num_batches >= config.max_batches and has_risen and difference > rise:
+                # While the batches speak against the present weights, they are not cleared.
+                is_worse = min(self._means()) > reference.margin
+                is_worse = is_worse or (least is not None and self.is_clearly_worse(least))
+                return Ruling.OPEN if is_worse and not is_last else Ruling.CLEARED
         is_last = is_last or num_batches >= config.max_batches
         is_no_better = num_batches >= min_batches and difference <= 0.0
         return Ruling.CLEARED if is_last or is_no_better else Ruling.OPEN
@@ -148,6 +157,10 @@ class Comparison:
         if is_serious and progress > much and self._is_worse_in_each(reference):
             return True
         return min(means) > max(progress, much)
+
+    def difference(self) -> float:
+        """Return the mean difference, which is not cut off."""
+        return _mean(self._differences(math.inf))
 
     def newest_difference(self) -> float:
         """Return the mean difference of the newest batch."""

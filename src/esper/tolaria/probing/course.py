@@ -72,6 +72,10 @@ class Course:
             return True
         return self._has_stayed_high() or self._has_risen_again(loss)
 
+    def tolerate(self, loss: float) -> None:
+        """Tolerate losses up to `loss` from now on, because going back has not changed them."""
+        self._tolerated = loss if self._tolerated is None else max(loss, self._tolerated)
+
     def state_dict(self) -> dict[str, Any]:
         """Return both courses in plain types."""
         return {

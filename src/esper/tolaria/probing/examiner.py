@@ -72,6 +72,7 @@ class Examiner:
         self._onset = Onset()
         self._scales = {series: LossScale() for series in LossSeries}
         self._suspicion: Suspicion | None = None
+        self._rises_by_itself = False  # a game's loss does; it is no measure of quality
 
     @property
     def is_open(self) -> bool:
@@ -126,6 +127,7 @@ class Examiner:
             self.close()
         if finding.ruling is Ruling.CLEARED:
             self._canary.renew()
+            self._rises_by_itself |= finding.is_gradual
             if finding.is_level:
                 self._scales[LossSeries.STEPS].restart_noise()
         return finding
@@ -160,12 +162,13 @@ class Examiner:
         self._scales[LossSeries.STEPS].restart_noise()
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the sizes of losses and the open suspicion in plain types; the canary's batch is not saved."""
+        """Return the sizes of losses, the open suspicion and further memory in plain types; the canary's batch is not saved."""
         suspicion = self._suspicion
         return {
             **{series.name: scale.state_dict() for series, scale in self._scales.items()},
             "suspicion": None if suspicion is None else suspicion.state_dict(),
             "onset": self._onset.state_dict(),
+            "rises_by_itself": self._rises_by_itself,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -177,7 +180,8 @@ class Examiner:
         for series, scale in self._scales.items():
             scale.load_state_dict(state[series.name])
         self._onset.load_state_dict(state["onset"])
-        saved = state["suspicion"]
+        saved, rises_by_itself = state["suspicion"], state["rises_by_itself"]
+        self._rises_by_itself = rises_by_itself
         self._suspicion = None if saved is None else Suspicion.from_state_dict(saved)
         self._canary.renew()
 
@@ -228,6 +232,7 @@ class Examiner:
             self._config,
             have_gradients_grown=have_gradients_grown,
             gain_of_older=lambda: self._gain_of_older(suspicion, batch),
+            rises_by_itself=self._rises_by_itself,
             min_batches=min_batches,
             is_last=is_last,
         )
@@ -253,8 +258,10 @@ class Examiner:
         """Return how large differences of this series must be to matter."""
         scale = self._scales[series]
         noise, progress = scale.noise, scale.progress
+        least = self._config.scale_share * progress
         return Reference(
-            margin=max(self._config.scale_share * progress, noise),
+            margin=max(least, noise),
+            least=least,
             usual=scale.usual,
             noise=noise,
             progress=progress,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from statistics import median
 from typing import Any, Final
@@ -21,6 +21,10 @@ _LEAST_SHARE: Final = 0.01
 """Share of the first losses that counts as progress where there has been less, for networks that are trained further."""
 _STEP_TO_SIGMA: Final = MAD_TO_SIGMA / math.sqrt(2.0)
 """Standard deviation of a normal series over the median absolute difference of its neighbours."""
+_NUM_IN_BLOCK: Final = 4
+"""Losses in a row that are compared with so many before them."""
+_CORRELATED: Final = 1.5
+"""Ratio of the two estimates of the noise above which neighbours resemble each other."""
 
 
 class LossScale:
@@ -69,11 +73,24 @@ class LossScale:
     def noise(self) -> float:
         """Standard deviation of the noise; 0 while there are too few losses.
 
-        It is estimated from the differences of neighbours, so that a trend does not count as noise.
+        It is estimated from the differences of neighbours, so that a trend does not count as noise. Where batches resemble
+        those before them, as in data that are not shuffled, neighbours differ too little. So the means of a few losses in
+        a row are compared too, and what these say counts if it is clearly more.
         """
-        if len(self._recent) < _NUM_ENOUGH:
+        recent = list(self._recent)
+        if len(recent) < _NUM_ENOUGH:
             return 0.0
-        return _STEP_TO_SIGMA * median(abs(one - other) for one, other in pairwise(self._recent))
+        single = _noise_of([other - one for one, other in pairwise(recent)])
+        sums = [
+            sum(recent[at : at + _NUM_IN_BLOCK]) for at in range(len(recent) - _NUM_IN_BLOCK + 1)
+        ]
+        changes = [later - one for one, later in zip(sums, sums[_NUM_IN_BLOCK:], strict=False)]
+        if len(changes) < _NUM_ENOUGH:
+            return single
+        middle = median(changes)
+        # The sum of n independent losses has the noise of one times the root of n.
+        joint = _noise_of([change - middle for change in changes]) / math.sqrt(_NUM_IN_BLOCK)
+        return joint if joint > _CORRELATED * single else single
 
     def state_dict(self) -> dict[str, Any]:
         """Return the remembered losses in plain types."""
@@ -95,3 +112,7 @@ class LossScale:
         self._first, self._lowest, self._num_until_level = first, lowest, num_until_level
         self._recent.clear()
         self._recent.extend(recent)
+
+
+def _noise_of(differences: Sequence[float]) -> float:
+    return _STEP_TO_SIGMA * median(map(abs, differences))

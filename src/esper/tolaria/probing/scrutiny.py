@@ -34,6 +34,10 @@ _NUM_CONTROLS: Final = 5
 """Batches in a row that are anomalous right after a rollback, before any step, which show that it has changed nothing."""
 
 
+_HEALING: Final = 0.1
+"""Share of its rise above the threshold that a validation loss must have lost since the check before, to count as healing."""
+
+
 class ReportCleared(Protocol):
     """Reports an anomalous check that turned out to be unfounded."""
 
@@ -73,6 +77,9 @@ class Scrutiny:
         self._examiner = examiner
         self._report_cleared = report_cleared
         self._course = Course()
+        self._last_check: float | None = (
+            None  # the loss of the last check if that was anomalous and finite
+        )
 
     @property
     def is_open(self) -> bool:
@@ -120,6 +127,7 @@ class Scrutiny:
         if not isinstance(self.judge.detector, LevelLearner):
             return verdict
         if self._course.is_repeated(verdict.loss):
+            self._tolerate(verdict.loss)
             return self._clear(verdict, LossSeries.STEPS, verdict.reason, ClearedBy.RETURN)
         is_alone = self._examiner is None and verdict.reason is PanicReason.DRIFT
         if is_alone and self.judge.have_gradients_grown() is False:
@@ -129,14 +137,20 @@ class Scrutiny:
     def judge_check(self, loss: float, batches: Iterable[Any] | None) -> Verdict:
         """Return the verdict on a validation loss; if it asks for a rollback, after a comparison on `batches`.
 
+        Without batches there is no evidence that a rollback would help, and a loss that falls by itself says that training
+        goes on well without: then there is none.
+
         Raises:
             ProbeError: the probe returned no losses, or others when it was called again.
         """
         self.convicted = None
         verdict = self._detector.check(loss)
+        earlier, self._last_check = self._last_check, None
+        if verdict.is_anomalous and math.isfinite(verdict.loss):
+            self._last_check = verdict.loss
         examiner = self._examiner
         if examiner is None or batches is None:
-            return verdict
+            return self._without_comparison(verdict, earlier)
         if not verdict.is_anomalous:
             examiner.note_healthy(verdict.loss, LossSeries.CHECKS)
         if verdict.reason not in SOFT_REASONS or not verdict:
@@ -144,6 +158,16 @@ class Scrutiny:
         return self._apply(
             verdict, examiner.examine_validation(verdict, batches), LossSeries.CHECKS
         )
+
+    def _without_comparison(self, verdict: Verdict, earlier: float | None) -> Verdict:
+        """Return `verdict` on a check without a rollback if the loss is well below `earlier`, that of the check before."""
+        threshold = verdict.loss_threshold
+        if not verdict or verdict.reason not in SOFT_REASONS or earlier is None:
+            return verdict
+        if threshold is None or not isinstance(self._detector, LevelLearner):
+            return verdict
+        is_healing = earlier - verdict.loss >= _HEALING * (earlier - threshold)
+        return replace(verdict, severity=Severity.PANIC) if is_healing else verdict
 
     def accept(self, series: LossSeries) -> None:
         """Let the detector of `series` learn the present level, because nothing will be undone."""
@@ -155,7 +179,7 @@ class Scrutiny:
 
     def note_rollback(self, states: tuple[Mapping[str, Any], ...], progress: int) -> None:
         """Note that the weights are again those for which `detector_states` returned `states`, after `progress` steps."""
-        self.convicted = None
+        self.convicted = self._last_check = None
         state, step_state = states
         self._detector.rewind(state)
         self.judge.note_rollback(step_state)
@@ -165,6 +189,7 @@ class Scrutiny:
 
     def expect_shift(self) -> None:
         """Expect the losses to change on purpose."""
+        self._last_check = None
         self._detector.expect_shift()
         self.judge.expect_shift()
         self._course.note_shift()
@@ -178,6 +203,7 @@ class Scrutiny:
             "judge": self.judge.state_dict(),
             "scrutiny": {
                 "course": self._course.state_dict(),
+                "last_check": self._last_check,
                 "examiner": None if self._examiner is None else self._examiner.state_dict(),
             },
         }
@@ -193,6 +219,7 @@ class Scrutiny:
         if "scrutiny" not in state:  # checkpoints of earlier versions do not hold it
             return
         self._course.load_state_dict(state["scrutiny"]["course"])
+        self._last_check = state["scrutiny"].get("last_check")
         examiner = state["scrutiny"]["examiner"]
         if self._examiner is not None and examiner is not None:
             self._examiner.load_state_dict(examiner)
@@ -205,8 +232,14 @@ class Scrutiny:
         if not has_changed_nothing or not isinstance(judge.detector, LevelLearner):
             return verdict
         judge.overrule()
+        self._tolerate(verdict.loss)
         assert verdict.reason is not None
         return self._clear(verdict, LossSeries.STEPS, verdict.reason, ClearedBy.RETURN)
+
+    def _tolerate(self, loss: float) -> None:
+        """Without a probe, do not go back again for a loss up to the one that going back has not changed."""
+        if self._examiner is None:
+            self._course.tolerate(loss)
 
     def _compare_step(self, examiner: Examiner, verdict: Verdict, batch: Any, step: int) -> Verdict:
         # A gradient that is large but finite has damaged nothing yet; its step may.

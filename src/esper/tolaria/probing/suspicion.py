@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from statistics import median
+from statistics import mean, median
 from typing import Any, Final, Self
 
 from esper._generated.enums import PanicReason
@@ -12,8 +12,18 @@ from esper.tolaria.probing.comparison import Comparison, Reference, Ruling
 from esper.tolaria.probing.config import ProbeConfig
 from esper.tolaria.snapshots.store import Snapshot
 
-_GROWTH: Final = 1.1
-"""Multiple of the earlier differences above which the later ones have grown."""
+_GROWTH: Final = 1.02
+"""Multiple of the earlier differences above which the later ones have grown: those of damage shrink while training goes on."""
+_OLDER: Final = 1.1
+"""Multiple of the difference above which an older snapshot does even better."""
+_NUM_HEALING: Final = 4
+"""Differences that are averaged, and twice so many steps apart compared, to see whether damage heals."""
+_HEALED: Final = 0.6
+"""Share of the earlier differences below which the later ones show that it does."""
+_SIZE: Final = 2.0
+"""Multiple of the smallest difference that matters."""
+_LEAST_NEW: Final = 0.5
+"""Share of the difference that must have arisen since the losses were last healthy."""
 
 
 @dataclass(slots=True)
@@ -22,8 +32,9 @@ class Suspicion:
 
     Sudden damage is undone as soon as two batches show it and the detector asks for it, or the network does worse than
     its snapshot by all that it had learned. Gradual damage must show in larger gradients too, or last for several batches
-    without growing, and older snapshots must do no better: the losses of a game rise by themselves, and its networks do
-    the better the older they are.
+    without growing, most of it since the losses were last healthy, and older snapshots must do no better: the losses of a
+    game rise by themselves, and its networks do the better the older they are. Where training has achieved nothing that
+    stands out of the noise, nothing can be lost.
     """
 
     reason: PanicReason
@@ -32,7 +43,9 @@ class Suspicion:
     """Whether the detector asks for a rollback, which it does only after anomalies in a row."""
     comparison: Comparison | None = None
     differences: list[float] = field(default_factory=list)
-    """Mean difference of each batch in a row that showed the snapshot to do clearly better."""
+    """Mean difference of each batch in a row with which the snapshot does clearly better."""
+    have_grown: bool | None = None
+    """Whether gradients have been larger at any of its batches; None if that is not known."""
     is_gradual: bool = False
     """Whether it was cleared because the rise is gradual, and the gradients have not grown."""
     snapshot: Snapshot | None = None
@@ -45,6 +58,7 @@ class Suspicion:
         *,
         have_gradients_grown: bool | None,
         gain_of_older: Callable[[], float],
+        rises_by_itself: bool,
         min_batches: int,
         is_last: bool,
     ) -> Ruling:
@@ -55,6 +69,7 @@ class Suspicion:
             config: the settings.
             have_gradients_grown: None if that is not known.
             gain_of_older: returns how much better than the present weights an older snapshot does on this batch.
+            rises_by_itself: whether the series has risen gradually before, without any damage.
             min_batches: batches needed to convict.
             is_last: whether no more batches will follow.
         """
@@ -62,28 +77,43 @@ class Suspicion:
         if comparison is None:
             # Without a snapshot there is nothing to go back to.
             return Ruling.CLEARED
-        ruling = comparison.rule(reference, config, min_batches=min_batches, is_last=is_last)
-        if ruling is not Ruling.CONVICTED:
+        if have_gradients_grown is not None:
+            # Norms are noisy: damage shows in them at times, and a game never.
+            self.have_grown = self.have_grown or have_gradients_grown
+        # A difference within the noise of single losses matters too if it lasts, and gradients show that it is damage.
+        least = reference.least if self.have_grown else reference.margin
+        ruling = comparison.rule(
+            reference, config, min_batches=min_batches, least=least, is_last=is_last
+        )
+        if comparison.is_broken or is_last or ruling is Ruling.CLEARED:
+            return ruling
+        is_convicted = ruling is Ruling.CONVICTED
+        if not (is_convicted or comparison.is_clearly_worse(least)):
             self.differences.clear()
             return ruling
-        if comparison.is_broken or is_last:
-            return ruling
         self.differences.append(comparison.newest_difference())
-        is_certain = self.has_persisted or comparison.is_overwhelming(reference)
-        is_sudden = self.reason is not PanicReason.DRIFT
-        if is_certain and (is_sudden or have_gradients_grown is not False):
-            return ruling
-        if not (is_sudden or have_gradients_grown or reference.has_progress):
-            # Right at the start of training there is nothing yet that could be lost.
-            return Ruling.CLEARED
-        if len(self.differences) < config.patience:
+        may_be_gradual = self.reason is PanicReason.DRIFT and not self.have_grown
+        if is_convicted:
+            is_overwhelming = comparison.is_overwhelming(reference)
+            if not (is_overwhelming or reference.has_progress):
+                # There is nothing yet that could be lost.
+                return Ruling.CLEARED
+            is_certain = is_overwhelming or (self.has_persisted and not self._is_healing())
+            if is_certain and not may_be_gradual:
+                return ruling
+            if is_certain and self.have_grown is None:
+                self.is_gradual = rises_by_itself or self._has_come_before(reference, gain_of_older)
+                return Ruling.CLEARED if self.is_gradual else ruling
+        if len(self.differences) < config.patience or self._is_healing():
             return Ruling.OPEN
-        self.is_gradual = (
-            have_gradients_grown is False
-            and not is_sudden
-            and (self._is_growing() or gain_of_older() > _GROWTH * self.differences[-1])
+        # What has shrunk into the noise by now must have been of some size.
+        size = reference.margin if is_convicted else _SIZE * reference.least
+        if mean(self.differences) <= max(size, reference.margin):
+            return Ruling.CLEARED
+        self.is_gradual = may_be_gradual and (
+            rises_by_itself or self._is_growing() or self._has_come_before(reference, gain_of_older)
         )
-        return Ruling.CLEARED if self.is_gradual else ruling
+        return Ruling.CLEARED if self.is_gradual else Ruling.CONVICTED
 
     def state_dict(self) -> dict[str, Any]:
         """Return the suspicion in plain types; the snapshot is found again by its number."""
@@ -91,6 +121,7 @@ class Suspicion:
         return {
             "reason": self.reason.value,
             "has_persisted": self.has_persisted,
+            "have_grown": self.have_grown,
             "comparison": None if comparison is None else asdict(comparison),
             "differences": list(self.differences),
         }
@@ -102,9 +133,27 @@ class Suspicion:
         return cls(
             reason=PanicReason(state["reason"]),
             has_persisted=state["has_persisted"],
+            have_grown=state["have_grown"],
             comparison=None if saved is None else Comparison.from_state_dict(saved),
             differences=list(state["differences"]),
         )
+
+    def _has_come_before(self, reference: Reference, gain_of_older: Callable[[], float]) -> bool:
+        """Return whether the rise began before the suspicion, while the losses were healthy, or before the snapshot."""
+        assert self.comparison is not None
+        if reference.usual is not None:
+            rise = self.comparison.present_loss() - reference.usual
+            if rise < _LEAST_NEW * self.comparison.difference():
+                return True
+        return gain_of_older() > _OLDER * self.differences[-1]
+
+    def _is_healing(self) -> bool:
+        """Return whether training repairs the damage fast, so that going back would lose more than it wins."""
+        num = 3 * _NUM_HEALING
+        if len(self.differences) < num:
+            return False
+        newest = self.differences[-num:]
+        return mean(newest[-_NUM_HEALING:]) < _HEALED * mean(newest[:_NUM_HEALING])
 
     def _is_growing(self) -> bool:
         half = len(self.differences) // 2

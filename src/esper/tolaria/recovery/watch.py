@@ -73,7 +73,9 @@ class Watch:
     def answer(self, verdict: Verdict, series: LossSeries, step: int) -> Verdict:
         """Report what would have been done about `verdict`, and return a verdict that lets the loop go on."""
         if verdict.is_anomalous:
-            self._reports.panic(verdict, series)
+            # The verdict that the loop gets; GOVERNOR_WATCHED has the one that would have been acted on.
+            harmless = min(verdict.severity, Severity.PANIC)
+            self._reports.panic(replace(verdict, severity=harmless), series)
         if verdict.severity in (Severity.OK, Severity.PANIC):
             self._last = None
             return verdict

@@ -81,8 +81,7 @@ class SnapshotKeeper:
     @property
     def newest(self) -> Snapshot | None:
         """The newest snapshot, other than the fallback snapshot; None before the first."""
-        kept = self._by_age.newest_first
-        return kept[0] if kept else None
+        return self._by_age.newest
 
     @property
     def next_id(self) -> int:
@@ -97,8 +96,8 @@ class SnapshotKeeper:
     @property
     def lacks_fossil(self) -> bool:
         """Whether the model holds a fossil that is not in the newest snapshot."""
-        newest = self.newest
-        if newest is None:
+        newest = self._by_age.newest
+        if newest is None or not newest.inventory.slots:
             return False
         fossil, saved = SeedStage.FOSSILIZED, newest.inventory.fossils
         # A plain loop, because this runs before every step.

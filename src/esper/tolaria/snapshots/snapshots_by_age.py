@@ -32,6 +32,11 @@ class SnapshotsByAge:
         return len(self._places)
 
     @property
+    def newest(self) -> Snapshot | None:
+        """The snapshot that was added last; None if there is none."""
+        return self._places[0] if self._places else None
+
+    @property
     def newest_first(self) -> tuple[Snapshot, ...]:
         """The snapshots kept, newest first."""
         return tuple(self._places)

@@ -1,5 +1,7 @@
 """The task `digits`: 1,797 real 8x8 images of handwritten digits, which scikit-learn ships."""
 
+from functools import partial
+
 import torch
 from torch import nn
 
@@ -8,12 +10,19 @@ from esper.leyline.errors import MissingExtraError
 from esper.tolaria.tasks.task import Samples, Task
 
 _NUM_CLASSES = 10
-_VALIDATION_SHARE = 0.2
+_NUM_TRAIN = 719
+_NUM_DECISIONS = 539
+"""Seeds are kept or pruned by the mean difference of the losses with and without them, which is typically a twelfth to a sixth
+of its standard deviation over the images. An interval that holds at several looks, about three standard errors, tells a
+sixth from zero with some 350 images and an eighth with some 540; the remaining 539 images are for the test, where one image
+counts 0.19 points."""
 _SPLIT_SEED = 0
 
 
-def _load_samples() -> tuple[Samples, Samples]:
-    """Return training and validation samples, inputs (N, 1, 8, 8) in [0, 1], every class split in the same proportion.
+def _load_samples() -> tuple[Samples, ...]:
+    """Return 719 samples for training, 539 for decisions, 539 for the test, every class split in the same proportion.
+
+    Inputs are (N, 1, 8, 8) in [0, 1].
 
     Raises:
         MissingExtraError: scikit-learn is not installed.
@@ -23,17 +32,21 @@ def _load_samples() -> tuple[Samples, Samples]:
         from sklearn.model_selection import train_test_split
     except ModuleNotFoundError as error:
         raise MissingExtraError("digits", package="scikit-learn") from error
-    images, labels = load_digits(return_X_y=True)
-    train_x, val_x, train_y, val_y = train_test_split(
-        images, labels, test_size=_VALIDATION_SHARE, random_state=_SPLIT_SEED, stratify=labels
+    pixels, labels = load_digits(return_X_y=True)
+    split = partial(train_test_split, random_state=_SPLIT_SEED)
+    train_x, held_out_x, train_y, held_out_y = split(
+        pixels, labels, train_size=_NUM_TRAIN, stratify=labels
+    )
+    val_x, test_x, val_y, test_y = split(
+        held_out_x, held_out_y, train_size=_NUM_DECISIONS, stratify=held_out_y
     )
     # Pixels are integers from 0 to 16.
-    return tuple(  # type: ignore[return-value] # mypy does not see that there are two
+    return tuple(
         Samples(
             inputs=torch.from_numpy(x).float().div_(16.0).reshape(-1, 1, 8, 8),
             targets=torch.from_numpy(y).long(),
         )
-        for x, y in ((train_x, train_y), (val_x, val_y))
+        for x, y in ((train_x, train_y), (val_x, val_y), (test_x, test_y))
     )
 
 

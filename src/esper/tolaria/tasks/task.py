@@ -165,6 +165,7 @@ class Task:
             raise ValueError(
                 f"objective must be an Objective, got {describe(self.objective)}; write Regression() or the like"
             )
+        text_of_length("an objective's metric", self.objective.metric, 1, MAX_NAME_LENGTH)
         if self.num_classes is not None:
             whole_number("num_classes", self.num_classes, minimum=2)
         elif isinstance(self.objective, Classification | LanguageModelling):

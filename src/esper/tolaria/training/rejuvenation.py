@@ -36,11 +36,11 @@ from esper.tolaria.training.metrics import evaluate
 CONFIDENCE: Final = 0.95
 """Confidence of the interval of a trial; one trial is one look."""
 
-TOLERANCE: Final = 0.1
+TOLERANCE: Final = 0.25
 """Share of the loss by which the rejuvenated copy may still be worse at the end of its trial.
 
-Measured after a tenth of the epochs that are left: on `mnist1d`, where rejuvenation helps, the upper bound is worse by 0 to 5 % of the
-loss; on `pydoc`, where it spoils the network, by 35 %.
+Measured after a tenth of the epochs that are left, on the decision split of ten networks from seed 100: on `mnist1d`, where rejuvenation
+helps, the upper bound is worse by 0 to 17 % of the loss; on `pydoc`, where it spoils the network, by 35 %.
 """
 
 _NORM_BATCHES: Final = 20

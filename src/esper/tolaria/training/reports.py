@@ -4,7 +4,10 @@ from dataclasses import dataclass
 
 from esper._generated.enums import RunOutcome, Severity
 from esper._generated.records import SeedStatus
+from esper._generated.run import emit_run_finished
+from esper.leyline.channel import TelemetryChannel
 from esper.leyline.failure import Failure
+from esper.tolaria.training.metrics import Evaluation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +25,10 @@ class RunDescription:
     """Training samples."""
     num_validation: int
     """Validation samples."""
+    num_test: int | None
+    """Test samples; None if the task has none."""
+    metric: str
+    """Name of the metric that the accuracies are."""
     esper_version: str
     torch_version: str
 
@@ -60,8 +67,36 @@ class RunResult:
     num_host_params: int
     num_params: int
     duration_s: float
+    val_loss: float | None = None
+    """Of the network that was saved, in nats; None when it was not measured."""
+    baseline_loss: float | None = None
+    """Of the host trained alone, in nats; None when it was not measured."""
+    test: Evaluation | None = None
+    """The network that was saved, on the test samples; None when there are none, or the run did not get to its end."""
+    baseline_test: Evaluation | None = None
+    """The host trained alone, on the test samples; None when there are none, or it was not trained to its end."""
     failure: Failure | None = None
     """None unless an exception ended the run."""
+
+    @property
+    def test_loss(self) -> float | None:
+        """Loss on the test samples, in nats; None when it was not measured."""
+        return None if self.test is None else self.test.loss
+
+    @property
+    def test_accuracy(self) -> float | None:
+        """Accuracy on the test samples, in percent; None when it was not measured."""
+        return None if self.test is None else self.test.accuracy
+
+    @property
+    def baseline_test_loss(self) -> float | None:
+        """Loss of the host trained alone on the test samples, in nats; None when it was not measured."""
+        return None if self.baseline_test is None else self.baseline_test.loss
+
+    @property
+    def baseline_test_accuracy(self) -> float | None:
+        """Accuracy of the host trained alone on the test samples, in percent; None when it was not measured."""
+        return None if self.baseline_test is None else self.baseline_test.accuracy
 
     @property
     def error_type(self) -> str | None:
@@ -111,3 +146,20 @@ class LoopEpochReport:
     seeds: tuple[SeedStatus, ...]
     """The slots that are not empty."""
     duration_s: float
+
+
+def emit_result(channel: TelemetryChannel, result: RunResult) -> None:
+    """Emit RUN_FINISHED with every value of `result`."""
+    emit_run_finished(
+        channel,
+        result,
+        error_type=result.error_type,
+        error_message=result.error_message,
+        error_place=result.error_place,
+        val_loss=result.val_loss,
+        baseline_loss=result.baseline_loss,
+        test_loss=result.test_loss,
+        test_accuracy=result.test_accuracy,
+        baseline_test_loss=result.baseline_test_loss,
+        baseline_test_accuracy=result.baseline_test_accuracy,
+    )

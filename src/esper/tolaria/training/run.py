@@ -14,16 +14,17 @@ import torch
 from torch import nn
 
 from esper._generated.enums import RunOutcome
-from esper._generated.run import emit_run_finished, emit_run_resumed, emit_run_started
+from esper._generated.run import emit_run_resumed, emit_run_started
 from esper.leyline.channel import TelemetryChannel
 from esper.leyline.failure import describe_end
 from esper.leyline.policy import GrowthPolicy
 from esper.leyline.text import printable_message
 from esper.tolaria.tasks.task import Samples, Task
 from esper.tolaria.training.checkpoint import NO_SPACE, Checkpoints
+from esper.tolaria.training.metrics import Evaluation
 from esper.tolaria.training.model_file import FILE_NAME as MODEL_FILE
 from esper.tolaria.training.model_file import save_model
-from esper.tolaria.training.reports import RunDescription, RunResult
+from esper.tolaria.training.reports import RunDescription, RunResult, emit_result
 from esper.tolaria.training.run_settings import FILE_NAME as SETTINGS_FILE
 from esper.tolaria.training.run_settings import RunSettings, save_settings
 from esper.tolaria.training.trainer import Trainer
@@ -44,6 +45,25 @@ class Resumption:
     """Events that were removed from the log because they will happen again."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Scores:
+    """A network on the validation and the test samples; None where it was not measured."""
+
+    validation: Evaluation | None = None
+    test: Evaluation | None = None
+
+    @property
+    def val_loss(self) -> float | None:
+        return None if self.validation is None else self.validation.loss
+
+    @property
+    def val_accuracy(self) -> float | None:
+        return None if self.validation is None else self.validation.accuracy
+
+
+_NOT_SCORED = _Scores()
+
+
 def train_run(
     task: Task,
     settings: RunSettings,
@@ -61,7 +81,7 @@ def train_run(
 
     After every epoch a checkpoint is saved, with the plain values that `log_position` returns. If there is a policy and
     the settings ask for a baseline, the host is then trained alone, from the same seed and for as many epochs; its
-    events go to `baseline_channel`. `should_stop` is asked before every step; once it returns True the run ends in order, with
+    events go to `baseline_channel`. The test samples, if there are any, are used once, when training has ended. `should_stop` is asked before every step; once it returns True the run ends in order, with
     the network saved. With a `resumption` an earlier run is continued.
 
     Raises:
@@ -75,16 +95,17 @@ def train_run(
     )
     checkpoints = Checkpoints(folder, keep=settings.num_checkpoints)
     save = partial(_save_checkpoint, trainer, checkpoints, log_position, folder, settings)
-    outcome, accuracy, baseline, failure = RunOutcome.FAILED, None, None, None
+    outcome, failure = RunOutcome.FAILED, None
+    grown, host = _NOT_SCORED, _NOT_SCORED
     try:
         _begin(trainer, channel, _describe(task, settings, samples, trainer), resumption)
         fitted = trainer.fit(save)
-        accuracy = trainer.validate().accuracy
+        grown = _score(trainer, fitted)
         _restore_folder(folder, settings)
         _save_network(trainer.model, folder, task, checkpoints)
         if fitted is RunOutcome.COMPLETED and settings.has_baseline and policy is not None:
-            baseline = _train_host_alone(task, settings, samples, baseline_channel, should_stop)
-            if baseline is None:
+            host = _train_host_alone(task, settings, samples, baseline_channel, should_stop)
+            if host.validation is None:
                 fitted = RunOutcome.INTERRUPTED
         outcome = fitted
     except BaseException as error:
@@ -94,14 +115,18 @@ def train_run(
         result = RunResult(
             outcome=outcome,
             epochs_completed=trainer.epochs_completed,
-            val_accuracy=accuracy,
-            baseline_accuracy=baseline,
+            val_accuracy=grown.val_accuracy,
+            baseline_accuracy=host.val_accuracy,
             num_host_params=trainer.num_host_params,
             num_params=trainer.num_params,
             duration_s=time.monotonic() - started,
+            val_loss=grown.val_loss,
+            baseline_loss=host.val_loss,
+            test=grown.test,
+            baseline_test=host.test,
             failure=failure,
         )
-        _report_end(channel, result)
+        emit_result(channel, result)
     return result
 
 
@@ -185,7 +210,9 @@ def _begin(
 ) -> None:
     """Load the state of an earlier run, if there is one, and report the start or the resumption."""
     if resumption is None or resumption.state is None:
-        emit_run_started(channel, description)
+        emit_run_started(
+            channel, description, num_test=description.num_test, metric=description.metric
+        )
     else:
         trainer.load_state_dict(resumption.state)
     if resumption is not None:
@@ -197,30 +224,26 @@ def _begin(
         )
 
 
-def _report_end(channel: TelemetryChannel, result: RunResult) -> None:
-    emit_run_finished(
-        channel,
-        result,
-        error_type=result.error_type,
-        error_message=result.error_message,
-        error_place=result.error_place,
-    )
-
-
 def _train_host_alone(
     task: Task,
     settings: RunSettings,
     samples: tuple[Samples, ...],
     channel: TelemetryChannel,
     should_stop: Callable[[], bool],
-) -> float | None:
-    """Return the accuracy, in percent, of the host trained without growth or faults; None if training did not finish."""
+) -> _Scores:
+    """Return the scores of the host trained without growth or faults; those of nothing if training did not finish."""
     without_faults = msgspec.structs.replace(settings, faults=())
     trainer = Trainer(
         task, without_faults, samples, policy=None, channel=channel, should_stop=should_stop
     )
-    is_complete = trainer.fit() is RunOutcome.COMPLETED
-    return trainer.validate().accuracy if is_complete else None
+    outcome = trainer.fit()
+    return _score(trainer, outcome) if outcome is RunOutcome.COMPLETED else _NOT_SCORED
+
+
+def _score(trainer: Trainer, outcome: RunOutcome) -> _Scores:
+    """Score the network; a run that was interrupted may be resumed, so that its test waits."""
+    is_final = trainer.has_test and outcome is not RunOutcome.INTERRUPTED
+    return _Scores(validation=trainer.validate(), test=trainer.test() if is_final else None)
 
 
 def _describe(
@@ -235,6 +258,8 @@ def _describe(
         slot_ids=tuple(trainer.slots),
         num_train=len(samples[0]),
         num_validation=len(samples[1]),
+        num_test=len(samples[2]) if len(samples) > 2 else None,
+        metric=task.objective.metric,
         esper_version=VERSION,
         torch_version=str(torch.__version__),
     )

@@ -168,6 +168,11 @@ class Trainer:
         """Score the network on the validation samples, by which decisions are made."""
         return evaluate(self.model, self._val_samples, self._task.objective)
 
+    @property
+    def has_test(self) -> bool:
+        """Whether there are test samples."""
+        return bool(self._test_samples)
+
     def test(self) -> Evaluation:
         """Score the network on the test samples, which no decision of the run has seen.
 
