@@ -29,7 +29,7 @@ DEAD: Final = "dead"
 ARMS: Final = (
     Arm(name=GROWN, text="**grown**", needs_grown=False),
     Arm(name=HOST, text="host alone", needs_grown=False),
-    Arm(name=START, text="the grown network, from the start"),
+    Arm(name=START, text="the usual grown network, from the start"),
     Arm(name=START_EQUAL_COST, text="the same, for as many FLOPs as grown"),
     Arm(name=START_REJUVENATED, text="the same, rejuvenated when grown was"),
     Arm(name=WIDER, text="wider host of equal parameters"),

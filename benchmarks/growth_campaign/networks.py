@@ -7,6 +7,7 @@ from typing import Final
 import torch
 from torch import nn
 
+from esper.kasmina.blueprints.residual import ResidualSeed
 from esper.kasmina.gates import QualityGates
 from esper.kasmina.graft import find_slots
 from esper.kasmina.hosts.transformer import TransformerHost
@@ -89,7 +90,7 @@ def _widths(task: Task) -> list[tuple[int, ...]]:
 
 
 def _plain(task: Task, widths: Sequence[int], extra: Sequence[int] | None = None) -> nn.Module:
-    """Return a host without slots, with `extra` further layers after each of its blocks."""
+    """Return a host without slots, with `extra` further residual layers after each of its blocks."""
     extra = [0] * _NUM_BLOCKS[task.name] if extra is None else extra
     match task.name:
         case "digits":
@@ -116,7 +117,7 @@ def _image_blocks(widths: Sequence[int], extra: Sequence[int]) -> Iterator[nn.Mo
         if block < 2:
             yield nn.MaxPool2d(2)
         for _ in range(extra[block]):
-            yield from _convolution(after, after)
+            yield ResidualSeed(nn.Sequential(*_convolution(after, after)))
 
 
 def _convolution(before: int, after: int) -> Iterator[nn.Module]:
@@ -130,8 +131,8 @@ def _signal_blocks(widths: Sequence[int], extra: Sequence[int]) -> Iterator[nn.M
         yield nn.Conv1d(before, after, 3, stride=2, padding=1)
         yield nn.ReLU()
         for _ in range(extra[block]):
-            yield nn.Conv1d(after, after, 3, padding=1)
-            yield nn.ReLU()
+            # Without the sum, at the learning rate of the task, deeper hosts do not learn at all.
+            yield ResidualSeed(nn.Sequential(nn.Conv1d(after, after, 3, padding=1), nn.ReLU()))
 
 
 def _transformer(width: int, extra: Sequence[int]) -> nn.Module:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ from growth_campaign.store import Store
 from growth_campaign.trial import Job, Outcome, Split, run
 
 Results = Mapping[Job, Outcome]
+Seeds = tuple[tuple[str, str], ...]
 
 FIRST_SEED: Final[dict[Split, int]] = {"decision": 100, "test": 0}
 """Development never trains with a seed of the published table."""
@@ -64,6 +66,7 @@ def run_campaign(
     ]
     results = dict(_run_jobs(first, store, processes))
     grown = {(job.task, job.seed): out for job, out in results.items() if job.arm == GROWN}
+    modal = {size.task: _modal(results, size.task) for size in sizes}
     second = [
         Job(
             task=size.task,
@@ -71,7 +74,7 @@ def run_campaign(
             seed=seed,
             split=split,
             epochs=size.epochs,
-            twin=_twin(grown[size.task, seed]),
+            twin=_twin(grown[size.task, seed], modal[size.task]),
         )
         for size in sizes
         for arm in ARMS
@@ -86,13 +89,24 @@ def _seeds(size: Size, arm: str, split: Split) -> range:
     return range(FIRST_SEED[split], FIRST_SEED[split] + num)
 
 
-def _twin(outcome: Outcome) -> Twin:
+def _twin(outcome: Outcome, modal: Seeds) -> Twin:
     return Twin(
         plantings=outcome.plantings,
         rejuvenations=outcome.rejuvenations,
         num_params=outcome.num_params,
         flops=outcome.flops,
+        modal=modal,
     )
+
+
+def _modal(results: Results, task: str) -> Seeds:
+    """Return the seeds that most grown networks of `task` have kept; of equally frequent ones the most seeds."""
+    kept = Counter(
+        tuple((planting.slot_id, planting.blueprint_id) for planting in outcome.plantings)
+        for job, outcome in results.items()
+        if (job.task, job.arm) == (task, GROWN)
+    )
+    return max(kept, key=lambda seeds: (kept[seeds], len(seeds), seeds))
 
 
 def _run_jobs(jobs: Sequence[Job], store: Store, processes: int) -> dict[Job, Outcome]:

@@ -36,6 +36,8 @@ class Twin(msgspec.Struct, frozen=True, kw_only=True):
     num_params: int
     flops: float
     """FLOPs of its training."""
+    modal: tuple[tuple[str, str], ...]
+    """Slot and blueprint of each seed that most grown networks of the task end with, whatever this one's are."""
 
 
 def policy_for(arm: str, task: Task, *, seed: int, twin: Twin | None) -> GrowthPolicy | None:

@@ -147,8 +147,7 @@ def _build(task: Task, job: Job) -> Build | None:
         return None
     match job.arm:
         case _ if job.arm in (START, START_EQUAL_COST, START_REJUVENATED):
-            seeds = [(one.slot_id, one.blueprint_id) for one in job.twin.plantings]
-            return with_fossils(task, seeds)
+            return with_fossils(task, job.twin.modal)
         case _ if job.arm == WIDER:
             return wider(task, job.twin.num_params)
         case _ if job.arm == DEEPER:

@@ -13,6 +13,7 @@ import pytest
 
 from esper.kasmina.graft import find_slots
 from esper.tolaria.tasks.registry import get_task
+from esper.tolaria.tasks.task import load_samples
 
 growth = import_module("growth")
 arms = import_module("growth_campaign.arms")
@@ -105,8 +106,9 @@ def test_a_campaign_ends_with_its_table_and_is_resumed(
     assert list(figures) == ["grown", "host", "start", "wider", "equal_cost"]
     assert [arm["seeds"] for arm in figures.values()] == [2, 1, 2, 1, 1]
     host = figures["host"]
-    # 23 steps on 1,009 parameters.
-    assert host["updates"] == 23 * host["parameters"]
+    task = get_task("digits")
+    steps = math.ceil(len(load_samples(task)[0]) / task.batch_size)
+    assert host["updates"] == steps * host["parameters"]
     assert host["flops"] > host["inference_flops"] > 1000
     # The grown network has no seeds yet, so its cost is that of its host.
     assert figures["equal_cost"] == {**host, "seconds": figures["equal_cost"]["seconds"]}
@@ -126,13 +128,32 @@ def test_a_finished_run_is_found_by_everything_that_decides_it(tmp_path: Path) -
     job = trial.Job(task="digits", arm="host", seed=3, split="test", epochs=60)
     runs.save(job, outcome(96.0))
     assert runs.load(job) == outcome(96.0)
-    twin = policies.Twin(plantings=(), rejuvenations=(), num_params=1, flops=1.0)
+    twin = policies.Twin(plantings=(), rejuvenations=(), num_params=1, flops=1.0, modal=())
     others = {"seed": 4, "split": "decision", "epochs": 61, "twin": twin}
     for field, value in others.items():
         assert runs.load(trial.msgspec.structs.replace(job, **{field: value})) is None
     (file,) = tmp_path.iterdir()
     file.write_bytes(file.read_bytes()[:50])
     assert runs.load(job) is None
+
+
+def test_the_network_from_the_start_is_that_of_most_grown_runs() -> None:
+    """Of equally frequent ones it is the one with more seeds."""
+    one, two = ("r0c0", "r0c1")
+
+    def grown(*kept: tuple[str, ...]) -> Any:
+        return {
+            trial.Job(task="digits", arm="grown", seed=seed, split="test", epochs=60): outcome(
+                96.0,
+                plantings=tuple(
+                    policies.Planting(slot_id=name, blueprint_id="norm", epoch=3) for name in names
+                ),
+            )
+            for seed, names in enumerate(kept)
+        }
+
+    assert plan._modal(grown((), (), (one,)), "digits") == ()
+    assert plan._modal(grown((), (one, two), (one,)), "digits") == ((one, "norm"), (two, "norm"))
 
 
 def test_differences_are_paired_and_of_the_better_sign() -> None:
@@ -188,7 +209,13 @@ def test_the_front_leaves_out_what_another_beats_in_both() -> None:
 def test_scripted_arms_repeat_what_the_grown_run_did() -> None:
     """Dead seeds add no parameters; rejuvenation needs no seeds; a random arm plants as many."""
     planting = policies.Planting(slot_id="r0c0", blueprint_id="conv_light", epoch=1)
-    twin = policies.Twin(plantings=(planting,), rejuvenations=(1, 2), num_params=1096, flops=1e9)
+    twin = policies.Twin(
+        plantings=(planting,),
+        rejuvenations=(1, 2),
+        num_params=1096,
+        flops=1e9,
+        modal=(("r0c0", "conv_light"),),
+    )
 
     def run(arm: str) -> Any:
         return trial.run(
