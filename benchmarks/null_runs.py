@@ -1,6 +1,6 @@
 """How often do evidence gates keep a seed that does nothing, and how often one that helps?
 
-python benchmarks/null_runs.py              1,000 simulated null runs, power, 400 real trainings: tables, then JSON; 3 minutes
+python benchmarks/null_runs.py              1,000 simulated null runs, power, 200 real trainings: tables, then JSON; 3 minutes
 python benchmarks/null_runs.py --quick      a tenth of the runs
 python benchmarks/null_runs.py --json       only JSON, on one line
 python benchmarks/null_runs.py --write docs/concepts/evidence.md      the tables of the page, too
@@ -299,7 +299,7 @@ def main() -> None:
     options = parser.parse_args()
     share = 10 if options.quick else 1
     null = count_null_runs(1000 // share)
-    trainings = 200 // share
+    trainings = 100 // share
     real = [
         Count(
             name=name,
