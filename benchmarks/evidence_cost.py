@@ -68,7 +68,9 @@ def evidence_share(task_name: str, num_seeds: int, epochs: int = 12) -> float:
         trainer.fit()
     measured = rest = 0.0
     for epoch in memory.of(EpochCompletedPayload)[WARM_UP_EPOCHS:]:
-        spent = sum(one.evidence.duration_s for one in epoch.seeds if one.evidence is not None)
+        spent = sum(
+            one.evidence.duration_s or 0.0 for one in epoch.seeds if one.evidence is not None
+        )
         measured += spent
         rest += epoch.duration_s - spent
     return measured / rest

@@ -299,7 +299,7 @@ class Shares:
     def write(self, envelope: Envelope, payload: Payload) -> None:
         """Add an epoch in which a seed was judged."""
         if isinstance(payload, EpochCompletedPayload):
-            taken = sum(seed.evidence.duration_s for seed in payload.seeds if seed.evidence)
+            taken = sum(seed.evidence.duration_s or 0.0 for seed in payload.seeds if seed.evidence)
             if taken:
                 self.of_epochs.append(taken / (payload.duration_s - taken))
 

@@ -52,7 +52,7 @@ def _code_hash() -> str:
     """Return a hash of the sources that a run depends on: those of the package, and what builds and trains here."""
     package = Path(esper.__file__).parent
     here = Path(__file__).parent
-    names = ("networks.py", "policies.py", "trial.py", "cost.py")
+    names = ("networks.py", "policies.py", "trial.py")
     paths = [*sorted(package.rglob("*.py")), *(here / name for name in names)]
     digest = hashlib.sha256()
     for path in paths:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Literal
@@ -19,6 +20,7 @@ from esper.nissa.hub import Hub
 from esper.nissa.sinks.memory import MemorySink
 from esper.tolaria.tasks.registry import get_task
 from esper.tolaria.tasks.task import Samples, Task, load_samples
+from esper.tolaria.training.cost import inference_flops
 from esper.tolaria.training.growth import fossils
 from esper.tolaria.training.run_settings import RunSettings
 from esper.tolaria.training.trainer import Trainer
@@ -30,7 +32,6 @@ from growth_campaign.arms import (
     START_REJUVENATED,
     WIDER,
 )
-from growth_campaign.cost import CostMeter, inference_flops
 from growth_campaign.networks import Build, deeper, wider, with_fossils
 from growth_campaign.policies import Planting, Twin, policy_for
 
@@ -60,6 +61,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     updates: int
     flops: float
     seconds: float
+    """CPU seconds of the training."""
     inference_flops: float
     epochs: int
     """Epochs trained."""
@@ -90,17 +92,18 @@ def run(job: Job) -> Outcome:
     with Hub("growth") as hub:
         memory = hub.attach(MemorySink())
         trainer = _trainer(task, job, epochs, samples, policy, hub.channel(env_id=0))
-        with CostMeter(trainer, task, samples[0]) as meter:
-            outcome = trainer.fit()
+        started = time.process_time()
+        outcome = trainer.fit()
+        seconds = time.process_time() - started
     scores = trainer.test() if job.split == "test" else trainer.validate()
     return Outcome(
         quality=scores.loss / math.log(2) if is_text(job.task) else scores.accuracy,
         loss=scores.loss,
         num_params=trainer.num_params,
-        updates=meter.updates,
-        flops=meter.flops,
-        seconds=meter.seconds,
-        inference_flops=inference_flops(trainer.model, samples[0]),
+        updates=trainer.cost.num_updates,
+        flops=float(trainer.cost.num_flops),
+        seconds=seconds,
+        inference_flops=float(inference_flops(trainer.model, samples[0])),
         epochs=trainer.epochs_completed,
         completed=outcome is RunOutcome.COMPLETED,
         plantings=_plantings(memory, trainer.slots),
@@ -159,6 +162,5 @@ def _build(task: Task, job: Job) -> Build | None:
 def _epochs_of_equal_cost(task: Task, job: Job, samples: tuple[Samples, ...]) -> int:
     """Return for how many epochs the network can be trained for the FLOPs of the grown one, rounded to whole epochs."""
     assert job.twin is not None
-    meter = CostMeter(_trainer(task, job, 1, samples), task, samples[0])
-    steps = -(-len(samples[0]) // task.batch_size)
-    return max(1, round(job.twin.flops / (steps * meter.step_flops)))
+    cost = _trainer(task, job, 1, samples).cost
+    return max(1, round(job.twin.flops / cost.epoch_flops))

@@ -32,8 +32,9 @@ def test_a_seed_that_helps_is_kept():
     assert null_runs.seed_is_kept(looks(), 1, effect=0.2)
 
 
-def test_a_real_training_keeps_no_noise():
-    assert not null_runs.training_keeps_one(0, epochs=12)
+@pytest.mark.parametrize("policy", list(null_runs.POLICIES))
+def test_a_real_training_keeps_no_noise(policy):
+    assert not null_runs.training_keeps_one(0, null_runs.POLICIES[policy], epochs=12)
 
 
 def test_the_table_has_exact_intervals():

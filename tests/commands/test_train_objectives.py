@@ -53,7 +53,7 @@ def task(name, load, host, **options):
         name=name,
         load_samples=load,
         build_host=host,
-        blueprint_ids=("mlp",),
+        blueprint_ids=("lora",),
         optimizer="adamw",
         host_learning_rate=0.01,
         seed_learning_rate=0.01,

@@ -388,5 +388,6 @@ def test_rejuvenations_are_listed_with_the_losses_of_their_trial(tmp_path):
 
     text = shown(story_of(tmp_path, emit))
 
-    assert "kept: after 160 steps 0.58 nats, 0.7 without it" in text
+    assert "kept: -0.12 nats [-0.2, -0.05] after 160 steps of each copy" in text
+    assert "without), tolerance 0.07" in text
     assert "kept: weights 0.4, fresh ones 0.6, without a trial" in text

@@ -9,8 +9,8 @@ from typing import Any
 
 from esper._generated.registry import VERSION
 from esper.commands.run_arguments import add_run_arguments, folder
+from esper.karn.log_problems import describe_unknown
 from esper.karn.run import name_unknown
-from esper.karn.summary import describe_unknown
 from esper.leyline.text import pluralize, printable
 from esper.nissa.lint import Flaw, LogLint
 from esper.nissa.runs import resolve

@@ -12,9 +12,9 @@ from rich.text import Text
 
 from esper._generated.enums import RunOutcome, SeedStage
 from esper._generated.governor import GovernorRollbackPayload
-from esper._generated.registry import VERSION
 from esper._generated.run import LoopStartedPayload
-from esper.karn.story import Event, RunStory, SeedStory, Step, UnknownInLog
+from esper.karn.log_problems import MAX_LISTED, describe_telemetry
+from esper.karn.story import Event, RunStory, SeedStory, Step
 from esper.karn.timeline import draw_timeline, slot_labels
 from esper.leyline.evidence import describe_evidence, describe_rejuvenation
 from esper.leyline.text import join_names, pluralize, printable
@@ -26,7 +26,6 @@ _Entry = tuple[str, str, str]
 _MAX_WIDTH = 120
 _MIN_COLUMN = 20
 _MAX_PATH = 4096
-_MAX_LISTED = 5
 _MAX_METRICS = 8
 _MAX_ROWS = 24
 """Seeds, and rollbacks, that get a row; the first and the last are shown. `--json` has all of them."""
@@ -59,7 +58,7 @@ def render(story: RunStory, console: Console) -> None:
     sections = [
         [_title(story), *_hang(_facts(story), width)],
         draw_timeline(story, width=width, ascii_only=console.options.ascii_only),
-        _headed("Slots", _hang(_seeds(story), width)),
+        _headed("Slots", [*_hang(_seeds(story), width), *_legend(story, width)]),
         _headed("Rejuvenations", _hang(_rejuvenations(story), width)),
         _headed("Rollbacks", _hang(_rollbacks(story), width)),
         [Text(printable(str(story.folder), _MAX_PATH))],
@@ -78,7 +77,7 @@ def _title(story: RunStory) -> Text:
 
 def _facts(story: RunStory) -> list[_Entry]:
     governor, *failures = _describe_governor(story)
-    telemetry, *problems = _describe_telemetry(story)
+    telemetry, *problems = describe_telemetry(story)
     return [
         *(("failure", failure, "red") for failure in _describe_failure(story)),
         ("trained", _describe_task(story), ""),
@@ -104,6 +103,14 @@ def _seeds(story: RunStory) -> list[_Entry]:
         ("", rest, "dim") if one is None else (one[0], _describe_seed(one[1]), "")
         for one, rest in _cut(seeds, _MAX_ROWS, "more seed")
     ]
+
+
+def _legend(story: RunStory, width: int) -> list[Text]:
+    """Explain the evidence of seeds; an empty list if no seed has any."""
+    if not any(seed.evidence for slot in story.slots for seed in slot.seeds):
+        return []
+    text = "nats: change of the loss by the seed, with its interval; kept if the whole interval is below minus the price"
+    return [Text(line, "dim") for line in textwrap.wrap(text, width)]
 
 
 def _rejuvenations(story: RunStory) -> list[_Entry]:
@@ -254,7 +261,7 @@ def _describe_governor(story: RunStory) -> Iterator[str]:
     yield ", ".join(counts)
     if story.watched:
         yield f"watched only; would have acted: {_count_watched(story)}"
-    for failed in story.failed_snapshots[:_MAX_LISTED]:
+    for failed in story.failed_snapshots[:MAX_LISTED]:
         yield f"snapshot {failed.payload.snapshot_id} failed: {printable(failed.payload.message)}"
     if story.stopped is not None:
         yield f"stopped the run: {printable(story.stopped.payload.message)}"
@@ -276,62 +283,6 @@ def _count_watched(story: RunStory) -> str:
         f"{severity} for {reason} {pluralize(number, 'time')} (first at step {first[severity, reason]})"
         for (severity, reason), number in counts.items()
     )
-
-
-def _describe_telemetry(story: RunStory) -> Iterator[str]:
-    """Yield the number of events, then a line for each problem with the log."""
-    yield pluralize(story.num_events, "event")
-    if story.rejected:
-        yield f"{pluralize(len(story.rejected), 'event')} rejected by the contract:"
-    for event in story.rejected[:_MAX_LISTED]:
-        rejected = event.payload
-        field = "" if rejected.field is None else f".{rejected.field}"
-        yield printable(f"{rejected.event}{field} {rejected.rule}, got {rejected.got}")
-    for torn in story.torn[:_MAX_LISTED]:
-        size = pluralize(torn.num_bytes, "byte")
-        yield f"incomplete last line left out: {torn.path.name}:{torn.line}, {size}"
-    if story.num_damaged:
-        yield f"{pluralize(story.num_damaged, 'damaged line')} left out:"
-    for damaged in story.damaged[:_MAX_LISTED]:
-        yield f"{printable(damaged.path.name)}:{damaged.line}: {printable(damaged.problem)}"
-    yield from _count_more(story.num_damaged, "more damaged line")
-    for gap in story.gaps[:_MAX_LISTED]:
-        place = f"{gap.path.name}:{gap.line}"
-        yield f"gap: event {gap.got_seq} instead of {gap.expected_seq}: {place}"
-    yield from _count_more(story.num_gaps, "more gap")
-    if story.unknown:
-        yield describe_unknown(story.unknown)
-    if story.num_set_aside:
-        yield f"{pluralize(story.num_set_aside, 'event')} left out because of unknown names"
-    for overlap in story.overlaps[:_MAX_LISTED]:
-        files = f"{overlap.first.name} and {overlap.second.name}"
-        yield f"two writers of rank {overlap.rank} at the same time: {files}; all events are read"
-    yield from _count_more(len(story.overlaps), "more pair")
-    if story.other_files:
-        names = [printable(path.name) for path in story.other_files]
-        yield f"files that Esper did not write: {join_names(names, max_names=_MAX_LISTED)}"
-    if story.num_superseded:
-        yield f"{pluralize(story.num_superseded, 'event')} superseded when the run was resumed"
-
-
-def describe_unknown(names: Sequence[UnknownInLog]) -> str:
-    """Return a line on the names that a later minor version has added: `2 fields, 1 event unknown to contract ...`."""
-    kinds = (
-        ("field", "field"),
-        ("event", "event"),
-        ("member", "enum member"),
-        ("value", "wider field"),
-    )
-    counts = [(sum(one.kind == kind for one in names), noun) for kind, noun in kinds]
-    numbers = ", ".join(pluralize(number, noun) for number, noun in counts if number)
-    listed = join_names([printable(one.name) for one in names], max_names=2 * _MAX_LISTED)
-    return f"{numbers} unknown to contract {VERSION}: {listed}"
-
-
-def _count_more(number: int, noun: str) -> Iterator[str]:
-    """Yield how many more there are than are listed."""
-    if number > _MAX_LISTED:
-        yield f"and {pluralize(number - _MAX_LISTED, noun)}"
 
 
 def _describe_seed(seed: SeedStory) -> str:

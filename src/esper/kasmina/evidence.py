@@ -60,7 +60,7 @@ def paired_evidence(
     num_params: int = 0,
     price_per_parameter: float = 0.0,
     error_rate: float = ERROR_RATE,
-    duration_s: float = 0.0,
+    duration_s: float | None = None,
 ) -> SeedEvidence:
     """Compare the losses of the same samples with and without a seed, (N,) each, in nats.
 
@@ -75,7 +75,7 @@ def paired_evidence(
         num_params: parameters of the seed.
         price_per_parameter: nats that each of them must earn, at least 0.
         error_rate: probability that any lower bound of the run is wrong, in (0, 0.5); the same for upper bounds.
-        duration_s: time that the additional pass took.
+        duration_s: time that the additional pass took; None when not measured.
 
     Raises:
         ValueError: the losses are not two tensors of the same shape (N,) with at least one sample, or a number is out of range.

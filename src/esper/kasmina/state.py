@@ -207,8 +207,14 @@ class SeedState:
         self.contribution = _finite("contribution", contribution)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the state as nested dicts of numbers, strings, booleans and None."""
-        return {"format": FORMAT, **msgspec.to_builtins(self)}
+        """Return the state as nested dicts of numbers, strings, booleans and None, without the time that the evidence took.
+
+        So two runs from the same seed save the same bytes.
+        """
+        state_dict = {"format": FORMAT, **msgspec.to_builtins(self)}
+        if state_dict["evidence"] is not None:
+            state_dict["evidence"]["duration_s"] = None
+        return state_dict
 
     def to_tensor(self) -> Tensor:
         """Return the `state_dict` as JSON in a tensor of bytes, which every file format for weights can hold.

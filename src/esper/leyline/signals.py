@@ -67,5 +67,9 @@ class TrainingSignals:
     """Parameters of the host alone."""
     num_updates: int = 0
     """Parameter updates of the run so far: parameters that learn times steps, those of trials included."""
+    num_flops: int = 0
+    """Floating-point operations of the training steps of the run so far, forward and backward, those of trials included."""
+    epoch_flops: int = 0
+    """Floating-point operations that the training steps of an epoch take with the seeds as they are."""
     duration_s: float = 0.0
     """Seconds that the run has trained so far; they differ from run to run."""

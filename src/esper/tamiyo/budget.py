@@ -20,6 +20,9 @@ class GrowthBudget:
     """Parameters that seeds may add."""
     updates: float | None = None
     """Parameter updates of the whole run: parameters that learn times optimizer steps, those of trials included."""
+    flops: float | None = None
+    """Floating-point operations of the training steps of the whole run, forward and backward, those of trials included. It is
+    reached as soon as the epochs that are left would take the rest with the seeds as they are."""
     seconds: float | None = None
     """Seconds of training. A run that is repeated may then plant other seeds, since no two runs take the same time."""
 
@@ -30,11 +33,13 @@ class GrowthBudget:
                 real_number(name, limit, minimum=0.0)
 
     def is_spent(self, signals: TrainingSignals) -> bool:
-        """Return whether the run has used up its updates or its seconds."""
+        """Return whether the run has used up its updates or its seconds, or needs all its FLOPs to end as it is."""
+        epochs_left = signals.epochs - signals.epoch
         return any(
             limit is not None and spent >= limit
             for limit, spent in (
                 (self.updates, signals.num_updates),
+                (self.flops, signals.num_flops + epochs_left * signals.epoch_flops),
                 (self.seconds, signals.duration_s),
             )
         )

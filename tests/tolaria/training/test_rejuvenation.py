@@ -116,7 +116,7 @@ def test_the_trial_goes_on_from_the_better_copy_and_its_epochs_belong_to_the_pla
     assert trainer.epochs_completed == 6
     host, grown = trainer.num_host_params, trainer.num_params
     assert event.evidence.num_updates == 2 * 8 * grown
-    assert trainer.num_updates == 3 * 4 * host + 2 * 8 * grown + 4 * grown
+    assert trainer.cost.num_updates == 3 * 4 * host + 2 * 8 * grown + 4 * grown
     assert policy.seen[-1].restarted_after == (3 if event.is_kept else 0)
     # The amplitude of the seed has risen to 1 in the module too.
     assert trainer.slots["r0c0"].alpha == float(trainer.slots["r0c0"]._alpha) == 1.0
@@ -169,7 +169,7 @@ def test_the_learning_rate_starts_again_and_a_resumed_run_goes_on_with_it():
 
     assert [state["epochs_completed"] for state in states] == [2, 3, 4, 5, 6]
     assert rates[2] == TASK.host_learning_rate > rates[1]
-    assert resumed.num_updates == whole.num_updates
+    assert resumed.cost.num_updates == whole.cost.num_updates
     assert all(map(torch.equal, whole.model.parameters(), resumed.model.parameters()))
 
 

@@ -1,4 +1,4 @@
-"""Prints one line for each event about a seed, the governor or rejected telemetry."""
+"""Prints one line for each event about a seed, the host, the governor or rejected telemetry."""
 
 from __future__ import annotations
 
@@ -31,8 +31,9 @@ from esper._generated.lifecycle import (
     SeedStageChangedPayload,
 )
 from esper._generated.records import ProbeEvidence
+from esper._generated.run import HostRejuvenatedPayload
 from esper._generated.telemetry import TelemetryRejectedPayload
-from esper.leyline.evidence import describe_evidence
+from esper.leyline.evidence import describe_evidence, describe_rejuvenation
 from esper.leyline.text import printable
 
 _Message = tuple[str, str, str]
@@ -53,7 +54,7 @@ _ALARM = "bold red"
 
 @final
 class ConsoleSink:
-    """Prints a line for each event about a seed, the governor or rejected telemetry, and ignores the others.
+    """Prints a line for each event about a seed, the host, the governor or rejected telemetry, and ignores the others.
 
     The hub calls it in a thread of its own, so lines may appear a moment after the event. Where the console is not a
     terminal, the text is plain.
@@ -106,6 +107,10 @@ def _pruned(seed: SeedPrunedPayload) -> _Message:
     if seed.evidence is not None:
         text += f", {describe_evidence(seed.evidence)}"
     return seed.slot_id, text, _WARNING
+
+
+def _rejuvenated(event: HostRejuvenatedPayload) -> _Message:
+    return "host", f"rejuvenation {describe_rejuvenation(event)}", _PROGRESS
 
 
 def _snapshot(snapshot: GovernorSnapshotPayload) -> _Message:
@@ -189,6 +194,7 @@ _DESCRIPTIONS: dict[type[Payload], Callable[[Any], _Message]] = {
     SeedGateEvaluatedPayload: _gate_evaluated,
     SeedFossilizedPayload: _fossilized,
     SeedPrunedPayload: _pruned,
+    HostRejuvenatedPayload: _rejuvenated,
     GovernorSnapshotPayload: _snapshot,
     GovernorSnapshotFailedPayload: _snapshot_failed,
     GovernorPanicPayload: _panic,

@@ -10,9 +10,11 @@ from esper._generated.channel import Payload
 from esper._generated.envelope import Envelope
 from esper._generated.run import (
     EpochCompletedPayload,
+    HostRejuvenatedPayload,
     LoopEpochCompletedPayload,
     MetricsLoggedPayload,
 )
+from esper.leyline.evidence import describe_rejuvenation
 from esper.leyline.text import printable, shorten
 
 _MAX_METRICS = 4
@@ -36,9 +38,13 @@ class ProgressSink:
         self._progress: Progress | None = None
 
     def write(self, envelope: Envelope, payload: Payload) -> None:
-        """Show an epoch that has ended, and on a terminal metrics that were logged; ignore other events."""
+        """Show an epoch that has ended, a rejuvenation, and on a terminal metrics that were logged; ignore other events."""
         if isinstance(payload, MetricsLoggedPayload):
             self._show_metrics(payload)
+            return
+        if isinstance(payload, HostRejuvenatedPayload):
+            # Its trial takes epochs of the plan, which are not shown.
+            self._print(f"rejuvenation after epoch {self._epoch} {describe_rejuvenation(payload)}")
             return
         if not isinstance(payload, EpochCompletedPayload | LoopEpochCompletedPayload):
             return
@@ -47,17 +53,16 @@ class ProgressSink:
         if self._console.is_terminal:
             self._draw_bar(envelope.epoch, _describe_briefly(payload))
         else:
-            self._console.print(
-                f"{self._title}: epoch {envelope.epoch}/{self._epochs}  {_describe(payload)}",
-                markup=False,
-                highlight=False,
-                soft_wrap=True,
-            )
+            self._epoch = envelope.epoch
+            self._print(f"epoch {envelope.epoch}/{self._epochs}  {_describe(payload)}")
 
     def close(self) -> None:
         """Stop drawing; the bar stays on the terminal."""
         if self._progress is not None:
             self._progress.stop()
+
+    def _print(self, text: str) -> None:
+        self._console.print(f"{self._title}: {text}", markup=False, highlight=False, soft_wrap=True)
 
     def _show_metrics(self, payload: MetricsLoggedPayload) -> None:
         """Show the newest metrics beside the bar; elsewhere a line for each would hide the epochs."""

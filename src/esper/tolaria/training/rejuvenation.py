@@ -31,6 +31,8 @@ from esper.leyline.errors import SnapshotError, UsageError
 from esper.tolaria.governor import TolariaGovernor
 from esper.tolaria.snapshots.random_state import load_random_state_dict, random_state_dict
 from esper.tolaria.tasks.task import Samples, Task, build_host
+from esper.tolaria.training.cost import TrainingCost
+from esper.tolaria.training.gradients import host_parameters
 from esper.tolaria.training.metrics import evaluate
 
 CONFIDENCE: Final = 0.95
@@ -52,7 +54,6 @@ class Rejuvenator:
     """Carries out the `Rejuvenate` actions of one trainer.
 
     Attributes:
-        num_updates: parameter updates of the trials so far.
         restarted_after: epoch after which the schedule of the learning rate has started last; 0 is the start of the run.
         epochs_taken: epochs of the plan that the last trial has trained; they are not trained again.
     """
@@ -68,11 +69,11 @@ class Rejuvenator:
         governor: TolariaGovernor,
         channel: TelemetryChannel,
         clip_gradients: Callable[[], object],
+        cost: TrainingCost,
         seed: int,
         epochs: int,
     ) -> None:
         """Work on `model` and its `optimizer`; `samples` are those for training and for decisions; `seed` and `epochs` are the run's."""
-        self.num_updates = 0
         self.restarted_after = 0
         self.epochs_taken = 0
         self._task = task
@@ -83,6 +84,7 @@ class Rejuvenator:
         self._governor = governor
         self._channel = channel
         self._clip_gradients = clip_gradients
+        self._cost = cost
         self._seed = seed
         self._epochs = epochs
 
@@ -144,8 +146,7 @@ class Rejuvenator:
             UsageError: they are not those of the network's host.
         """
         fresh = {name: one.detach() for name, one in build_host(self._task).named_parameters()}
-        of_seeds = {id(one) for slot in self._slots.values() for one in slot.seed_parameters()}
-        host = {n: one for n, one in self._model.named_parameters() if id(one) not in of_seeds}
+        host = host_parameters(self._model, self._slots)
         for name, parameter in host.items():
             if name not in fresh or fresh[name].shape != parameter.shape:
                 raise UsageError(
@@ -162,7 +163,7 @@ class Rejuvenator:
     def _try(self, action: Rejuvenate, epoch: int, num_epochs: int) -> RejuvenationEvidence:
         """Train two copies of the network on the same batches, with rejuvenation and without; go on with the better one."""
         num_steps = num_epochs * math.ceil(len(self._train_samples) / self._task.batch_size)
-        updates_before = self.num_updates
+        updates_before = self._cost.num_updates
         host_group = self._optimizer.param_groups[0]
         rate = host_group["lr"]
         # Outside of the state that is restored, which would otherwise hold the amplitudes of before.
@@ -177,7 +178,7 @@ class Rejuvenator:
             losses_with = self._train_copy(epoch, num_steps)
             host_group["lr"] = rate
             evidence = _compare(
-                losses_without, losses_with, num_steps, self.num_updates - updates_before
+                losses_without, losses_with, num_steps, self._cost.num_updates - updates_before
             )
             if not has_caught_up(evidence):
                 copy_without.restore()
@@ -202,7 +203,7 @@ class Rejuvenator:
             self._task.objective.loss(self._model(batch.inputs), batch.targets).backward()
             self._clip_gradients()
             self._optimizer.step()
-        self.num_updates += num_steps * num_learning(self._model)
+        self._cost.count_steps(num_steps)
         return evaluate(self._model, self._val_samples, self._task.objective).losses
 
     def _endless_batches(self, epoch: int) -> Iterator[Samples]:
@@ -262,11 +263,6 @@ def _compare(
 def _countable(losses: Tensor) -> Tensor:
     """Return the losses in float64, on the CPU, each at most `LARGEST_LOSS`, which NaN counts as."""
     return losses.cpu().double().nan_to_num(nan=LARGEST_LOSS).clamp(-LARGEST_LOSS, LARGEST_LOSS)
-
-
-def num_learning(model: nn.Module) -> int:
-    """Return how many parameters got a gradient in the last backward pass."""
-    return sum(one.numel() for one in model.parameters() if one.grad is not None)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from esper.kasmina.topology import Topology
 from esper.leyline.errors import SlotError
 from esper.leyline.signals import SlotSignals, TrainingSignals
 from esper.tolaria.tasks.task import Samples, Task
+from esper.tolaria.training.cost import TrainingCost
 from esper.tolaria.training.metrics import Evaluation, TrainingMeans
 
 
@@ -50,10 +51,10 @@ class SignalReader:
         may_germinate: bool,
         restarted_after: int,
         num_host_params: int,
-        num_updates: int,
+        cost: TrainingCost,
         duration_s: float,
     ) -> TrainingSignals:
-        """Return the signals after `epoch`; the arguments are the fields of `TrainingSignals`.
+        """Return the signals after `epoch`; the arguments are the fields of `TrainingSignals`, and the `cost` of the run so far.
 
         The signals of places take one forward and backward pass, on the first batch of the epoch, while a slot is empty.
         """
@@ -76,7 +77,9 @@ class SignalReader:
             restarted_after=restarted_after,
             num_params=sum(parameter.numel() for parameter in self._model.parameters()),
             num_host_params=num_host_params,
-            num_updates=num_updates,
+            num_updates=cost.num_updates,
+            num_flops=cost.num_flops,
+            epoch_flops=cost.epoch_flops,
             duration_s=duration_s,
         )
 

@@ -7,14 +7,11 @@ from functools import partial
 from typing import Any, Final
 
 import torch
-from torch import Tensor, nn
-from torch.nn.utils import clip_grad_norm_
+from torch import Tensor
 
 from esper._generated.enums import RunOutcome, Severity
 from esper._generated.run import emit_epoch_completed
-from esper.kasmina.gradients import capture_gradient_health
 from esper.kasmina.graft import find_slots
-from esper.kasmina.slot import SeedSlot
 from esper.leyline.actions import Germinate
 from esper.leyline.channel import SILENT, TelemetryChannel
 from esper.leyline.errors import CheckpointError, SnapshotError, UsageError
@@ -26,8 +23,10 @@ from esper.tolaria.snapshots.random_state import load_random_state_dict, random_
 from esper.tolaria.tasks.registry import check_task
 from esper.tolaria.tasks.task import Samples, Task, build_host, load_samples
 from esper.tolaria.training.build import build_detector, build_optimizer
+from esper.tolaria.training.cost import TrainingCost
 from esper.tolaria.training.faults import damaged, parse_fault
 from esper.tolaria.training.follow import follow
+from esper.tolaria.training.gradients import StepGradients, host_parameters
 from esper.tolaria.training.growth import (
     apply_actions,
     decide,
@@ -43,7 +42,7 @@ from esper.tolaria.training.metrics import (
     TrainingMeans,
     evaluate,
 )
-from esper.tolaria.training.rejuvenation import Rejuvenator, num_learning
+from esper.tolaria.training.rejuvenation import Rejuvenator
 from esper.tolaria.training.reports import EpochReport
 from esper.tolaria.training.run_settings import RunSettings, checked_settings
 from esper.tolaria.training.scoring import SeedScorer, ask_for_evidence
@@ -65,6 +64,7 @@ class Trainer:
         model: the network, seeds included.
         slots: its slots, by id.
         num_host_params: parameters of the host alone.
+        cost: steps, parameter updates and FLOPs so far.
         epochs_completed: epochs trained to their end.
         duration_s: seconds that they took, of interrupted runs too.
     """
@@ -116,9 +116,13 @@ class Trainer:
             slot.channel = self._channel
         ask_for_evidence(self.slots.values())
         self._scorer = SeedScorer(self.model, task.objective, task.price_per_parameter)
-        self._host_parameters = _host_parameters(self.model, self.slots)
         self.num_host_params = self.num_params
-        self._optimizer = build_optimizer(task, self._host_parameters)
+        self._gradients = StepGradients(self.model, self.slots, task.max_grad_norm)
+        self.cost = TrainingCost(
+            self.model, self.slots, task.objective, self._train_samples, task.batch_size
+        )
+        host = host_parameters(self.model, self.slots)
+        self._optimizer = build_optimizer(task, list(host.values()))
         self._follower = follow(
             self._optimizer, None, self.slots, options={"lr": task.seed_learning_rate}
         )
@@ -146,23 +150,18 @@ class Trainer:
             (self._train_samples, self._val_samples),
             governor=self._governor,
             channel=self._channel,
-            clip_gradients=self._clip_gradients,
+            clip_gradients=self._gradients.clip,
+            cost=self.cost,
             seed=self._seed,
             epochs=self._epochs,
         )
         self.epochs_completed = 0
         self.duration_s = 0.0
-        self._num_step_updates = 0
 
     @property
     def num_params(self) -> int:
         """Parameters of the network with its seeds."""
         return sum(parameter.numel() for parameter in self.model.parameters())
-
-    @property
-    def num_updates(self) -> int:
-        """Parameter updates so far: parameters that learn times optimizer steps, those of trials included."""
-        return self._num_step_updates + self._rejuvenator.num_updates
 
     def validate(self) -> Evaluation:
         """Score the network on the validation samples, by which decisions are made."""
@@ -197,7 +196,7 @@ class Trainer:
         """
         return {
             "epochs_completed": self.epochs_completed,
-            "num_updates": self.num_updates,
+            **self.cost.state_dict(),
             "duration_s": self.duration_s,
             "restarted_after": self._rejuvenator.restarted_after,
             "model": self.model.state_dict(),
@@ -228,9 +227,9 @@ class Trainer:
             # Checkpoints of earlier versions have no evidence.
             self._scorer.load_state_dict(state.get("evidence"))
             self.epochs_completed = state["epochs_completed"]
-            # Checkpoints of earlier versions lack the three.
+            self.cost.load_state_dict(state)
+            # Checkpoints of earlier versions lack the two.
             self._rejuvenator.restarted_after = state.get("restarted_after", 0)
-            self._num_step_updates = state.get("num_updates", 0) - self._rejuvenator.num_updates
             self.duration_s = state.get("duration_s", 0.0)
             load_random_state_dict(state["random"])
         except _WRONG_STATE as error:
@@ -304,13 +303,13 @@ class Trainer:
             self._optimizer.zero_grad()
             loss.backward()
             if step == 0:
-                self._record_gradients(epoch)
-            grad_norm = self._clip_gradients()
+                self._gradients.record(epoch)
+            grad_norm = self._gradients.clip()
 
             verdict = self._governor.before_step(loss, grad_norm, batch=batch)
             if verdict.may_step:
                 self._optimizer.step()
-                self._num_step_updates += num_learning(self.model)
+                self.cost.count_steps()
             verdict = self._governor.after_step()
             worst_verdict = _worse(worst_verdict, verdict)
             if verdict.needs_rollback:
@@ -324,22 +323,6 @@ class Trainer:
     def _losses(self, batch: Samples) -> Tensor:
         """Return the loss of each sample, (B,), for the governor's comparisons."""
         return self._task.objective.losses(self.model(batch.inputs), batch.targets)
-
-    def _clip_gradients(self) -> Tensor:
-        """Clip the gradients of host and seeds separately and return the host's norm before clipping, a 0-dim tensor.
-
-        With one norm over both, a seed whose gradient is NaN would turn the host's gradient into NaN.
-        """
-        for slot in self.slots.values():
-            if seed_parameters := list(slot.seed_parameters()):
-                clip_grad_norm_(seed_parameters, self._task.max_grad_norm)
-        return clip_grad_norm_(self._host_parameters, self._task.max_grad_norm)
-
-    def _record_gradients(self, epoch: int) -> None:
-        for slot in self.slots.values():
-            if slot.is_unsettled:
-                health = capture_gradient_health(slot, self._host_parameters, epoch=epoch)
-                slot.record_gradients(health)
 
     def _judge(self, validation: Evaluation) -> Verdict:
         """Let the governor judge the epoch; roll back if it says so, or take a snapshot of a healthy network."""
@@ -364,7 +347,7 @@ class Trainer:
             may_germinate=self._governor.may_germinate,
             restarted_after=self._rejuvenator.restarted_after,
             num_host_params=self.num_host_params,
-            num_updates=self.num_updates,
+            cost=self.cost,
             duration_s=self.duration_s,
         )
         fossils_before = fossils(self.slots)
@@ -392,12 +375,6 @@ class Trainer:
             duration_s=duration_s,
         )
         emit_epoch_completed(self._channel, report)
-
-
-def _host_parameters(model: nn.Module, slots: Mapping[str, SeedSlot]) -> list[nn.Parameter]:
-    """Return the parameters of `model` that are not those of a seed."""
-    of_seeds = {id(one) for slot in slots.values() for one in slot.seed_parameters()}
-    return [one for one in model.parameters() if id(one) not in of_seeds]
 
 
 def _reason(error: Exception) -> str:
