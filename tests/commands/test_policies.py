@@ -156,6 +156,10 @@ def test_a_name_without_a_policy_is_refused(tmp_path, monkeypatch, name, message
         ("- {epoch: 1, action: advance, slot: 3}", ":1:37: slot must be of type str, got 3"),
         ("- {epoch: true, action: advance, slot: a}", ":1:11: epoch must be of type int, got True"),
         ("- {epoch: 0, action: advance, slot: a}", ":1:11: epoch must be at least 1, got 0"),
+        (
+            "- {epoch: 1, action: germinate, slot: a, blueprint: b, blend_tempo_epochs: 0}",
+            ":1:76: blend_tempo_epochs must be at least 1, got 0",
+        ),
         ("- {epoch: 1, epoch: 2}", ":1:14: a decision must have each key once, got 'epoch' again"),
         (
             "\n- {epoch: 1, action: advance, slot: a, reason: b}",

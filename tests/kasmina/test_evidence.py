@@ -1,7 +1,9 @@
 """Evidence holds at every look and over all seeds of a run; gates ask for it; a shadow pass leaves no trace."""
 
 import itertools
+import math
 import re
+import sys
 from fractions import Fraction
 
 import pytest
@@ -22,7 +24,9 @@ NAN, INFINITY = float("nan"), float("inf")
 
 def compare(losses_with, losses_without, **arguments):
     return paired_evidence(
-        torch.tensor(losses_with), torch.tensor(losses_without), mode=COUNTERFACTUAL, **arguments
+        torch.tensor(losses_with),
+        torch.tensor(losses_without),
+        **{"mode": COUNTERFACTUAL, **arguments},
     )
 
 
@@ -137,11 +141,20 @@ def test_losses_in_half_precision_are_compared_in_full():
         (([1.0], [1.0]), {"seed_number": 0}, "seed_number must be at least 1, got 0"),
         (([1.0], [1.0]), {"price_per_parameter": -1.0}, "price_per_parameter must be at least 0"),
         (([1.0], [1.0]), {"error_rate": 1.0}, "error_rate must be between 0 and 0.5, got 1.0"),
+        (([1.0], [1.0]), {"num_params": -1}, "num_params must be at least 0, got -1"),
+        (([1.0], [1.0]), {"mode": "shadow"}, "mode must be of type EvidenceMode, got 'shadow'"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(losses, arguments, message):
     with pytest.raises(ValueError, match=message):
         compare(*losses, **arguments)
+
+
+@pytest.mark.parametrize(("num_params", "price"), [(3, sys.float_info.max), (0, 0.0)])
+def test_no_seed_with_parameters_earns_an_infinite_price(num_params, price):
+    found = compare([1.0], [2.0], num_params=num_params, price_per_parameter=math.inf)
+
+    assert found.price == price
 
 
 def judged(gate, record, **thresholds):

@@ -69,9 +69,16 @@ def test_the_interval_contains_the_mean_and_mirrors_with_the_values(values, erro
 
 @given(st.integers(1, 8), st.floats(1e-3, 10.0))
 def test_a_few_equal_values_prove_nothing(num_values, value):
-    low, _ = mean_interval(torch.full((num_values,), value, dtype=torch.float64), 0.01)
+    low, high = mean_interval(torch.full((num_values,), value, dtype=torch.float64), 0.01)
 
     assert low < 0.0
+    assert high > 1.2 * value
+
+
+def test_differences_whose_cubes_are_too_small_for_a_float_are_compared():
+    low, high = mean_interval(torch.tensor([1e-120, 2e-120], dtype=torch.float64), 0.01)
+
+    assert low < 0.0 < 2e-120 < high
 
 
 def test_values_that_are_all_zero_give_an_interval_of_zero():

@@ -66,7 +66,7 @@ POLICIES = {
             blueprint_ids=("norm",), warm_up_epochs=0, min_epochs_left=1, cool_down_epochs=1
         )
     ),
-    "random": lambda _: RandomTimingPolicy(num_rejuvenations=1, seed=3),
+    "random": lambda _: RandomTimingPolicy(num_rejuvenations=3, seed=3),
     "random like": RandomTimingPolicy.like,
     "dead": lambda _: DeadSeedPolicy(EvidenceConfig(memorised_share=0.0)),
     "scripted": ScriptedPolicy,
@@ -153,12 +153,12 @@ def test_every_action_is_legal_and_the_state_is_complete(name, data):
         apply_actions(actions, slots, rejuvenations.append)
 
         assert len(rejuvenations) == sum(isinstance(action, Rejuvenate) for action in actions)
+        assert len(rejuvenations) <= 1
         for slot in slots.values():
             slot.step_epoch()
         if name == "evidence":
             grown = sum(p.numel() for slot in slots.values() for p in slot.parameters())
             assert grown <= 2.0 * HOST_PARAMS
-            assert len(rejuvenations) <= 1
             late = signals.num_updates >= 900 or signals.duration_s >= 800
             assert not late or not any(isinstance(action, Germinate) for action in actions)
 

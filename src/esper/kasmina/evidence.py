@@ -13,6 +13,7 @@ have no part in training. They have a small one: which seeds live on was decided
 comes of it.
 """
 
+import sys
 from dataclasses import dataclass
 from typing import Final, final
 
@@ -77,9 +78,14 @@ def paired_evidence(
         error_rate: probability that any lower bound of the run is wrong, in (0, 0.5); the same for upper bounds.
         duration_s: time that the additional pass took; None when not measured.
 
+    A price beyond the largest float counts as that: no seed earns it.
+
     Raises:
         ValueError: the losses are not two tensors of the same shape (N,) with at least one sample, or a number is out of range.
     """
+    for name, losses in (("losses_with", losses_with), ("losses_without", losses_without)):
+        instance_of(name, losses, Tensor, "pass one loss for each sample")
+    instance_of("mode", mode, EvidenceMode, "write EvidenceMode.SHADOW or .COUNTERFACTUAL")
     if losses_with.ndim != 1 or losses_with.shape != losses_without.shape or not len(losses_with):
         raise ValueError(
             "losses with and without a seed must have the same shape (N,), N at least 1, got"
@@ -87,7 +93,10 @@ def paired_evidence(
         )
     whole_number("look", look, minimum=1)
     whole_number("seed_number", seed_number, minimum=1)
-    price = real_number("price_per_parameter", price_per_parameter, minimum=0.0) * num_params
+    whole_number("num_params", num_params, minimum=0)
+    real_number("price_per_parameter", price_per_parameter, minimum=0.0)
+    # Infinity times no parameters would be NaN.
+    price = min(price_per_parameter * num_params, sys.float_info.max) if num_params else 0.0
     if not 0.0 < real_number("error_rate", error_rate) < 0.5:
         raise ValueError(f"error_rate must be between 0 and 0.5, got {error_rate}")
     spent = error_rate_of(mode, look, seed_number, error_rate)

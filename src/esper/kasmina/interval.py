@@ -2,7 +2,7 @@
 
 It is Student's interval with three changes, each of which can only make it wider:
 
-- Each bound is computed with one sample added, as large as the largest difference and on the bad side of that bound. Without it,
+- Each bound is computed with one sample added, as large as the largest difference (twice that, if all are equal) and on the bad side of that bound. Without it,
   a few lucky samples, or samples that are all equal, would give an interval of hardly any width. Agresti and Coull do the same
   for proportions (Approximate is better than "exact" for interval estimation of binomial proportions, 1998).
 - The quantile is corrected for the skewness of the sample by Hall's transformation (On the removal of skewness by
@@ -26,6 +26,9 @@ def mean_interval(values: Tensor, error_rate: float) -> tuple[float, float]:
     Each of the two bounds is wrong with a probability of at most about `error_rate`, which is in (0, 0.5).
     """
     largest = values.abs().max()
+    if bool((values == values[0]).all()):
+        # Equal to the values, the added sample would leave one of the bounds without any width.
+        largest = 2.0 * largest
     low = _lower_bound(torch.cat((values, -largest[None])), error_rate)
     high = -_lower_bound(torch.cat((-values, -largest[None])), error_rate)
     return low, high
@@ -44,7 +47,9 @@ def _lower_bound(values: Tensor, error_rate: float) -> float:
     if spread == 0.0:
         return average
     quantile = student_quantile(error_rate, num - 1)
-    skewness = third / spread**3
+    cube = spread**3
+    # The cube of a tiny spread is zero.
+    skewness = third / cube if cube > 0.0 else 0.0
     return average - spread / math.sqrt(num) * max(quantile, _hall(quantile, skewness, num))
 
 

@@ -28,6 +28,14 @@ class Advance:
     on_credit: bool = False
     """Whether a seed may leave TRAINING without having shown that it helps; to become a fossil it must show it anyway."""
 
+    def __post_init__(self) -> None:
+        """Check the field that nothing else checks.
+
+        Raises:
+            ValueError: `on_credit` is not a boolean.
+        """
+        instance_of("on_credit", self.on_credit, bool)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prune:
@@ -51,6 +59,9 @@ class Rejuvenate:
     epochs that are left, and compares them on the decision split. Training goes on from the rejuvenated copy if it has caught up
     by then, and from the other one if not, so that only the steps of one copy are lost: the trial takes whole epochs of the plan,
     at least one, which are not trained again. With 0 there is no trial.
+
+    Frozen parameters, which could not learn again, keep their weights. After the last epoch nothing is done. A policy may ask for
+    one rejuvenation at a time.
 
     Raises:
         ValueError: a number is not in [0, 1], or `includes_seeds` is not a boolean.

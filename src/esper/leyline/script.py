@@ -34,6 +34,7 @@ class Key:
     types: tuple[type, ...]
     """Types of the value; a bool is no number."""
     is_required: bool = True
+    minimum: int | None = None
 
 
 _SLOT: Final = Key(field="slot_id", types=(str,))
@@ -46,7 +47,7 @@ ACTIONS: Final[Mapping[str, tuple[Callable[..., Action], Mapping[str, Key]]]] = 
             {
                 "slot": _SLOT,
                 "blueprint": Key(field="blueprint_id", types=(str,)),
-                "blend_tempo_epochs": Key(field="blend_tempo_epochs", types=(int,)),
+                "blend_tempo_epochs": Key(field="blend_tempo_epochs", types=(int,), minimum=1),
             },
         ),
         "advance": (

@@ -32,7 +32,8 @@ class RandomTimingPolicy:
         """Plant a seed of each of `blueprint_ids`; None plants a seed in each slot, of the first blueprint that it can take.
 
         Seeds and rejuvenations, which have no trial, come after epochs that are drawn with `seed` from the first
-        `latest_share` of the run. A seed whose time has come waits until a slot is empty.
+        `latest_share` of the run. A seed whose time has come waits until a slot is empty, and a second rejuvenation of one epoch
+        waits for the next.
 
         Raises:
             ValueError: an argument is of another type or out of range.
@@ -69,12 +70,18 @@ class RandomTimingPolicy:
         # The order of the slots for one epoch does not depend on earlier calls, so that a run can be resumed.
         random.Random(f"{self._seed} {signals.epoch}").shuffle(empty)
         waiting: list[tuple[int, str]] = []
+        has_rejuvenated = False
         for epoch, blueprint_id in self._plan:
             if epoch > signals.epoch:
                 waiting.append((epoch, blueprint_id))
-            elif not blueprint_id:
+            elif not blueprint_id and not has_rejuvenated:
                 actions.append(Rejuvenate(trial_share=0.0))
-            elif signals.may_germinate and (slot := _take(empty, blueprint_id)) is not None:
+                has_rejuvenated = True
+            elif (
+                blueprint_id
+                and signals.may_germinate
+                and (slot := _take(empty, blueprint_id)) is not None
+            ):
                 actions.append(
                     Germinate(slot_id=slot.slot_id, blueprint_id=blueprint_id, blend_tempo_epochs=1)
                 )

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from esper._generated.enums import SeedStage
 from esper.leyline.actions import Action, Germinate, Rejuvenate
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger("esper")
 
+_SECOND: Final = "the script rejuvenates more than once; only the first is done"
+
 
 class ScriptedPolicy:
     """Takes the decisions of a script, each at the end of its epoch, whatever the measurements say."""
@@ -33,6 +35,8 @@ class ScriptedPolicy:
         for decision in decisions:
             instance_of("a decision", decision, Decision, "write Decision(epoch=..., action=...)")
         self._decisions = tuple(decisions)
+        self._last_epoch = 0
+        """The epoch after which the policy was last asked."""
 
     @classmethod
     def read(cls, path: str | Path) -> "ScriptedPolicy":
@@ -47,18 +51,25 @@ class ScriptedPolicy:
     def decide(self, signals: TrainingSignals) -> Sequence[Action]:
         """Return the actions of this epoch; a seed whose slot is not empty, or that may not be planted now, is left out.
 
-        That is logged as a warning: the run has taken another course than the one that the script is of.
+        So are decisions of epochs after which the policy is not asked: those after the end of the run, those that a trial takes, and
+        those that the governor finds unhealthy. Each is logged as a warning: the run has taken another course than the one that
+        the script is of.
 
         Raises:
             UsageError: the script names a slot that the network does not have.
         """
+        self._warn_of_lost_decisions(signals)
+        self._last_epoch = signals.epoch
         actions = [one.action for one in self._decisions if one.epoch == signals.epoch]
         slots = {slot.slot_id: slot for slot in signals.slots}
         empty = {name for name, slot in slots.items() if slot.stage is SeedStage.DORMANT}
         possible: list[Action] = []
         for action in actions:
             if isinstance(action, Rejuvenate):
-                possible.append(action)
+                if any(isinstance(other, Rejuvenate) for other in possible):
+                    _LOG.warning("epoch %d: %s", signals.epoch, _SECOND)
+                else:
+                    possible.append(action)
                 continue
             if action.slot_id not in slots:
                 raise UsageError(
@@ -79,8 +90,11 @@ class ScriptedPolicy:
         return possible
 
     def state_dict(self) -> PolicyState:
-        """Return the script, so that a run is not resumed with another one."""
-        return {"script": [to_line(decision) for decision in self._decisions]}
+        """Return the script, so that a run is not resumed with another one, and the last epoch."""
+        return {
+            "script": [to_line(decision) for decision in self._decisions],
+            "last_epoch": self._last_epoch,
+        }
 
     def load_state_dict(self, state: PolicyState) -> None:
         """Check that the run was started with the same script.
@@ -90,6 +104,19 @@ class ScriptedPolicy:
         """
         if list(state["script"]) != self.state_dict()["script"]:
             raise ValueError("the run was started with another script; resume it with the same")
+        # Checkpoints of earlier versions lack the epoch.
+        self._last_epoch = state.get("last_epoch", 0)
+
+    def _warn_of_lost_decisions(self, signals: TrainingSignals) -> None:
+        """Log which decisions are left out because the policy was not, or will not be, asked after their epochs."""
+        for one in self._decisions:
+            if self._last_epoch < one.epoch < signals.epoch:
+                why = "the run did not ask for decisions after it"
+            elif self._last_epoch == 0 and one.epoch > signals.epochs:
+                why = f"the run ends after epoch {signals.epochs}"
+            else:
+                continue
+            _LOG.warning("epoch %d: a decision of the script is left out: %s", one.epoch, why)
 
 
 def read_script(path: Path) -> tuple[Decision, ...]:
@@ -128,7 +155,7 @@ def _read_decision(path: Path, node: "Node") -> Decision:
         rule = f"action must be one of {', '.join(ACTIONS)}"
         raise _wrong(path, name_node, f"{rule}, got {describe(name)}{hint}")
     build, keys = ACTIONS[name]
-    epoch_key = Key(field="epoch", types=(int,))
+    epoch_key = Key(field="epoch", types=(int,), minimum=1)
     known = {"epoch": epoch_key, **keys}
     for key, (_, value_node) in values.items():
         if key not in known:
@@ -146,10 +173,11 @@ def _read_decision(path: Path, node: "Node") -> Decision:
         if not isinstance(value, entry.types) or (is_bool and bool not in entry.types):
             kind = entry.types[0].__name__
             raise _wrong(path, value_node, f"{key} must be of type {kind}, got {describe(value)}")
+        if entry.minimum is not None and isinstance(value, int) and value < entry.minimum:
+            rule = f"{key} must be at least {entry.minimum}"
+            raise _wrong(path, value_node, f"{rule}, got {describe(value)}")
         fields[entry.field] = value
     epoch = fields.pop("epoch")
-    if epoch < 1:
-        raise _wrong(path, values["epoch"][1], f"epoch must be at least 1, got {epoch}")
     try:
         return Decision(epoch=epoch, action=build(**fields))
     except ValueError as error:

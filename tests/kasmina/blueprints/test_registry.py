@@ -90,6 +90,10 @@ def test_an_unknown_blueprint_is_rejected_with_a_list_of_all():
             lambda channels: nn.Conv2d(3, 8, 1),
             r"shape \(2, 8, 8, 8\), got an error \(Given .*; correct",
         ),
+        (
+            lambda channels: nn.MultiheadAttention(channels, 3),
+            r"for 8 channels, got an error \(embed_dim must be divisible by num_heads\) from blueprint 'odd'",
+        ),
     ],
 )
 def test_a_factory_that_does_not_build_a_seed_is_rejected(own_blueprints, factory, message):

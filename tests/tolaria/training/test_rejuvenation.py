@@ -69,10 +69,10 @@ def test_weights_are_mixed_with_those_of_a_fresh_host_and_norm_statistics_measur
     before = copy.deepcopy(dict(trainer.model.named_parameters()))
     random_state = torch.get_rng_state()
 
-    trainer._rejuvenator.act(Rejuvenate(shrink=0.5, perturb=0.25, trial_share=0.0), 3)
+    trainer._rejuvenator.act(Rejuvenate(shrink=0.5, perturb=0.25, trial_share=0.0), 2)
 
     assert torch.equal(torch.get_rng_state(), random_state)
-    torch.manual_seed(trainer._rejuvenator._stream(3))
+    torch.manual_seed(trainer._rejuvenator._stream(2))
     fresh = dict(TASK.build_host().named_parameters())
     for name, parameter in trainer.model.named_parameters():
         if name in fresh:
@@ -91,7 +91,7 @@ def test_seeds_keep_their_weights_if_the_host_alone_is_rejuvenated():
     trainer, _, _ = train({2: plant()}, epochs=3)
     before = [one.detach().clone() for one in trainer.slots["r0c0"].seed_parameters()]
 
-    trainer._rejuvenator.act(Rejuvenate(trial_share=0.0, includes_seeds=False), 3)
+    trainer._rejuvenator.act(Rejuvenate(trial_share=0.0, includes_seeds=False), 2)
 
     assert all(map(torch.equal, before, trainer.slots["r0c0"].seed_parameters()))
 
@@ -196,3 +196,34 @@ def test_a_task_that_builds_another_host_each_time_is_refused():
 def test_factors_out_of_range_are_refused(fields, message):
     with pytest.raises(ValueError, match=message):
         Rejuvenate(**fields)
+
+
+def test_frozen_weights_are_not_rejuvenated():
+    def build_host():
+        host = DIGITS.build_host()
+        host.blocks[0][0].requires_grad_(False)
+        return host
+
+    trainer, _, memory = train({2: [Rejuvenate()]}, replace(TASK, build_host=build_host), epochs=3)
+    torch.manual_seed(0)
+
+    assert memory.of(HostRejuvenatedPayload)
+    assert torch.equal(trainer.model.blocks[0][0].weight, build_host().blocks[0][0].weight)
+
+
+@pytest.mark.parametrize("trial_share", [0.0, 0.1])
+def test_nothing_is_rejuvenated_after_the_last_epoch(trial_share, caplog):
+    trainer, _, memory = train({2: [Rejuvenate(trial_share=trial_share)]}, epochs=2)
+    alone, _, _ = train({}, epochs=2)
+
+    assert not memory.of(HostRejuvenatedPayload)
+    assert "after the last epoch" in caplog.text
+    for one, other in zip(trainer.model.parameters(), alone.model.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_two_rejuvenations_at_a_time_are_refused():
+    with pytest.raises(
+        UsageError, match="one Rejuvenate at a time, got 2 from Planned after epoch 1"
+    ):
+        train({1: [Rejuvenate(), Rejuvenate(trial_share=0.0)]}, epochs=2)

@@ -122,9 +122,22 @@ def build_seed(topology: Topology, blueprint_id: str, channels: int) -> nn.Modul
         ) from None
     remedy = "return the seed from the factory that you registered"
     name = f"the seed that blueprint {blueprint_id!r} builds"
-    seed = instance_of(name, factory(channels), nn.Module, remedy, error=SlotError)
+    try:
+        built = factory(channels)
+    # A factory of the user's may raise anything, and other blueprints are no worse for it.
+    except Exception as error:
+        raise SlotError(
+            f"a blueprint must build a seed for {channels} channels, got {_reason(error)} from blueprint"
+            f" {blueprint_id!r}; correct the blueprint, or plant another one here"
+        ) from error
+    seed = instance_of(name, built, nn.Module, remedy, error=SlotError)
     _check_shape(seed, topology, blueprint_id, channels)
     return seed
+
+
+def _reason(error: Exception) -> str:
+    """Return the first line of an error, or its type if it says nothing."""
+    return f"an error ({str(error).partition(chr(10))[0] or type(error).__name__})"
 
 
 def _check_shape(seed: nn.Module, topology: Topology, blueprint_id: str, channels: int) -> None:
@@ -134,10 +147,9 @@ def _check_shape(seed: nn.Module, topology: Topology, blueprint_id: str, channel
     with torch.no_grad():
         try:
             output = seed.eval()(probe)
-        except RuntimeError as error:
-            reason = str(error).partition("\n")[0]
+        except Exception as error:
             raise SlotError(
-                f"a seed must take features of shape {tuple(probe.shape)}, got an error ({reason})"
+                f"a seed must take features of shape {tuple(probe.shape)}, got {_reason(error)}"
                 f" from blueprint {blueprint_id!r}; correct the blueprint"
             ) from error
     seed.train(was_training)

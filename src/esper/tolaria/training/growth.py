@@ -33,7 +33,7 @@ def decide(policy: GrowthPolicy, signals: TrainingSignals) -> tuple[Action, ...]
     """Return the actions that `policy` asks for.
 
     Raises:
-        UsageError: it returned anything but a sequence of actions.
+        UsageError: it returned anything but a sequence of actions, or more than one Rejuvenate.
     """
     decided: object = policy.decide(signals)
     name = type(policy).__name__
@@ -49,6 +49,12 @@ def decide(policy: GrowthPolicy, signals: TrainingSignals) -> tuple[Action, ...]
                 "every action of a policy must be a Germinate, an Advance, a Prune or a Rejuvenate,"
                 f" got {describe(action)} from {name}; return such objects"
             )
+    num_rejuvenations = sum(isinstance(action, Rejuvenate) for action in actions)
+    if num_rejuvenations > 1:
+        raise UsageError(
+            f"a policy may return one Rejuvenate at a time, got {num_rejuvenations} from {name} after epoch"
+            f" {signals.epoch}; leave out the others"
+        )
     return actions
 
 

@@ -6,6 +6,7 @@ the host cannot learn again in the time that is left, it only loses what it knew
 """
 
 import copy
+import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -34,6 +35,8 @@ from esper.tolaria.tasks.task import Samples, Task, build_host
 from esper.tolaria.training.cost import TrainingCost
 from esper.tolaria.training.gradients import host_parameters
 from esper.tolaria.training.metrics import evaluate
+
+_LOG = logging.getLogger("esper")
 
 CONFIDENCE: Final = 0.95
 """Confidence of the interval of a trial; one trial is one look."""
@@ -91,6 +94,7 @@ class Rejuvenator:
     def act(self, action: Rejuvenate, epoch: int) -> None:
         """Rejuvenate the network after `epoch`, if its trial says so, and emit HOST_REJUVENATED.
 
+        After the last epoch, when no steps are left in which the network could learn again, it only logs a warning.
         The governor is told of the shift and takes a snapshot, so that it does not roll back to the network as it was. Random
         generators are left as they were.
 
@@ -100,7 +104,13 @@ class Rejuvenator:
         started = time.monotonic()
         evidence = None
         epochs_left = self._epochs - epoch
-        if action.trial_share > 0.0 and epochs_left > 0:
+        if epochs_left <= 0:
+            _LOG.warning(
+                "epoch %d: the policy asks to rejuvenate after the last epoch; it is left out",
+                epoch,
+            )
+            return
+        if action.trial_share > 0.0:
             self.epochs_taken = max(1, round(action.trial_share * epochs_left))
             evidence = self._try(action, epoch, self.epochs_taken)
         else:
@@ -132,6 +142,9 @@ class Rejuvenator:
                     fresh |= _fresh_seed_weights(slot)
             with torch.no_grad():
                 for parameter, weights in fresh.items():
+                    if not parameter.requires_grad:
+                        # A frozen weight could not learn again.
+                        continue
                     mix = weights.to(parameter)
                     parameter.mul_(action.shrink).add_(mix, alpha=action.perturb)
                     self._optimizer.state.pop(parameter, None)
