@@ -341,3 +341,11 @@ def test_an_infinite_statistic_of_batch_normalisation_is_seen(bad):
         governor, _ = train(model, bad=bad, value=1e25, num_steps=60)
         assert governor.last_rollback.reason is PanicReason.WEIGHTS
         assert model[1].running_var.isfinite().all()
+
+
+@pytest.mark.parametrize("state", [None, [], "governor.pt"], ids=["none", "list", "path"])
+def test_a_state_that_is_no_mapping_is_refused(state):
+    governor = TolariaGovernor(nn.Linear(1, 1))
+
+    with pytest.raises(ValueError, match="a state must be what `state_dict` returned, got"):
+        governor.load_state_dict(state)

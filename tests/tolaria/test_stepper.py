@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 from torch.amp import GradScaler
-from torch.optim.lr_scheduler import StepLR
+from torch.optim.lr_scheduler import ReduceLROnPlateau, StepLR
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from esper._generated.enums import Severity
@@ -277,3 +277,38 @@ def test_the_host_waits_only_when_a_window_is_judged():
         stepper.step(loss_of(model))
 
     assert (between.num, judged.num) == (0, 2)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (lambda one: {"optimizers": []}, "optimizers must hold at least one, got an empty list"),
+        (lambda one: {"optimizers": one}, r"write optimizers=\[optimizer\]"),
+        (
+            lambda one: {"optimizers": [one], "schedulers": StepLR(one, 1)},
+            r"write schedulers=\[scheduler\]",
+        ),
+        (
+            lambda one: {"optimizers": [one], "schedulers": ["cosine"]},
+            "a scheduler must be of type LRScheduler, got 'cosine'",
+        ),
+        (
+            lambda one: {"optimizers": [one], "schedulers": [ReduceLROnPlateau(one)]},
+            "must advance without a metric, got ReduceLROnPlateau; leave it out",
+        ),
+    ],
+    ids=["no optimizer", "one optimizer", "one scheduler", "text", "needs a metric"],
+)
+def test_optimizers_and_schedulers_that_could_fail_in_a_step_are_refused(settings, message):
+    model = nn.Linear(1, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+
+    with pytest.raises(ValueError, match=message):
+        Stepper(TolariaGovernor(model), **settings(optimizer))
+
+
+def test_a_loss_that_is_not_a_tensor_is_refused():
+    _, stepper = setting()
+
+    with pytest.raises(ValueError, match=r"loss must be of type Tensor, got 1\.0; pass the tensor"):
+        stepper.step(1.0)

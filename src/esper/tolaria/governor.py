@@ -17,6 +17,7 @@ from torch.optim import Optimizer
 from esper._generated.channel import Channel
 from esper._generated.enums import LossSeries, Severity, SkipCause
 from esper._generated.records import GovernorReport, SnapshotInfo, StopReport
+from esper.leyline.arguments import describe
 from esper.leyline.channel import SILENT
 from esper.leyline.errors import SnapshotError
 from esper.tolaria.detection.detector import Detector
@@ -332,6 +333,8 @@ class TolariaGovernor:
             SnapshotError: the model cannot be saved, or the snapshots are of another model; nothing has been changed.
             ValueError: `state` is not that of a governor with the same detectors; nothing has been changed.
         """
+        if not isinstance(state, Mapping):
+            raise ValueError(f"a state must be what `state_dict` returned, got {describe(state)}")
         own = self.state_dict()
         try:
             self._load(with_present_keys(state))

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.amp.grad_scaler import GradScaler
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from torch.optim import LBFGS, Optimizer
-from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from esper._generated.enums import Severity
 from esper.leyline.arguments import describe, instance_of, real_number, whole_number
@@ -67,19 +67,8 @@ class Stepper:
         Raises:
             ValueError: an argument is of another type or out of its range.
         """
-        if not isinstance(optimizers, Iterable):
-            raise ValueError(
-                f"optimizers must be a list, got {describe(optimizers)}; write optimizers=[optimizer]"
-            )
         self._governor = instance_of("governor", governor, TolariaGovernor)
-        self._optimizers = tuple(optimizers)
-        for optimizer in self._optimizers:
-            instance_of("an optimizer", optimizer, Optimizer)
-            if isinstance(optimizer, LBFGS):
-                raise ValueError(
-                    "an optimizer of a stepper must step without a closure, got LBFGS; call before_step and"
-                    " after_step around optimizer.step(closure)"
-                )
+        self._optimizers = _checked_optimizers(optimizers)
         if scaler is not None:
             instance_of("scaler", scaler, GradScaler)
             if scaler not in governor.loss_scaling:
@@ -88,7 +77,7 @@ class Stepper:
                     ' TolariaGovernor(..., companions={"scaler": scaler})'
                 )
         self._scaler = scaler
-        self._schedulers = tuple(schedulers)
+        self._schedulers = _checked_schedulers(schedulers)
         self._accumulate = whole_number("accumulate", accumulate, minimum=1)
         self._judge_every = whole_number("judge_every", judge_every, minimum=1)
         self._unjudged: list[Tensor] = []
@@ -105,8 +94,9 @@ class Stepper:
         at the end of an epoch goes on in the next. `batch` is for the governor's probe; it may be that of the last loss.
 
         Raises:
-            ProbeError, SnapshotError, ValueError: the same as in `TolariaGovernor.before_step`.
+            ProbeError, SnapshotError, ValueError: the same as in `TolariaGovernor.before_step`; `loss` is not a tensor.
         """
+        instance_of("loss", loss, Tensor, "pass the tensor itself: its gradients are computed here")
         self.has_stepped = False
         share = loss / self._accumulate
         scaled = share if self._scaler is None else self._scaler.scale(share)
@@ -174,6 +164,50 @@ class Stepper:
         for scheduler in self._schedulers:
             scheduler.step()
         self.has_stepped = True
+
+
+def _checked_optimizers(optimizers: Iterable[Optimizer]) -> tuple[Optimizer, ...]:
+    """Return `optimizers` as a tuple.
+
+    Raises:
+        ValueError: they are not several, one is of another type or needs a closure, or there is none.
+    """
+    if not isinstance(optimizers, Iterable):
+        raise ValueError(
+            f"optimizers must be a list, got {describe(optimizers)}; write optimizers=[optimizer]"
+        )
+    all_optimizers = tuple(optimizers)
+    if not all_optimizers:
+        raise ValueError("optimizers must hold at least one, got an empty list: nothing would step")
+    for optimizer in all_optimizers:
+        instance_of("an optimizer", optimizer, Optimizer)
+        if isinstance(optimizer, LBFGS):
+            raise ValueError(
+                "an optimizer of a stepper must step without a closure, got LBFGS; call before_step and"
+                " after_step around optimizer.step(closure)"
+            )
+    return all_optimizers
+
+
+def _checked_schedulers(schedulers: Iterable[LRScheduler]) -> tuple[LRScheduler, ...]:
+    """Return `schedulers` as a tuple: a wrong one would fail only after the optimizers have stepped.
+
+    Raises:
+        ValueError: they are not several, or one cannot advance by one with each step.
+    """
+    if not isinstance(schedulers, Iterable):
+        raise ValueError(
+            f"schedulers must be a list, got {describe(schedulers)}; write schedulers=[scheduler]"
+        )
+    all_schedulers = tuple(schedulers)
+    for scheduler in all_schedulers:
+        instance_of("a scheduler", scheduler, LRScheduler)
+        if isinstance(scheduler, ReduceLROnPlateau):
+            raise ValueError(
+                "a scheduler of a stepper must advance without a metric, got ReduceLROnPlateau; leave it out, and"
+                " call scheduler.step(validation_loss) after each validation"
+            )
+    return all_schedulers
 
 
 def _step_masked(optimizer: Optimizer, is_finite: Tensor) -> None:

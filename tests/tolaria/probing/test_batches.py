@@ -1,11 +1,12 @@
 """Batches are kept as they are, or copied for loaders that use the same memory again."""
 
-from collections import namedtuple
+from collections import OrderedDict, UserDict, UserList, defaultdict, namedtuple
 
 import numpy as np
 import pytest
 import torch
 
+from esper.leyline.errors import ProbeError
 from esper.tolaria.probing.batches import copied
 from esper.tolaria.probing.canary import Canary
 from esper.tolaria.probing.config import ProbeConfig
@@ -23,8 +24,23 @@ Pair = namedtuple("Pair", "inputs targets")
         lambda x: {"inputs": {"ids": x}},
         lambda x: Pair(x, x),
         lambda x: Samples(inputs=x, targets=x),
+        lambda x: OrderedDict(inputs=x),
+        lambda x: defaultdict(list, inputs=[x]),
+        lambda x: UserDict(inputs=x),
+        lambda x: UserList([x]),
     ],
-    ids=["tensor", "tuple", "list", "dict", "namedtuple", "dataclass"],
+    ids=[
+        "tensor",
+        "tuple",
+        "list",
+        "dict",
+        "namedtuple",
+        "dataclass",
+        "ordered dict",
+        "defaultdict",
+        "UserDict",
+        "UserList",
+    ],
 )
 def test_a_copy_shares_no_memory(wrap):
     tensor = torch.zeros(2, requires_grad=True) * 1.0
@@ -44,6 +60,13 @@ def test_other_values_are_copied_too():
     array[:] = 7.0
 
     assert copy[0].tolist() == [0.0, 0.0]
+
+
+def test_a_batch_that_cannot_be_copied_is_refused_by_the_setting_that_copies_it():
+    with pytest.raises(
+        ProbeError, match='copyable with keep="copy", got a value of type generator'
+    ):
+        copied(one for one in (1, 2))
 
 
 @pytest.mark.parametrize(("keep", "is_same"), [("reference", True), ("copy", False)])

@@ -31,6 +31,7 @@ def state(model):
         [parameter._version for parameter in (*model.parameters(), *model.buffers())],
         [module.training for module in model.modules()],
         [id(parameter.grad) for parameter in model.parameters()],
+        [parameter.requires_grad for parameter in model.parameters()],
         random.getstate(),
         np.random.get_state()[1].tolist(),
         torch.get_rng_state().tolist(),
@@ -65,12 +66,55 @@ def test_nothing_is_left_behind_by_a_probe_that_changes_everything():
             losses = model(batch).square().sum(dim=1)
             losses.mean().backward()
         model[1].running_mean = torch.ones(8)
+        model.requires_grad_(False)
         return losses
 
     before = state(model)
     Probe(probe, [model]).losses(torch.randn(4, 3, generator=torch.Generator()), plan)
 
     assert_equal(state(model), before)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [lambda weight: weight.clamp_(-0.1, 0.1), lambda weight: weight.data.zero_()],
+    ids=["autograd", "data"],
+)
+def test_a_probe_that_changes_weights_is_refused_and_they_are_put_back(change):
+    model = network()
+
+    def probe(batch):
+        losses = model(batch).square().sum(dim=1)
+        change(model[0].weight)
+        return losses
+
+    before = state(model)
+    with pytest.raises(
+        ProbeError, match=r"must not change weights, got other values in 0\.weight,"
+    ):
+        Probe(probe, [model]).losses(torch.randn(4, 3, generator=torch.Generator()))
+
+    assert_equal(state(model), before)
+
+
+def test_a_probe_may_score_averaged_weights_and_put_the_others_back():
+    model = network()
+
+    def probe(batch):
+        kept = model[0].weight.clone()
+        model[0].weight.zero_()
+        losses = model(batch).square().sum(dim=1)
+        model[0].weight.copy_(kept)
+        return losses
+
+    before = state(model)
+    Probe(probe, [model]).losses(torch.randn(4, 3, generator=torch.Generator()))
+
+    assert_equal(state(model), before)
+
+
+def test_numbers_of_numpy_are_losses():
+    assert Probe(lambda batch: np.float32(batch), []).losses(1.5)[0].item() == 1.5
 
 
 def test_the_snapshot_is_scored_with_its_own_weights_and_the_same_random_numbers():

@@ -1,8 +1,8 @@
 """Runs forward passes that leave nothing behind.
 
 A forward pass changes more than its result: running statistics of batch normalisation, the state of random generators,
-PyTorch's cache of autocast copies, and whatever mode or gradient the caller's function sets. All of it is put back, bit
-for bit. Python attributes of modules and generators that the caller created are not known here and stay changed.
+PyTorch's cache of autocast copies, and whatever mode, gradient or `requires_grad` the caller's function sets. All of it is
+put back, bit for bit. Python attributes of modules and generators that the caller created are not known here and stay changed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Surroundings:
     """Everything around the weights that a forward pass may change, as it was when this object was built."""
 
     def __init__(self, modules: Iterable[nn.Module]) -> None:
-        """Copy all buffers of `modules`, and note modes, gradients, version counters and random states."""
+        """Copy all buffers of `modules`, and note modes, gradients, `requires_grad`, version counters and random states."""
         all_modules = list({id(one): one for root in modules for one in root.modules()}.values())
         self._modes = [(module, module.training) for module in all_modules]
         # The dicts too, because a module may replace a buffer by another tensor instead of writing into it.
@@ -33,6 +33,7 @@ class Surroundings:
         ]
         parameters = _tensors(module._parameters for module in all_modules)
         buffers = _tensors(module._buffers for module in all_modules)
+        self._trainable = [(one, one.requires_grad) for one in parameters]
         self._gradients = [(one, one.grad) for one in parameters if one.grad is not None]
         self._buffers = [(one := _written(buffer), one.clone()) for buffer in buffers]
         # Tensors of inference mode have no counter, and no graph that could need one.
@@ -64,6 +65,9 @@ class Surroundings:
         for module, mode in self._modes:
             if module.training is not mode:
                 module.training = mode
+        for parameter, is_trainable in self._trainable:
+            if parameter.requires_grad is not is_trainable:
+                parameter.requires_grad = is_trainable
         _load_random_state(self._random)
         # Otherwise the casts of other weights would be used again.
         torch.clear_autocast_cache()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from numbers import Real
 from typing import Any
 
 import torch
@@ -10,6 +12,7 @@ from torch import Tensor, nn
 
 from esper.leyline.arguments import check_callable, describe
 from esper.leyline.errors import ProbeError
+from esper.leyline.text import join_names
 from esper.tolaria.probing.isolation import Surroundings
 from esper.tolaria.probing.swap import swapped_in
 from esper.tolaria.snapshots.restore import RestorePlan
@@ -38,15 +41,18 @@ class Probe:
         Both start from the same random state. The first call of all evaluates the present weights twice.
 
         Raises:
-            ProbeError: the probe returned neither a 1-dim tensor nor a number, or it answered differently when it was
-                called again with the same weights and the same batch.
+            ProbeError: the probe returned neither a 1-dim tensor nor a number, it changed weights, or it answered
+                differently when it was called again with the same weights and the same batch.
         """
         around = Surroundings(self._modules)
         try:
             with torch.no_grad():
                 around.reset()
-                results = [_as_losses(self._function(batch))]
-                if not self._is_repeatable:
+                if self._is_repeatable:
+                    results = [_as_losses(self._function(batch))]
+                else:
+                    with self._unchanged_weights():
+                        results = [_as_losses(self._function(batch))]
                     around.reset()
                     self._check_repeatable(results[0], _as_losses(self._function(batch)))
                 if plan is not None:
@@ -61,6 +67,36 @@ class Probe:
                 f" {results[0].numel()} and {results[-1].numel()}; do not leave samples out"
             )
         return results
+
+    @contextmanager
+    def _unchanged_weights(self) -> Iterator[None]:
+        """Put the weights back at the end, and check that they were the same.
+
+        Only the first call is checked: a function that changes weights, to clip them or to load averaged ones, does so
+        in every call, and a copy for each would cost more than the comparison.
+
+        Raises:
+            ProbeError: a parameter has other values than at the start.
+        """
+        weights = [
+            (name, one.data, one.data.clone())
+            for root in self._modules
+            for name, one in root.named_parameters()
+            if not nn.parameter.is_lazy(one)
+        ]
+        changed = []
+        try:
+            yield
+        finally:
+            for name, live, before in weights:
+                if not _is_same(live, before):
+                    changed.append(name)
+                    live.copy_(before)
+        if changed:
+            raise ProbeError(
+                f"a probe must not change weights, got other values in {join_names(changed, max_names=3)}, which have"
+                " been put back; evaluate other weights with torch.func.functional_call, or a copy of the network"
+            )
 
     def _check_repeatable(self, first: Tensor, second: Tensor) -> None:
         # Some kernels of other devices add up in any order.
@@ -93,6 +129,17 @@ def checked_probe(function: ProbeFunction, modules: Iterable[nn.Module]) -> Prob
     return Probe(function, modules)
 
 
+def _is_same(one: Tensor, other: Tensor) -> bool:
+    """Return whether two tensors of the same form hold the same numbers; NaN equals NaN."""
+    # These formats lack comparisons.
+    if one.dtype is torch.complex32:
+        one, other = one.to(torch.complex64), other.to(torch.complex64)
+    elif one.dtype.itemsize == 1 and one.is_floating_point():
+        one, other = one.float(), other.float()
+    is_equal = torch.equal(one, other)
+    return is_equal or bool(((one == other) | (one.isnan() & other.isnan())).all())
+
+
 def _mean(losses: Tensor) -> float:
     return float(losses.mean())
 
@@ -105,8 +152,8 @@ def _as_losses(value: object) -> Tensor:
     """
     if isinstance(value, Tensor) and value.ndim <= 1 and value.numel() and not value.is_complex():
         return value.detach().to("cpu", torch.float64)
-    if isinstance(value, float | int) and not isinstance(value, bool):
-        return torch.tensor(value, dtype=torch.float64)
+    if isinstance(value, Real) and not isinstance(value, bool):
+        return torch.tensor(float(value), dtype=torch.float64)
     got = (
         f"a tensor of {value.dtype} and shape {tuple(value.shape)}"
         if isinstance(value, Tensor)
