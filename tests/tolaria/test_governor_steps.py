@@ -349,3 +349,28 @@ def test_a_state_that_is_no_mapping_is_refused(state):
 
     with pytest.raises(ValueError, match="a state must be what `state_dict` returned, got"):
         governor.load_state_dict(state)
+
+
+@pytest.mark.parametrize("is_announced", [False, True])
+def test_new_classes_do_not_stop_a_run_without_a_probe(is_announced):
+    """Each task of two classes, learned to a loss near zero, makes the loss of the next one huge for a moment."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Linear(32, 6))
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    governor = TolariaGovernor(model, optimizers=[optimizer])
+    centres = torch.randn(6, 8) * 3
+
+    for step in range(360):
+        if is_announced and step and step % 120 == 0:
+            governor.expect_shift()
+        targets = torch.randint(0, 2, (64,)) + 2 * (step // 120)
+        inputs = centres[targets] + torch.randn(64, 8)
+        loss = nn.functional.cross_entropy(model(inputs), targets)
+        optimizer.zero_grad()
+        loss.backward()
+        grad_norm = nn.utils.clip_grad_norm_(model.parameters(), 1e9)
+        if governor.before_step(loss, grad_norm).may_step:
+            optimizer.step()
+        assert not governor.after_step().must_stop
+
+    assert loss < 0.1

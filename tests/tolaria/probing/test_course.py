@@ -48,3 +48,33 @@ def test_a_level_that_going_back_has_not_changed_is_tolerated_until_a_shift():
     course.note_shift()
 
     assert not course.is_repeated(2.9)
+
+
+def test_going_back_is_in_vain_after_two_returns_to_high_losses_or_one_after_a_shift():
+    once = course_of([*USUAL, 16.0, 11.0], [8.0, 3.0])
+    assert not once.is_in_vain
+    once.note_rollback(20)
+    once.note(20, 9.0)
+    assert once.is_in_vain
+
+    announced = course_of(USUAL, [], to=30)
+    announced.note_shift()
+    announced.note(30, 16.0)
+    announced.note_rollback(20)
+    announced.note(20, 9.0)
+    assert announced.is_in_vain
+
+
+def test_restored_weights_that_are_good_at_once_are_not_in_vain():
+    course = course_of([*USUAL, 16.0, 300.0], [0.5, 20.0])
+    course.note_rollback(20)
+    course.note(20, 0.5)
+
+    assert not course.is_in_vain
+
+
+def test_a_cleared_suspicion_ends_the_control():
+    course = course_of([*USUAL, 3.0, 3.1, 3.0, 3.0], [3.0, 3.1, 2.9, 3.0])
+    course.end_control()
+
+    assert not course.is_repeated(30_000.0)

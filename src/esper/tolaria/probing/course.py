@@ -23,6 +23,8 @@ _MOST: Final = 0.75
 """Share of the last losses that must agree one by one: explosions differ by factors, even if they come at the same step."""
 _NUM_PARTS: Final = 4
 """Parts that the courses are compared in, by their medians."""
+_NUM_IN_VAIN: Final = 2
+"""Rollbacks in a row after which the restored weights were no better at once, so that going back cannot help."""
 _TOLERANCE: Final = 0.25
 """Largest distance of two medians, as a share of the rise, in courses that count as the same."""
 
@@ -36,6 +38,8 @@ class Course:
         self._earlier: dict[int, float] = {}
         self._since: list[float] = []
         self._levels: tuple[float, float] | None = None
+        self._usual: float | None = None
+        self._num_in_vain = 0
         self._tolerated: float | None = None
 
     def note(self, progress: int, loss: float) -> None:
@@ -49,18 +53,32 @@ class Course:
         self._earlier = {at: loss for at, loss in self._present if at >= progress}
         kept = [one for one in self._present if one[0] < progress]
         before, last = kept[-_NUM_BEFORE:], list(self._earlier.values())[-_NUM_PARTS:]
-        has_both = bool(before) and bool(last)
+        usual = _median_of(before) if before else self._usual
+        if self._levels is not None:
+            self._num_in_vain = self._num_in_vain + 1 if self._was_high_at_once() else 0
         # The usual loss of the restored weights, and the one that led to the rollback.
-        self._levels = (_median_of(before), median(last)) if has_both else None
+        self._levels = None if usual is None or not last else (usual, median(last))
         self._since = []
         self._present.clear()
         self._present.extend(kept)
 
     def note_shift(self) -> None:
-        """Forget everything, because the losses change on purpose."""
+        """Forget everything but the usual loss, because the losses change on purpose."""
+        if self._present:
+            self._usual = _median_of(list(self._present)[-_NUM_BEFORE:])
         self._present.clear()
         self._earlier, self._since, self._levels = {}, [], None
-        self._tolerated = None
+        # An announced shift speaks for the data as much as a rollback that changed nothing.
+        self._num_in_vain, self._tolerated = 1, None
+
+    def end_control(self) -> None:
+        """Draw no further conclusion from the losses after the last rollback: the suspicion has been cleared."""
+        self._since, self._levels, self._num_in_vain = [], None, 0
+
+    @property
+    def is_in_vain(self) -> bool:
+        """Whether restored weights have had losses as high as before at their first step, after two rollbacks in a row."""
+        return self._num_in_vain + self._was_high_at_once() >= _NUM_IN_VAIN
 
     def is_repeated(self, loss: float) -> bool:
         """Return whether the last rollback has changed nothing.
@@ -83,6 +101,8 @@ class Course:
             "earlier": dict(self._earlier),
             "since": list(self._since),
             "levels": self._levels,
+            "usual": self._usual,
+            "num_in_vain": self._num_in_vain,
             "tolerated": self._tolerated,
         }
 
@@ -99,15 +119,24 @@ class Course:
         self._present.extend(present)
         self._earlier, self._tolerated = earlier, tolerated
         self._since, self._levels = since, None if levels is None else (levels[0], levels[1])
+        # Checkpoints of earlier versions do not hold these.
+        self._usual, self._num_in_vain = state.get("usual"), state.get("num_in_vain", 0)
+
+    def _was_high_at_once(self) -> bool:
+        """Return whether the first loss after the last rollback, that of the restored weights, was high."""
+        if self._levels is None or not self._since:
+            return False
+        usual, high = self._levels
+        return high > usual and self._since[0] >= usual + _TOLERANCE * (high - usual)
 
     def _has_stayed_high(self) -> bool:
         if self._levels is None or len(self._since) < _NUM_PARTS:
             return False
         usual, high = self._levels
-        rise = high - usual
-        # The first of them is that of the restored weights themselves, and a single batch may be easy.
-        is_high_at_once = self._since[0] >= usual + _TOLERANCE * rise
-        return rise > 0.0 and is_high_at_once and median(self._since) >= high - _TOLERANCE * rise
+        # A single batch may be easy.
+        return self._was_high_at_once() and median(self._since) >= high - _TOLERANCE * (
+            high - usual
+        )
 
     def _has_risen_again(self, loss: float) -> bool:
         common = [(self._earlier[at], one) for at, one in self._present if at in self._earlier]

@@ -126,7 +126,8 @@ class Scrutiny:
             return verdict
         if not isinstance(self.judge.detector, LevelLearner):
             return verdict
-        if self._course.is_repeated(verdict.loss):
+        is_in_vain = self._examiner is None and self._course.is_in_vain
+        if is_in_vain or self._course.is_repeated(verdict.loss):
             self._tolerate(verdict.loss)
             return self._clear(verdict, LossSeries.STEPS, verdict.reason, ClearedBy.RETURN)
         is_alone = self._examiner is None and verdict.reason is PanicReason.DRIFT
@@ -293,6 +294,8 @@ class Scrutiny:
         A single anomalous batch is no level: its history stays, or the detector would know nothing after each of them.
         """
         self.convicted = None
+        if series is LossSeries.STEPS:
+            self._course.end_control()
         if is_level:
             learn_level(self.judge.detector if series is LossSeries.STEPS else self._detector)
         self._report_cleared(verdict, series, reason=reason, by=by)

@@ -209,6 +209,11 @@ class Escalation:
         memory.epochs_to_hold = 0
         return num_attempts
 
+    def forget_attempts(self) -> None:
+        """Count the rollbacks so far no longer: going back has changed nothing, so they were no answer to a fault."""
+        self._memory.attempts, self._memory.num_attempts = [], 0
+        self._memory.batches_to_skip = self._memory.epochs_to_hold = 0
+
     def end_epoch(self) -> None:
         """Count down the epochs in which no seed may be planted."""
         self._memory.epochs_to_hold = max(0, self._memory.epochs_to_hold - 1)

@@ -322,6 +322,8 @@ class Recovery:
         self, verdict: Verdict, series: LossSeries, *, reason: PanicReason, by: ClearedBy
     ) -> None:
         """Report that the suspicion `reason` was unfounded; `verdict` is on the last loss."""
+        if by is ClearedBy.RETURN:
+            self._escalation.forget_attempts()
         self.reports.cleared(verdict, series, step=self.step, reason=reason, by=by)
 
     def state_dict(self, *, light: bool = False) -> dict[str, Any]:
