@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from enum import Enum
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, final
@@ -22,6 +20,7 @@ from esper._generated.run import RunFinishedPayload
 from esper.leyline.atomic import write_atomically
 from esper.leyline.text import encodable
 from esper.nissa.log_sinks.output_folder import OutputFolder
+from esper.nissa.log_sinks.plain_values import plain_fields
 from esper.nissa.log_sinks.wandb_file import WandbFile
 from esper.nissa.reader import LoggedEvent
 from esper.nissa.run_edges import START_EVENTS
@@ -103,14 +102,14 @@ class WandbSink(LogSink):
             part = self._parts[name]
             part.newest_s = envelope.t_wall_ns / 1e9
             if envelope.event in START_EVENTS:
-                file.append_config({**_plain_fields(event), "run_id": envelope.run})
+                file.append_config({**plain_fields(event), "run_id": envelope.run})
             if isinstance(payload, RunFinishedPayload):
                 part.outcome = payload.outcome.name
             self._append_row(name, file, event)
             if _family(envelope.event) in _TABLES and LEVELS[envelope.event] != "debug":
                 row = {
                     **{one: getattr(envelope, one) for one in _TABLE_HEAD},
-                    **_plain_fields(event),
+                    **plain_fields(event),
                 }
                 path = self._rows_path(part, _family(envelope.event))
                 self._rows.setdefault(path, []).append(f"{json.dumps(row)}\n")
@@ -287,23 +286,3 @@ def _table_columns(family: str) -> list[str]:
         for one in EVENT_FIELDS[event]
     }
     return [*_TABLE_HEAD, *(name for name in names if name not in _TABLE_HEAD)]
-
-
-def _plain_fields(event: LoggedEvent) -> Mapping[str, Any]:
-    """Return the fields of an event that are numbers, texts or enums, or lists of these."""
-    envelope, payload = event
-    values = {one.name: _plain(getattr(payload, one.name)) for one in EVENT_FIELDS[envelope.event]}
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def _plain(value: object) -> Any:
-    if isinstance(value, Enum):
-        return value.name
-    if isinstance(value, tuple | list):
-        return [_plain(one) for one in value]
-    if isinstance(value, str):
-        return encodable(value)
-    if isinstance(value, float) and not math.isfinite(value):
-        # JSON has no such number; W&B's client writes this too.
-        return "NaN" if math.isnan(value) else str(value).replace("inf", "Infinity")
-    return value if isinstance(value, bool | int | float) else None
