@@ -33,13 +33,25 @@ def commands():
     return [line for line in lines if line.startswith("esper ") and " train" not in line]
 
 
+@pytest.fixture
+def collector(monkeypatch):
+    """Run a collector at the address that the environment names."""
+    from tests.nissa.log_sinks.otlp_collector import Collector
+
+    collector = Collector()
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+    yield collector
+    collector.close()
+    assert collector.spans()
+
+
 @pytest.mark.parametrize("block", blocks("sh"), ids=lambda block: block.split("#")[0].strip())
 def test_a_tool_needs_few_lines(block):
     assert len(block.splitlines()) <= MAX_LINES
 
 
 @pytest.mark.parametrize("command", commands())
-def test_a_command_runs(command, tmp_path, monkeypatch, capfd):
+def test_a_command_runs(command, tmp_path, monkeypatch, capfd, request):
     monkeypatch.chdir(tmp_path)
     with Hub("run") as hub:
         hub.attach(RunLog(Path("runs") / "run"))
@@ -50,6 +62,8 @@ def test_a_command_runs(command, tmp_path, monkeypatch, capfd):
         if missing:
             pytest.skip(f"not run without {', '.join(missing)}: make test-sinks")
         check_installed(load_sink(name), name)
+    if "--to otlp" in command:
+        request.getfixturevalue("collector")
 
     assert main(arguments) == 0
     assert capfd.readouterr().err == ""

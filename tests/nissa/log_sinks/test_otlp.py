@@ -1,8 +1,11 @@
 """What the sink `otlp` sends, as a collector takes it; `make test-sinks` installs the messages and a real collector."""
 
 import json
+import shutil
 import socket
+import subprocess
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -366,3 +369,70 @@ def test_the_command_sends_a_run_once(collector, tmp_path, monkeypatch, capfd):
     assert capfd.readouterr().err == ""
     assert len(collector.spans()) == 11
     assert len(collector.bodies) == num_requests
+
+
+def free_port():
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        return bound.getsockname()[1]
+
+
+def is_listening(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def wait_for(is_true, limit_s=60.0):
+    end = time.monotonic() + limit_s
+    while not is_true() and time.monotonic() < end:
+        time.sleep(0.05)
+    return is_true()
+
+
+@pytest.fixture
+def real_collector(collector, tmp_path):
+    """Yield the port of a collector in a process of its own, which passes everything on to `collector`."""
+    rotel = pytest.importorskip("rotel", reason="no real collector is tested: make test-sinks")
+    for _ in range(5):
+        port = free_port()
+        command = [
+            Path(rotel.__file__).with_name("rotel-agent"), "start", "--exporter", "otlp",
+            "--otlp-http-endpoint", f"127.0.0.1:{port}",
+            "--otlp-grpc-endpoint", f"127.0.0.1:{free_port()}",
+            "--otlp-exporter-endpoint", collector.url, "--otlp-exporter-protocol", "http",
+            "--pid-file", tmp_path / "pid", "--log-file", tmp_path / "log",
+        ]  # fmt: skip
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            # Another program may have taken the port.
+            wait_for(lambda port=port, one=process: is_listening(port) or one.poll() is not None)
+            if process.poll() is None:
+                yield port
+                return
+        finally:
+            process.kill()
+            process.wait()
+    raise AssertionError("the collector must start")
+
+
+def test_a_real_collector_takes_and_passes_on_everything(collector, real_collector, tmp_path):
+    def received():
+        return (
+            sorted(plain(one.attributes)["log.record.uid"] for one in collector.log_records()),
+            sorted(one.span_id for one in collector.spans()),
+            sorted(map(str, collector.points())),
+        )
+
+    log_of(tmp_path / "run")
+    carry(ShippedRun(run_id="run", folder=tmp_path / "run", argument=collector.url))
+    sent = received()
+    assert all(sent)
+    collector.bodies.clear()
+    shutil.rmtree(tmp_path / "run" / "ship")
+    address = f"http://127.0.0.1:{real_collector}"
+
+    is_done, _ = carry(ShippedRun(run_id="run", folder=tmp_path / "run", argument=address))
+
+    assert is_done
+    wait_for(lambda: received() == sent)
+    assert received() == sent
