@@ -47,6 +47,7 @@ def collector():
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch):
+    monkeypatch.setenv("no_proxy", "*")
     for name in ("ENDPOINT", "HEADERS", "TIMEOUT", "COMPRESSION", "CERTIFICATE"):
         monkeypatch.delenv(f"OTEL_EXPORTER_OTLP_{name}", raising=False)
 
@@ -338,7 +339,7 @@ def test_an_address_without_secrets_is_asked_for(address, message, tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("HEADERS", "hunter2"), ("HEADERS", "a=hunter2%0d%0ab"), ("TIMEOUT", "soon"), ("CERTIFICATE", "/gone")],
+    [("HEADERS", "hunter2"), ("HEADERS", "a=hunter2%0d%0ab"), ("HEADERS", "a=hunter2%E2%82%AC"), ("TIMEOUT", "soon"), ("CERTIFICATE", "/gone")],
 )  # fmt: skip
 def test_a_variable_that_cannot_be_used_is_named(name, value, tmp_path, monkeypatch):
     monkeypatch.setenv(f"OTEL_EXPORTER_OTLP_{name}", value)
@@ -355,6 +356,19 @@ def test_a_signal_can_be_turned_off_and_messages_compressed(collector, tmp_path,
 
     assert {path for path, _ in collector.bodies} == {"/v1/logs", "/v1/traces"}
     assert {headers["Content-Encoding"] for headers in collector.headers} == {"gzip"}
+
+
+def test_a_secret_in_the_address_reaches_no_file(tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    log_of(Path("runs") / "run")
+
+    assert main(["ship", "latest", "--to", "otlp:http://me:hunter2@localhost"]) != 0
+
+    written = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
+    assert not [one for one in written if b"hunter2" in one]
+    shown = capfd.readouterr()
+    assert "put secrets into OTEL_EXPORTER_OTLP_HEADERS" in shown.out + shown.err
+    assert "hunter2" not in shown.out + shown.err
 
 
 def test_the_command_sends_a_run_once(collector, tmp_path, monkeypatch, capfd):

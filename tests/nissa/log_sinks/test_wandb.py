@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from esper._generated.fields import EVENT_FIELDS
+from esper._generated.run import emit_run_resumed
 from esper.nissa.hub import Hub
 from esper.nissa.log_sinks.wandb_offline import WandbSink
 from esper.nissa.shipping.config import ShipConfig
@@ -17,9 +18,10 @@ from esper.nissa.shipping.selection import Selection
 from esper.nissa.sinks.memory import MemorySink
 from esper.testing.sample_events import make_every_event, make_series
 from esper.testing.sink_contract import SinkContract
+from tests.nissa.log_sinks.wandb_server import WandbServer
 from tests.nissa.sample_events import SECRET, add_secrets, emit_whole_run
 
-pytest.importorskip("wandb", reason="the sink wandb is not tested: make test-sinks")
+pytest.importorskip("wandb.proto", reason="the sink wandb is not tested: make test-sinks")
 
 
 def read(path, *options):
@@ -37,6 +39,13 @@ def records(path):
 
 def histories(path):
     return [one["history"]["item"] for one in records(path) if one["type"] == "history"]
+
+
+@pytest.fixture
+def server():
+    server = WandbServer()
+    yield server
+    server.close()
 
 
 def file_in(folder, run_id="run"):
@@ -153,3 +162,39 @@ def test_every_scalar_of_the_contract_appears_and_nothing_sensitive(tmp_path):
     for event, declared in EVENT_FIELDS.items():
         assert {one.name for one in declared if one.plot == "scalar"} <= names, event
     assert not [path for path in root.rglob("*.*") if SECRET.encode() in path.read_bytes()]
+
+
+def test_a_run_that_was_resumed_has_not_ended(tmp_path):
+    with Hub("run") as hub:
+        memory = hub.attach(MemorySink())
+        channel = hub.channel(env_id=0)
+        emit_whole_run(channel)
+        emit_run_resumed(channel, epochs_completed=8, epochs=9, superseded_events=0)
+        events = list(memory.events)
+
+    types = [one["type"] for one in records(file_in(ship(tmp_path, events)))]
+    assert "exit" not in types
+
+
+def test_wandb_sync_sends_the_whole_run(server, tmp_path):
+    root = ship(tmp_path, whole_run())
+    written = histories(file_in(root))
+    environment = {
+        **os.environ, "WANDB_BASE_URL": server.url, "WANDB_API_KEY": "0" * 40,
+        "WANDB_ERROR_REPORTING": "false", "HOME": str(tmp_path), "no_proxy": "*",
+    }  # fmt: skip
+    command = [Path(sys.executable).with_name("wandb"), "sync", "--yes", file_in(root).parent]
+
+    subprocess.run(command, capture_output=True, check=True, env=environment, cwd=tmp_path)
+
+    sent = [server.rows[number] for number in range(len(server.rows))]
+    assert len(sent) == len(written)
+    for row, expected in zip(sent, written, strict=True):
+        # W&B's reader prints NaN as text.
+        row = {name: "NaN" if value != value else value for name, value in row.items()}
+        assert expected.items() <= row.items()
+    assert server.exit_code == 0
+    tables = {"media/table/lifecycle.table.json", "media/table/governor.table.json"}
+    assert tables < set(server.files)
+    assert json.loads(server.files["wandb-summary.json"])["run_finished/val_accuracy"] == 95.5
+    assert b"epoch_completed/*" in server.files["config.yaml"]

@@ -50,6 +50,8 @@ class OtlpClient:
                 own = "" if argument else os.environ.get(f"{_PREFIX}_{signal.upper()}_ENDPOINT")
                 self._urls[signal] = _checked(own or f"{base.rstrip('/')}/v1/{signal}")
         self._headers = read_pairs(f"{_PREFIX}_HEADERS")
+        if not all(map(str.isascii, (*self._headers, *self._headers.values()))):
+            raise UsageError(f"{_PREFIX}_HEADERS must be ASCII; correct it (not shown)")
         self._timeout_s = _read_timeout_s()
         self._is_compressed = os.environ.get(f"{_PREFIX}_COMPRESSION", "").strip() == "gzip"
         certificate = os.environ.get(f"{_PREFIX}_CERTIFICATE")
@@ -84,7 +86,7 @@ class OtlpClient:
         message = urllib.request.Request(url, data=data, headers=headers, method="POST")
         try:
             with self._opener.open(message, timeout=self._timeout_s) as answer:
-                body = answer.read()
+                body = answer.read(_MAX_BODY)
                 is_protobuf = "protobuf" in answer.headers.get("Content-Type", "")
         except urllib.error.HTTPError as error:
             with error:

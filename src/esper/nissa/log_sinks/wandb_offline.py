@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,7 +17,7 @@ from typing import Any, ClassVar, final
 from esper._generated.enums import Resumption, RunOutcome
 from esper._generated.fields import EVENT_FIELDS
 from esper._generated.registry import EVENTS, LEVELS
-from esper._generated.run import RunFinishedPayload
+from esper._generated.run import RunFinishedPayload, RunResumedPayload
 from esper.leyline.atomic import write_atomically
 from esper.leyline.text import encodable
 from esper.nissa.log_sinks.output_folder import OutputFolder
@@ -30,7 +31,7 @@ from esper.nissa.shipping.series import find_env, find_place, find_scalars, find
 _TABLES = ("lifecycle", "governor")
 """Families of events that are tables of W&B too."""
 _MAX_ROWS = 10_000
-"""Rows of a table, the newest ones: as many as W&B shows."""
+"""Rows of a table, the newest ones: as many as W&B's client allows by default."""
 _TABLE_HEAD = ("epoch", "seq", "boot", "t_wall_ns", "event")
 _AXES = ("step", "epoch")
 # Not `run-ID.wandb.synced`, with which `wandb sync` marks what it has sent.
@@ -65,7 +66,8 @@ class WandbSink(LogSink):
     """
 
     RESUMPTION: ClassVar[Resumption] = Resumption.OFFSETS
-    REQUIRES: ClassVar[tuple[str, ...]] = ("wandb",)
+    # Not `wandb`: a folder of that name, as W&B makes it, would be taken for the package.
+    REQUIRES: ClassVar[tuple[str, ...]] = ("wandb.proto",)
     EXTRA: ClassVar[str | None] = "wandb"
 
     def __init__(self) -> None:
@@ -105,6 +107,8 @@ class WandbSink(LogSink):
                 file.append_config({**plain_fields(event), "run_id": envelope.run})
             if isinstance(payload, RunFinishedPayload):
                 part.outcome = payload.outcome.name
+            elif isinstance(payload, RunResumedPayload):
+                part.outcome = None
             self._append_row(name, file, event)
             if _family(envelope.event) in _TABLES and LEVELS[envelope.event] != "debug":
                 row = {
@@ -202,7 +206,7 @@ class WandbSink(LogSink):
         """Write the newest rows as a table of W&B, and return what its history says of it."""
         assert self._folder is not None
         with rows.open(encoding="utf-8") as file:
-            lines = file.readlines()[-_MAX_ROWS:]
+            lines = deque(file, maxlen=_MAX_ROWS)
         columns = _table_columns(family)
         data = [[row.get(column) for column in columns] for row in map(json.loads, lines)]
         content = json.dumps({"columns": columns, "data": data}).encode()
