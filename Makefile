@@ -15,7 +15,7 @@ SOURCES := src codegen tests benchmarks examples docs/conf.py docs/architecture.
 .DEFAULT_GOAL := help
 SINK_ENVS := build/sink-envs
 # A log sink whose package cannot be among the locked ones gets an environment of its own, without PyTorch.
-SINKS := tensorboard
+SINKS := otlp tensorboard wandb
 
 .PHONY: help setup train test test-hosts test-sinks check docs codegen codegen-check format bench lock clean
 

@@ -22,6 +22,13 @@ def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
     """Say what a run of all tests left out."""
+    reasons = {
+        report.longrepr[2].removeprefix("Skipped: ")
+        for report in terminalreporter.stats.get("skipped", ())
+        if isinstance(report.longrepr, tuple)
+    }
+    for reason in sorted(reason for reason in reasons if "make test-sinks" in reason):
+        terminalreporter.write_line(reason)
     if collect_ignore and config.args_source is pytest.Config.ArgsSource.TESTPATHS:
         terminalreporter.write_line(
             "not run: tests/hosts, which grafts networks of other packages; `make test-hosts` does"

@@ -1,6 +1,6 @@
 """Emits the events of small made-up runs, without training."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from esper._generated.enums import (
     ClearedBy,
@@ -11,6 +11,7 @@ from esper._generated.enums import (
     SeedStage,
     Severity,
 )
+from esper._generated.fields import EVENT_FIELDS
 from esper._generated.governor import (
     emit_governor_cleared,
     emit_governor_panic,
@@ -245,6 +246,27 @@ def emit_whole_run(channel):
         if epoch == 8:
             emit_fossil(channel, "r0c0")
     emit_end(channel)
+
+
+SECRET = "never-on-the-network"
+
+
+def add_secrets(events):
+    """Return the events with `SECRET` in every sensitive text."""
+    return [
+        (
+            envelope,
+            replace(
+                payload,
+                **{
+                    one.name: SECRET
+                    for one in EVENT_FIELDS[envelope.event]
+                    if one.sensitive and one.type == "str"
+                },
+            ),
+        )
+        for envelope, payload in events
+    ]
 
 
 def move_log(source, folder):

@@ -22,7 +22,9 @@ ENTRY_POINTS: Final = "esper.sinks"
 
 BUILT_IN: Final = {
     "csv": "esper.nissa.log_sinks.csv_files:CsvSink",
+    "otlp": "esper.nissa.log_sinks.otlp:OtlpSink",
     "tensorboard": "esper.nissa.log_sinks.tensorboard:TensorBoardSink",
+    "wandb": "esper.nissa.log_sinks.wandb_offline:WandbSink",
 }
 """Module and class of each sink of Esper, by its name."""
 _PLACE = re.compile(r"(?P<file>.+\.py):(?P<name>[^:]+)(?::(?P<argument>.*))?", re.DOTALL)

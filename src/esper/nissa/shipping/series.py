@@ -21,6 +21,23 @@ Found = Iterator[tuple[tuple[str, ...], Any]]
 _Find = Callable[[Any], Found]
 
 
+class _Label(str):
+    """A part of a curve's name that is the value of a field of the kind `series`."""
+
+    field: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """A point of a curve, for tools in which curves have labels beside their names."""
+
+    name: str
+    """The name without what the fields of the kind `series` say, as in `epoch_completed/seeds/alpha`."""
+    labels: Mapping[str, str]
+    """The values of these fields, as in `slot_id: r0c0`."""
+    value: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
     """Where an event stands on the x axis."""
@@ -59,6 +76,21 @@ def find_scalars(event: LoggedEvent) -> list[tuple[str, float]]:
     root = envelope.event.lower()
     return [
         ("/".join((root, *parts)), float(value))
+        for find in _finders(envelope.event, "scalar")
+        for parts, value in find(payload)
+    ]
+
+
+def find_points(event: LoggedEvent) -> list[Point]:
+    """Return the same points as `find_scalars`, with labels."""
+    envelope, payload = event
+    root = envelope.event.lower()
+    return [
+        Point(
+            name="/".join((root, *(one for one in parts if not isinstance(one, _Label)))),
+            labels={one.field: str(one) for one in parts if isinstance(one, _Label)},
+            value=float(value),
+        )
         for find in _finders(envelope.event, "scalar")
         for parts, value in find(payload)
     ]
@@ -142,8 +174,13 @@ def _records(value: Any) -> Iterator[tuple[tuple[str, ...], Any]]:
         yield (), value
 
 
-def _label(owner: Any, labels: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(_to_text(getattr(owner, label)) for label in labels)
+def _label(owner: Any, fields: tuple[str, ...]) -> tuple[_Label, ...]:
+    labels = []
+    for field in fields:
+        label = _Label(_to_text(getattr(owner, field)))
+        label.field = field
+        labels.append(label)
+    return tuple(labels)
 
 
 def _to_text(value: Any) -> str:

@@ -1,13 +1,19 @@
 """The values that a run's telemetry is read from; each class is the source of one event."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from esper._generated.enums import RunOutcome, Severity
 from esper._generated.records import SeedStatus
 from esper._generated.run import emit_run_finished
 from esper.leyline.channel import TelemetryChannel
 from esper.leyline.failure import Failure
-from esper.tolaria.training.metrics import Evaluation
+
+if TYPE_CHECKING:
+    # It needs PyTorch, which the tests of log sinks do without.
+    from esper.tolaria.training.metrics import Evaluation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
