@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 from esper.commands import (
     blueprints,
     completion,
+    export,
     help_command,
     lint_log,
     policies,
@@ -36,6 +37,7 @@ _COMMANDS = (
     lint_log,
     tail,
     ship,
+    export,
     tasks,
     blueprints,
     policies,
