@@ -141,6 +141,9 @@ class Dataset:
             OSError: one cannot be removed.
         """
         listed = {self.folder / name for name in state.files}
+        state_path = self._state_path(run_id)
+        for path in state_path.parent.glob(f".{state_path.name}.*.tmp"):
+            path.unlink()
         for event in self.folder.glob("event=*"):
             run = event / _run_folder("", run_id).partition("/")[2]
             for path in (*run.glob("rank=*/part-*"), *run.glob("rank=*/.part-*.tmp")):
