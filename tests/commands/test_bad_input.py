@@ -27,7 +27,7 @@ def refused(capsys, *arguments: str) -> str:
         (["--jsno=1"], "esper: unknown argument --jsno=1; see esper --help"),
         (
             ["zzz"],
-            'no command "zzz"; there are: train, summary, runs, lint-log, tasks, blueprints, policies, completion, help',
+            'no command "zzz"; there are: train, summary, runs, tag, gc, lint-log, tail, ship, export, tasks, blueprints, policies, script, completion, help',
         ),
         (["help", "trian"], 'no command "trian"; did you mean train?'),
         (["train", "--epoch", "3"], "unknown argument --epoch; did you mean --epochs?"),
@@ -61,7 +61,7 @@ def refused(capsys, *arguments: str) -> str:
         (["export", "--all", "--to", "csv", "--reveal", "X.y"], 'no sensitive field "X.y"'),
         (["export", "x", "--to", "csv", "--revael", "y"], "did you mean --reveal?"),
         (["gc"], "say which runs: --keep N, --older-than AGE or --larger-than SIZE"),
-        (["gc", "--keep", "-1"], "argument --keep: expected one argument"),
+        (["gc", "--keep", "-1"], 'must be a number of runs from 0, got "-1"'),
         (["gc", "--keep", "some"], 'must be a number of runs from 0, got "some"'),
         (["gc", "--older-than", "30"], "must be a number with one of m, h, d, w, such as 30d"),
         (["gc", "--older-than", "9" * 5000 + "d"], "must be a number with one of m, h, d, w"),

@@ -11,10 +11,10 @@ from typing import Any, final
 from esper._generated.fields import EVENT_FIELDS
 from esper._generated.registry import VERSION
 from esper._generated.unknown import UnknownName
-from esper.leyline.errors import UsageError
+from esper.leyline.errors import LogError, UsageError
 from esper.leyline.text import printable
 from esper.nissa.exporting.dataset import Dataset, ExportState
-from esper.nissa.reader import MAX_LISTED, LoggedEvent
+from esper.nissa.reader import MAX_LISTED, LoggedEvent, read_run
 from esper.nissa.segments import LOG_FOLDER, find_segments
 from esper.nissa.shipping.config import ShipConfig
 from esper.nissa.shipping.follower import LogFollower
@@ -82,6 +82,7 @@ def export_run(run_folder: Path, dataset: Dataset, *, reveal: tuple[str, ...] = 
     """
     _, run_id = find_writers(find_segments(run_folder)[0])
     if run_id is None:
+        _check_empty(run_folder)
         return ExportResult(
             run=run_folder.name,
             num_added=0,
@@ -92,6 +93,18 @@ def export_run(run_folder: Path, dataset: Dataset, *, reveal: tuple[str, ...] = 
         )
     with dataset.lock(run_id):
         return _Export(run_folder, run_id, dataset, reveal).run()
+
+
+def _check_empty(run_folder: Path) -> None:
+    """Check that a log without a readable event has no other lines either.
+
+    Raises:
+        LogError: it has, or was written under a later major version of the contract.
+    """
+    events = read_run(run_folder)
+    next(iter(events), None)
+    if events.num_damaged:
+        raise LogError(f"{run_folder}: no line of the log can be read; see: esper lint-log")
 
 
 @final
