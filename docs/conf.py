@@ -38,7 +38,7 @@ toc_object_entries_show_parents = "hide"
 
 # Names of other libraries are shown and not linked: their inventories would have to be fetched.
 nitpick_ignore_regex = [
-    (r"py:.*", r"(torch|collections|enum|pathlib|rich|types|typing)\..*"),
+    (r"py:.*", r"(torch|collections|enum|pathlib|pyarrow|rich|types|typing)\..*"),
     # Type variables and protocols of one signature.
     (r"py:.*", r"esper\..*\._\w+"),
     # What users pass on to slots without naming it.

@@ -33,3 +33,8 @@ def pytest_terminal_summary(
         terminalreporter.write_line(
             "not run: tests/hosts, which grafts networks of other packages; `make test-hosts` does"
         )
+    missing = [name for name in ("polars", "pandas") if find_spec(name) is None]
+    if missing and config.args_source is pytest.Config.ArgsSource.TESTPATHS:
+        terminalreporter.write_line(
+            f"not run: tests of data frames; to run them: pip install {' '.join(missing)}"
+        )

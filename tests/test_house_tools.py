@@ -13,6 +13,7 @@ from esper.cli import main
 from esper.leyline.errors import MissingExtraError
 from esper.nissa.hub import Hub
 from esper.nissa.log import RunLog
+from esper.nissa.reader import read_run
 from esper.nissa.shipping.config import load_config
 from esper.nissa.shipping.registry import check_installed, load_sink
 from tests.nissa.sample_events import emit_whole_run
@@ -58,7 +59,7 @@ def test_a_command_runs(command, tmp_path, monkeypatch, capfd, request):
         hub.attach(RunLog(Path("runs") / "run"))
         emit_whole_run(hub.channel(env_id=0))
     arguments = shlex.split(command)[1:]
-    for name in re.findall(r"--to (\w+)", command):
+    for name in re.findall(r"--to (\w+)", command) if " ship " in command else ():
         try:
             check_installed(load_sink(name), name)
         except MissingExtraError:
@@ -68,6 +69,31 @@ def test_a_command_runs(command, tmp_path, monkeypatch, capfd, request):
 
     assert main(arguments) == 0
     assert capfd.readouterr().err == ""
+
+
+READERS = [block for block in blocks("python") if "Sink" not in block]
+
+
+@pytest.mark.parametrize("block", READERS, ids=lambda block: block.split()[1])
+def test_a_reader_of_the_page_reads_a_run(block, tmp_path, monkeypatch, capsys):
+    library = block.split()[1]
+    needed = "polars" if library == "esper" else library
+    pytest.importorskip(needed, reason=f"not run without {needed}: pip install {needed}")
+    assert len(block.splitlines()) <= MAX_LINES
+    monkeypatch.chdir(tmp_path)
+    with Hub("run") as hub:
+        hub.attach(RunLog(Path("runs") / "run"))
+        emit_whole_run(hub.channel(env_id=0))
+    main(["export", "latest", "--to", "parquet"])
+    best = max(
+        payload.val_accuracy
+        for envelope, payload in read_run("runs/run")
+        if envelope.event == "EPOCH_COMPLETED"
+    )
+
+    exec(compile(block, "house_tools.md", "exec"), {})
+
+    assert f"{best}" in capsys.readouterr().out
 
 
 def test_the_settings_are_valid(tmp_path):
@@ -80,7 +106,8 @@ def test_the_settings_are_valid(tmp_path):
 
 
 def test_the_sink_of_the_page_passes_its_own_tests(tmp_path):
-    (tmp_path / "test_my_sink.py").write_text("\n\n".join(blocks("python")))
+    sink = [block for block in blocks("python") if "Sink" in block]
+    (tmp_path / "test_my_sink.py").write_text("\n\n".join(sink))
 
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", tmp_path],

@@ -89,6 +89,8 @@ def our_layout() -> Layout:
             "docs": PROJECT / "docs",
             "tests": PROJECT / "tests" / "_generated",
             "specs": PROJECT / "specs",
+            # Exports and data frames of runs have the contract's schemas.
+            "arrow": PROJECT / "src" / "esper" / "_generated",
         },
         command="make codegen",
         history=PROJECT / "specs" / "history",

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from esper._generated.enums import EvidenceMode, PanicReason, Resumption, SeedStage, Severity
     from esper._generated.envelope import Envelope
     from esper.karn.run import read_story
+    from esper.karn.run_view import RunView, read
     from esper.karn.story import RunStory
     from esper.kasmina.blueprints.registry import register_blueprint
     from esper.kasmina.blueprints.residual import SequenceSeed
@@ -137,6 +138,7 @@ __all__ = [
     "RunNotFoundError",
     "RunSettings",
     "RunStory",
+    "RunView",
     "Samples",
     "ScriptedPolicy",
     "SeedSlot",
@@ -171,6 +173,7 @@ __all__ = [
     "load",
     "paired_evidence",
     "place_signals",
+    "read",
     "read_run",
     "read_story",
     "rebuild",
@@ -239,6 +242,7 @@ _HOMES = {
     "RunNotFoundError": "esper.leyline.errors",
     "RunSettings": "esper.tolaria.training.run_settings",
     "RunStory": "esper.karn.story",
+    "RunView": "esper.karn.run_view",
     "Samples": "esper.tolaria.tasks.task",
     "ScriptedPolicy": "esper.tamiyo.scripted",
     "SeedSlot": "esper.kasmina.slot",
@@ -272,6 +276,7 @@ _HOMES = {
     "load": "esper.loading",
     "paired_evidence": "esper.kasmina.evidence",
     "place_signals": "esper.kasmina.place_signal",
+    "read": "esper.karn.run_view",
     "read_run": "esper.nissa.reader",
     "read_story": "esper.karn.run",
     "rebuild": "esper.kasmina.description",

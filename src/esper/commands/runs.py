@@ -9,6 +9,7 @@ from esper.karn.listing import SORT_KEYS, as_dict, render_runs, sort_runs
 from esper.karn.overview import STATES, RunOverview, read_overview
 from esper.leyline.errors import RunNotFoundError
 from esper.nissa.runs import list_runs
+from esper.nissa.tags import check_tag
 
 NAME = "runs"
 
@@ -25,6 +26,7 @@ states: running       a process trains it
 examples:
   esper runs --run-dir experiments --sort grown
   esper runs --state failed --state crashed
+  esper runs --tag good
   esper runs --json
 """
 
@@ -57,6 +59,12 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help=f"only runs in this state: {', '.join(STATES)}; or {_RESUMED}: runs that were resumed; may be repeated",
     )
     parser.add_argument("--task", help="only runs of this task")
+    parser.add_argument(
+        "--tag",
+        action="append",
+        metavar="TAG",
+        help="only runs with this tag, which esper tag gives; with all of them if repeated",
+    )
     parser.set_defaults(run=run, parser=parser)
 
 
@@ -65,8 +73,11 @@ def run(options: argparse.Namespace) -> int:
 
     Raises:
         RunNotFoundError: the folder of runs does not exist or cannot be read.
+        UsageError: a tag cannot be the name of one.
     """
     root = options.run_dir
+    for tag in options.tag or ():
+        check_tag(tag)
     if not root.is_dir():
         kind = "is not a folder" if root.exists() else "does not exist"
         raise RunNotFoundError(
@@ -83,7 +94,7 @@ def run(options: argparse.Namespace) -> int:
     elif runs:
         print_line(
             make_console(),
-            f"{len(runs)} runs in {root}, but none as asked for; try without --state or --task",
+            f"{len(runs)} runs in {root}, but none as asked for; try without --state, --task or --tag",
         )
     else:
         print_line(make_console(), f"no runs in {root} yet; start one with: esper train")
@@ -92,6 +103,8 @@ def run(options: argparse.Namespace) -> int:
 
 def _is_wanted(run: RunOverview, options: argparse.Namespace) -> bool:
     if options.task is not None and run.task != options.task:
+        return False
+    if options.tag is not None and not set(options.tag) <= set(run.tags or ()):
         return False
     if options.state is None:
         return True

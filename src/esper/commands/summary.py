@@ -9,6 +9,7 @@ from esper.karn.run import read_story
 from esper.karn.summary import render
 from esper.karn.summary_json import as_dict
 from esper.nissa.runs import resolve
+from esper.nissa.tags import read_tags
 
 NAME = "summary"
 
@@ -35,11 +36,14 @@ def run(options: argparse.Namespace) -> int:
 
     Raises:
         RunNotFoundError: no run matches, or several do.
-        LogError: the run's log is empty or cannot be read, or has a damaged line and `--strict` was given.
+        LogError: the run's log is empty or cannot be read, or has a damaged line and `--strict` was given; or its
+            tags cannot be read.
     """
-    story = read_story(resolve(options.which, options.run_dir), strict=options.strict)
+    folder = resolve(options.which, options.run_dir)
+    story = read_story(folder, strict=options.strict)
+    tags = read_tags(folder)
     if options.json:
-        print(json.dumps(as_dict(story), indent=2))
+        print(json.dumps({**as_dict(story), "tags": tags}, indent=2))
     else:
-        render(story, make_console())
+        render(story, make_console(), tags=tags)
     return 0

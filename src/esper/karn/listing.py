@@ -15,7 +15,7 @@ from esper.karn.overview import RunOverview
 from esper.leyline.text import printable
 
 _MAX_NAME = 255
-_LEFT_ALIGNED = {"run", "state", "task", "started", "why"}
+_LEFT_ALIGNED = {"run", "state", "task", "started", "tags", "why"}
 # Columns that are left out one after another, until the table fits a terminal.
 _LESS_IMPORTANT = (
     "started",
@@ -102,11 +102,12 @@ def _cells(run: RunOverview) -> dict[str, str]:
         "val": _percent(run.grown_accuracy),
         "fossils": str(run.num_fossils),
         "parameters": "" if run.num_params is None else f"{run.num_params:,}",
-        "size": _size(run.num_bytes),
+        "size": format_size(run.num_bytes),
         "resumed": f"{run.num_resumptions}x" if run.num_resumptions else "",
         "task": run.task or "",
         "seed": "" if run.seed is None else str(run.seed),
         "started": _time(run.started_ns),
+        "tags": "?" if run.tags is None else ", ".join(run.tags),
         "why": run.reason or "",
     }
 
@@ -115,7 +116,8 @@ def _percent(accuracy: float | None) -> str:
     return "" if accuracy is None else f"{accuracy:.2f} %"
 
 
-def _size(num_bytes: int) -> str:
+def format_size(num_bytes: int) -> str:
+    """Return a number of bytes in the unit that keeps it short, such as `1.5 GiB`."""
     power = min(int(math.log(max(num_bytes, 1), 1024)), len(_UNITS) - 1)
     return f"{num_bytes / 1024**power:.{1 if power else 0}f} {_UNITS[power]}"
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from esper.leyline.errors import EsperError
+from esper.leyline.errors import EsperError, LogError
 from esper.leyline.failure import Failure
 from esper.leyline.text import printable, printable_message
 from esper.nissa.run_edges import (
@@ -19,6 +19,7 @@ from esper.nissa.run_edges import (
     is_running,
     read_edges,
 )
+from esper.nissa.tags import read_tags
 
 STATES = ("running", "finished", "interrupted", "stopped", "failed", "crashed", "unreadable")
 """`crashed` is a run whose end is not in the log although no process trains it."""
@@ -55,6 +56,8 @@ class RunOverview:
     num_resumptions: int
     num_bytes: int
     """Size of the folder: log, checkpoints and network."""
+    tags: tuple[str, ...] | None
+    """The names of its tags; None if they cannot be read."""
 
 
 def read_overview(folder: Path) -> RunOverview:
@@ -93,7 +96,15 @@ def read_overview(folder: Path) -> RunOverview:
         num_params=_num_params(started, finished if finished else epoch),
         num_resumptions=edges.num_resumptions,
         num_bytes=_size(folder),
+        tags=_tags(folder),
     )
+
+
+def _tags(folder: Path) -> tuple[str, ...] | None:
+    try:
+        return tuple(read_tags(folder))
+    except LogError:
+        return None
 
 
 def _finish(events: Iterable[PlainEvent]) -> Mapping[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from rich.console import Console
@@ -18,6 +18,7 @@ from esper.karn.story import Event, RunStory, SeedStory, Step
 from esper.karn.timeline import draw_timeline, slot_labels
 from esper.leyline.evidence import describe_evidence, describe_rejuvenation
 from esper.leyline.text import join_names, pluralize, printable
+from esper.nissa.tags import MAX_NOTE
 
 _Item = TypeVar("_Item")
 _Entry = tuple[str, str, str]
@@ -52,11 +53,16 @@ _STAGES = {
 }
 
 
-def render(story: RunStory, console: Console) -> None:
-    """Print the summary: outcome and figures, a timeline, the seeds of each slot, rollbacks, gaps in the log."""
+def render(
+    story: RunStory, console: Console, *, tags: Mapping[str, str | None] | None = None
+) -> None:
+    """Print the summary: outcome and figures, a timeline, the seeds of each slot, rollbacks, gaps in the log.
+
+    `tags` are the tags of the run, each with its note.
+    """
     width = min(console.width, _MAX_WIDTH)
     sections = [
-        [_title(story), *_hang(_facts(story), width)],
+        [_title(story), *_hang([*_facts(story), *_describe_tags(tags or {})], width)],
         draw_timeline(story, width=width, ascii_only=console.options.ascii_only),
         _headed("Slots", [*_hang(_seeds(story), width), *_legend(story, width)]),
         _headed("Rejuvenations", _hang(_rejuvenations(story), width)),
@@ -90,6 +96,12 @@ def _facts(story: RunStory) -> list[_Entry]:
         ("telemetry", telemetry, ""),
         *(("", problem, "yellow") for problem in problems),
     ]
+
+
+def _describe_tags(tags: Mapping[str, str | None]) -> Iterator[_Entry]:
+    for number, (name, note) in enumerate(tags.items()):
+        text = name if note is None else f"{name}: {printable(note, MAX_NOTE)}"
+        yield "" if number else "tags", printable(text, MAX_NOTE), ""
 
 
 def _seeds(story: RunStory) -> list[_Entry]:

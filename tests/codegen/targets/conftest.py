@@ -53,7 +53,10 @@ class Generated:
 
     @cached_property
     def arrow(self) -> ModuleType:
-        return importlib.import_module(f"{self.tests_package}.arrow_schemas")
+        # Our own package has the schemas, because exports use them.
+        is_ours = "arrow" in self.layout.roots
+        package = self.layout.package if is_ours else self.tests_package
+        return importlib.import_module(f"{package}.arrow_schemas")
 
     def schema_of(self, event: str) -> pyarrow.Schema:
         """Return the Arrow schema of an event's table."""

@@ -55,8 +55,8 @@ class CsvSink(LogSink):
         for envelope, payload in events:
             head = [getattr(envelope, name) for name in _ENVELOPE]
             values: dict[str, Any] = msgspec.json.decode(encode_payload(payload))
-            columns = _payload_columns(envelope.event)
-            cells = [_cell(values.get(wire), is_text) for wire, _, is_text in columns]
+            columns = payload_columns(envelope.event)
+            cells = [to_cell(values.get(wire), is_text) for wire, _, is_text in columns]
             rows.setdefault(envelope.event, []).append([*map(_envelope_cell, head), *cells])
         for event, added in rows.items():
             csv.writer(self._open_file(event), lineterminator="\n").writerows(added)
@@ -103,7 +103,7 @@ def _folder(run: ShippedRun) -> OutputFolder:
 
 
 @cache
-def _payload_columns(event: str) -> tuple[tuple[str, str, bool], ...]:
+def payload_columns(event: str) -> tuple[tuple[str, str, bool], ...]:
     """Return key on the wire, column, and whether it is a text, of each field."""
     return tuple(
         (
@@ -118,7 +118,7 @@ def _payload_columns(event: str) -> tuple[tuple[str, str, bool], ...]:
 @cache
 def _header(event: str) -> bytes:
     text = io.StringIO()
-    columns = [*_ENVELOPE, *(column for _, column, _ in _payload_columns(event))]
+    columns = [*_ENVELOPE, *(column for _, column, _ in payload_columns(event))]
     csv.writer(text, lineterminator="\n").writerow(columns)
     return text.getvalue().encode()
 
@@ -132,7 +132,8 @@ def _envelope_cell(value: object) -> object:
     return _safe(value) if isinstance(value, str) else value
 
 
-def _cell(value: object, is_text: bool) -> object:
+def to_cell(value: object, is_text: bool) -> object:
+    """Return the cell of a value of the wire; `is_text` is whether the contract calls its field a text."""
     if isinstance(value, list | dict):
         return msgspec.json.encode(value).decode()
     if isinstance(value, bool):

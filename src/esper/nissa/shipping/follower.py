@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, final
 
 from esper._generated.checks import ContractError
 from esper._generated.codec import inspect_line
-from esper._generated.unknown import UnknownPayload
+from esper._generated.unknown import UnknownName, UnknownPayload
 from esper.leyline.errors import LogError, RunNotFoundError
 from esper.nissa.event_numbers import EventNumbers
 from esper.nissa.reader import LoggedEvent, is_later_major, read_version
@@ -79,8 +80,18 @@ class LogFollower:
         is_superseded: whether a resumed run has replaced events that were read, or removed them from the log.
     """
 
-    def __init__(self, run_folder: Path, position: LogPosition | None = None) -> None:
-        """Read the log of the run in `run_folder` after `position`; from its start when None."""
+    def __init__(
+        self,
+        run_folder: Path,
+        position: LogPosition | None = None,
+        *,
+        on_unknown: Callable[[tuple[UnknownName, ...]], None] | None = None,
+    ) -> None:
+        """Read the log of the run in `run_folder` after `position`; from its start when None.
+
+        `on_unknown` is called with the names in a line that only a later minor version of the contract knows.
+        """
+        self._on_unknown = on_unknown
         self.position = position or LogPosition()
         self.is_superseded = False
         self._run_folder = run_folder
@@ -205,7 +216,7 @@ class LogFollower:
     ) -> None:
         """Append the event of a line, unless it cannot be read, was replaced, or is there already."""
         try:
-            envelope, payload, _ = inspect_line(data)
+            envelope, payload, unknown = inspect_line(data)
         except ContractError as error:
             self.position.num_damaged += 1
             self._later_majors += is_later_major(read_version(data))
@@ -223,6 +234,8 @@ class LogFollower:
             return
         if envelope.seq >= source.writer.end_seq or not numbers.add(envelope.seq):
             return
+        if unknown and self._on_unknown is not None:
+            self._on_unknown(unknown)
         if type(payload) is not UnknownPayload:
             self.position.num_events += 1
             events.append((envelope, payload))
