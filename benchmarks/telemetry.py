@@ -5,8 +5,9 @@ python benchmarks/telemetry.py --quick            a few repeats of few events
 python benchmarks/telemetry.py --json             only JSON, as the last line
 python benchmarks/telemetry.py --results FILE     store each part; the same command goes on after an interruption
 
-One event has twelve values. Each logger gets the same values from the same source and adds a number and the time. The log,
-`json` and `logging` have passed the line to the operating system when the call returns; the others promise less.
+One event has twelve values: EPOCH_COMPLETED and its epoch. Each logger gets the same values from the same source and adds a
+number and the time. `log_map` is METRICS_LOGGED, with twelve values under names that the caller chooses. The log, `json` and
+`logging` have passed the line to the operating system when the call returns; the others promise less.
 
 `overhead_all_sinks` is the time of a loop that computes and emits about 1,000 events a second, with its log and a process that
 ships it to every sink that is installed, divided by that of the same loop without telemetry; the start of both is left out.
@@ -30,7 +31,9 @@ from typing import Any
 import torch
 from parts import Parts
 
-from esper._generated.run import emit_metrics_logged
+from esper._generated.enums import Severity
+from esper._generated.registry import VERSION
+from esper._generated.run import emit_epoch_completed, emit_metrics_logged
 from esper.leyline.channel import SILENT, TelemetryChannel
 from esper.nissa.hub import Hub
 from esper.nissa.log import RunLog, RunLogConfig
@@ -40,6 +43,24 @@ from esper.nissa.shipping.registry import BUILT_IN, load_sink
 from esper.nissa.shipping.status import read_status
 
 Emit = Callable[[int], object]
+
+
+class Epoch:
+    """A source of EPOCH_COMPLETED with constant values."""
+
+    train_loss = 0.51
+    train_accuracy = 81.5
+    val_loss = 0.62
+    val_accuracy = 79.25
+    host_grad_norm = 1.75
+    learning_rate = 0.05
+    num_params = 1009
+    severity = Severity.OK
+    seeds = ()
+    duration_s = 1.5
+
+
+EPOCH = Epoch()
 VALUES = {f"value_{number}": 0.1 + number for number in range(12)}
 _STEPS_PER_S = 1000
 
@@ -52,20 +73,54 @@ def esper_log(folder: Path) -> Iterator[Emit]:
         yield emit_on(hub.channel(env_id=0))
 
 
+@contextmanager
+def esper_log_map(folder: Path) -> Iterator[Emit]:
+    """Emit twelve values by name through a hub to its run log."""
+    with Hub("benchmark") as hub:
+        hub.attach(RunLog(folder))
+        yield emit_metrics_on(hub.channel(env_id=0))
+
+
 def emit_on(channel: TelemetryChannel) -> Emit:
-    """Return a function that emits the event of a step."""
+    """Return a function that emits an event with twelve values."""
+    return lambda step: emit_epoch_completed(channel, EPOCH)
+
+
+def emit_metrics_on(channel: TelemetryChannel) -> Emit:
+    """Return a function that emits twelve values by name."""
     return lambda step: emit_metrics_logged(channel, step=step, metrics=VALUES, num_left_out=0)
 
 
+def values_of(step: int) -> dict[str, object]:
+    """Return the twelve values, read from the source as the emission helper does."""
+    return {
+        "epoch": step,
+        "train_loss": EPOCH.train_loss,
+        "train_accuracy": EPOCH.train_accuracy,
+        "val_loss": EPOCH.val_loss,
+        "val_accuracy": EPOCH.val_accuracy,
+        "host_grad_norm": EPOCH.host_grad_norm,
+        "learning_rate": EPOCH.learning_rate,
+        "num_params": EPOCH.num_params,
+        "severity": EPOCH.severity.name,
+        "seeds": EPOCH.seeds,
+        "duration_s": EPOCH.duration_s,
+        "env_id": 0,
+    }
+
+
 def record(step: int) -> dict[str, object]:
-    """Return what the log writes, as a dict built by hand."""
+    """Return the line that the log writes, as a dict built by hand."""
     return {
         "seq": step,
         "t_wall_ns": time.time_ns(),
         "t_mono_ns": time.monotonic_ns(),
         "run": "benchmark",
-        "event": "METRICS_LOGGED",
-        "payload": {"step": step, "metrics": VALUES},
+        "rank": 0,
+        "boot": "0123456789abcdef",
+        "event": "EPOCH_COMPLETED",
+        "v": VERSION,
+        "payload": values_of(step),
     }
 
 
@@ -100,7 +155,7 @@ def structlog_file(folder: Path) -> Iterator[Emit]:
                 structlog.processors.JSONRenderer(),
             ],
         )
-        yield lambda step: logger.info("METRICS_LOGGED", step=step, metrics=VALUES)
+        yield lambda step: logger.info("EPOCH_COMPLETED", **values_of(step))
 
 
 @contextmanager
@@ -110,7 +165,7 @@ def loguru_file(folder: Path) -> Iterator[Emit]:
 
     logger.remove()
     number = logger.add(folder / "events.jsonl", serialize=True)
-    yield lambda step: logger.bind(step=step, metrics=VALUES).info("METRICS_LOGGED")
+    yield lambda step: logger.bind(**values_of(step)).info("EPOCH_COMPLETED")
     logger.remove(number)
 
 
@@ -143,7 +198,7 @@ def wandb_offline(folder: Path) -> Iterator[Emit]:
     import wandb
 
     run = wandb.init(mode="offline", dir=str(folder), settings=wandb.Settings(silent=True))
-    yield lambda step: run.log(VALUES, step=step)
+    yield lambda step: run.log(values_of(step), step=step)
     run.finish()
 
 
@@ -158,12 +213,13 @@ def otel_logs(folder: Path) -> Iterator[Emit]:
         provider.add_log_record_processor(BatchLogRecordProcessor(ConsoleLogExporter(out=file)))
         logger = logging.Logger("benchmark", level=logging.INFO)
         logger.addHandler(LoggingHandler(logger_provider=provider))
-        yield lambda step: logger.info("METRICS_LOGGED", extra=VALUES | {"step": step})
+        yield lambda step: logger.info("EPOCH_COMPLETED", extra=values_of(step))
         provider.shutdown()
 
 
 LOGGERS: dict[str, tuple[Callable[[Path], AbstractContextManager[Emit]], str | None]] = {
     "log": (esper_log, None),
+    "log_map": (esper_log_map, None),
     "json": (json_unbuffered, None),
     "logging": (stdlib_logging, None),
     "structlog": (structlog_file, "structlog"),
