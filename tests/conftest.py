@@ -6,6 +6,8 @@ from importlib.util import find_spec
 import pytest
 from hypothesis import settings
 
+from esper.nissa import monitor
+
 # Tests run side by side, a process for each core, and what they start inherits this; threads of one test would
 # only take the cores from the others.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -13,6 +15,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # How long an example takes depends on the machine and on what else it does, so no test fails because of time.
 settings.register_profile("no-deadline", deadline=None)
 settings.load_profile("no-deadline")
+
+# Tests that count the lines of a log must not depend on how long a run takes.
+monitor.DEFAULT_INTERVAL_S = 0.0
 
 # Their packages are in an environment of their own: `make test-hosts`.
 collect_ignore = [] if find_spec("transformers") else ["hosts"]

@@ -53,7 +53,17 @@ CODEGEN_IMPORTS = {
 }
 CODEGEN_CONNECTORS = {"commands", "__main__", "__init__"}
 # They connect the rooms; no room imports them.
-CONNECTORS = {"commands", "cli", "loading", "own_run", "running", "__init__", "__main__"}
+CONNECTORS = {
+    "commands",
+    "cli",
+    "loading",
+    "origin",
+    "outlets",
+    "own_run",
+    "running",
+    "__init__",
+    "__main__",
+}
 WITHOUT_TORCH = ["_generated", "leyline", "nissa", "karn", "tamiyo", "testing"]
 
 

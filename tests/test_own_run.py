@@ -521,6 +521,7 @@ def test_sinks_receive_the_events(tmp_path):
     assert [one.EVENT for one in memory.payloads] == [
         "LOOP_STARTED",
         "METRICS_LOGGED",
+        "HUB_STATS",
         "RUN_FINISHED",
     ]
 
@@ -556,7 +557,7 @@ def test_another_process_joins_the_run_with_its_handle(tmp_path):
         with pytest.raises(TypeError, match=r"pass run.handle\(\) to the other one, and call Hub"):
             pickle.dumps(run)
 
-    assert [one.rank for one, _ in esper.read_run(run.folder)] == [0, 0, 1_000_000]
+    assert [one.rank for one, _ in esper.read_run(run.folder)] == [0, 0, 0, 1_000_000]
     with pytest.raises(esper.UsageError, match="has ended"):
         run.handle()
 

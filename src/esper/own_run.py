@@ -15,12 +15,10 @@ from types import TracebackType
 from typing import Any, NoReturn, Self, SupportsFloat, SupportsIndex, final
 from weakref import WeakSet
 
-import torch
 from torch import nn
-from torch.nn.parameter import is_lazy
 
 from esper._generated.enums import RunOutcome
-from esper._generated.records import SeedStatus
+from esper._generated.records import Provenance, SeedStatus
 from esper._generated.run import (
     emit_loop_epoch_completed,
     emit_loop_started,
@@ -31,17 +29,20 @@ from esper.leyline.errors import UsageError
 from esper.leyline.failure import Failure, describe_end
 from esper.leyline.numbers import to_int, to_numbers, to_optional_number, to_percent, to_rate
 from esper.nissa.config_file import encode_config, save_config
+from esper.nissa.git_state import GitState
 from esper.nissa.hub import Hub
 from esper.nissa.joining import HubHandle
 from esper.nissa.log import RunLog
 from esper.nissa.metrics import MetricsLogger, check_rate
+from esper.nissa.monitor import Monitor, check_interval
 from esper.nissa.runs import DEFAULT_NAME, check_name, check_root, create_own_run, not_writable
 from esper.nissa.shipping.launch import prepare_shipping
 from esper.nissa.sink import Sink, check_sinks
 from esper.nissa.sinks.verdicts import VerdictSink
+from esper.origin import describe_origin
 from esper.tolaria.training.growth import slot_status
+from esper.tolaria.training.loop_description import count_parameters, describe_loop
 from esper.tolaria.training.reports import LoopDescription, LoopEpochReport, RunResult, emit_result
-from esper.version import VERSION
 
 
 def start_run(
@@ -56,6 +57,7 @@ def start_run(
     to: Iterable[str] = (),
     ship_config: str | Path | None = None,
     max_logs_per_s: float | None = 10.0,
+    system_interval_s: float | None = None,
 ) -> Run:
     """Start a run of your own training loop: make its folder and its log, and report the start.
 
@@ -82,6 +84,8 @@ def start_run(
         to: tools that get the events from a process of their own, such as `["tensorboard"]`: see `esper ship`.
         ship_config: file with settings of these.
         max_logs_per_s: most calls of `Run.log` a second that are written, for each set of names; None writes all.
+        system_interval_s: seconds between two samples of processor, memory, disk and GPUs, which a thread writes to the log; 0
+            for never. None: 5 where psutil is installed, the extra `system`.
 
     Raises:
         UsageError: the name is taken or cannot be used, an argument is of another type or out of range, `config` holds
@@ -96,18 +100,29 @@ def start_run(
     if epochs == 0:
         raise UsageError("epochs must be at least 1, got 0; leave it out if it is not known")
     max_logs_per_s = check_rate(max_logs_per_s)
+    interval_s = check_interval(system_interval_s)
+    git = GitState()
     if model is not None:
         instance_of("model", model, nn.Module, "pass the network", error=UsageError)
     checked_sinks = check_sinks(sinks)
     shipping = prepare_shipping(to, ship_config)
     folder = _make_folder(root, name, seed=seed, config=config)
     hub = Hub(folder.name)
-    hub.attach(RunLog(folder))
+    log = hub.attach(RunLog(folder))
     shipping.start(folder)
     for sink in checked_sinks:
         hub.attach(sink)
-    description = _describe(name or DEFAULT_NAME, seed=seed, epochs=epochs, model=model)
-    return Run(folder, hub, description, model=model, max_logs_per_s=max_logs_per_s)
+    description = describe_loop(name or DEFAULT_NAME, seed=seed, epochs=epochs, model=model)
+    return Run(
+        folder,
+        hub,
+        log,
+        description,
+        describe_origin(git, config=config or {}, seed=seed),
+        model=model,
+        max_logs_per_s=max_logs_per_s,
+        system_interval_s=interval_s,
+    )
 
 
 def _make_folder(
@@ -142,10 +157,13 @@ class Run:
         self,
         folder: Path,
         hub: Hub,
+        log: RunLog,
         description: LoopDescription,
+        provenance: Provenance,
         *,
         model: nn.Module | None,
         max_logs_per_s: float | None,
+        system_interval_s: float,
     ) -> None:
         """Report the start on `hub`, which the run closes at its end; call `start_run` instead."""
         self.folder = folder
@@ -163,8 +181,9 @@ class Run:
         self._is_entered = False
         self._is_finished = False
         _RUNS.add(self)
-        emit_loop_started(self.channel, description)
+        emit_loop_started(self.channel, description, provenance=provenance)
         self.channel.advance(epoch=1)
+        self._monitor = Monitor(hub, log, self.channel, interval_s=system_interval_s)
 
     def __enter__(self) -> Self:
         self._check_running()
@@ -239,7 +258,7 @@ class Run:
             val_accuracy=to_percent("val_accuracy", val_accuracy),
             learning_rate=to_rate("learning_rate", learning_rate),
             metrics=to_numbers(metrics),
-            num_params=_count_parameters(self._model),
+            num_params=count_parameters(self._model),
             severity=self._verdicts.take_worst(),
             seeds=self._seeds(),
             duration_s=time.monotonic() - self._epoch_started,
@@ -292,6 +311,7 @@ class Run:
         self._metrics.flush()
         if outcome is RunOutcome.COMPLETED and self.epochs_completed:
             self.channel.advance(epoch=self.epochs_completed)
+        self._monitor.report()
         emit_result(self.channel, self._result(outcome, failure))
         self._hub.close()
 
@@ -303,7 +323,7 @@ class Run:
             baseline_accuracy=None,
             # The contract of RUN_FINISHED has no null for these; LOOP_STARTED says that 0 stands for it.
             num_host_params=self._num_host_params or 0,
-            num_params=_count_parameters(self._model) or 0,
+            num_params=count_parameters(self._model) or 0,
             duration_s=time.monotonic() - self._started,
             failure=failure,
         )
@@ -341,36 +361,6 @@ class Run:
                 f"a run must be used by the process that started it, but {self.folder.name} was started by process"
                 f" {self._pid}; return the values to it, or start another run here"
             )
-
-
-def _describe(
-    name: str, *, seed: int | None, epochs: int | None, model: nn.Module | None
-) -> LoopDescription:
-    """Describe the run called `name` before its first step."""
-    slots = {} if model is None else find_slots(model)
-    num_params = _count_parameters(model)
-    num_seed_params = sum(p.numel() for slot in slots.values() for p in slot.seed_parameters())
-    parameter = None if model is None else next(model.parameters(), None)
-    return LoopDescription(
-        task=name,
-        seed=seed,
-        epochs=epochs,
-        device=None if parameter is None else str(parameter.device),
-        num_host_params=None if num_params is None else num_params - num_seed_params,
-        slot_ids=tuple(slot.slot_id for slot in slots.values()),
-        esper_version=VERSION,
-        torch_version=str(torch.__version__),
-    )
-
-
-def _count_parameters(model: nn.Module | None) -> int | None:
-    """Return the number of parameters; None without a model, or before its lazy layers have seen an input."""
-    if model is None:
-        return None
-    parameters = list(model.parameters())
-    if any(is_lazy(parameter) for parameter in parameters):
-        return None
-    return sum(parameter.numel() for parameter in parameters)
 
 
 _RUNS: WeakSet[Run] = WeakSet()

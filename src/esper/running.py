@@ -8,29 +8,32 @@ import dataclasses
 import logging
 import shutil
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import torch
 
 from esper._generated.enums import RunOutcome
+from esper._generated.records import Provenance
 from esper.karn.run import read_story
 from esper.karn.story import RunStory
 from esper.leyline.arguments import check_callable, describe
 from esper.leyline.errors import CheckpointError, UsageError
 from esper.leyline.policy import GrowthPolicy, check_policy
 from esper.leyline.text import printable, printable_message
-from esper.nissa.hub import Hub
+from esper.nissa.git_state import GitState
 from esper.nissa.log import LogPosition, RunLog
 from esper.nissa.rewind import rewind
 from esper.nissa.run_edges import read_edges
 from esper.nissa.run_lock import lock_run
 from esper.nissa.runs import create_run, has_events, resolve
-from esper.nissa.shipping.launch import Shipping, prepare_shipping
-from esper.nissa.sink import Sink, check_sinks
+from esper.nissa.sink import Sink
+from esper.origin import describe_origin
+from esper.outlets import Outlets
 from esper.tolaria.tasks.registry import check_task, get_task
 from esper.tolaria.tasks.task import Samples, Task, load_samples
 from esper.tolaria.training.checkpoint import Checkpoints
@@ -59,6 +62,7 @@ def run_task(
     baseline_sinks: Iterable[Sink] = (),
     to: Iterable[str] = (),
     ship_config: str | Path | None = None,
+    system_interval_s: float | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> RunStory:
     """Train `task` under the governor, let `policy` grow its network, and return the story of the run.
@@ -82,10 +86,13 @@ def run_task(
         policy: decides when to grow, keep and prune, such as `HeuristicPolicy()`; None trains the host alone.
         run_dir: the folder that holds the runs; it is made if it does not exist.
         sinks: receive the run's events in addition to the log; closed at the end.
-        baseline_sinks: receive the events of the host that is trained alone for comparison, which has no log.
+        baseline_sinks: receive the events of the host that is trained alone for comparison, in addition to its log, which
+            is that of a run of its own in the folder `baseline` of the run.
         to: tools that get the run's events from a process of their own, such as `["tensorboard"]`: see `esper ship`. Training
             neither waits for it nor fails because of it.
         ship_config: file with settings of these.
+        system_interval_s: seconds between two samples of processor, memory, disk and GPUs, which a thread writes to the log; 0
+            for never. None: 5 where psutil is installed, the extra `system`.
         should_stop: asked before every step; the run ends in order, to be resumed later, once it returns True.
 
     Raises:
@@ -98,9 +105,9 @@ def run_task(
         KeyboardInterrupt: the user pressed Ctrl-C; the run can be resumed.
     """
     check_task(task)
-    all_sinks = _checked(policy, should_stop, sinks, baseline_sinks)
+    _check(policy, should_stop)
+    outlets = Outlets.prepare(sinks, baseline_sinks, to, ship_config, system_interval_s)
     run_root = _path(run_dir)
-    shipping = prepare_shipping(to, ship_config)
     settings = checked_settings(settings).for_task(task)
     _check_device(settings.device)
     # Before the folder is made: a task that cannot load its samples must not leave an empty run.
@@ -108,7 +115,7 @@ def run_task(
     folder = _create_folder(run_root, settings)
     with _removed_if_empty(folder), lock_run(folder):
         _save_first_settings(settings, folder)
-        _train(task, settings, samples, folder, policy, all_sinks, shipping, should_stop)
+        _train(task, settings, samples, folder, policy, outlets, should_stop)
     return read_story(folder)
 
 
@@ -123,6 +130,7 @@ def resume_run(
     baseline_sinks: Iterable[Sink] = (),
     to: Iterable[str] = (),
     ship_config: str | Path | None = None,
+    system_interval_s: float | None = None,
     should_stop: Callable[[], bool] = lambda: False,
     notify: Callable[[str], None] = _LOG.info,
 ) -> RunStory:
@@ -138,6 +146,7 @@ def resume_run(
         baseline_sinks: as in `run_task`.
         to: as in `run_task`.
         ship_config: as in `run_task`.
+        system_interval_s: as in `run_task`.
         should_stop: as in `run_task`.
         notify: called with one line for each damaged checkpoint, which the logger `esper` warns of too, and one that
             says where the run continues.
@@ -151,8 +160,8 @@ def resume_run(
         SlotError: the policy asked a slot for something that it cannot do; the log holds the run up to there.
         OSError: the grown network cannot be saved.
     """
-    all_sinks = _checked(policy, should_stop, sinks, baseline_sinks)
-    shipping = prepare_shipping(to, ship_config)
+    _check(policy, should_stop)
+    outlets = Outlets.prepare(sinks, baseline_sinks, to, ship_config, system_interval_s)
     folder = resolve(str(run), _path(run_dir))
     _check_name(folder)
     settings = load_settings(folder).resumed(epochs=epochs, device=device)
@@ -169,9 +178,7 @@ def resume_run(
                 f"a run must be in a folder that can be written to be resumed, got {folder} ({error.strerror});"
                 " free its disk or make it writable, or copy it to another one and resume it there"
             ) from error
-        _train(
-            task, settings, samples, folder, policy, all_sinks, shipping, should_stop, resumption
-        )
+        _train(task, settings, samples, folder, policy, outlets, should_stop, resumption)
     return read_story(folder)
 
 
@@ -181,35 +188,44 @@ def _train(
     samples: tuple[Samples, ...],
     folder: Path,
     policy: GrowthPolicy | None,
-    sinks: Sequence[Iterable[Sink]],
-    shipping: Shipping,
+    outlets: Outlets,
     should_stop: Callable[[], bool],
     resumption: Resumption | None = None,
 ) -> None:
-    """Train with a hub for the grown network, which the log is attached to, and one for the host alone."""
+    """Train with a hub and a log for the grown network, and others for the host alone."""
     first_seq = 0 if resumption is None else resumption.next_seq
+    has_baseline = settings.has_baseline and policy is not None
     with (
         StopRequest(_LOG.warning, is_polite=True) as stop,
-        Hub(folder.name, first_seq=first_seq) as hub,
-        Hub(folder.name) as baseline_hub,
+        outlets.open(folder, first_seq=first_seq, has_baseline=has_baseline) as opened,
     ):
-        log = hub.attach(RunLog(folder))
-        shipping.start(folder)
-        for target, attached in zip((hub, baseline_hub), sinks, strict=True):
-            for sink in attached:
-                target.attach(sink)
         train_run(
             task,
             settings,
             samples,
             policy=policy,
             folder=folder,
-            channel=hub.channel(env_id=0),
-            baseline_channel=baseline_hub.channel(env_id=0),
-            log_position=lambda: _position(log),
+            channel=opened.channel,
+            baseline_channel=opened.baseline_channel,
+            log_position=lambda: _position(opened.log),
             resumption=resumption,
             should_stop=lambda: stop.is_made() or should_stop(),
+            describe_origin=lambda: _describe_origin(task, settings, outlets.git),
+            before_end=opened.monitor.report,
         )
+
+
+def _describe_origin(task: Task, settings: RunSettings, git: GitState) -> Provenance:
+    """Return where the run comes from; its configuration has the settings, and the plain values of the task."""
+    values = ((one.name, getattr(task, one.name)) for one in fields(task))
+    plain = {
+        f"task.{name}": value
+        for name, value in values
+        if isinstance(value, bool | int | float | str) and name != "name"
+    }
+    hashes = {} if task.data_hash is None else {task.name: task.data_hash()}
+    config = {**msgspec.to_builtins(settings), **plain}
+    return describe_origin(git, config=config, seed=settings.seed, data_hashes=hashes)
 
 
 def _position(log: RunLog) -> Mapping[str, Any]:
@@ -332,18 +348,14 @@ def _removed_if_empty(folder: Path) -> Iterator[None]:
         raise
 
 
-def _checked(
-    policy: object, should_stop: object, *sinks: Iterable[Sink]
-) -> tuple[tuple[Sink, ...], ...]:
-    """Check the arguments that starting and resuming share, and return each group of `sinks` as a tuple.
+def _check(policy: object, should_stop: object) -> None:
+    """Check the arguments that starting and resuming share.
 
     Raises:
-        UsageError: `policy` is not a policy, `should_stop` is not a function, or a group of sinks is not iterable or holds
-            something else.
+        UsageError: `policy` is not a policy, or `should_stop` is not a function.
     """
     check_policy(policy)
     check_callable("`should_stop`", should_stop, error=UsageError)
-    return tuple(check_sinks(group) for group in sinks)
 
 
 def _path(run_dir: object) -> Path:

@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-# Times, durations and ids differ from run to run; no other field may.
-VARYING = {"t_wall_ns", "t_mono_ns", "run", "boot", "duration_s", "verify_s"}
+# Times, durations, ids and origins differ from run to run; no other field may, but those of HUB_STATS.
+VARYING = {"t_wall_ns", "t_mono_ns", "run", "boot", "duration_s", "verify_s", "provenance"}
 
 
 def log_of(run_dir: Path) -> list[dict]:
@@ -26,6 +26,8 @@ def payloads_of(log: list[dict], event: str, *, as_lines: bool = False) -> list[
 def without_varying(value):
     """Return `value` without the entries in `VARYING`."""
     if isinstance(value, dict):
+        if value.get("event") == "HUB_STATS":
+            value = value | {"payload": None}
         return {k: without_varying(v) for k, v in value.items() if k not in VARYING}
     if isinstance(value, list):
         return [without_varying(item) for item in value]

@@ -43,12 +43,12 @@ def wait_for_epoch(root: Path, epoch: int) -> None:
 
 
 def comparable_log(root: Path) -> list:
-    """Return the log without sequence numbers, times, ids, and the event of the resumption."""
+    """Return the log without sequence numbers, times, ids, and the events of a process."""
     lines = [without_varying(line) for line in log_of(root)]
     return [
         {key: value for key, value in line.items() if key != "seq"}
         for line in lines
-        if line["event"] != "RUN_RESUMED"
+        if line["event"] not in ("RUN_RESUMED", "HUB_STATS")
     ]
 
 

@@ -12,6 +12,7 @@ _FLAGS = {setting.name: setting.flag for setting in SETTINGS} | {
     "run_dir": "--run-dir",
     "to": "--to",
     "ship_config": "--ship-config",
+    "system_interval_s": "--sample-system",
 }
 
 

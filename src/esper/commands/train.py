@@ -88,6 +88,13 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help="continue a run from its newest checkpoint; --epochs may be raised",
     )
     add_to(parser, config_flag="--ship-config")
+    parser.add_argument(
+        "--sample-system",
+        type=float,
+        dest="system_interval_s",
+        metavar="SECONDS",
+        help="time between two samples of processor, memory, disk and GPUs, which need the extra: system; 0: never (default: 5)",
+    )
     parser.set_defaults(run=run, parser=parser)
 
 
@@ -196,6 +203,7 @@ def _start(
         run_dir=options.run_dir,
         to=options.to,
         ship_config=options.ship_config,
+        system_interval_s=options.system_interval_s,
         should_stop=stop.is_made,
         **_progress(console, settings.epochs_of(task)),
     )
@@ -223,6 +231,7 @@ def _resume(
         policy=_policy(task, settings),
         to=options.to,
         ship_config=options.ship_config,
+        system_interval_s=options.system_interval_s,
         should_stop=stop.is_made,
         notify=lambda line: print_line(console, line),
         **given,

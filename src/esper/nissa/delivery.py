@@ -28,6 +28,8 @@ class SinkStats:
     """Events that the sink was not given, because its queue was full or it had been closed."""
     num_waiting: int
     """Events still in the sink's queue; after the hub is closed, those that the sink did not take in time."""
+    waiting_since_ns: int | None
+    """Time of `time.monotonic_ns` of the oldest event that the sink has not taken; None if none waits."""
     is_open: bool
     """False once the sink has been closed, by the hub's end or after too many failures."""
 
@@ -149,7 +151,7 @@ class DirectDelivery:
     @property
     def stats(self) -> SinkStats:
         """Counts of the sink's events so far."""
-        return _stats(self.sink, num_dropped=0, num_waiting=0)
+        return _stats(self.sink, num_dropped=0, num_waiting=0, waiting_since_ns=None)
 
     def flush(self, deadline: float) -> bool:
         """Return True: the sink has processed every event already."""
@@ -183,6 +185,7 @@ class QueuedDelivery:
         self._next_seq = 0
         self._num_dropped = 0
         self._dropped: Envelope | None = None
+        self._being_taken: Envelope | None = None
         self._is_abandoned = False
         self._thread = threading.Thread(target=self._work, name=f"esper-{sink.name}", daemon=True)
         self._thread.start()
@@ -192,7 +195,13 @@ class QueuedDelivery:
         """Counts of the sink's events so far."""
         num_offered = 0 if self._first_seq is None else self._next_seq - self._first_seq
         waiting = num_offered - self._num_dropped - self.sink.num_handled
-        return _stats(self.sink, num_dropped=self._num_dropped, num_waiting=waiting)
+        oldest = self._being_taken
+        return _stats(
+            self.sink,
+            num_dropped=self._num_dropped,
+            num_waiting=waiting,
+            waiting_since_ns=None if oldest is None else oldest.t_mono_ns,
+        )
 
     def write(self, envelope: Envelope, payload: Payload) -> None:
         """Queue one event, or drop it if the queue is full."""
@@ -231,18 +240,23 @@ class QueuedDelivery:
                 if isinstance(item, threading.Event):
                     item.set()
                 else:
+                    self._being_taken = item[0]
                     self.sink.write(*item)
+                    self._being_taken = None
         finally:
             self.sink.close()
 
 
-def _stats(sink: GuardedSink, *, num_dropped: int, num_waiting: int) -> SinkStats:
+def _stats(
+    sink: GuardedSink, *, num_dropped: int, num_waiting: int, waiting_since_ns: int | None
+) -> SinkStats:
     return SinkStats(
         name=sink.name,
         num_written=sink.num_written,
         num_failed=sink.num_failed,
         num_dropped=sink.num_refused + num_dropped,
         num_waiting=num_waiting,
+        waiting_since_ns=waiting_since_ns,
         is_open=sink.is_open,
     )
 

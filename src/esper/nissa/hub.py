@@ -154,6 +154,7 @@ class Hub:
         return HubStats(
             num_sent=self._next_seq - self._first_seq,
             num_lost=self._num_lost,
+            num_rejected=self._rejections.num_rejected,
             sinks=tuple(delivery.stats for delivery in self._deliveries),
         )
 

@@ -28,5 +28,7 @@ class HubStats:
     """Events that were numbered and passed to the sinks."""
     num_lost: int
     """Events that were emitted after the hub was closed."""
+    num_rejected: int
+    """Events that broke the contract and were not sent."""
     sinks: tuple[SinkStats, ...]
     """Counts of each attached sink; synchronous sinks first."""

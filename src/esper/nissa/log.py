@@ -102,6 +102,7 @@ class RunLog(SynchronousSink):
         self._waiting: deque[tuple[int, bytes]] = deque()
         self._num_waiting_bytes = 0
         self._num_dropped = 0
+        self._waiting_since_ns = 0
         self._state = _State.WRITING
         self._is_closed = False
         # The hub calls `write` from one thread at a time, but `sync` and `close` may be called from other threads.
@@ -122,6 +123,16 @@ class RunLog(SynchronousSink):
     def num_waiting(self) -> int:
         """Events that wait in memory because the disk has not taken them."""
         return len(self._waiting)
+
+    @property
+    def num_bytes(self) -> int:
+        """Bytes of the events that the disk has taken, in all files."""
+        return self._writer.num_bytes_in_all
+
+    @property
+    def waiting_since_ns(self) -> int | None:
+        """Time of `time.monotonic_ns` at which the oldest event began to wait in memory; None if no event waits."""
+        return self._waiting_since_ns if self._waiting else None
 
     @property
     def position(self) -> LogPosition | None:
@@ -178,6 +189,8 @@ class RunLog(SynchronousSink):
                 self._check_at_ns = envelope.t_mono_ns + int(self.config.check_interval_s * 1e9)
                 action = self._check_and_write
             if not self._try(action):
+                if len(self._waiting) == 1:
+                    self._waiting_since_ns = envelope.t_mono_ns
                 self._num_waiting_bytes += num_bytes
                 self._limit_waiting()
 

@@ -16,11 +16,13 @@ class RejectionWarnings:
     """Prints the first rejection of each event, field and rule, with the line of the program that emitted it."""
 
     def __init__(self) -> None:
-        """Start without warnings."""
+        """Start without warnings; `num_rejected` counts all rejections."""
+        self.num_rejected = 0
         self._shown: set[tuple[str, str | None, str]] = set()
 
     def show(self, rejected: TelemetryRejectedPayload) -> None:
         """Print the rejection if it is the first of its kind; called while the emission helper runs."""
+        self.num_rejected += 1
         key = (rejected.event, rejected.field, rejected.rule)
         if key in self._shown or len(self._shown) >= _MAX_WARNINGS:
             return

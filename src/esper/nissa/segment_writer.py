@@ -47,6 +47,12 @@ class SegmentWriter:
         self._has_partial_line = False
         self._seq_before = -1
         self._closed_files: dict[Path, int] = {}
+        self._num_closed_bytes = 0
+
+    @property
+    def num_bytes_in_all(self) -> int:
+        """Bytes of the whole lines in all files."""
+        return self._num_closed_bytes + self._written[0]
 
     @property
     def num_bytes(self) -> int:
@@ -181,6 +187,7 @@ class SegmentWriter:
         descriptor = _create(segment.path)
         self.segment = segment
         self._seq_before = self._written[1]
+        self._num_closed_bytes += self._written[0]
         self._written = (0, self._written[1])
         self._descriptor = descriptor
 

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from esper._generated.enums import RunOutcome
+from esper._generated.records import Provenance
 from esper._generated.run import emit_run_resumed, emit_run_started
 from esper.leyline.channel import TelemetryChannel
 from esper.leyline.failure import describe_end
@@ -76,13 +77,17 @@ def train_run(
     log_position: Callable[[], Mapping[str, Any]],
     resumption: Resumption | None = None,
     should_stop: Callable[[], bool] = lambda: False,
+    describe_origin: Callable[[], Provenance | None] = lambda: None,
+    before_end: Callable[[], None] = lambda: None,
 ) -> RunResult:
     """Train `task` on `samples` (training, validation, test) and leave the grown network in `folder`.
 
     After every epoch a checkpoint is saved, with the plain values that `log_position` returns. If there is a policy and
     the settings ask for a baseline, the host is then trained alone, from the same seed and for as many epochs; its
-    events go to `baseline_channel`. The test samples, if there are any, are used once, when training has ended. `should_stop` is asked before every step; once it returns True the run ends in order, with
-    the network saved. With a `resumption` an earlier run is continued.
+    events go to `baseline_channel`, as those of a run. The test samples, if there are any, are used once, when training has
+    ended. `should_stop` is asked before every step; once it returns True the run ends in order, with the network saved. With
+    a `resumption` an earlier run is continued. `describe_origin` is called when the network is on its device, for the report
+    of the start, and `before_end` before the end is reported.
 
     Raises:
         CheckpointError: the resumption's state belongs to another network.
@@ -98,13 +103,17 @@ def train_run(
     outcome, failure = RunOutcome.FAILED, None
     grown, host = _NOT_SCORED, _NOT_SCORED
     try:
-        _begin(trainer, channel, _describe(task, settings, samples, trainer), resumption)
+        provenance = describe_origin()
+        description = _describe(task, settings, samples, trainer)
+        _begin(trainer, channel, description, provenance, resumption)
         fitted = trainer.fit(save)
         grown = _score(trainer, fitted)
         _restore_folder(folder, settings)
         _save_network(trainer.model, folder, task, checkpoints)
         if fitted is RunOutcome.COMPLETED and settings.has_baseline and policy is not None:
-            host = _train_host_alone(task, settings, samples, baseline_channel, should_stop)
+            host = _train_host_alone(
+                task, settings, samples, baseline_channel, should_stop, provenance
+            )
             if host.validation is None:
                 fitted = RunOutcome.INTERRUPTED
         outcome = fitted
@@ -126,6 +135,7 @@ def train_run(
             baseline_test=host.test,
             failure=failure,
         )
+        before_end()
         emit_result(channel, result)
     return result
 
@@ -206,13 +216,12 @@ def _begin(
     trainer: Trainer,
     channel: TelemetryChannel,
     description: RunDescription,
+    provenance: Provenance | None,
     resumption: Resumption | None,
 ) -> None:
     """Load the state of an earlier run, if there is one, and report the start or the resumption."""
     if resumption is None or resumption.state is None:
-        emit_run_started(
-            channel, description, num_test=description.num_test, metric=description.metric
-        )
+        _report_start(channel, description, provenance)
     else:
         trainer.load_state_dict(resumption.state)
     if resumption is not None:
@@ -221,7 +230,20 @@ def _begin(
             epochs_completed=trainer.epochs_completed,
             epochs=description.epochs,
             superseded_events=resumption.superseded_events,
+            provenance=provenance,
         )
+
+
+def _report_start(
+    channel: TelemetryChannel, description: RunDescription, provenance: Provenance | None
+) -> None:
+    emit_run_started(
+        channel,
+        description,
+        num_test=description.num_test,
+        metric=description.metric,
+        provenance=provenance,
+    )
 
 
 def _train_host_alone(
@@ -230,14 +252,41 @@ def _train_host_alone(
     samples: tuple[Samples, ...],
     channel: TelemetryChannel,
     should_stop: Callable[[], bool],
+    provenance: Provenance | None,
 ) -> _Scores:
-    """Return the scores of the host trained without growth or faults; those of nothing if training did not finish."""
+    """Return the scores of the host trained without growth or faults; those of nothing if training did not finish.
+
+    Its events go to `channel`, from RUN_STARTED to RUN_FINISHED.
+    """
+    started = time.monotonic()
     without_faults = msgspec.structs.replace(settings, faults=())
     trainer = Trainer(
         task, without_faults, samples, policy=None, channel=channel, should_stop=should_stop
     )
-    outcome = trainer.fit()
-    return _score(trainer, outcome) if outcome is RunOutcome.COMPLETED else _NOT_SCORED
+    _report_start(channel, _describe(task, without_faults, samples, trainer), provenance)
+    outcome, failure, scores = RunOutcome.FAILED, None, _NOT_SCORED
+    try:
+        outcome = trainer.fit()
+        if outcome is RunOutcome.COMPLETED:
+            scores = _score(trainer, outcome)
+    except BaseException as error:
+        outcome, failure = describe_end(error)
+        raise
+    finally:
+        result = RunResult(
+            outcome=outcome,
+            epochs_completed=trainer.epochs_completed,
+            val_accuracy=scores.val_accuracy,
+            baseline_accuracy=None,
+            num_host_params=trainer.num_host_params,
+            num_params=trainer.num_params,
+            duration_s=time.monotonic() - started,
+            val_loss=scores.val_loss,
+            test=scores.test,
+            failure=failure,
+        )
+        emit_result(channel, result)
+    return scores
 
 
 def _score(trainer: Trainer, outcome: RunOutcome) -> _Scores:

@@ -1,0 +1,114 @@
+"""The log of every released contract is read by every reader and every sink, through the upcasters.
+
+`specs/history/VERSION.jsonl` holds lines of every event as that version wrote them.
+"""
+
+import json
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from esper._generated.fields import EVENT_FIELDS
+from esper._generated.registry import VERSION
+from esper.cli import main
+from esper.karn.run import read_story
+from esper.nissa.hub import Hub
+from esper.nissa.reader import read_run
+from esper.nissa.run_edges import read_edges
+from esper.nissa.shipping.carrier import Carrier
+from esper.nissa.shipping.config import ShipConfig
+from esper.nissa.shipping.log_sink import ShippedRun
+from esper.nissa.shipping.registry import BUILT_IN, load_sink
+from esper.telemetry import VIEWS_PATH
+
+HISTORY = Path(__file__).parents[1] / "specs" / "history"
+RELEASES = sorted(path.stem for path in HISTORY.glob("*.json"))
+
+
+@pytest.fixture(params=RELEASES)
+def run(request, tmp_path):
+    """Return the folder of a run that one process has written, with the lines of a release, and their number."""
+    folder = tmp_path / "old-run"
+    (folder / "log").mkdir(parents=True)
+    lines = (HISTORY / f"{request.param}.jsonl").read_text(encoding="utf-8").splitlines()
+    with (folder / "log" / "0-00f1-0000.jsonl").open("w", encoding="utf-8") as file:
+        for seq, line in enumerate(lines):
+            event = json.loads(line)
+            assert event["v"] == request.param
+            same_writer = {"seq": seq, "run": folder.name, "rank": 0, "boot": "00f1"}
+            written = json.dumps(event | same_writer, ensure_ascii=False, separators=(",", ":"))
+            file.write(f"{written}\n")
+    return folder, len(lines)
+
+
+def test_every_release_has_a_log():
+    assert RELEASES
+    assert all((HISTORY / f"{release}.jsonl").exists() for release in RELEASES)
+
+
+def test_the_reader_gives_every_event_in_its_present_form(run):
+    folder, num_lines = run
+    events = read_run(folder)
+    read = list(events)
+
+    assert (len(read), events.num_damaged, events.num_gaps) == (num_lines, 0, 0)
+    for envelope, payload in read:
+        assert type(payload).__name__ != "UnknownPayload"
+        for field in EVENT_FIELDS[envelope.event]:
+            getattr(payload, field.name)
+
+
+def test_stories_edges_and_commands_read_it(run, capsys):
+    folder, num_lines = run
+    assert read_edges(folder).first[0].v != VERSION
+    assert read_story(folder).folder == folder
+
+    for command in (
+        ["summary", str(folder)],
+        ["summary", str(folder), "--json"],
+        ["runs", "--run-dir", str(folder.parent)],
+        ["lint-log", str(folder)],
+    ):
+        assert main(command) == 0, command
+    capsys.readouterr()
+    assert main(["tail", str(folder), "--json", "-n", "-1"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == num_lines
+
+
+def test_sql_reads_it(run):
+    duckdb = pytest.importorskip("duckdb")
+    folder, num_lines = run
+    with duckdb.connect() as connection:
+        connection.execute(f"SET VARIABLE run_log = '{folder}/log/*.jsonl'")
+        connection.execute(VIEWS_PATH.read_text(encoding="utf-8"))
+        count = "SELECT count(*) FROM"
+        (found,) = connection.execute(f'{count} "_lines"').fetchone()
+        (unread,) = connection.execute(f'{count} "_unread"').fetchone()
+
+    assert (found, unread) == (num_lines, 0)
+
+
+@pytest.mark.parametrize("name", sorted(BUILT_IN))
+def test_every_sink_takes_it(name, run):
+    folder, num_lines = run
+    sink_class = load_sink(name)
+    if any(find_spec(module) is None for module in sink_class.REQUIRES):
+        pytest.skip(f"needs {', '.join(sink_class.REQUIRES)}")
+    target = ShippedRun(run_id=folder.name, folder=folder)
+    config = ShipConfig(first_delay_s=0.0, max_delay_s=0.0, max_failures=1)
+    counts = []
+    with Hub(folder.name) as hub:
+        carrier = Carrier(
+            target,
+            name,
+            sink_class,
+            config,
+            channel=hub.channel(),
+            follow=False,
+            beat=counts.append,
+        )
+        assert carrier.carry()
+
+    assert counts[-1].num_written == num_lines
+    assert (counts[-1].num_damaged, counts[-1].num_failures) == (0, 0)
