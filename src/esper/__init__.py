@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         UsageError,
     )
     from esper.leyline.policy import GrowthPolicy
+    from esper.leyline.script import Decision
     from esper.leyline.signals import SlotSignals, TrainingSignals
     from esper.loading import load
     from esper.nissa.hub import Hub
@@ -90,6 +91,7 @@ __all__ = [
     "Classification",
     "ConsoleSink",
     "DeadSeedPolicy",
+    "Decision",
     "Detector",
     "Envelope",
     "EscalationConfig",
@@ -192,6 +194,7 @@ _HOMES = {
     "CheckpointError": "esper.leyline.errors",
     "Classification": "esper.tolaria.tasks.objective",
     "ConsoleSink": "esper.nissa.sinks.console",
+    "Decision": "esper.leyline.script",
     "DeadSeedPolicy": "esper.tamiyo.controls",
     "Detector": "esper.tolaria.detection.detector",
     "Envelope": "esper._generated.envelope",
