@@ -87,6 +87,7 @@ def test_the_help_names_options_in_order_with_their_defaults(capsys, monkeypatch
         "--resume",
         "--to",
         "--ship-config",
+        "--sample-system",
     ]
     for default in ("digits", "the task's own", "0", "cpu", "robust", "runs", "2"):
         assert f"(default: {default})" in shown
