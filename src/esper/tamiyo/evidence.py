@@ -29,7 +29,6 @@ _LEAST_COUNTS: Final = {
 _SHARES: Final = (
     "curve_share",
     "latest_share",
-    "early_share",
     "min_share_left",
     "place_share",
     "trial_share",
@@ -70,8 +69,6 @@ class EvidenceConfig:
     """The network has settled when its gain per epoch is below this share of its mean gain per epoch."""
     latest_share: float = 0.37
     """The first seeds are planted before this share of the run has passed, settled or not: later ones have less time to learn."""
-    early_share: float = 0.25
-    """The same for a network that has not learned its samples by heart: no rejuvenation gives its seeds a fresh start."""
     min_share_left: float = 0.35
     """Share of the run that must be left to plant a seed or to rejuvenate."""
     place_share: float = 0.1
@@ -233,9 +230,7 @@ class EvidencePolicy:
             or any(is_undecided(slot.stage) for slot in signals.slots)
         ):
             return False
-        has_memorised = _has_memorised(signals, config.memorised_share)
-        latest = config.latest_share if has_memorised else config.early_share
-        is_last_moment = (signals.epoch + 1) / signals.epochs > latest
+        is_last_moment = (signals.epoch + 1) / signals.epochs > config.latest_share
         return self._curve.has_settled or (not self._has_planted and is_last_moment)
 
     def _plant(self, signals: TrainingSignals) -> list[Action]:
