@@ -4,7 +4,6 @@
 """
 
 import json
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -13,13 +12,14 @@ from esper._generated.fields import EVENT_FIELDS
 from esper._generated.registry import VERSION
 from esper.cli import main
 from esper.karn.run import read_story
+from esper.leyline.errors import MissingExtraError
 from esper.nissa.hub import Hub
 from esper.nissa.reader import read_run
 from esper.nissa.run_edges import read_edges
 from esper.nissa.shipping.carrier import Carrier
 from esper.nissa.shipping.config import ShipConfig
 from esper.nissa.shipping.log_sink import ShippedRun
-from esper.nissa.shipping.registry import BUILT_IN, load_sink
+from esper.nissa.shipping.registry import BUILT_IN, check_installed, load_sink
 from esper.telemetry import VIEWS_PATH
 
 HISTORY = Path(__file__).parents[1] / "specs" / "history"
@@ -93,8 +93,10 @@ def test_sql_reads_it(run):
 def test_every_sink_takes_it(name, run):
     folder, num_lines = run
     sink_class = load_sink(name)
-    if any(find_spec(module) is None for module in sink_class.REQUIRES):
-        pytest.skip(f"needs {', '.join(sink_class.REQUIRES)}")
+    try:
+        check_installed(sink_class, name)
+    except MissingExtraError as error:
+        pytest.skip(str(error))
     target = ShippedRun(run_id=folder.name, folder=folder)
     config = ShipConfig(first_delay_s=0.0, max_delay_s=0.0, max_failures=1)
     counts = []

@@ -53,7 +53,7 @@ def test_a_sink_whose_package_is_missing_does_not_stop_the_others(folder, capfd)
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "name a sink, such as --to csv; there are: csv, tensorboard"),
+        ([], "name a sink, such as --to csv; there are: csv, otlp, tensorboard, wandb"),
         (["--to", "cvs"], 'no sink "cvs"; did you mean csv?'),
         (["--to", "nowhere.py:Sink"], "a sink's file must exist, got nowhere.py"),
         (["--to", f"{SINKS}:Nothing"], "has no class Nothing"),
@@ -116,11 +116,10 @@ def test_a_run_of_an_own_loop_is_shipped_in_the_background(tmp_path, capfd):
     with (run.folder / "csv" / "RUN_FINISHED.csv").open(newline="") as file:
         (row,) = csv.DictReader(file)
     assert row["outcome"] == "COMPLETED"
-    while (
-        "csv: 4 events written, the whole log"
-        not in (run.folder / "ship" / "output.txt").read_text()
-    ):
+    output, deadline = run.folder / "ship" / "output.txt", time.monotonic() + 300
+    while "the whole log" not in output.read_text() and time.monotonic() < deadline:
         time.sleep(0.05)
+    assert "csv: 5 events written, the whole log" in output.read_text()
     assert "csv" not in capfd.readouterr().out
 
 

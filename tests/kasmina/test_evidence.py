@@ -4,6 +4,7 @@ import itertools
 import math
 import re
 import sys
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -239,7 +240,8 @@ def test_evidence_is_part_of_the_saved_state_and_of_none_that_is_older():
     loaded.load_state_dict(slot.state_dict())
     from_older.load_state_dict(older | {"_extra_state": state})
 
-    assert loaded.evidence == HARMFUL
+    # Not the time that the pass took: equal runs save equal bytes.
+    assert loaded.evidence == replace(HARMFUL, duration_s=None)
     assert from_older.evidence is None
     with pytest.raises(ValueError, match="evidence must be of type SeedEvidence, got 3"):
         slot.record_evidence(3)

@@ -11,7 +11,7 @@ from tests.kasmina.lives import PERMISSIVE
 pytestmark = pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
 
 # One for training and one for evaluation in each of TRAINING, BLENDING and HOLDING, where they differ.
-GRAPHS_PER_LIFE = {"cnn": 6, "transformer": 4}
+GRAPHS_PER_LIFE = {"cnn": 6, "transformer": 6}
 SHAPES = {"cnn": (2, 4, 3, 3), "transformer": (2, 3, 4)}
 LAYERS = {"cnn": lambda: nn.Conv2d(4, 4, 1), "transformer": lambda: nn.Linear(4, 4)}
 BLUEPRINTS = {"cnn": ["norm", "conv_light", "depthwise"], "transformer": ["norm", "lora", "mlp"]}
