@@ -100,7 +100,7 @@ def paired_evidence(
     if not 0.0 < real_number("error_rate", error_rate) < 0.5:
         raise ValueError(f"error_rate must be between 0 and 0.5, got {error_rate}")
     spent = error_rate_of(mode, look, seed_number, error_rate)
-    differences = _countable(losses_without) - _countable(losses_with)
+    differences = countable_losses(losses_without) - countable_losses(losses_with)
     low, high = mean_interval(differences, spent)
     return SeedEvidence(
         mode=mode,
@@ -117,7 +117,7 @@ def paired_evidence(
     )
 
 
-def _countable(losses: Tensor) -> Tensor:
+def countable_losses(losses: Tensor) -> Tensor:
     """Return the losses in float64, on the CPU because not every device has it, each at most `LARGEST_LOSS` in size."""
     # Not nan_to_num first: infinities would become the largest number of the dtype.
     numbers = losses.detach().cpu().double()

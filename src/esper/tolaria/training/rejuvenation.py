@@ -23,7 +23,7 @@ from esper._generated.enums import SeedStage
 from esper._generated.records import RejuvenationEvidence
 from esper._generated.run import emit_host_rejuvenated
 from esper.kasmina.blueprints.registry import build_seed
-from esper.kasmina.evidence import LARGEST_LOSS
+from esper.kasmina.evidence import countable_losses
 from esper.kasmina.interval import mean_interval
 from esper.kasmina.slot import SeedSlot
 from esper.leyline.actions import Rejuvenate
@@ -256,7 +256,7 @@ def _compare(
     losses_without: Tensor, losses_with: Tensor, num_steps: int, num_updates: int
 ) -> RejuvenationEvidence:
     """Return the evidence of the losses, (N,) each, of two copies that have taken `num_steps` steps."""
-    losses_without, losses_with = _countable(losses_without), _countable(losses_with)
+    losses_without, losses_with = countable_losses(losses_without), countable_losses(losses_with)
     differences = losses_without - losses_with
     low, high = mean_interval(differences, 1.0 - CONFIDENCE)
     loss_without = losses_without.mean().item()
@@ -271,11 +271,6 @@ def _compare(
         num_steps=num_steps,
         num_updates=num_updates,
     )
-
-
-def _countable(losses: Tensor) -> Tensor:
-    """Return the losses in float64, on the CPU, each at most `LARGEST_LOSS`, which NaN counts as."""
-    return losses.cpu().double().nan_to_num(nan=LARGEST_LOSS).clamp(-LARGEST_LOSS, LARGEST_LOSS)
 
 
 @contextmanager
