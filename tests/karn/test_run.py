@@ -116,7 +116,7 @@ def test_a_seed_whose_germination_is_missing_is_included(tmp_path):
     (slot,) = story_of(tmp_path, lambda channel: emit_fossil(channel, "r0c0")).slots
 
     (seed,) = slot.seeds
-    assert (seed.blueprint_id, seed.num_params) == ("conv_small", None)
+    assert (seed.blueprint_id, seed.num_params) == ("conv_small", 148)
     assert seed.stage is SeedStage.FOSSILIZED
 
 

@@ -8,17 +8,20 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from esper._generated.channel import Payload
-from esper._generated.enums import RunOutcome, SeedStage
+from esper._generated.enums import RunOutcome, SeedStage, Severity
 from esper._generated.governor import (
     GovernorClearedPayload,
     GovernorEscalatedPayload,
     GovernorPanicPayload,
+    GovernorRecoveredPayload,
     GovernorRollbackPayload,
     GovernorSnapshotFailedPayload,
+    GovernorSnapshotPayload,
+    GovernorStepSkippedPayload,
     GovernorStoppedPayload,
     GovernorWatchedPayload,
 )
-from esper._generated.records import SeedEvidence
+from esper._generated.records import Provenance
 from esper._generated.run import (
     EpochCompletedPayload,
     HostRejuvenatedPayload,
@@ -28,7 +31,16 @@ from esper._generated.run import (
     RunResumedPayload,
     RunStartedPayload,
 )
-from esper._generated.telemetry import TelemetryRejectedPayload
+from esper._generated.system import SystemSampledPayload
+from esper._generated.telemetry import (
+    HubStatsPayload,
+    SinkFailedPayload,
+    SinkStartedPayload,
+    SinkStatsPayload,
+    TelemetryRejectedPayload,
+)
+from esper.karn.seed_story import SlotStory
+from esper.karn.series import Series
 from esper.nissa.reader import DamagedLine, Gap, TornLine
 from esper.nissa.writers import Overlap
 
@@ -37,63 +49,20 @@ _PayloadT = TypeVar("_PayloadT", bound=Payload)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event(Generic[_PayloadT]):
-    """The payload of an event and the epoch in which it was emitted."""
+    """The payload of an event, the epoch in which it was emitted, and its place in the log.
+
+    A field of the payload is None, whatever its type, where the log lacks it (see `RunStory.missing`).
+    """
 
     epoch: int | None
     """Epoch, from 1; None if the training loop had not set one yet."""
     payload: _PayloadT
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """A stage that a seed entered."""
-
-    epoch: int | None
-    """Epoch, from 1; None if the training loop had not set one yet."""
-    stage: SeedStage
-    reason: str | None = None
-    """Reason why the seed was pruned; None for other stages."""
-    initiator: str | None = None
-    """Part of the program that requested the pruning, such as `policy`; None for other stages."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SeedStory:
-    """One seed, from germination to its end. A field is None if the log does not contain the value."""
-
-    blueprint_id: str | None
-    num_params: int | None
-    """Number of trainable parameters."""
-    improvement: float | None
-    """Gain in accuracy from germination to the end of the seed, in percentage points; None before its end."""
-    contribution: float | None
-    """Accuracy lost when the seed is switched off, in percentage points; None when not measured."""
-    evidence: SeedEvidence | None
-    """Comparison of the losses with and without the seed by which it was kept or pruned; None when not measured."""
-    steps: tuple[Step, ...]
-
-    @property
-    def stage(self) -> SeedStage:
-        """The latest stage; UNKNOWN if the log does not contain one."""
-        return self.steps[-1].stage if self.steps else SeedStage.UNKNOWN
-
-    def has_been(self, stage: SeedStage) -> bool:
-        """Return whether the seed has ever been in `stage`."""
-        return any(step.stage is stage for step in self.steps)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SlotStory:
-    """The seeds that a slot has had, in order."""
-
-    env_id: int
-    slot_id: str
-    seeds: tuple[SeedStory, ...]
-
-    @property
-    def steps(self) -> tuple[Step, ...]:
-        """The stages of all its seeds, in order."""
-        return tuple(step for seed in self.seeds for step in seed.steps)
+    t_wall_ns: int = 0
+    """Wall time in nanoseconds since 1970 UTC."""
+    rank: int = 0
+    """Rank, process (`boot`) and number (`seq`) of the event, by which it is found in the log."""
+    boot: str = ""
+    seq: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +91,98 @@ class UnknownInLog:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MissingInLog:
+    """A field of the contract that events in the log lack; it is None in their payloads."""
+
+    name: str
+    """`EVENT.field`, or `Record.field` for a field of a record."""
+    count: int
+    """How many events lack it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriterStory:
+    """One process that wrote the log."""
+
+    rank: int
+    boot: str
+    """Random id of the process."""
+    continues: bool
+    """Whether it resumed the run from a checkpoint of the process before it."""
+    num_events: int
+    first_ns: int
+    """Wall time of its first event, in nanoseconds since 1970 UTC."""
+    last_ns: int
+    """Wall time of its newest event, in nanoseconds since 1970 UTC."""
+    files: tuple[str, ...]
+    """Names of its files in the log's folder."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GovernorStory:
+    """The checks and actions of the governor.
+
+    Of each kind of event with more than 1,000, the first and the newest 500 are kept; `RunStory.counts` has all numbers.
+    """
+
+    verdicts: Mapping[str, int]
+    """How many epochs ended with each verdict, by the name of the member of Severity."""
+    newest_verdict: Severity | None
+    """Verdict on the newest epoch; None if there is none."""
+    panics: tuple[Event[GovernorPanicPayload], ...]
+    cleared: tuple[Event[GovernorClearedPayload], ...]
+    """The suspicions that were unfounded."""
+    watched: tuple[Event[GovernorWatchedPayload], ...]
+    """What a governor that only watches would have done."""
+    rollbacks: tuple[Event[GovernorRollbackPayload], ...]
+    escalations: tuple[Event[GovernorEscalatedPayload], ...]
+    recoveries: tuple[Event[GovernorRecoveredPayload], ...]
+    """Whole windows without a rollback, after which the actions of the last rollbacks ended."""
+    snapshots: tuple[Event[GovernorSnapshotPayload], ...]
+    failed_snapshots: tuple[Event[GovernorSnapshotFailedPayload], ...]
+    skipped_steps: tuple[Event[GovernorStepSkippedPayload], ...]
+    stopped: Event[GovernorStoppedPayload] | None
+    """None unless the governor stopped the run."""
+    snapshot_bytes: Series | None
+    """Size of the snapshots in bytes, by step; None if there is none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SinkStory:
+    """A process that carries the log to a sink, as its own log describes it."""
+
+    sink: str
+    """Name of the sink, such as tensorboard."""
+    started: Event[SinkStartedPayload] | None
+    """Its newest start; None if the log does not contain it."""
+    stats: Event[SinkStatsPayload] | None
+    """Its newest counts; None if there are none."""
+    failure: Event[SinkFailedPayload] | None
+    """Its newest failure; None if it has not failed."""
+    num_failures: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far the run is."""
+
+    epoch: int
+    """Epochs completed."""
+    epochs_planned: int | None
+    """None if not known."""
+    seconds: float | None
+    """Time from the first to the newest event of the run, in seconds; None if there is only one event."""
+    seconds_left: float | None
+    """Estimate from the median time of the newest 20 epochs, in seconds; 0 for a run that has ended, None if not known."""
+    first_event_ns: int
+    """Wall time of the first event, in nanoseconds since 1970 UTC."""
+    last_event_ns: int
+    """Wall time of the newest event, in nanoseconds since 1970 UTC."""
+    is_alive: bool | None
+    """Whether a process holds the lock of the run; None if that was not looked at, as `StoryFold` alone does not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunStory:
     """A run, as its log describes it; `read_story` makes it.
 
@@ -138,12 +199,14 @@ class RunStory:
     finished: RunFinishedPayload | None
     """None if the run is still running or was killed."""
     epochs: tuple[Event[EpochCompletedPayload] | Event[LoopEpochCompletedPayload], ...]
+    """The completed epochs, evenly spaced if there are thousands; the newest is always there."""
     last_epoch: int
     """The latest epoch of any event; 0 if the training loop has not set one."""
     slots: tuple[SlotStory, ...]
     rejuvenations: tuple[Event[HostRejuvenatedPayload], ...]
     """The rejuvenations that the policy asked for, whether or not their trial kept them."""
     panics: tuple[Event[GovernorPanicPayload], ...]
+    """This and the other events of the governor are those of `governor`."""
     cleared: tuple[Event[GovernorClearedPayload], ...]
     """The suspicions that were unfounded."""
     watched: tuple[Event[GovernorWatchedPayload], ...]
@@ -174,6 +237,61 @@ class RunStory:
     """Files in the log's folder that Esper did not write."""
     num_superseded: int
     """Events left out because the run was resumed from a checkpoint before them."""
+    headers: tuple[Event[RunStartedPayload] | Event[LoopStartedPayload], ...]
+    """The starts in the log, in order: more than one if several processes each started a run in the folder."""
+    provenance: Provenance | None
+    """Program, machine, configuration and data of the process that started or last resumed the run."""
+    tags: Mapping[str, str | None]
+    """The tags of the run, each with its note; None for one without a note. Empty if they cannot be read."""
+    losses: Mapping[str, Series]
+    """Losses per epoch (`train_loss`, `val_loss`) and those among the logged metrics whose name contains "loss".
+
+    This and the other mappings have the curve of the lowest rank and environment by the plain name; those of others have
+    names such as `val_loss (env 1)` and `loss (rank 1)`. Of at most 1,000 names of logged metrics there is a curve.
+    """
+    metric_series: Mapping[str, Series]
+    """Accuracies per epoch (`train_accuracy`, `val_accuracy`) and the other logged metrics, per epoch or per step.
+
+    A metric that was logged per epoch and per step has the second curve under `NAME (steps)`. A metric logged without a
+    step has the number of the call as x.
+    """
+    learning_rates: Mapping[str, Series]
+    """`learning_rate` per epoch."""
+    epoch_values: Mapping[str, Series]
+    """Other values per epoch: `num_params`, `host_grad_norm`, `duration_s` (in seconds), `severity` (number of the member)."""
+    governor: GovernorStory
+    system: Mapping[str, Series]
+    """Samples of the machine by wall time, by the name of the field; of a GPU as in `gpu 0 utilization`."""
+    system_newest: tuple[Event[SystemSampledPayload], ...]
+    """The newest sample of each process, with the totals of memory and disk."""
+    hubs: tuple[Event[HubStatsPayload], ...]
+    """The newest counts of each process's hub and its sinks."""
+    sinks: tuple[SinkStory, ...]
+    """Processes that carry a log to a sink; their events are in logs of their own."""
+    progress: Progress
+    counts: Mapping[str, int]
+    """How many events there are of each kind, by name: also of those that the story does not keep one by one."""
+    missing: tuple[MissingInLog, ...]
+    """Fields that the log lacks although the contract requires them."""
+    env_ids: tuple[int, ...]
+    """Training environments in the events, in ascending order; -1 for events of channels that were not bound to one."""
+    writers: tuple[WriterStory, ...]
+    """The processes that wrote the log, in the order in which they are read."""
+
+    @property
+    def num_panics(self) -> int:
+        """Number of panics; `panics` may hold fewer."""
+        return self.counts.get("GOVERNOR_PANIC", 0)
+
+    @property
+    def num_rollbacks(self) -> int:
+        """Number of rollbacks; `rollbacks` may hold fewer."""
+        return self.counts.get("GOVERNOR_ROLLBACK", 0)
+
+    @property
+    def num_cleared(self) -> int:
+        """Number of suspicions that were unfounded; `cleared` may hold fewer."""
+        return self.counts.get("GOVERNOR_CLEARED", 0)
 
     @property
     def outcome(self) -> RunOutcome | None:

@@ -14,7 +14,8 @@ from esper._generated.enums import RunOutcome, SeedStage
 from esper._generated.governor import GovernorRollbackPayload
 from esper._generated.run import LoopStartedPayload
 from esper.karn.log_problems import MAX_LISTED, describe_telemetry
-from esper.karn.story import Event, RunStory, SeedStory, Step
+from esper.karn.seed_story import SeedStory, Step
+from esper.karn.story import Event, RunStory
 from esper.karn.timeline import draw_timeline, slot_labels
 from esper.leyline.evidence import describe_evidence, describe_rejuvenation
 from esper.leyline.text import join_names, pluralize, printable

@@ -12,6 +12,7 @@ from esper._generated.run import (
     LoopEpochCompletedPayload,
     RunFinishedPayload,
 )
+from esper.karn.seed_story import SlotStory
 from esper.karn.story import Event, RunStory
 
 
@@ -59,13 +60,37 @@ def as_dict(story: RunStory) -> dict[str, Any]:
         "rollbacks": _flatten_all(story.rollbacks),
         "escalations": _flatten_all(story.escalations),
         "stopped": None if story.stopped is None else _flatten(story.stopped),
-        "slots": story.slots,
+        "slots": [_slot(slot) for slot in story.slots],
         "curve": [_curve_point(event) for event in story.epochs],
         "metrics": story.metrics,
         "error": _error(finished),
         "telemetry": _telemetry(story),
     }
     return {key: _to_json(value) for key, value in values.items()}
+
+
+def _slot(slot: SlotStory) -> dict[str, Any]:
+    """Return a slot and its seeds without curves, which `esper query` and the report have."""
+    seeds = [
+        {
+            "blueprint_id": seed.blueprint_id,
+            "num_params": seed.num_params,
+            "improvement": seed.improvement,
+            "contribution": seed.contribution,
+            "evidence": seed.evidence,
+            "steps": [
+                {
+                    "epoch": step.epoch,
+                    "stage": step.stage,
+                    "reason": step.reason,
+                    "initiator": step.initiator,
+                }
+                for step in seed.steps
+            ],
+        }
+        for seed in slot.seeds
+    ]
+    return {"env_id": slot.env_id, "slot_id": slot.slot_id, "seeds": seeds}
 
 
 def _error(finished: RunFinishedPayload | None) -> dict[str, Any] | None:

@@ -9,7 +9,8 @@ from math import ceil
 from rich.text import Text
 
 from esper._generated.enums import SeedStage
-from esper.karn.story import RunStory, SlotStory
+from esper.karn.seed_story import SlotStory
+from esper.karn.story import RunStory
 from esper.leyline.text import pluralize, printable
 
 _TICK_DISTANCE = 10
