@@ -16,6 +16,7 @@ from esper.karn.writer_fold import WriterFold
 from esper.leyline.errors import LogError
 from esper.leyline.text import pluralize
 from esper.nissa.reader import LoggedEvent, RunEvents, read_run
+from esper.nissa.run_edges import is_running
 from esper.nissa.tags import read_tags
 
 
@@ -32,7 +33,14 @@ def read_story(folder: str | Path, *, strict: bool = False) -> RunStory:
     events = read_run(folder, strict=strict)
     fold = RunFold()
     fold.extend(events)
-    return fold.build(events)
+    return fold.build(events, is_alive=find_life(events.folder))
+
+
+def find_life(folder: Path) -> bool | None:
+    """Return whether a process holds a lock of the run in `folder`; None if it has no lock file, as a copied run may not."""
+    if not any(folder.glob(".lock*")):
+        return None
+    return is_running(folder)
 
 
 @final

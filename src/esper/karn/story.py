@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar
 
 from esper._generated.channel import Payload
 from esper._generated.enums import RunOutcome, SeedStage, Severity
@@ -179,7 +179,7 @@ class Progress:
     last_event_ns: int
     """Wall time of the newest event, in nanoseconds since 1970 UTC."""
     is_alive: bool | None
-    """Whether a process holds the lock of the run; None if that was not looked at, as `StoryFold` alone does not."""
+    """Whether a process holds the lock of the run; None if that was not looked at, or the run has no lock file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -292,6 +292,17 @@ class RunStory:
     def num_cleared(self) -> int:
         """Number of suspicions that were unfounded; `cleared` may hold fewer."""
         return self.counts.get("GOVERNOR_CLEARED", 0)
+
+    @property
+    def state(self) -> Literal["ended", "running", "died", "unknown"]:
+        """Whether the run has ended, goes on, or has died: its end is not in the log although no process writes it.
+
+        "unknown" if the end is not in the log, and it is not known whether a process writes it.
+        """
+        if self.finished is not None:
+            return "ended"
+        alive = self.progress.is_alive
+        return "unknown" if alive is None else "running" if alive else "died"
 
     @property
     def outcome(self) -> RunOutcome | None:
