@@ -15,6 +15,7 @@ from esper.karn.story import (
     Event,
     GovernorStory,
     MetricsStory,
+    MissingInLog,
     Progress,
     RunStory,
     SinkStory,
@@ -111,7 +112,10 @@ class StoryJoiner:
             sinks=self._sinks(),
             progress=self._progress(epochs, headers, resumptions, finished, is_alive),
             counts=counts,
-            missing=(),
+            missing=tuple(
+                MissingInLog(name=name, count=count)
+                for name, count in sorted(events.missing.items())
+            ),
             env_ids=self._env_ids(curves, counts),
             writers=tuple(_describe(writer, fold) for writer, fold in self._folds),
         )

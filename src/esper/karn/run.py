@@ -15,7 +15,7 @@ from esper.karn.story import RunStory, UnknownInLog
 from esper.karn.writer_fold import WriterFold
 from esper.leyline.errors import LogError
 from esper.leyline.text import pluralize
-from esper.nissa.reader import LoggedEvent, RunEvents, read_run
+from esper.nissa.reader import LoggedEvent, RunEvents
 from esper.nissa.run_edges import is_running
 from esper.nissa.tags import read_tags
 
@@ -24,13 +24,14 @@ def read_story(folder: str | Path, *, strict: bool = False) -> RunStory:
     """Read the log of the run in `folder` and return its story: outcome, curves, slots, rollbacks, gaps in the log.
 
     A run that is still being written can be read too. Damaged lines are left out and counted; with `strict` they raise.
+    A field that the log lacks is None, whatever its type, and named in `RunStory.missing`.
 
     Raises:
         RunNotFoundError: `folder` does not hold a run log.
         LogError: the log has no events, cannot be read, was not written by Esper, or was written under a later major
             version of the contract. With `strict`: a line of it is damaged.
     """
-    events = read_run(folder, strict=strict)
+    events = RunEvents(Path(folder), strict=strict, lenient=True)
     fold = RunFold()
     fold.extend(events)
     return fold.build(events, is_alive=find_life(events.folder))

@@ -21,6 +21,9 @@ from esper.karn.kept import MAX_KEPT, FirstAndNewest, KeptEvent
 from esper.karn.seed_story import EvidencePoint, GateStory, SeedStory, SlotStory, Step
 from esper.karn.series import Series, SeriesBuilder, build_series
 
+_UNNAMED: Final = "?"
+"""The slot of events that lack its name."""
+
 _ENDS: Final = (SeedStage.FOSSILIZED, SeedStage.PRUNED)
 
 
@@ -335,7 +338,7 @@ class SlotsJoiner:
         return tuple(
             SlotStory(
                 env_id=env_id,
-                slot_id=slot_id,
+                slot_id=_UNNAMED if slot_id is None else slot_id,
                 seeds=tuple(_number(seeds, self._num_seeds.get((env_id, slot_id), 0))),
                 num_seeds=self._num_seeds.get((env_id, slot_id), 0),
             )
