@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 from esper._generated.channel import Payload
 from esper._generated.envelope import Envelope
@@ -58,18 +58,40 @@ class RunFold:
 
     def add(self, envelope: Envelope, payload: Payload) -> None:
         """Process the next event of a process."""
-        self._find(envelope).add(envelope, payload)
+        self.extend([(envelope, payload)])
 
     def extend(self, events: Iterable[LoggedEvent]) -> None:
         """Process further events."""
-        for envelope, payload in events:
-            self._find(envelope).add(envelope, payload)
+        # What is the same for a stretch of events of one kind is done once, because this loop runs a million times.
+        fold, kind, count, epoch = WriterFold(), Payload, 0, None
+        rank, boot = -1, ""
+        first = last = None
+        handle: Any = None
+        try:
+            for envelope, payload in events:
+                if type(payload) is not kind or envelope.boot != boot or envelope.rank != rank:
+                    if first is not None and last is not None:
+                        fold.note(kind.EVENT, count, first, last)
+                    kind, count, first = type(payload), 0, envelope
+                    rank, boot = envelope.rank, envelope.boot
+                    fold = self._find(rank, boot)
+                    handle = fold.find_handler(kind.EVENT)
+                    epoch = None
+                count += 1
+                last = envelope
+                if envelope.epoch != epoch:
+                    epoch = envelope.epoch
+                    if epoch is not None and epoch > fold.last_epoch:
+                        fold.last_epoch = epoch
+                handle(envelope, payload)
+        finally:
+            if first is not None and last is not None:
+                fold.note(kind.EVENT, count, first, last)
 
-    def _find(self, envelope: Envelope) -> WriterFold:
-        writer = envelope.rank, envelope.boot
-        fold = self._writers.get(writer)
+    def _find(self, rank: int, boot: str) -> WriterFold:
+        fold = self._writers.get((rank, boot))
         if fold is None:
-            fold = self._writers[writer] = WriterFold()
+            fold = self._writers[rank, boot] = WriterFold()
         return fold
 
     def build(self, events: RunEvents, *, is_alive: bool | None = None) -> RunStory:
