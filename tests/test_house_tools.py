@@ -64,6 +64,8 @@ def test_a_command_runs(command, tmp_path, monkeypatch, capfd, request):
             check_installed(load_sink(name), name)
         except MissingExtraError:
             pytest.skip(f"not run without the extra {name}: make test-sinks")
+    if "--to parquet" in command:
+        pytest.importorskip("pyarrow", reason="not run without pyarrow: pip install pyarrow")
     if "--to otlp" in command:
         request.getfixturevalue("collector")
 
@@ -77,8 +79,9 @@ READERS = [block for block in blocks("python") if "Sink" not in block]
 @pytest.mark.parametrize("block", READERS, ids=lambda block: block.split()[1])
 def test_a_reader_of_the_page_reads_a_run(block, tmp_path, monkeypatch, capsys):
     library = block.split()[1]
-    needed = "polars" if library == "esper" else library
-    pytest.importorskip(needed, reason=f"not run without {needed}: pip install {needed}")
+    # The page reads an export, which pyarrow writes.
+    for needed in ("pyarrow", "polars" if library == "esper" else library):
+        pytest.importorskip(needed, reason=f"not run without {needed}: pip install {needed}")
     assert len(block.splitlines()) <= MAX_LINES
     monkeypatch.chdir(tmp_path)
     with Hub("run") as hub:
