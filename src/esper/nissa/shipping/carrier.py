@@ -123,6 +123,12 @@ class Carrier:
         Raises:
             EsperError: the user must correct something first.
         """
+        try:
+            return self._carry()
+        finally:
+            self._file.release()
+
+    def _carry(self) -> bool:
         self._progress = self._file.load()
         emit_sink_started(
             self._channel,
@@ -154,6 +160,7 @@ class Carrier:
 
     def _attempt(self) -> None:
         """Open a sink where the last commit was, and carry events to it."""
+        self._file.hold()
         self._progress = self._file.load()
         sink = self._sink_class()
         follower = LogFollower(self._run.folder, copy.deepcopy(self._progress.position))
