@@ -37,7 +37,8 @@ class LinesSink(LogSink):
     def open(self, run: ShippedRun, state: State | None) -> None:
         """Cut the file back to the last commit."""
         self._fault = run.argument
-        self._random = Random(os.getpid())
+        # Not the same in every attempt, or a write that has failed would fail for ever.
+        self._random = Random()
         self._file = (run.folder / "lines.txt").open("ab")
         self._file.truncate(0 if state is None else state["size"])
 

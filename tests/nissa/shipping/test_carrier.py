@@ -60,6 +60,25 @@ def test_a_run_is_carried_whole_and_later_calls_add_nothing(folder):
     assert keys(folder) == logged(folder)
 
 
+class ThirdWriteFailsSink(LinesSink):
+    """Fails at the third write of each object."""
+
+    num_writes = 0
+
+    def write(self, events):
+        self.num_writes += 1
+        if self.num_writes == 3:
+            raise ConnectionError("the third one")
+        super().write(events)
+
+
+def test_a_sink_that_always_fails_after_some_writes_gets_on(folder):
+    is_finished, _ = carry(folder, ThirdWriteFailsSink, commit_interval_s=3600.0, max_failures=3)
+
+    assert is_finished
+    assert keys(folder) == logged(folder)
+
+
 class FolderRemovedSink(CsvSink):
     """Loses its run's folder, of which only the log is made again, after its second commit."""
 

@@ -199,7 +199,11 @@ class Carrier:
             if is_at_end and self._follow and not self._after.is_ended:
                 is_at_end = now - changed_at >= self._config.end_grace_s
             is_last = is_at_end or self._stop.is_set()
-            if is_last or now - committed_at >= self._config.commit_interval_s:
+            # After a failure at once, so that a sink that fails at every few writes gets on nevertheless.
+            is_due = self._failures_in_a_row or (
+                now - committed_at >= self._config.commit_interval_s
+            )
+            if is_last or is_due:
                 self._commit(sink, follower)
                 committed_at = time.monotonic()
             num_uncommitted = follower.position.num_bytes - self._progress.position.num_bytes
