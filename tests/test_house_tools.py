@@ -18,7 +18,8 @@ from esper.nissa.shipping.config import load_config
 from esper.nissa.shipping.registry import check_installed, load_sink
 from tests.nissa.sample_events import emit_whole_run
 
-PAGE = (Path(__file__).parents[1] / "docs" / "howto" / "house_tools.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).parents[1] / "docs"
+PAGE = (DOCS / "howto" / "house_tools.md").read_text(encoding="utf-8")
 MAX_LINES = 10
 
 
@@ -50,6 +51,17 @@ def collector(monkeypatch):
 @pytest.mark.parametrize("block", blocks("sh"), ids=lambda block: block.split("#")[0].strip())
 def test_a_tool_needs_few_lines(block):
     assert len(block.splitlines()) <= MAX_LINES
+
+
+def test_the_pictures_are_small_described_and_taken_by_the_command():
+    pictures = re.findall(r"!\[(.*)\]\(\.\./_static/(.*)\)", PAGE)
+    script = (DOCS / "screenshots.py").read_text(encoding="utf-8")
+
+    assert len(pictures) == 4
+    for description, name in pictures:
+        assert len(description) > 50
+        assert (DOCS / "_static" / name).stat().st_size < 150_000, name
+        assert f'"{name}"' in script
 
 
 @pytest.mark.parametrize("command", commands())
