@@ -1,8 +1,9 @@
 """The trainer and the sinks that `telemetry_faults.py` starts and breaks.
 
 As a program it emits METRICS_LOGGED into a run log, `step` being the number of the event, and prints a line for each event that
-is acknowledged: its number, and the longest time in milliseconds that an emission has taken so far. An event is acknowledged
-when its emission helper has returned and no event waits in memory because the disk is full.
+is acknowledged: its number, the longest time in milliseconds that an emission has taken so far, the time in microseconds of
+its own emission, and the monotonic clock. An event is acknowledged when its emission helper has returned and no event waits in
+memory because the disk is full.
 """
 
 import json
@@ -36,7 +37,8 @@ class LinesSink(LogSink):
     def open(self, run: ShippedRun, state: State | None) -> None:
         """Cut the file back to the last commit."""
         self._fault = run.argument
-        self._random = Random(os.getpid())
+        # Not the same in every attempt, or a write that has failed would fail for ever.
+        self._random = Random()
         self._file = (run.folder / "lines.txt").open("ab")
         self._file.truncate(0 if state is None else state["size"])
 
@@ -130,9 +132,11 @@ def train(options: Mapping[str, Any]) -> None:
                 disk.step(log)
             begun = time.perf_counter()
             emit_metrics_logged(channel, step=step, metrics={"loss": 0.5}, num_left_out=0)
-            longest_ms = max(longest_ms, (time.perf_counter() - begun) * 1000)
+            taken_us = (time.perf_counter() - begun) * 1e6
+            longest_ms = max(longest_ms, taken_us / 1000)
             if not log.num_waiting:
-                os.write(1, f"{step} {longest_ms:.3f} {time.monotonic_ns()}\n".encode())
+                now_ns = time.monotonic_ns()
+                os.write(1, f"{step} {longest_ms:.3f} {taken_us:.2f} {now_ns}\n".encode())
             time.sleep(options["pause_s"])
             step += 1
 

@@ -4,11 +4,18 @@ python benchmarks/telemetry_faults.py                   100 trials, and a table;
 python benchmarks/telemetry_faults.py --quick           one trial of each case, three of kill -9
 python benchmarks/telemetry_faults.py --results FILE    store each trial; the same command goes on after an interruption
 python benchmarks/telemetry_faults.py --json            also print one line of JSON, as the last line
+python benchmarks/telemetry_faults.py --write docs/benchmarks.md   put the table into the page, too
 
 A trial starts a process that emits events and one that ships them, disturbs them at random moments, and ends the first by
 SIGKILL or lets it finish. Then the rest is shipped, as a user would do. Every acknowledged event must be in the log (`lost`),
-every event of the log in the sink (`missing`), and none twice (`doubled`; of the collector, none under two keys). `longest_ms` is
-the longest time that an emission took in any process, which contains the pauses that the system gave the process.
+every event of the log in the sink (`missing`), and none twice (`doubled`; of the collector, none under two keys). Three columns
+show that training does not wait for a sink:
+
+- `ties`: sockets and pipes of the trainer, and files that it and a process of the shipper have open for writing. Without one of
+  them there is nothing on which it could wait for the shipper.
+- `slowdown`: the median time of an emission from the start of the shipper on, with all that the case breaks, divided by the median
+  before it. The shipper's processes need a core of their own; on a machine that has none to spare they slow the trainer a little.
+- `longest_ms`: the longest time that an emission took in any process, which contains the pauses that the system gave the process.
 """
 
 import argparse
@@ -17,6 +24,7 @@ import os
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import tempfile
@@ -27,9 +35,11 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from random import Random
+from statistics import median
 from typing import Any
 
 from parts import Parts
+from sections import write_section
 
 from esper._generated.run import MetricsLoggedPayload
 from esper.nissa.reader import read_run
@@ -37,6 +47,8 @@ from esper.nissa.shipping.log_sink import event_key
 
 WORKERS = Path(__file__).with_name("fault_workers.py")
 TIMEOUT_S = 300.0
+_ALONE_EVENTS = 300
+"""Events that the trainer emits before the shipper starts."""
 CONFIG = """\
 [defaults]
 batch_events = 200
@@ -73,6 +85,7 @@ class Case:
 
 
 CASES = (
+    Case(name="nothing is broken"),
     Case(name="kill -9 of trainer and shipper", trials=50, num_shipper_kills=2),
     Case(name="disk full", fills_disk=True),
     Case(name="folder removed", removes_folder=True),
@@ -94,6 +107,7 @@ class Trainer:
         self.acknowledged: set[int] = set()
         self.longest_ms = 0.0
         self.newest_ns = 0
+        self.taken_us: list[float] = []
         self.process = subprocess.Popen(
             [sys.executable, str(WORKERS), json.dumps(options)], stdout=subprocess.PIPE, text=True
         )
@@ -112,6 +126,26 @@ class Trainer:
                 raise TimeoutError("the trainer must emit events, but it does not")
             time.sleep(0.01)
 
+    def wait_for_events(self, number: int) -> None:
+        """Wait until that many events are acknowledged.
+
+        Raises:
+            TimeoutError: they are not.
+        """
+        while len(self.taken_us) < number and self.process.poll() is None:
+            self.wait_for_event_after(self.newest_ns)
+
+    def count_ties(self, shipper: int) -> int:
+        """Return how many sockets and pipes the trainer has, and files that the session `shipper` has open for writing, too."""
+        written_by_shipper = {
+            one for pid in _processes_of(shipper) for one in _descriptors(pid, is_written=True)
+        }
+        num_ties = 0
+        for one in _descriptors(self.process.pid, is_written=False):
+            is_channel = stat.S_ISSOCK(one.mode) or stat.S_ISFIFO(one.mode)
+            num_ties += is_channel or one in written_by_shipper
+        return num_ties
+
     def end(self, *, is_killed: bool) -> None:
         """Kill it, or wait for its end, and read its last acknowledgements."""
         if is_killed:
@@ -123,9 +157,10 @@ class Trainer:
         assert self.process.stdout is not None
         with self.process.stdout as lines:
             for line in lines:
-                step, longest_ms, now_ns = line.split()
+                step, longest_ms, taken_us, now_ns = line.split()
                 self.acknowledged.add(int(step))
                 self.longest_ms = float(longest_ms)
+                self.taken_us.append(float(taken_us))
                 self.newest_ns = int(now_ns)
 
 
@@ -159,8 +194,10 @@ class Trial:
             }
         )
         shipper: subprocess.Popen[bytes] | None = None
+        num_alone, num_ties = 0, 0
         try:
-            trainer.wait_for_event_after(0)
+            trainer.wait_for_events(_ALONE_EVENTS)
+            num_alone = len(trainer.taken_us)
             if case.uses_collector and not case.is_unreachable:
                 self._start_collector()
             shipper = self._start_shipper()
@@ -179,6 +216,7 @@ class Trial:
                 # The log looks for its file after the interval of `fault_workers.py`, and makes it again.
                 trainer.wait_for_event_after(time.monotonic_ns() + 200_000_000)
                 self._pause()
+            num_ties = trainer.count_ties(shipper.pid)
             trainer.end(is_killed=case.num_events < 0)
             if case.is_unreachable:
                 self._start_collector()
@@ -190,7 +228,11 @@ class Trial:
             if shipper is not None:
                 _kill_group(shipper)
             self._kill_collector()
-        return self._counts(trainer)
+        return self._counts(trainer) | {
+            "ties": num_ties,
+            "alone_us": median(trainer.taken_us[:num_alone]),
+            "shipped_us": median(trainer.taken_us[num_alone:]),
+        }
 
     def _pause(self) -> None:
         time.sleep(self.random.uniform(0.2, 2.0))
@@ -255,6 +297,37 @@ class Trial:
         }  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Descriptor:
+    """What a descriptor of a process refers to."""
+
+    device: int
+    inode: int
+    mode: int
+
+
+def _descriptors(pid: int, *, is_written: bool) -> list[Descriptor]:
+    """Return the descriptors of a process but its standard streams; with `is_written`, those that it can write only."""
+    found = []
+    with suppress(FileNotFoundError, ProcessLookupError):
+        for path in Path(f"/proc/{pid}/fd").iterdir():
+            flags = Path(f"/proc/{pid}/fdinfo/{path.name}").read_text().split("flags:")[1].split()
+            if int(path.name) > 2 and (not is_written or int(flags[0], 8) & os.O_ACCMODE):
+                status = path.stat()
+                found.append(Descriptor(status.st_dev, status.st_ino, status.st_mode))
+    return found
+
+
+def _processes_of(session: int) -> list[int]:
+    """Return the processes of a session."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        with suppress(ProcessLookupError):
+            if os.getsid(int(path.name)) == session:
+                found.append(int(path.name))
+    return found
+
+
 def _kill_group(process: subprocess.Popen[bytes]) -> None:
     """Kill a shipper, which leads a session of its own, with its workers."""
     with suppress(ProcessLookupError):
@@ -278,9 +351,19 @@ def add(results: list[dict[str, Any]]) -> dict[str, Any]:
     return total
 
 
+def _with_sums(rows: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return rows | {"all": add(list(rows.values()))}
+
+
+def _with_slowdown(counts: dict[str, Any]) -> dict[str, Any]:
+    """Return counts with the ratio of the two times in their place."""
+    shown = {name: value for name, value in counts.items() if not name.endswith("_us")}
+    return shown | {"slowdown": round(counts["shipped_us"] / counts["alone_us"], 2)}
+
+
 def to_table(rows: dict[str, dict[str, Any]]) -> str:
     """Return the counts as a Markdown table, with their sums in the last row."""
-    rows = rows | {"all": add(list(rows.values()))}
+    rows = {name: _with_slowdown(counts) for name, counts in _with_sums(rows).items()}
     names = list(rows["all"])
     lines = [f"| case | {' | '.join(names)} |", "|---|" + "---:|" * len(names)]
     for case, counts in rows.items():
@@ -294,6 +377,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="few trials of each case")
     parser.add_argument("--json", action="store_true", help="also print JSON, as the last line")
     parser.add_argument("--results", type=Path, metavar="FILE", help="store each trial")
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="write the table into PAGE, too")
     options = parser.parse_args()
     parts = Parts(options.results)
     rows = {}
@@ -307,7 +391,10 @@ def main() -> None:
             )
         rows[case.name] = add(results)
         print(f"{case.name}: {rows[case.name]}", file=sys.stderr, flush=True)
-    print(to_table(rows))
+    table = to_table(rows)
+    print(table)
+    if options.write:
+        write_section(options.write, "benchmarks/telemetry_faults.py", table)
     if options.json:
         print(json.dumps(rows))
 

@@ -18,7 +18,8 @@ from esper.nissa.shipping.config import load_config
 from esper.nissa.shipping.registry import check_installed, load_sink
 from tests.nissa.sample_events import emit_whole_run
 
-PAGE = (Path(__file__).parents[1] / "docs" / "howto" / "house_tools.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).parents[1] / "docs"
+PAGE = (DOCS / "howto" / "house_tools.md").read_text(encoding="utf-8")
 MAX_LINES = 10
 
 
@@ -52,6 +53,17 @@ def test_a_tool_needs_few_lines(block):
     assert len(block.splitlines()) <= MAX_LINES
 
 
+def test_the_pictures_are_small_described_and_taken_by_the_command():
+    pictures = re.findall(r"!\[(.*)\]\(\.\./_static/(.*)\)", PAGE)
+    script = (DOCS / "screenshots.py").read_text(encoding="utf-8")
+
+    assert len(pictures) == 4
+    for description, name in pictures:
+        assert len(description) > 50
+        assert (DOCS / "_static" / name).stat().st_size < 150_000, name
+        assert f'"{name}"' in script
+
+
 @pytest.mark.parametrize("command", commands())
 def test_a_command_runs(command, tmp_path, monkeypatch, capfd, request):
     monkeypatch.chdir(tmp_path)
@@ -64,6 +76,8 @@ def test_a_command_runs(command, tmp_path, monkeypatch, capfd, request):
             check_installed(load_sink(name), name)
         except MissingExtraError:
             pytest.skip(f"not run without the extra {name}: make test-sinks")
+    if "--to parquet" in command:
+        pytest.importorskip("pyarrow", reason="not run without pyarrow: pip install pyarrow")
     if "--to otlp" in command:
         request.getfixturevalue("collector")
 
@@ -77,8 +91,9 @@ READERS = [block for block in blocks("python") if "Sink" not in block]
 @pytest.mark.parametrize("block", READERS, ids=lambda block: block.split()[1])
 def test_a_reader_of_the_page_reads_a_run(block, tmp_path, monkeypatch, capsys):
     library = block.split()[1]
-    needed = "polars" if library == "esper" else library
-    pytest.importorskip(needed, reason=f"not run without {needed}: pip install {needed}")
+    # The page reads an export, which pyarrow writes.
+    for needed in ("pyarrow", "polars" if library == "esper" else library):
+        pytest.importorskip(needed, reason=f"not run without {needed}: pip install {needed}")
     assert len(block.splitlines()) <= MAX_LINES
     monkeypatch.chdir(tmp_path)
     with Hub("run") as hub:

@@ -17,13 +17,14 @@ from weakref import WeakSet, finalize
 
 from esper._generated.channel import Context, Payload
 from esper._generated.checks import ContractError
-from esper._generated.envelope import Envelope, make_envelope
+from esper._generated.envelope import Envelope
 from esper._generated.telemetry import TelemetryRejectedPayload
 from esper.leyline.channel import TelemetryChannel
 from esper.nissa.delivery import Delivery, DirectDelivery, GuardedSink, QueuedDelivery
 from esper.nissa.hub_config import HubConfig, HubStats
 from esper.nissa.joining import HubHandle, lock_unused_rank
 from esper.nissa.log import RunLog
+from esper.nissa.numbering import envelope_maker
 from esper.nissa.rejections import RejectionWarnings
 from esper.nissa.sink import EventOrigin, Sink, SynchronousSink, check_sink
 from esper.nissa.stderr import warn
@@ -85,8 +86,9 @@ class Hub:
         self._channels: WeakSet[TelemetryChannel] = WeakSet()
         # Reentrant, because a signal handler may emit while its own thread is delivering.
         self._lock = threading.RLock()
+        self._make_envelope = envelope_maker(run_id, rank, self.boot)
         # Raises here, rather than in the middle of training, if an argument breaks the contract.
-        self._envelope(None, "RUN_STARTED")
+        self._make_envelope(first_seq, None, "RUN_STARTED")
         _HUBS.add(self)
 
     @classmethod
@@ -304,7 +306,7 @@ class Hub:
             numbered = self._numbered
             if numbered is None or numbered[0] is not event:
                 try:
-                    envelope = self._envelope(context.epoch, payload.EVENT)
+                    envelope = self._make_envelope(self._next_seq, context.epoch, payload.EVENT)
                 except ContractError:
                     backlog.popleft()
                     raise
@@ -328,18 +330,6 @@ class Hub:
         next_seq = sink.open(origin)
         if next_seq != self._next_seq:
             self._first_seq = self._next_seq = next_seq
-
-    def _envelope(self, epoch: int | None, event: str) -> Envelope:
-        return make_envelope(
-            seq=self._next_seq,
-            t_wall_ns=time.time_ns(),
-            t_mono_ns=time.monotonic_ns(),
-            run=self.run_id,
-            rank=self.rank,
-            boot=self.boot,
-            epoch=epoch,
-            event=event,
-        )
 
     def _count_lost(self, payload: Payload) -> None:
         self._num_lost += 1

@@ -75,12 +75,12 @@ class SegmentWriter:
             return True
         if self._descriptor < 0:
             self._open_next()
-        num_bytes = self._written[0]
+        descriptor, num_bytes = self._descriptor, self._written[0]
         end = num_bytes + len(line)
         if self._has_partial_line:
-            line = line[os.fstat(self._descriptor).st_size - num_bytes :]
+            line = line[os.fstat(descriptor).st_size - num_bytes :]
         self._has_partial_line = True
-        if os.write(self._descriptor, line) < len(line):
+        if os.write(descriptor, line) < len(line):
             return False
         self._written = (end, seq)
         self._has_partial_line = False

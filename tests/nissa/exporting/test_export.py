@@ -18,8 +18,9 @@ import pytest
 
 from esper._generated.arrow_schemas import EVENT_SCHEMAS
 from esper.leyline.errors import LogError, RunNotFoundError, UsageError
-from esper.nissa.exporting import export
-from esper.nissa.exporting.dataset import open_dataset
+from esper.nissa.exporting import compaction, export
+from esper.nissa.exporting.compaction import find_mergeable
+from esper.nissa.exporting.dataset import Dataset, open_dataset
 from esper.nissa.exporting.export import check_reveal, export_run
 from esper.nissa.exporting.formats import FORMATS, PARTITION_KEYS
 from esper.nissa.hub import Hub
@@ -69,6 +70,13 @@ def keys_in(dataset):
         head = [parts[key] for key in PARTITION_KEYS]
         found += [(*head, boot, int(seq)) for boot, seq in rows]
     return Counter(found)
+
+
+def files_by_event(dataset):
+    found = {}
+    for path in data_files(dataset):
+        found.setdefault(path.parts[-4], []).append(path)
+    return found
 
 
 def keys_of(folder):
@@ -132,11 +140,57 @@ def test_a_long_log_is_written_in_pieces(run, dataset, monkeypatch):
     assert len({path.name for path in data_files(dataset)}) > 2
 
 
+def test_many_small_additions_leave_few_files(tmp_path, dataset, monkeypatch):
+    monkeypatch.setattr(compaction, "MIN_FILES", 3)
+    run = tmp_path / "a-run"
+    for number in range(20):
+        write_run(run, emit=lambda channel, number=number: emit_epoch(channel, accuracy=number))
+        export_run(run, dataset)
+
+    # 20 is 202 in the number system of 3, so two files of nine rows, none of three, and two of one.
+    assert [len(events) for events in files_by_event(dataset).values()] == [4]
+    assert keys_in(dataset) == keys_of(run)
+    assert export_run(run, dataset).num_events == 20
+
+
+def test_a_merge_that_is_interrupted_leaves_nothing_twice(tmp_path, dataset, monkeypatch):
+    monkeypatch.setattr(compaction, "MIN_FILES", 2)
+    run = write_run(tmp_path / "a-run", emit=emit_start)
+    export_run(run, dataset)
+    write_run(run, emit=emit_start)
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    for method in ("merge_files", "save", "remove_files"):
+        with monkeypatch.context() as patch:
+            patch.setattr(Dataset, method, interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                export_run(run, dataset)
+    export_run(run, dataset)
+
+    assert keys_in(dataset) == keys_of(run)
+    assert [len(events) for events in files_by_event(dataset).values()] == [1]
+
+
+def test_large_files_are_not_written_again():
+    folder = "event=EPOCH_COMPLETED/run=a-run/rank=0"
+    files = {f"{folder}/part-{number:06d}.csv": 65_536 for number in range(20)}
+    assert find_mergeable(files) == []
+    files |= {f"{folder}/part-{number:06d}.csv": 100 + number for number in range(20, 28)}
+    files |= {f"{folder}/part-{number:06d}.csv": 1 for number in range(28, 35)}
+
+    (group,) = find_mergeable(files)
+
+    assert [files[name] for name in group] == list(range(120, 128))
+
+
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from esper.nissa.exporting import export
-from esper.nissa.exporting.dataset import open_dataset
+from esper.nissa.exporting import compaction, export
+from esper.nissa.exporting.compaction import find_mergeable
+from esper.nissa.exporting.dataset import Dataset, open_dataset
 from esper.nissa.exporting.formats import FORMATS
 run, out, moment = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 export.COMMIT_EVENTS, export._BATCH_EVENTS = 5, 3

@@ -1,6 +1,8 @@
 """The carrier commits, tries again after failures, and writes what it does into a log of its own."""
 
+import csv
 import json
+import shutil
 
 import pytest
 
@@ -9,11 +11,13 @@ from esper._generated.telemetry import SinkFailedPayload, SinkStartedPayload, Si
 from esper.leyline.errors import LogError, UsageError
 from esper.nissa.hub import Hub
 from esper.nissa.log import RunLog
+from esper.nissa.log_sinks.csv_files import CsvSink
 from esper.nissa.reader import read_run
 from esper.nissa.rewind import rewind
 from esper.nissa.shipping.carrier import Carrier
 from esper.nissa.shipping.config import ShipConfig
 from esper.nissa.shipping.log_sink import ShippedRun, event_key
+from esper.nissa.shipping.progress_file import Progress, ProgressFile
 from esper.nissa.sinks.memory import MemorySink
 from tests.nissa.sample_events import emit_epoch, emit_start, emit_whole_run
 from tests.nissa.shipping.file_sinks import HopelessSink, LinesSink, RaisingSink, StubbornSink
@@ -54,6 +58,86 @@ def test_a_run_is_carried_whole_and_later_calls_add_nothing(folder):
     assert carry(folder)[0]
 
     assert keys(folder) == logged(folder)
+
+
+class ThirdWriteFailsSink(LinesSink):
+    """Fails at the third write of each object."""
+
+    num_writes = 0
+
+    def write(self, events):
+        self.num_writes += 1
+        if self.num_writes == 3:
+            raise ConnectionError("the third one")
+        super().write(events)
+
+
+def test_a_sink_that_always_fails_after_some_writes_gets_on(folder):
+    is_finished, _ = carry(folder, ThirdWriteFailsSink, commit_interval_s=3600.0, max_failures=3)
+
+    assert is_finished
+    assert keys(folder) == logged(folder)
+
+
+class FolderRemovedSink(CsvSink):
+    """Loses its run's folder, of which only the log is made again, after its second commit."""
+
+    num_commits = 0
+
+    def write(self, events):
+        super().write(events)
+        if FolderRemovedSink.num_commits == 2:
+            FolderRemovedSink.num_commits += 1
+            log = self.folder.with_name("log-of-run")
+            (self.folder / "log").rename(log)
+            shutil.rmtree(self.folder)
+            self.folder.mkdir()
+            log.rename(self.folder / "log")
+
+    def open(self, run, state):
+        super().open(run, state)
+        self.folder = run.folder
+
+    def commit(self):
+        FolderRemovedSink.num_commits += 1
+        return super().commit()
+
+
+def test_events_that_were_removed_with_the_folder_are_carried_again(folder, monkeypatch):
+    monkeypatch.setattr(FolderRemovedSink, "num_commits", 0)
+
+    is_finished, payloads = carry(folder, FolderRemovedSink, commit_interval_s=0.0)
+
+    assert is_finished
+    assert FolderRemovedSink.num_commits > 3
+    (failure,) = (one for one in payloads if isinstance(one, SinkFailedPayload))
+    assert "FileNotFoundError" in failure.message
+    rows = [
+        row
+        for path in (folder / "csv").glob("*.csv")
+        for row in csv.DictReader(path.read_text().splitlines())
+    ]
+    seqs = sorted(int(row["seq"]) for row in rows)
+    assert seqs == [envelope.seq for envelope, _ in read_run(folder)]
+
+
+def test_a_position_is_not_stored_after_its_folder_was_removed(tmp_path):
+    file = ProgressFile(tmp_path, "lines")
+    file.hold()
+    file.save(Progress(num_written=1))
+    shutil.rmtree(tmp_path / "ship")
+    with pytest.raises(FileNotFoundError):
+        file.save(Progress(num_written=2))
+    file.folder.mkdir(parents=True)
+    with pytest.raises(FileNotFoundError, match="was removed, and made again"):
+        file.save(Progress(num_written=2))
+    assert file.load().num_written == 0
+
+    file.hold()
+    file.save(Progress(num_written=3))
+    file.release()
+
+    assert file.load().num_written == 3
 
 
 def test_the_header_holds_the_settings_and_the_counts_say_how_far_it_is(folder):

@@ -5,7 +5,8 @@
 
 A file is written under a temporary name and renamed. The state file is replaced in one step after that, and lists the
 files up to its position in the log. After a kill there may be files that it does not list: complete ones, with events
-that no other file has. They are removed before anything is added, so that no event is there twice.
+that no other file has. They are removed before anything is added, so that no event is there twice. Only a kill in the moment
+between the writing of a merged file and the removal of the files in it leaves both, until the next export.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import fcntl
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -130,9 +131,29 @@ class Dataset:
             OSError: it cannot be written.
         """
         event = events[0][0].event
-        name = f"{_run_folder(event, run_id)}/rank={rank}/part-{number:06d}.{self.format.name}"
+        name = f"{_run_folder(event, run_id)}/rank={rank}/{_file_name(number, self.format)}"
         write_atomically(self.folder / name, lambda file: self.format.write(event, events, file))
         return name
+
+    def merge_files(self, number: int, names: Sequence[str]) -> str:
+        """Write a file with the rows of `names`, which are in one folder and stay, and return its path in the dataset.
+
+        Raises:
+            OSError: it cannot be written, or one cannot be read.
+        """
+        paths = [self.folder / name for name in names]
+        merged = paths[0].with_name(_file_name(number, self.format))
+        write_atomically(merged, lambda file: self.format.merge(paths, file))
+        return merged.relative_to(self.folder).as_posix()
+
+    def remove_files(self, names: Iterable[str]) -> None:
+        """Remove files, which the state does not list any more.
+
+        Raises:
+            OSError: one cannot be removed.
+        """
+        for name in names:
+            (self.folder / name).unlink(missing_ok=True)
 
     def remove_unlisted(self, run_id: str, state: ExportState) -> None:
         """Remove the files of the run `run_id` that its state does not list, which a kill or a new start has left.
@@ -191,6 +212,10 @@ def open_dataset(folder: Path, format_: Format) -> Dataset:
             raise
         raise UsageError(f"{path} is damaged; name another --out, or remove {shown}") from error
     return Dataset(folder, format_)
+
+
+def _file_name(number: int, format_: Format) -> str:
+    return f"part-{number:06d}.{format_.name}"
 
 
 def _run_folder(event: str, run_id: str) -> str:

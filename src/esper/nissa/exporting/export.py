@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -13,6 +15,7 @@ from esper._generated.registry import VERSION
 from esper._generated.unknown import UnknownName
 from esper.leyline.errors import LogError, UsageError
 from esper.leyline.text import printable
+from esper.nissa.exporting.compaction import find_mergeable
 from esper.nissa.exporting.dataset import Dataset, ExportState
 from esper.nissa.reader import MAX_LISTED, LoggedEvent, read_run
 from esper.nissa.segments import LOG_FOLDER, find_segments
@@ -91,8 +94,20 @@ def export_run(run_folder: Path, dataset: Dataset, *, reveal: tuple[str, ...] = 
             num_damaged=0,
             unknown={},
         )
-    with dataset.lock(run_id):
+    with dataset.lock(run_id), _without_garbage_collection():
         return _Export(run_folder, run_id, dataset, reveal).run()
+
+
+@contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    """Do not search for cycles, of which events have none: with many events in memory that takes half of the time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _check_empty(run_folder: Path) -> None:
@@ -144,6 +159,7 @@ class _Export:
             if is_end or self._num_pending >= COMMIT_EVENTS:
                 self._commit()
             if is_end:
+                self._merge_small_files()
                 return self._result()
 
     def _check_owner(self, found: ExportState | None) -> None:
@@ -200,6 +216,17 @@ class _Export:
         self._num_added += self._num_pending
         self._pending.clear()
         self._num_pending = 0
+
+    def _merge_small_files(self) -> None:
+        """Merge files that are small and many, until there are none."""
+        state = self._state
+        while groups := find_mergeable(state.files):
+            for names in groups:
+                merged = self._dataset.merge_files(state.num_commits, names)
+                state.num_commits += 1
+                state.files[merged] = sum(state.files.pop(name) for name in names)
+            self._dataset.save(self._run_id, state)
+            self._dataset.remove_files(name for names in groups for name in names)
 
     def _count_unknown(self, names: tuple[UnknownName, ...]) -> None:
         for one in names:

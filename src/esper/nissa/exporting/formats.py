@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import BinaryIO, Final
 
 import msgspec
@@ -33,6 +35,8 @@ class Format:
     name: str
     write: Callable[[str, Sequence[LoggedEvent], BinaryIO], None]
     """Writes events of one kind, whose name is given, into a file."""
+    merge: Callable[[Sequence[Path], BinaryIO], None]
+    """Writes the rows of files with the same columns into one file, in the order of the files."""
     needs_pyarrow: bool
 
     def check_installed(self) -> None:
@@ -76,12 +80,44 @@ def _write_csv(event: str, events: Sequence[LoggedEvent], file: BinaryIO) -> Non
     text.detach()
 
 
+def _merge_parquet(paths: Sequence[Path], file: BinaryIO) -> None:
+    import pyarrow
+    import pyarrow.parquet
+
+    # Not read_table, which would add the columns of the path.
+    tables = [pyarrow.parquet.ParquetFile(path).read() for path in paths]
+    pyarrow.parquet.write_table(pyarrow.concat_tables(tables), file, compression="zstd")
+
+
+def _merge_arrow(paths: Sequence[Path], file: BinaryIO) -> None:
+    import pyarrow
+    import pyarrow.ipc
+
+    tables = []
+    for path in paths:
+        with pyarrow.ipc.open_file(path) as reader:
+            tables.append(reader.read_all())
+    table = pyarrow.concat_tables(tables).combine_chunks()
+    with pyarrow.ipc.new_file(file, table.schema) as writer:
+        writer.write_table(table)
+
+
+def _merge_csv(paths: Sequence[Path], file: BinaryIO) -> None:
+    """Write the header once; it is a line, because no column has a line end in its name."""
+    for number, path in enumerate(paths):
+        with path.open("rb") as source:
+            header = source.readline()
+            if not number:
+                file.write(header)
+            shutil.copyfileobj(source, file)
+
+
 FORMATS: Final = {
     one.name: one
     for one in (
-        Format(name="parquet", write=_write_parquet, needs_pyarrow=True),
-        Format(name="arrow", write=_write_arrow, needs_pyarrow=True),
-        Format(name="csv", write=_write_csv, needs_pyarrow=False),
+        Format(name="parquet", write=_write_parquet, merge=_merge_parquet, needs_pyarrow=True),
+        Format(name="arrow", write=_write_arrow, merge=_merge_arrow, needs_pyarrow=True),
+        Format(name="csv", write=_write_csv, merge=_merge_csv, needs_pyarrow=False),
     )
 }
 """The formats by name; the name is also the end of the names of their files."""

@@ -31,6 +31,8 @@ class OutputFolder:
         self.path = Path(run.argument) / run.run_id if run.argument else run.folder / name
         self._run_id = run.run_id
         self._pattern = pattern
+        self._committed: frozenset[str] = frozenset()
+        self._marker: os.stat_result | None = None
 
     def begin(self, sizes: Mapping[str, int] | None) -> None:
         """Cut each file back to its size in `sizes`, which `commit` returned, and remove the others; None: all.
@@ -51,9 +53,16 @@ class OutputFolder:
                 os.truncate(path, size)
         if known:
             raise self._damaged(self.path / next(iter(known)))
+        self._committed = frozenset(sizes or ())
+        self._marker = os.stat(self.path / _MARKER)
 
     def commit(self) -> dict[str, int]:
-        """Flush all files to the disk and return their sizes; their writers must have passed on everything before."""
+        """Flush all files to the disk and return their sizes; their writers must have passed on everything before.
+
+        Raises:
+            FileNotFoundError: files of the last commit, or the folder, were removed since; what is written is lost with them.
+        """
+        self._check_complete()
         sizes = {}
         for path in self._files():
             descriptor = os.open(path, os.O_RDONLY)
@@ -62,6 +71,8 @@ class OutputFolder:
                 sizes[str(path.relative_to(self.path))] = os.fstat(descriptor).st_size
             finally:
                 os.close(descriptor)
+        self._check_complete()
+        self._committed = frozenset(sizes)
         return sizes
 
     def clear(self) -> bool:
@@ -70,6 +81,13 @@ class OutputFolder:
             for path in self._files():
                 path.unlink()
         return not self._files()
+
+    def _check_complete(self) -> None:
+        marker = os.stat(self.path / _MARKER)
+        if self._marker is None or not os.path.samestat(marker, self._marker):
+            raise FileNotFoundError(f"{self.path} was removed, and made again, during shipping")
+        for name in self._committed:
+            os.stat(self.path / name)
 
     def _claim(self) -> None:
         """Make the folder and the file that says whose it is."""

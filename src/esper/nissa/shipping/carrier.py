@@ -123,6 +123,12 @@ class Carrier:
         Raises:
             EsperError: the user must correct something first.
         """
+        try:
+            return self._carry()
+        finally:
+            self._file.release()
+
+    def _carry(self) -> bool:
         self._progress = self._file.load()
         emit_sink_started(
             self._channel,
@@ -154,6 +160,7 @@ class Carrier:
 
     def _attempt(self) -> None:
         """Open a sink where the last commit was, and carry events to it."""
+        self._file.hold()
         self._progress = self._file.load()
         sink = self._sink_class()
         follower = LogFollower(self._run.folder, copy.deepcopy(self._progress.position))
@@ -192,7 +199,11 @@ class Carrier:
             if is_at_end and self._follow and not self._after.is_ended:
                 is_at_end = now - changed_at >= self._config.end_grace_s
             is_last = is_at_end or self._stop.is_set()
-            if is_last or now - committed_at >= self._config.commit_interval_s:
+            # After a failure at once, so that a sink that fails at every few writes gets on nevertheless.
+            is_due = self._failures_in_a_row or (
+                now - committed_at >= self._config.commit_interval_s
+            )
+            if is_last or is_due:
                 self._commit(sink, follower)
                 committed_at = time.monotonic()
             num_uncommitted = follower.position.num_bytes - self._progress.position.num_bytes

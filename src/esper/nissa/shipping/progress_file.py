@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, final
@@ -45,6 +46,23 @@ class ProgressFile:
         """Use the folder of the sink `label` in the run's folder."""
         self.folder = run_folder / SHIP_FOLDER / label
         self._path = self.folder / _FILE_NAME
+        self._descriptor = -1
+
+    def hold(self) -> None:
+        """Have `save` refuse from now on if the folder has been removed, and release the folder that was held before.
+
+        The sink's files are then gone with it, so a position that is stored after that would hide the events in them.
+        """
+        self.release()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        # While it is open, no other folder can have its number.
+        self._descriptor = os.open(self.folder, os.O_RDONLY)
+
+    def release(self) -> None:
+        """Hold the folder no longer."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
 
     def load(self) -> Progress:
         """Return the progress that was stored last; that of a sink that has nothing yet if there is none.
@@ -68,6 +86,7 @@ class ProgressFile:
         """Store the progress; it is on the disk when this returns.
 
         Raises:
+            FileNotFoundError: the folder that is held was removed; nothing is stored.
             OSError: it cannot be written; the old one is kept.
             TypeError, ValueError: the sink's state is not JSON.
         """
@@ -81,4 +100,16 @@ class ProgressFile:
             "is_ended": progress.is_ended,
         }
         content = json.dumps(plain, allow_nan=False).encode()
+        self._check_held()
         write_atomically(self._path, lambda file: file.write(content))
+        try:
+            self._check_held()
+        except FileNotFoundError:
+            self._path.unlink(missing_ok=True)
+            raise
+
+    def _check_held(self) -> None:
+        if self._descriptor < 0:
+            return
+        if not os.path.samestat(os.stat(self.folder), os.fstat(self._descriptor)):
+            raise FileNotFoundError(f"{self.folder} was removed, and made again, during shipping")
