@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from esper._generated.envelope import Envelope
     from esper.karn.run import read_story
     from esper.karn.run_view import RunView, read
+    from esper.karn.sql.database import RunDatabase, sql
     from esper.karn.story import RunStory
     from esper.kasmina.blueprints.registry import register_blueprint
     from esper.kasmina.blueprints.residual import SequenceSeed
@@ -134,6 +135,7 @@ __all__ = [
     "RobustConfig",
     "RobustDetector",
     "Run",
+    "RunDatabase",
     "RunEvents",
     "RunLog",
     "RunLogConfig",
@@ -183,6 +185,7 @@ __all__ = [
     "register_task",
     "resume_run",
     "run_task",
+    "sql",
     "start_run",
     "ungraft",
 ]
@@ -239,6 +242,7 @@ _HOMES = {
     "RobustConfig": "esper.tolaria.detection.limits",
     "RobustDetector": "esper.tolaria.detection.robust",
     "Run": "esper.own_run",
+    "RunDatabase": "esper.karn.sql.database",
     "RunEvents": "esper.nissa.reader",
     "RunLog": "esper.nissa.log",
     "RunLogConfig": "esper.nissa.log",
@@ -287,6 +291,7 @@ _HOMES = {
     "register_task": "esper.tolaria.tasks.registry",
     "resume_run": "esper.running",
     "run_task": "esper.running",
+    "sql": "esper.karn.sql.database",
     "start_run": "esper.own_run",
     "ungraft": "esper.kasmina.graft",
 }

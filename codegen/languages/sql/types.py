@@ -57,6 +57,25 @@ def holds_loose(type_: Type) -> bool:
             return False
 
 
+def is_direct(value: Value) -> bool:
+    """Return whether DuckDB reads a value correctly by its type: its key is its name, and a missing one means null."""
+    if keys(value) != (value.name,) or (
+        value.missing is not None and value.missing.value is not None
+    ):
+        return False
+    return _is_direct_type(value.type)
+
+
+def _is_direct_type(type_: Type) -> bool:
+    match type_:
+        case RecordType(record):
+            return all(is_direct(value) for value in record.fields)
+        case ListType(item) | MapType(item):
+            return _is_direct_type(item)
+        case _:
+            return True
+
+
 def call(function: str, arguments: Iterable[Sql]) -> Sql:
     """Return a call of an SQL function; its name must not be a text of a contract."""
     return code("$function($arguments)", function=Sql(function), arguments=join(", ", arguments))

@@ -13,6 +13,8 @@ _FLAGS = {setting.name: setting.flag for setting in SETTINGS} | {
     "to": "--to",
     "ship_config": "--ship-config",
     "system_interval_s": "--sample-system",
+    "timeout": "--timeout",
+    "memory": "--memory",
 }
 
 

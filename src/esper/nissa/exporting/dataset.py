@@ -20,6 +20,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, final
+from urllib.parse import unquote_to_bytes
 
 from esper._generated.registry import VERSION
 from esper.leyline.atomic import write_atomically
@@ -105,6 +106,18 @@ class Dataset:
                 " whole run again"
             ) from error
         return state if is_whole else None
+
+    def states(self) -> Iterator[tuple[str, ExportState]]:
+        """Yield id and state of each run of which all files are there, by name.
+
+        Raises:
+            LogError: a state file is damaged.
+        """
+        for path in sorted((self.folder / _STATE_FOLDER).glob("run-*.json")):
+            run_id = os.fsdecode(unquote_to_bytes(path.stem.removeprefix("run-")))
+            state = self.load(run_id)
+            if state is not None:
+                yield run_id, state
 
     def save(self, run_id: str, state: ExportState) -> None:
         """Store the state of the run `run_id`; it is on the disk when this returns.
@@ -216,6 +229,27 @@ def open_dataset(folder: Path, format_: Format) -> Dataset:
 
 def _file_name(number: int, format_: Format) -> str:
     return f"part-{number:06d}.{format_.name}"
+
+
+def find_dataset(folder: Path, format_: Format) -> Dataset:
+    """Return the dataset that an export has made in `folder`, to read it.
+
+    Raises:
+        UsageError: there is none, or one of another format.
+    """
+    shown = printable(str(folder))
+    try:
+        held = json.loads((folder / _STATE_FOLDER / _FORMAT_FILE).read_bytes())["format"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UsageError(
+            f"an export must be a folder that esper export has made, got {shown}; make it with: esper export --all"
+            f" --to {format_.name} --out {shown}"
+        ) from None
+    if held != format_.name:
+        raise UsageError(
+            f"an export must hold {format_.name} files here, but {shown} holds {printable(str(held))}; export to another folder"
+        )
+    return Dataset(folder, format_)
 
 
 def _run_folder(event: str, run_id: str) -> str:
