@@ -166,6 +166,14 @@ class Comparison:
         """Return the mean difference of the newest batch."""
         return _mean(self.batches[-1].differences(math.inf))
 
+    def is_bad_batch(self, reference: Reference, deviations: float) -> bool:
+        """Return whether the snapshot does badly on the newest batch too, so that the batch is to blame."""
+        snapshot = self.batches[-1].snapshot
+        if reference.usual is None or not snapshot:
+            return False
+        rise = _mean(snapshot) - reference.usual
+        return rise > max(deviations * reference.noise, reference.margin)
+
     def evidence(self, reference: Reference) -> ProbeEvidence:
         """Return the comparison as a record of the contract."""
         snapshot = [loss for batch in self.batches for loss in batch.snapshot]

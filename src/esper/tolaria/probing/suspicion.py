@@ -64,6 +64,7 @@ class Suspicion:
         rises_by_itself: bool,
         min_batches: int,
         is_last: bool,
+        may_heal: bool = False,
     ) -> Ruling:
         """Decide after a batch.
 
@@ -75,6 +76,7 @@ class Suspicion:
             rises_by_itself: whether the series has risen gradually before, without any damage.
             min_batches: batches needed to convict.
             is_last: whether no more batches will follow.
+            may_heal: whether a bad batch a few steps ago explains damage of less than half of the progress.
         """
         comparison = self.comparison
         if comparison is None:
@@ -102,14 +104,14 @@ class Suspicion:
             if not (is_serious or reference.has_progress):
                 # There is nothing yet that could be lost.
                 return Ruling.CLEARED
-            is_large = is_serious or self.has_persisted
+            is_large = (is_serious or self.has_persisted) and not may_heal
             is_certain = is_overwhelming or (is_large and not self._is_shrinking())
             if is_certain and not may_be_gradual:
                 return ruling
             if is_certain and self.have_grown is None:
                 self.is_gradual = rises_by_itself or self._has_come_before(reference, gain_of_older)
                 return Ruling.CLEARED if self.is_gradual else ruling
-        if len(self.differences) < config.patience or self._is_healing():
+        if may_heal or len(self.differences) < config.patience or self._is_healing():
             return Ruling.OPEN
         # What has shrunk into the noise by now must have been of some size.
         size = reference.margin if is_convicted else _SIZE * reference.least
