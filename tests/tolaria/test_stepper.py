@@ -66,7 +66,7 @@ def test_an_optimizer_that_the_governor_does_not_hold_is_refused():
     model, _ = setting()
     other = torch.optim.Adam(model.parameters())
 
-    with pytest.raises(ValueError, match="among those of the governor.*got Adam"):
+    with pytest.raises(ValueError, match=r"among those of the governor.*got Adam"):
         Stepper(TolariaGovernor(model), optimizers=[other])
 
 
