@@ -1,5 +1,7 @@
 """Tests of whole steps under the governor: windows, loss scales, clipping and schedules."""
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -49,13 +51,32 @@ def test_a_window_is_one_step_with_the_mean_of_its_losses():
     assert model.weight.item() == pytest.approx(0.8)
 
 
+def test_an_incomplete_window_is_not_judged_until_the_run_is_stopped():
+    model, stepper = setting(accumulate=2)
+
+    verdicts = [stepper.step(loss_of(model, float("nan"))) for _ in range(800)]
+
+    assert verdicts[0].severity is Severity.OK
+    assert math.isnan(verdicts[0].loss)
+    assert verdicts[1].needs_rollback
+    assert all(verdict.must_stop for verdict in verdicts[-2:])
+
+
+def test_an_optimizer_that_the_governor_does_not_hold_is_refused():
+    model, _ = setting()
+    other = torch.optim.Adam(model.parameters())
+
+    with pytest.raises(ValueError, match=r"among those of the governor.*got Adam"):
+        Stepper(TolariaGovernor(model), optimizers=[other])
+
+
 def test_a_bad_loss_refuses_its_whole_window_and_no_other():
     model, stepper = setting(accumulate=2)
     losses = [1.0, float("nan"), 1.0, 1.0]
 
     verdicts = [stepper.step(loss_of(model, factor)) for factor in losses]
 
-    assert [verdict.severity.name for verdict in verdicts] == ["OK", "ROLLBACK", "ROLLBACK", "OK"]
+    assert [verdict.severity.name for verdict in verdicts] == ["OK", "ROLLBACK", "OK", "OK"]
     assert model.weight.item() == pytest.approx(0.9)
 
 
@@ -138,7 +159,7 @@ def test_a_schedule_advances_with_the_steps_that_are_taken():
 def test_the_gradient_norm_of_sparse_gradients_is_judged():
     model = nn.Embedding(4, 2, sparse=True)
     optimizer = torch.optim.SparseAdam(model.parameters())
-    stepper = Stepper(TolariaGovernor(model), optimizers=[optimizer])
+    stepper = Stepper(TolariaGovernor(model, optimizers=[optimizer]), optimizers=[optimizer])
     index = torch.tensor([1])
 
     assert stepper.step(model(index).sum()).severity is Severity.OK

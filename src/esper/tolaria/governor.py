@@ -49,7 +49,7 @@ class TolariaGovernor:
     Without a listener on its channel it warns of all that it does through the standard library's logger `esper`.
 
     Attributes:
-        loss_scaling: the GradScalers among the companions.
+        optimizers, loss_scaling: the optimizers that it was given, and the GradScalers among its companions.
         last_rollback: the report of the latest rollback; None before the first.
         stop_report: why the run was stopped; None while it goes on.
     """
@@ -96,6 +96,7 @@ class TolariaGovernor:
             channel=channel,
             has_probe=probe is not None,
         )
+        self.optimizers = self._recovery.optimizers
         self.loss_scaling = all_companions.scaling
         self._scrutiny = build_scrutiny(
             model,

@@ -15,7 +15,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from esper._generated.enums import Severity
 from esper.leyline.arguments import describe, instance_of, real_number, whole_number
-from esper.tolaria.detection.verdict import Verdict
+from esper.tolaria.detection.verdict import Verdict, final_verdict
 from esper.tolaria.governor import TolariaGovernor
 
 
@@ -54,7 +54,7 @@ class Stepper:
         Args:
             governor: judges the steps; `scaler` must be among its companions, and `schedulers` if a rollback shall take
                 them back.
-            optimizers: all take each step; LBFGS, which needs a closure, is not possible.
+            optimizers: all take each step; the governor must hold them, too. LBFGS, which needs a closure, is not possible.
             scaler: scales the losses; None without mixed precision in float16.
             schedulers: advance by one with each step that is taken.
             accumulate: losses for each step; the gradients are those of their mean.
@@ -84,14 +84,21 @@ class Stepper:
         self._max_norm = real_number("max_norm", max_norm, minimum=0.0)
         self._total: Tensor | None = None
         self._num_losses = 0
-        self._verdict: Verdict | None = None
         self.has_stepped = False
+        for optimizer in self._optimizers:
+            if all(optimizer is not held for held in governor.optimizers):
+                raise ValueError(
+                    "optimizers must be among those of the governor, whose rollbacks clear or restore their state, got"
+                    f" {type(optimizer).__name__}; write TolariaGovernor(..., optimizers=[...])"
+                )
 
     def step(self, loss: Tensor, *, batch: Any = None) -> Verdict:
         """Add the gradients of `loss`, a tensor with one element, and take the step when the window is complete.
 
-        Return the governor's verdict on the window that is complete, or on the one before it; a window that is incomplete
-        at the end of an epoch goes on in the next. `batch` is for the governor's probe; it may be that of the last loss.
+        Return the governor's verdict on the window. Where nothing was judged, because the window is incomplete or
+        `judge_every` leaves it out, that is OK with a loss of NaN, or STOP once the run has been stopped. A window that
+        is incomplete at the end of an epoch goes on in the next. `batch` is for the governor's probe; it may be that of
+        the last loss.
 
         Raises:
             ProbeError, SnapshotError, ValueError: the same as in `TolariaGovernor.before_step`; `loss` is not a tensor.
@@ -104,12 +111,10 @@ class Stepper:
         share = share.detach()
         self._total = share if self._total is None else self._total + share
         self._num_losses += 1
-        if self._num_losses == self._accumulate:
-            total, self._total, self._num_losses = self._total, None, 0
-            self._verdict = self._end_window(total, batch)
-        elif self._verdict is None:
-            self._verdict = Verdict(severity=Severity.OK, loss=float(loss.detach()))
-        return self._verdict
+        if self._num_losses < self._accumulate:
+            return self._unjudged_verdict()
+        total, self._total, self._num_losses = self._total, None, 0
+        return self._end_window(total, batch)
 
     def _end_window(self, loss: Tensor, batch: Any) -> Verdict:
         """Take the step of a window if the governor allows it, or unjudged; `loss` is the mean of its losses."""
@@ -131,9 +136,7 @@ class Stepper:
             is_finite = loss.isfinite() & norm.isfinite()
             self._clip(parameters, norm)
             self._take_step(is_finite)
-            verdict = self._verdict
-            if verdict is None:
-                verdict = Verdict(severity=Severity.OK, loss=float(loss))
+            verdict = self._unjudged_verdict()
         else:
             loss = _mean_of_finite(self._unjudged)
             self._unjudged = []
@@ -144,6 +147,13 @@ class Stepper:
         for optimizer in self._optimizers:
             optimizer.zero_grad()
         return verdict
+
+    def _unjudged_verdict(self) -> Verdict:
+        """Return the verdict where nothing was judged, without waiting for the device."""
+        stop = self._governor.stop_report
+        if stop is not None:
+            return final_verdict(stop.reason, math.nan)
+        return Verdict(severity=Severity.OK, loss=math.nan)
 
     def _clip(self, parameters: list[Tensor], norm: Tensor) -> None:
         if self._max_norm != math.inf:

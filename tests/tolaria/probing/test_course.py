@@ -21,6 +21,12 @@ def test_losses_that_are_high_at_once_are_a_new_level():
     assert course_of([*USUAL, 3.0, 3.1, 3.0, 3.0], [3.0, 3.1, 2.9, 3.0]).is_repeated(3.0)
 
 
+def test_high_losses_after_a_rollback_do_not_overrule_a_conviction():
+    course = course_of([*USUAL, 3.0, 3.1, 3.0, 3.0], [3.0, 3.1, 2.9, 3.0])
+
+    assert not course.is_repeated(3.0, is_convicted=True)
+
+
 def test_losses_that_are_high_only_after_a_step_are_not():
     assert not course_of([*USUAL, 3.0, 3.1, 3.0, 3.0], [0.5, 3.1, 2.9, 3.0]).is_repeated(3.0)
 

@@ -173,3 +173,12 @@ def test_a_validation_loss_that_falls_by_itself_leads_to_no_rollback(has_probe):
     assert set(verdicts([9.0, 8.0, 6.0, 4.0, 3.0, 2.0])) == {"PANIC"}
     assert "ROLLBACK" in set(verdicts([9.0, 8.9, 9.1, 8.8]))
     assert list(verdicts([9.0, 8.0, 6.0, 4.0, 3.0, 3.0]))[-1] == "ROLLBACK"
+
+
+def test_small_damage_after_a_batch_that_is_bad_for_all_weights_is_left_alone_while_it_may_heal():
+    loop = ready()
+    loop.step(HIGH, batch=(HIGH, HIGH))
+
+    verdicts = [loop.step(0.9, batch=(0.9, 0.5)) for _ in range(16)]
+
+    assert not any(verdicts)

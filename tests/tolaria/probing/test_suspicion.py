@@ -23,6 +23,7 @@ def rulings(
     grown=False,
     older=0.0,
     by_itself=False,
+    may_heal=False,
 ):
     """Return the rulings on batches with these differences between present and saved weights, up to the first decision."""
     suspicion = Suspicion(reason=reason, comparison=Comparison(snapshot_id=0))
@@ -42,6 +43,7 @@ def rulings(
                 rises_by_itself=by_itself,
                 min_batches=CONFIG.min_batches,
                 is_last=False,
+                may_heal=may_heal,
             )
         )
         if results[-1] is not Ruling.OPEN:
@@ -92,6 +94,25 @@ def test_so_is_one_that_older_snapshots_undo_even_better():
 def test_so_is_the_next_rise_of_a_loss_that_has_risen_by_itself():
     assert rulings([0.2] * 20, by_itself=True)[-1] is Ruling.CLEARED
     assert rulings([0.2] * 20, by_itself=True, grown=True)[-1] is Ruling.CONVICTED
+
+
+def test_damage_that_shrinks_waits_although_the_detector_asks_to_go_back():
+    shrinking = [0.7, 0.6, 0.55, 0.5, 0.45, 0.4, 0.3, 0.2, 0.1, 0.05, 0.0, 0.0]
+
+    assert rulings(shrinking, grown=True, persists_at=1)[-1] is Ruling.CLEARED
+
+
+def test_damage_after_a_bad_batch_waits_unless_half_of_the_progress_is_lost():
+    assert rulings([0.6] * 20, grown=True, persists_at=1, may_heal=True) == [Ruling.OPEN] * 20
+    assert len(rulings([1.2] * 9, grown=True, may_heal=True)) == 4
+
+
+def test_large_damage_early_in_training_is_convicted():
+    early = Reference(margin=0.12, least=0.09, usual=0.5, noise=0.12, progress=1.8)
+
+    results = rulings([1.36, 1.28, 1.18, 1.27, 0.97], reference=early, grown=True)
+
+    assert (len(results), results[-1]) == (4, Ruling.CONVICTED)
 
 
 def test_damage_that_halves_within_eight_steps_is_left_alone_until_that_ends():

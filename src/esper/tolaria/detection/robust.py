@@ -119,7 +119,7 @@ class RobustDetector:
             return self._panic(PanicReason.LOBOTOMY, is_due, loss, threshold, statistic)
         runs.collapses = 0
         is_spike, is_drift = loss > threshold, self._is_drifting(level, noise)
-        if self._spikes.note(is_spike):
+        if self._spikes.note(is_spike, rise):
             is_due = self._count_damage(rise, level, noise)
             if self._spikes.is_rarer(_RARE):
                 return self._panic(PanicReason.DIVERGENCE, is_due, loss, threshold, statistic)
@@ -334,7 +334,7 @@ class RobustDetector:
         limit = level + self._spike_limit(level, noise)
         losses = self._healthy.values()
         for loss in losses[len(losses) // 2 :]:
-            self._spikes.note(loss > limit)
+            self._spikes.note(loss > limit, loss - level)
         self._spikes.end_run(is_harmless=True)
 
     def _has_warmed_up(self) -> bool:

@@ -18,7 +18,7 @@ class Verdict:
     reason: PanicReason | None = None
     """The anomaly that was found; None if there was no anomaly or if the escalation skips this batch."""
     loss: float
-    """The loss that was judged; any float, NaN included."""
+    """The loss that was judged; any float, NaN included. NaN also where a stepper judged nothing."""
     loss_threshold: float | None = None
     """The loss above which the detector panics; None while the detector has too few losses to compute it."""
     consecutive_panics: int = 0

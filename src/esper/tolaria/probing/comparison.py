@@ -22,6 +22,8 @@ _NUM_SERIOUS: Final = 4
 """Batches that together show serious damage, each on its own."""
 _SERIOUS: Final = 0.2
 """Share of the progress that is lost in serious damage."""
+_HALF: Final = 0.5
+"""Share of the progress that is lost in damage that is undone although it heals."""
 _LEAST_PROGRESS: Final = 4.0
 """Standard deviations of noise below which there has been too little progress to speak of a share of it."""
 
@@ -143,20 +145,18 @@ class Comparison:
         return Ruling.CLEARED if is_last or is_no_better else Ruling.OPEN
 
     def is_overwhelming(self, reference: Reference) -> bool:
-        """Return whether the damage is so large that it does not matter what the detector says.
+        """Return whether the damage is so large that neither the detector nor healing matters.
 
         Either every batch shows that the present weights have lost all that training had achieved, or all of the most
-        batches that are kept show on their own that a good part of it is lost.
+        batches that are kept show on their own that half of it is lost.
         """
-        means, progress = self._means(), reference.progress
-        if len(means) < 2:
-            return False
-        # Early in training, when little has been achieved, a share of it says nothing.
-        much = 4.0 * _LEAST_PROGRESS * reference.noise
-        is_serious = _mean(means) > _SERIOUS * progress and len(means) >= _NUM_SERIOUS
-        if is_serious and progress > much and self._is_worse_in_each(reference):
-            return True
-        return min(means) > max(progress, much)
+        means = self._means()
+        has_lost_all = len(means) > 1 and min(means) > _achieved(reference)
+        return has_lost_all or self._has_lost(_HALF, reference)
+
+    def is_serious(self, reference: Reference) -> bool:
+        """Return whether the most batches that are kept show on their own that a good part of the progress is lost."""
+        return self._has_lost(_SERIOUS, reference)
 
     def difference(self) -> float:
         """Return the mean difference, which is not cut off."""
@@ -165,6 +165,14 @@ class Comparison:
     def newest_difference(self) -> float:
         """Return the mean difference of the newest batch."""
         return _mean(self.batches[-1].differences(math.inf))
+
+    def is_bad_batch(self, reference: Reference, deviations: float) -> bool:
+        """Return whether the snapshot does badly on the newest batch too, so that the batch is to blame."""
+        snapshot = self.batches[-1].snapshot
+        if reference.usual is None or not snapshot:
+            return False
+        rise = _mean(snapshot) - reference.usual
+        return rise > max(deviations * reference.noise, reference.margin)
 
     def evidence(self, reference: Reference) -> ProbeEvidence:
         """Return the comparison as a record of the contract."""
@@ -203,6 +211,11 @@ class Comparison:
     def _means(self) -> list[float]:
         return [_mean(batch.differences(math.inf)) for batch in self.batches]
 
+    def _has_lost(self, share: float, reference: Reference) -> bool:
+        means = self._means()
+        is_lost = len(means) >= _NUM_SERIOUS and _mean(means) > share * _achieved(reference)
+        return is_lost and self._is_worse_in_each(reference)
+
     def _is_worse_in_each(self, reference: Reference) -> bool:
         """Return whether each batch, and at least three, shows on its own that the present weights do worse."""
         return len(self.batches) >= _NUM_SERIOUS - 1 and all(
@@ -227,6 +240,11 @@ class Comparison:
             return None
         mean = _mean(samples)
         return mean - max(widths), mean + max(widths)
+
+
+def _achieved(reference: Reference) -> float:
+    """Return the progress, or what stands out of the noise where little has been achieved yet."""
+    return max(reference.progress, 4.0 * _LEAST_PROGRESS * reference.noise)
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -80,15 +80,18 @@ class Course:
         """Whether restored weights have had losses as high as before at their first step, after two rollbacks in a row."""
         return self._num_in_vain + self._was_high_at_once() >= _NUM_IN_VAIN
 
-    def is_repeated(self, loss: float) -> bool:
+    def is_repeated(self, loss: float, *, is_convicted: bool = False) -> bool:
         """Return whether the last rollback has changed nothing.
 
         Either the losses after it were as high at once as those that had led to it, or they have risen as they did before
-        it, up to `loss`. Once they have, the same rise above the level that was reached is tolerated too.
+        it, up to `loss`. Once they have, the same rise above the level that was reached is tolerated too. Where a
+        comparison `is_convicted`, an older snapshot does better on the same batches, so that high losses after the
+        rollback are no evidence: its snapshot may have been damaged as well.
         """
         if self._tolerated is not None and loss <= self._tolerated:
             return True
-        return self._has_stayed_high() or self._has_risen_again(loss)
+        has_stayed_high = not is_convicted and self._has_stayed_high()
+        return has_stayed_high or self._has_risen_again(loss)
 
     def tolerate(self, loss: float) -> None:
         """Tolerate losses up to `loss` from now on, because going back has not changed them."""

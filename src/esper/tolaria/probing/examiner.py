@@ -30,6 +30,11 @@ from esper.tolaria.snapshots.store import Snapshot
 SOFT_REASONS: Final = (PanicReason.DIVERGENCE, PanicReason.DRIFT, PanicReason.LOBOTOMY)
 """Anomalies that other data can cause as well as damaged weights; the others need no comparison."""
 
+_MOMENTUM_STEPS: Final = 20
+"""Steps for which a bad batch may hurt the weights through momentum, the time to heal included."""
+_BAD: Final = 6.0
+"""Standard deviations above the usual loss from which a batch is bad, if the snapshot does so badly on it too."""
+
 
 class PlanComparison(Protocol):
     """Chooses the snapshots that are compared."""
@@ -73,6 +78,7 @@ class Examiner:
         self._scales = {series: LossScale() for series in LossSeries}
         self._suspicion: Suspicion | None = None
         self._rises_by_itself = False  # a game's loss does; it is no measure of quality
+        self._steps_since_bad = _MOMENTUM_STEPS  # steps since the last bad batch, and no further
 
     @property
     def is_open(self) -> bool:
@@ -86,6 +92,7 @@ class Examiner:
 
     def suspects(self, verdict: Verdict, batch: Any, step: int) -> bool:
         """Return whether a loss that is not anomalous, or the canary if it is time to score it, has opened a suspicion."""
+        self._note_badness(verdict.statistic is not None and verdict.statistic > _BAD)
         is_rising = self._onset.note(verdict.statistic)
         if not is_rising and self._canary.is_due(step):
             losses = self._probe.losses(self._canary.batch(batch))[0]
@@ -116,6 +123,8 @@ class Examiner:
                 is_level=False,
             )
         self._compare(suspicion, batch, LossSeries.STEPS)
+        comparison, reference = suspicion.comparison, self._reference(LossSeries.STEPS)
+        self._note_badness(comparison is not None and comparison.is_bad_batch(reference, _BAD))
         finding = self._finding(
             suspicion,
             LossSeries.STEPS,
@@ -153,6 +162,7 @@ class Examiner:
         """Note that the weights have been restored."""
         self.close()
         self._onset.confirm()
+        self._steps_since_bad = _MOMENTUM_STEPS  # the bad batch has been undone, too
         self._canary.forget_losses()
 
     def note_shift(self) -> None:
@@ -169,6 +179,7 @@ class Examiner:
             "suspicion": None if suspicion is None else suspicion.state_dict(),
             "onset": self._onset.state_dict(),
             "rises_by_itself": self._rises_by_itself,
+            "steps_since_bad": self._steps_since_bad,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -182,8 +193,14 @@ class Examiner:
         self._onset.load_state_dict(state["onset"])
         saved, rises_by_itself = state["suspicion"], state["rises_by_itself"]
         self._rises_by_itself = rises_by_itself
+        # Checkpoints of earlier versions do not hold it.
+        self._steps_since_bad = state.get("steps_since_bad", _MOMENTUM_STEPS)
         self._suspicion = None if saved is None else Suspicion.from_state_dict(saved)
         self._canary.renew()
+
+    def _note_badness(self, is_bad: bool) -> None:
+        """Count a step; `is_bad` says that its batch is, and not the weights."""
+        self._steps_since_bad = 0 if is_bad else min(self._steps_since_bad + 1, _MOMENTUM_STEPS)
 
     def _opened(self, verdict: Verdict) -> Suspicion:
         """Return the open suspicion, or a new one; its reason is the first that was seen."""
@@ -235,6 +252,7 @@ class Examiner:
             rises_by_itself=self._rises_by_itself,
             min_batches=min_batches,
             is_last=is_last,
+            may_heal=series is LossSeries.STEPS and self._steps_since_bad < _MOMENTUM_STEPS,
         )
         comparison = suspicion.comparison
         return Finding(

@@ -127,7 +127,8 @@ class Scrutiny:
         if not isinstance(self.judge.detector, LevelLearner):
             return verdict
         is_in_vain = self._examiner is None and self._course.is_in_vain
-        if is_in_vain or self._course.is_repeated(verdict.loss):
+        is_convicted = self.convicted is not None
+        if is_in_vain or self._course.is_repeated(verdict.loss, is_convicted=is_convicted):
             self._tolerate(verdict.loss)
             return self._clear(verdict, LossSeries.STEPS, verdict.reason, ClearedBy.RETURN)
         is_alone = self._examiner is None and verdict.reason is PanicReason.DRIFT

@@ -18,8 +18,10 @@ _OLDER: Final = 1.1
 """Multiple of the difference above which an older snapshot does even better."""
 _NUM_HEALING: Final = 4
 """Differences that are averaged, and twice so many steps apart compared, to see whether damage heals."""
-_HEALED: Final = 0.6
+_HEALED: Final = 0.75
 """Share of the earlier differences below which the later ones show that it does."""
+_SHRUNK: Final = 0.9
+"""Share of the largest difference below which the newest one says that the damage shrinks."""
 _SIZE: Final = 2.0
 """Multiple of the smallest difference that matters."""
 _LEAST_NEW: Final = 0.5
@@ -31,7 +33,8 @@ class Suspicion:
     """An open suspicion.
 
     Sudden damage is undone as soon as two batches show it and the detector asks for it, or the network does worse than
-    its snapshot by all that it had learned. Gradual damage must show in larger gradients too, or last for several batches
+    its snapshot by all that it had learned. Damage of less than half of that waits while it shrinks: a bad batch hurts
+    under momentum, and training repairs it. Gradual damage must show in larger gradients too, or last for several batches
     without growing, most of it since the losses were last healthy, and older snapshots must do no better: the losses of a
     game rise by themselves, and its networks do the better the older they are. Where training has achieved nothing that
     stands out of the noise, nothing can be lost.
@@ -61,6 +64,7 @@ class Suspicion:
         rises_by_itself: bool,
         min_batches: int,
         is_last: bool,
+        may_heal: bool = False,
     ) -> Ruling:
         """Decide after a batch.
 
@@ -72,6 +76,7 @@ class Suspicion:
             rises_by_itself: whether the series has risen gradually before, without any damage.
             min_batches: batches needed to convict.
             is_last: whether no more batches will follow.
+            may_heal: whether a bad batch a few steps ago explains damage of less than half of the progress.
         """
         comparison = self.comparison
         if comparison is None:
@@ -95,16 +100,18 @@ class Suspicion:
         may_be_gradual = self.reason is PanicReason.DRIFT and not self.have_grown
         if is_convicted:
             is_overwhelming = comparison.is_overwhelming(reference)
-            if not (is_overwhelming or reference.has_progress):
+            is_serious = is_overwhelming or comparison.is_serious(reference)
+            if not (is_serious or reference.has_progress):
                 # There is nothing yet that could be lost.
                 return Ruling.CLEARED
-            is_certain = is_overwhelming or (self.has_persisted and not self._is_healing())
+            is_large = (is_serious or self.has_persisted) and not may_heal
+            is_certain = is_overwhelming or (is_large and not self._is_shrinking())
             if is_certain and not may_be_gradual:
                 return ruling
             if is_certain and self.have_grown is None:
                 self.is_gradual = rises_by_itself or self._has_come_before(reference, gain_of_older)
                 return Ruling.CLEARED if self.is_gradual else ruling
-        if len(self.differences) < config.patience or self._is_healing():
+        if may_heal or len(self.differences) < config.patience or self._is_healing():
             return Ruling.OPEN
         # What has shrunk into the noise by now must have been of some size.
         size = reference.margin if is_convicted else _SIZE * reference.least
@@ -146,6 +153,10 @@ class Suspicion:
             if rise < _LEAST_NEW * self.comparison.difference():
                 return True
         return gain_of_older() > _OLDER * self.differences[-1]
+
+    def _is_shrinking(self) -> bool:
+        """Return whether the damage has become smaller, so that more batches shall show whether it heals by itself."""
+        return self.differences[-1] < _SHRUNK * max(self.differences) or self._is_healing()
 
     def _is_healing(self) -> bool:
         """Return whether training repairs the damage fast, so that going back would lose more than it wins."""

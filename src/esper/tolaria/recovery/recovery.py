@@ -39,6 +39,7 @@ class Recovery:
     """Carries out the governor's decisions, and counts steps.
 
     Attributes:
+        optimizers: the optimizers whose state is cleared or restored, in order.
         reports: emits telemetry and warnings.
         step: steps taken, or healthy checks where the loop reports no steps; it never decreases.
     """
@@ -63,6 +64,7 @@ class Recovery:
         self.reports = Reports(channel)
         self.step = 0
         self._model = model
+        self.optimizers = tuple(optimizers.values())
         self._optimizers = optimizers
         self._companions = companions
         self._restores_optimizers = config.optimizer_state == "restore"
