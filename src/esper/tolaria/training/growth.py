@@ -122,13 +122,13 @@ def apply_actions(
     slots: Mapping[str, SeedSlot],
     rejuvenate: Callable[[Rejuvenate], object] | None = None,
 ) -> None:
-    """Apply each action, in order: to the slot that it names, or by `rejuvenate`.
+    """Apply each action, in order: to the slot that it names, or by `rejuvenate`, which comes last.
 
     Raises:
         UsageError: there is a `Rejuvenate`, and no function for it.
         SlotError: the host has no such slot, or the slot cannot do what the action asks; later actions are not applied.
     """
-    for action in actions:
+    for action in sorted(actions, key=lambda one: isinstance(one, Rejuvenate)):
         if isinstance(action, Rejuvenate):
             if rejuvenate is None:
                 raise UsageError(
