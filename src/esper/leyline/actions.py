@@ -26,7 +26,10 @@ class Advance:
 
     slot_id: str
     on_credit: bool = False
-    """Whether a seed may leave TRAINING without having shown that it helps; to become a fossil it must show it anyway."""
+    """Whether a seed may leave TRAINING without having shown that it helps; to become a fossil it must show it anyway.
+
+    A seed whose blueprint changes the features by more than 25 % at birth gets no credit: its gate is asked as without.
+    """
 
     def __post_init__(self) -> None:
         """Check the field that nothing else checks.
