@@ -28,7 +28,7 @@ from esper.leyline.channel import TelemetryChannel
 from esper.leyline.errors import SnapshotError, UsageError
 from esper.tolaria.governor import TolariaGovernor
 from esper.tolaria.snapshots.random_state import load_random_state_dict, random_state_dict
-from esper.tolaria.tasks.task import Samples, Task, build_host
+from esper.tolaria.tasks.task import Samples, Task, build_another_host
 from esper.tolaria.training.cost import TrainingCost
 from esper.tolaria.training.gradients import host_parameters
 from esper.tolaria.training.metrics import evaluate
@@ -119,7 +119,7 @@ class Rejuvenator:
 
         Raises:
             TrialInterruptedError: the run was asked to stop.
-            UsageError: the task builds a host with other parameters than those that are trained.
+            UsageError: the task builds a host with other parameters than those that are trained, or the same host again.
         """
         started = time.monotonic()
         epochs_left = self._epochs - epoch
@@ -213,9 +213,10 @@ class Rejuvenator:
         """Return the weights of a newly built host, by the parameter of the network that has their name.
 
         Raises:
-            UsageError: they are not those of the network's host.
+            UsageError: they are not those of the network's host, or they are that host's own.
         """
-        fresh = {name: one.detach() for name, one in build_host(self._task).named_parameters()}
+        other = build_another_host(self._task, self._model)
+        fresh = {name: one.detach() for name, one in other.named_parameters()}
         host = host_parameters(self._model, self._slots)
         for name, parameter in host.items():
             if name not in fresh or fresh[name].shape != parameter.shape:

@@ -35,6 +35,7 @@ from esper.tolaria.training.growth import (
     policy_state_dict,
     slot_status,
 )
+from esper.tolaria.training.host_checks import check_learns, explained_norms
 from esper.tolaria.training.learning_rate import cosine_factor
 from esper.tolaria.training.metrics import Evaluation, RunningMeans, TrainingMeans, evaluate
 from esper.tolaria.training.rejuvenation import Rejuvenator, TrialInterruptedError
@@ -86,7 +87,7 @@ class Trainer:
 
         Raises:
             UsageError: `task`, `settings` or `policy` is of another type.
-            ValueError: the task's functions return neither samples nor a host.
+            ValueError: the task's functions return neither samples nor a host, or a host without parameters that learn.
         """
         check_task(task)
         check_policy(policy)
@@ -106,6 +107,7 @@ class Trainer:
         self._channel = channel or SILENT.bind()
         self._should_stop = should_stop
         self.model = build_host(task).to(device)
+        check_learns(self.model, task)
         self.slots = {slot.slot_id: slot for slot in find_slots(self.model).values()}
         for slot in self.slots.values():
             slot.channel = self._channel
@@ -300,7 +302,8 @@ class Trainer:
         for step, batch in enumerate(batches):
             if self._should_stop():
                 return None
-            outputs = self.model(batch.inputs)
+            with explained_norms(batch, self._task):
+                outputs = self.model(batch.inputs)
             loss = self._task.objective.loss(outputs, batch.targets)
             if any(fault.damages_loss(epoch, step) for fault in self._faults):
                 loss = damaged(loss)
