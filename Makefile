@@ -88,7 +88,7 @@ format: $(STAMP) ## format the code and sort the imports
 	$(BIN)/black --quiet $(SOURCES)
 
 bench: $(STAMP) ## run the benchmarks that take minutes, not hours
-	@for name in emission hub snapshot accuracy; do echo "== $$name"; $(BIN)/python benchmarks/$$name.py || exit 1; done
+	@for name in emission hub snapshot; do echo "== $$name"; $(BIN)/python benchmarks/$$name.py || exit 1; done
 	@echo "== faults"; $(BIN)/python benchmarks/faults.py --quick
 	@echo "== detectors"; $(BIN)/python benchmarks/detectors.py --quick
 	@echo "== growth"; $(BIN)/python benchmarks/growth.py --quick

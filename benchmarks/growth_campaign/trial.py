@@ -108,8 +108,8 @@ def run(job: Job) -> Outcome:
         completed=outcome is RunOutcome.COMPLETED,
         plantings=_plantings(memory, trainer.slots),
         rejuvenations=tuple(
-            envelope.epoch or 0
-            for envelope, payload in memory.events
+            payload.after_epoch
+            for _, payload in memory.events
             if isinstance(payload, HostRejuvenatedPayload) and payload.is_kept
         ),
     )

@@ -35,8 +35,8 @@ DECISIONS = (
     Decision(epoch=2, action=Germinate(slot_id="r0c0", blueprint_id="norm", blend_tempo_epochs=1)),
     Decision(epoch=2, action=Advance(slot_id="r0c0")),
     Decision(epoch=2, action=Advance(slot_id="r0c0", on_credit=True)),
-    Decision(epoch=3, action=Rejuvenate(shrink=1e-05, trial_share=0.3)),
     Decision(epoch=3, action=Germinate(slot_id="r0c1", blueprint_id="norm", blend_tempo_epochs=3)),
+    Decision(epoch=3, action=Rejuvenate(shrink=1e-05, trial_share=0.3)),
     Decision(epoch=5, action=Prune(slot_id="r0c0", reason='a "quoted" \\ reason: é\n\U0001f600')),
 )
 

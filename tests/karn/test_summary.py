@@ -379,7 +379,13 @@ def test_rejuvenations_are_listed_with_the_losses_of_their_trial(tmp_path):
     )
 
     def emit(channel):
-        fields = {"shrink": 0.4, "perturb": 0.6, "includes_seeds": True, "duration_s": 1.0}
+        fields = {
+            "after_epoch": 3,
+            "shrink": 0.4,
+            "perturb": 0.6,
+            "includes_seeds": True,
+            "duration_s": 1.0,
+        }
         for trial in (
             {"trial_share": 0.1, "evidence": evidence},
             {"trial_share": 0.0, "evidence": None},

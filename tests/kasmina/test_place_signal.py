@@ -128,3 +128,36 @@ def test_a_compiled_host_has_the_same_signal():
 
     expected = place_signals(model, find_slots(model), [inputs("BCHW")], mean_loss(model))
     assert signals["slot"] == pytest.approx(expected["slot"], rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"model": 3}, "a model must be of type Module, got 3"),
+        ({"slots": []}, "slots must be of type Mapping, got .*; pass a dictionary of slots"),
+        ({"slots": {"a": 3}}, "slot 'a' must be of type SeedSlot, got 3"),
+        ({"batches": 3}, "batches must be of type Iterable, got 3; pass a list of batches"),
+        ({"loss": 3}, "loss must be a function, got 3"),
+        ({"loss": lambda x: 1.0}, "of place_signals must be of type Tensor, got 1.0; return the"),
+        ({"loss": lambda x: x}, r"must have one element, got shape \(3, 4\); return the mean loss"),
+        ({"loss": lambda x: x.mean()}, "must have gradients, got one without; compute it from"),
+    ],
+)
+def test_wrong_arguments_are_refused(arguments, message):
+    slot = SeedSlot("a", 4, topology="mlp")
+    model, x = nn.Sequential(nn.Linear(4, 4), slot), torch.ones(3, 4)
+
+    def loss(batch):
+        return model(batch).mean()
+
+    def with_loss(batch):
+        loss(batch)
+        return arguments["loss"](batch)
+
+    right = {"model": model, "slots": {"a": slot}, "batches": [x], "loss": loss}
+    wrong = arguments
+    if callable(arguments.get("loss")):
+        wrong = {"loss": with_loss}
+
+    with pytest.raises(ValueError, match=message):
+        place_signals(**{**right, **wrong})

@@ -31,10 +31,22 @@ def read_decisions(folder: str | Path) -> tuple[Decision, ...]:
     by_rank: dict[int, list[Decision]] = {}
     for envelope, payload in read_run(folder):
         action = _action(payload)
-        if action is not None and envelope.epoch:
-            decision = Decision(epoch=envelope.epoch, action=action)
+        # The event ends a trial, some epochs after its decision.
+        epoch = envelope.epoch
+        if isinstance(payload, HostRejuvenatedPayload):
+            epoch = payload.after_epoch
+        if action is not None and epoch:
+            decision = Decision(epoch=epoch, action=action)
             by_rank.setdefault(envelope.rank, []).append(decision)
-    return tuple(by_rank[min(by_rank)]) if by_rank else ()
+    if not by_rank:
+        return ()
+    # Among the decisions of an epoch, a rejuvenation is the last that is carried out.
+    return tuple(
+        sorted(
+            by_rank[min(by_rank)],
+            key=lambda one: (one.epoch, isinstance(one.action, Rejuvenate)),
+        )
+    )
 
 
 def _action(payload: Payload) -> Action | None:

@@ -132,7 +132,7 @@ def _rejuvenations(story: RunStory) -> list[_Entry]:
         if event is None:
             entries.append(("", rest, "dim"))
         else:
-            label = "" if event.epoch is None else f"epoch {event.epoch}"
+            label = f"epoch {event.payload.after_epoch}"
             entries.append((label, describe_rejuvenation(event.payload), ""))
     return entries
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from esper.kasmina.probe import evaluating
 from esper.kasmina.slot import SeedSlot
 from esper.kasmina.topology import Layout, check_features
+from esper.leyline.arguments import check_callable, instance_of
 
 _Batch = TypeVar("_Batch")
 
@@ -35,7 +36,19 @@ def place_signals(
 
     The model runs in evaluation mode, without dropout and with the running statistics of its norm layers. Weights, `.grad`,
     buffers and random generators are left as they were.
+
+    Raises:
+        SlotError: the features of a slot do not have its layout and channels.
+        ValueError: an argument is of another type, or `loss` returned no loss with gradients.
     """
+    instance_of("a model", model, nn.Module)
+    _check_kind(
+        "slots", slots, Mapping, "pass a dictionary of slots by name, such as find_slots(model)"
+    )
+    for name, slot in slots.items():
+        instance_of(f"slot {name!r}", slot, SeedSlot)
+    _check_kind("batches", batches, Iterable, "pass a list of batches")
+    check_callable("loss", loss)
     empty = {name: slot for name, slot in slots.items() if slot.is_empty}
     if not empty:
         return {}
@@ -57,10 +70,15 @@ def _gradients(slots: Mapping[str, SeedSlot], loss: Callable[[], Tensor]) -> dic
     with ExitStack() as stack:
         for name, slot in slots.items():
             stack.callback(slot.register_forward_hook(calls[name].record).remove)
-        value = loss()
+        value = _checked_loss(loss())
     shifts = [shift for one in calls.values() for shift in one.shifts]
     if not shifts:
         return {}
+    if not value.requires_grad:
+        raise ValueError(
+            "the loss of place_signals must have gradients, got one without; compute it from the output of the model, without"
+            " detach, item, no_grad or inference_mode"
+        )
     # Not `backward`, which would add to the gradients of the parameters.
     gradients = iter(torch.autograd.grad(value, shifts, allow_unused=True))
     return {
@@ -68,6 +86,31 @@ def _gradients(slots: Mapping[str, SeedSlot], loss: Callable[[], Tensor]) -> dic
         for name, one in calls.items()
         if one.shifts
     }
+
+
+def _check_kind(name: str, value: object, kind: type[Any], remedy: str) -> None:
+    """Check that `value` is an instance of the abstract class `kind`.
+
+    Raises:
+        ValueError: it is not.
+    """
+    instance_of(name, value, kind, remedy)
+
+
+def _checked_loss(value: object) -> Tensor:
+    """Return the result of the user's loss function.
+
+    Raises:
+        ValueError: it is not a tensor with one element.
+    """
+    loss = instance_of(
+        "the loss of place_signals", value, Tensor, "return the mean loss of the batch"
+    )
+    if loss.numel() != 1:
+        raise ValueError(
+            f"the loss of place_signals must have one element, got shape {tuple(loss.shape)}; return the mean loss of the batch"
+        )
+    return loss
 
 
 @final

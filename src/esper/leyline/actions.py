@@ -26,7 +26,10 @@ class Advance:
 
     slot_id: str
     on_credit: bool = False
-    """Whether a seed may leave TRAINING without having shown that it helps; to become a fossil it must show it anyway."""
+    """Whether a seed may leave TRAINING without having shown that it helps; to become a fossil it must show it anyway.
+
+    A seed whose blueprint changes the features by more than 25 % at birth gets no credit: its gate is asked as without.
+    """
 
     def __post_init__(self) -> None:
         """Check the field that nothing else checks.
@@ -55,13 +58,14 @@ class Rejuvenate:
     Warm-Starting Neural Network Training, arXiv:1910.08475), momentum is cleared, and the learning rate starts again from its
     base, to fall over the epochs that are left.
 
-    A trial trains two copies of the network on the same batches, with rejuvenation and without, for `trial_share` of the
-    epochs that are left, and compares them on the decision split. Training goes on from the rejuvenated copy if it has caught up
-    by then, and from the other one if not, so that only the steps of one copy are lost: the trial takes whole epochs of the plan,
-    at least one, which are not trained again. With 0 there is no trial.
+    A trial trains two copies of the network in the same epochs, `trial_share` of those that are left and at least one, on the same
+    batches: first the one without rejuvenation, then the other, whose epochs are reported and governed as all others. Then both are
+    compared on the decision split. Training goes on from the rejuvenated copy if it is shown to have caught up, and from the other one if
+    not, so that only the steps of one copy are lost. While a trial runs, no seed is judged and the policy is not asked. With 0
+    there is no trial.
 
     Frozen parameters, which could not learn again, keep their weights. After the last epoch nothing is done. A policy may ask for
-    one rejuvenation at a time.
+    one rejuvenation at a time; it comes after the other actions of its epoch.
 
     Raises:
         ValueError: a number is not in [0, 1], or `includes_seeds` is not a boolean.

@@ -25,7 +25,7 @@ def describe_rejuvenation(event: HostRejuvenatedPayload) -> str:
     """Return whether the network was rejuvenated, and why: the change of the loss at the end of the trial.
 
     `not kept: +0.22 nats [+0.19, +0.26] after 60 steps of each copy (0.49 with it, 0.27 without), tolerance 0.068`: it is kept
-    if the lower end of the interval is at most the tolerance.
+    if the upper end of the interval is below the tolerance.
     """
     outcome = "kept" if event.is_kept else "not kept"
     evidence = event.evidence

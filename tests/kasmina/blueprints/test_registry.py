@@ -1,5 +1,6 @@
 """Blueprints are found by name, and their seeds are checked when they are built."""
 
+import math
 import re
 from pathlib import Path
 
@@ -9,7 +10,12 @@ from torch import nn
 
 from esper._generated.enums import SeedStage
 from esper.kasmina.blueprints import registry
-from esper.kasmina.blueprints.registry import blueprint_ids, build_seed, register_blueprint
+from esper.kasmina.blueprints.registry import (
+    birth_change,
+    blueprint_ids,
+    build_seed,
+    register_blueprint,
+)
 from esper.kasmina.slot import SeedSlot
 from esper.kasmina.topology import TOPOLOGIES
 from esper.leyline.errors import SlotError
@@ -132,3 +138,28 @@ def test_checking_the_shape_keeps_training_mode_and_draws_no_random_numbers():
     torch.manual_seed(0)
     assert torch.equal(drawn, torch.rand(()))
     assert seed.training
+
+
+@pytest.mark.parametrize(("topology", "name"), ALL)
+@pytest.mark.parametrize("channels", [2, 16])
+def test_shipped_blueprints_begin_close_to_the_identity(topology, name, channels):
+    state = torch.get_rng_state()
+
+    assert birth_change(topology, name, channels) < 0.2
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize(
+    ("factory", "least"),
+    [
+        (lambda channels: nn.Conv2d(channels, channels, 1), 0.5),
+        (lambda channels: nn.ReLU(), 0.5),
+        # In evaluation mode it is the identity.
+        (nn.BatchNorm2d, 0.5),
+        (lambda channels: nn.Threshold(math.inf, math.nan), math.inf),
+    ],
+)
+def test_blueprints_that_change_the_features_at_birth_are_found(own_blueprints, factory, least):
+    register_blueprint("cnn", "mine", factory)
+
+    assert birth_change("cnn", "mine", 8) >= least

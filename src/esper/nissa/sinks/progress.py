@@ -43,8 +43,8 @@ class ProgressSink:
             self._show_metrics(payload)
             return
         if isinstance(payload, HostRejuvenatedPayload):
-            # Its trial takes epochs of the plan, which are not shown.
-            self._print(f"rejuvenation after epoch {self._epoch} {describe_rejuvenation(payload)}")
+            text = describe_rejuvenation(payload)
+            self._print(f"rejuvenation after epoch {payload.after_epoch} {text}")
             return
         if not isinstance(payload, EpochCompletedPayload | LoopEpochCompletedPayload):
             return

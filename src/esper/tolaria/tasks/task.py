@@ -16,6 +16,7 @@ from esper.leyline.arguments import (
     text_of_length,
     whole_number,
 )
+from esper.leyline.errors import UsageError
 from esper.tolaria.tasks.objective import Classification, LanguageModelling, Objective
 
 OptimizerName = Literal["sgd", "adamw"]
@@ -226,3 +227,20 @@ def build_host(task: Task) -> nn.Module:
         nn.Module,
         "return the network",
     )
+
+
+def build_another_host(task: Task, host: nn.Module) -> nn.Module:
+    """Return a new host for `task`, of which `host` is one.
+
+    Raises:
+        UsageError: the task's `build_host` returned the same network, or one that shares parameters with it.
+        ValueError: it returned something else.
+    """
+    other = build_host(task)
+    known = {id(parameter) for parameter in host.parameters()}
+    if any(id(parameter) in known for parameter in other.parameters()):
+        raise UsageError(
+            f"build_host of task {task.name!r} must build a new network each time, got one with the same parameters twice; build it"
+            " in the function, or return copy.deepcopy(network)"
+        )
+    return other

@@ -1,10 +1,12 @@
 """Connects the growth policy with the slots and the checkpoint: its actions and its state."""
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from esper._generated.enums import SeedStage
 from esper._generated.records import SeedStatus
+from esper.kasmina.blueprints.registry import birth_change
 from esper.kasmina.evidence import CreditGates
 from esper.kasmina.slot import SeedSlot
 from esper.leyline.actions import Action, Advance, Germinate, Prune, Rejuvenate
@@ -12,6 +14,14 @@ from esper.leyline.arguments import describe
 from esper.leyline.errors import CheckpointError, SlotError, UsageError
 from esper.leyline.policy import GrowthPolicy
 from esper.leyline.signals import TrainingSignals
+
+_LOG = logging.getLogger("esper")
+
+LARGEST_CREDIT: Final = 0.25
+"""Share of the features that a newborn seed may change to be at full amplitude before it has shown anything.
+
+Shipped blueprints change at most 13 %, and grow networks well on credit; a layer without a residual connection changes 60 to 140 %.
+"""
 
 
 def slot_status(slot: SeedSlot) -> SeedStatus:
@@ -122,13 +132,13 @@ def apply_actions(
     slots: Mapping[str, SeedSlot],
     rejuvenate: Callable[[Rejuvenate], object] | None = None,
 ) -> None:
-    """Apply each action, in order: to the slot that it names, or by `rejuvenate`.
+    """Apply each action, in order: to the slot that it names, or by `rejuvenate`, which comes last.
 
     Raises:
         UsageError: there is a `Rejuvenate`, and no function for it.
         SlotError: the host has no such slot, or the slot cannot do what the action asks; later actions are not applied.
     """
-    for action in actions:
+    for action in sorted(actions, key=lambda one: isinstance(one, Rejuvenate)):
         if isinstance(action, Rejuvenate):
             if rejuvenate is None:
                 raise UsageError(
@@ -151,7 +161,20 @@ def apply_actions(
 
 
 def _advance_on_credit(slot: SeedSlot) -> None:
+    """Advance the seed without a check of what it does, unless it begins so far from the identity that it would wreck the network."""
     gates = slot.gates
+    if slot.stage is SeedStage.TRAINING:
+        change = birth_change(slot.topology, slot.blueprint_id, slot.channels)
+        if change > LARGEST_CREDIT:
+            _LOG.warning(
+                "a seed on credit must begin close to the identity, got blueprint %r in slot %s, which changes the features by"
+                " %.0f %% at birth; it stays in TRAINING until its gate passes (see docs/howto/own_blueprint.md)",
+                slot.blueprint_id,
+                slot.slot_id,
+                100.0 * change,
+            )
+            slot.advance_stage()
+            return
     slot.gates = CreditGates(of=gates)
     try:
         slot.advance_stage()

@@ -5,7 +5,6 @@ the host (Ash and Adams, On Warm-Starting Neural Network Training, arXiv:1910.08
 the host cannot learn again in the time that is left, it only loses what it knew; the trial tells the two cases apart.
 """
 
-import copy
 import logging
 import math
 import time
@@ -23,42 +22,39 @@ from esper._generated.enums import SeedStage
 from esper._generated.records import RejuvenationEvidence
 from esper._generated.run import emit_host_rejuvenated
 from esper.kasmina.blueprints.registry import build_seed
-from esper.kasmina.evidence import countable_losses
-from esper.kasmina.interval import mean_interval
 from esper.kasmina.slot import SeedSlot
 from esper.leyline.actions import Rejuvenate
 from esper.leyline.channel import TelemetryChannel
 from esper.leyline.errors import SnapshotError, UsageError
 from esper.tolaria.governor import TolariaGovernor
 from esper.tolaria.snapshots.random_state import load_random_state_dict, random_state_dict
-from esper.tolaria.tasks.task import Samples, Task, build_host
+from esper.tolaria.tasks.task import Samples, Task, build_another_host
 from esper.tolaria.training.cost import TrainingCost
 from esper.tolaria.training.gradients import host_parameters
 from esper.tolaria.training.metrics import evaluate
+from esper.tolaria.training.training_state import NetworkCopy, TrainingState
+from esper.tolaria.training.trial import Trial, compare, has_caught_up
 
 _LOG = logging.getLogger("esper")
 
-CONFIDENCE: Final = 0.95
-"""Confidence of the interval of a trial; one trial is one look."""
-
-TOLERANCE: Final = 0.25
-"""Share of the loss by which the rejuvenated copy may still be worse at the end of its trial.
-
-Measured after a tenth of the epochs that are left, on the decision split of ten networks from seed 100: on `mnist1d`, where rejuvenation
-helps, the upper bound is worse by 0 to 17 % of the loss; on `pydoc`, where it spoils the network, by 35 %.
-"""
-
 _NORM_BATCHES: Final = 20
 """Training batches from which the running statistics of norm layers are measured again."""
+
+
+class TrialInterruptedError(Exception):
+    """Raised by a trial that was asked to stop; the network, its optimizer and the random generators are as they were before it."""
 
 
 @final
 class Rejuvenator:
     """Carries out the `Rejuvenate` actions of one trainer.
 
+    A trial trains a reference, the network as it is, for some epochs of the plan, ungoverned. Then it goes back, rejuvenates the
+    network, and lets the trainer train the same epochs on the same batches as all others: governed, reported and saved. After
+    the last of them `end_epoch` compares the two, and goes on with the reference if the rejuvenated network is not shown to be as good.
+
     Attributes:
         restarted_after: epoch after which the schedule of the learning rate has started last; 0 is the start of the run.
-        epochs_taken: epochs of the plan that the last trial has trained; they are not trained again.
     """
 
     def __init__(
@@ -72,13 +68,18 @@ class Rejuvenator:
         governor: TolariaGovernor,
         channel: TelemetryChannel,
         clip_gradients: Callable[[], object],
+        learning_rate: Callable[[int], float],
+        should_stop: Callable[[], bool],
         cost: TrainingCost,
         seed: int,
         epochs: int,
     ) -> None:
-        """Work on `model` and its `optimizer`; `samples` are those for training and for decisions; `seed` and `epochs` are the run's."""
+        """Work on `model` and its `optimizer`; `samples` are those for training and for decisions; `seed` and `epochs` are the run's.
+
+        `learning_rate` returns the host's rate in an epoch; a reference stops once `should_stop` returns True.
+        """
         self.restarted_after = 0
-        self.epochs_taken = 0
+        self._trial: Trial | None = None
         self._task = task
         self._model = model
         self._slots = slots
@@ -87,22 +88,40 @@ class Rejuvenator:
         self._governor = governor
         self._channel = channel
         self._clip_gradients = clip_gradients
+        self._learning_rate = learning_rate
+        self._should_stop = should_stop
         self._cost = cost
         self._seed = seed
         self._epochs = epochs
 
+    @property
+    def is_trying(self) -> bool:
+        """Whether the present epoch belongs to a trial; then no seed is judged, and the policy is not asked."""
+        return self._trial is not None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the start of the schedule, and the trial that is running, if there is one."""
+        trial = None if self._trial is None else self._trial.state_dict()
+        return {"restarted_after": self.restarted_after, "trial": trial}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore the result of `state_dict`; entries are missing in checkpoints of earlier versions."""
+        self.restarted_after = state.get("restarted_after", 0)
+        trial = state.get("trial")
+        self._trial = None if trial is None else Trial.from_state_dict(trial)
+
     def act(self, action: Rejuvenate, epoch: int) -> None:
-        """Rejuvenate the network after `epoch`, if its trial says so, and emit HOST_REJUVENATED.
+        """Rejuvenate the network after `epoch`, at once or on trial.
 
         After the last epoch, when no steps are left in which the network could learn again, it only logs a warning.
         The governor is told of the shift and takes a snapshot, so that it does not roll back to the network as it was. Random
         generators are left as they were.
 
         Raises:
-            UsageError: the task builds a host with other parameters than those that are trained.
+            TrialInterruptedError: the run was asked to stop.
+            UsageError: the task builds a host with other parameters than those that are trained, or the same host again.
         """
         started = time.monotonic()
-        evidence = None
         epochs_left = self._epochs - epoch
         if epochs_left <= 0:
             _LOG.warning(
@@ -110,27 +129,60 @@ class Rejuvenator:
                 epoch,
             )
             return
+        # Not after the reference has been trained.
+        self._check_host()
         if action.trial_share > 0.0:
-            self.epochs_taken = max(1, round(action.trial_share * epochs_left))
-            evidence = self._try(action, epoch, self.epochs_taken)
-        else:
-            self._renew(action, epoch)
-        is_kept = evidence is None or has_caught_up(evidence)
-        if is_kept:
-            self.restarted_after = epoch
+            num_epochs = max(1, round(action.trial_share * epochs_left))
+            self._trial = self._begin_trial(action, epoch, num_epochs, started)
+        self._renew(action, epoch)
+        self.restarted_after = epoch
+        self._accept_shift()
+        if self._trial is None:
+            self._emit(action, epoch, None, duration_s=time.monotonic() - started)
+
+    def end_epoch(self, epoch: int, losses: Tensor) -> None:
+        """End the trial if `epoch` is its last one; `losses` are those of the rejuvenated network on the decision split, (N,)."""
+        trial = self._trial
+        if trial is None or epoch < trial.after_epoch + trial.num_epochs:
+            return
+        self._trial = None
+        evidence = compare(
+            trial.losses,
+            losses,
+            trial.num_epochs * self._steps_per_epoch,
+            self._cost.num_updates - trial.num_updates_before,
+        )
+        if not has_caught_up(evidence):
+            trial.reference.restore(self._model, self._optimizer)
+            self.restarted_after = trial.restarted_before
+            self._accept_shift()
+        self._emit(trial.action, trial.after_epoch, evidence, duration_s=trial.duration_s)
+
+    def _accept_shift(self) -> None:
+        """Tell the governor that the network has changed, so that it does not roll back to the network as it was."""
         self._governor.expect_shift()
         # The governor reports a snapshot that cannot be taken, and keeps the earlier ones.
         with suppress(SnapshotError):
             self._governor.snapshot()
+
+    def _emit(
+        self,
+        action: Rejuvenate,
+        after_epoch: int,
+        evidence: RejuvenationEvidence | None,
+        *,
+        duration_s: float,
+    ) -> None:
         emit_host_rejuvenated(
             self._channel,
+            after_epoch=after_epoch,
             shrink=action.shrink,
             perturb=action.perturb,
             includes_seeds=action.includes_seeds,
             trial_share=action.trial_share,
-            is_kept=is_kept,
+            is_kept=evidence is None or has_caught_up(evidence),
             evidence=evidence,
-            duration_s=time.monotonic() - started,
+            duration_s=duration_s,
         )
 
     def _renew(self, action: Rejuvenate, epoch: int) -> None:
@@ -152,13 +204,19 @@ class Rejuvenator:
             batches = islice(self._endless_batches(epoch), _NORM_BATCHES)
             update_bn((batch.inputs for batch in batches), self._model)
 
+    def _check_host(self) -> None:
+        """Raise a UsageError if the task builds another host each time; random generators are left as they were."""
+        with _own_random_numbers(0):
+            self._fresh_host_weights()
+
     def _fresh_host_weights(self) -> dict[nn.Parameter, Tensor]:
         """Return the weights of a newly built host, by the parameter of the network that has their name.
 
         Raises:
-            UsageError: they are not those of the network's host.
+            UsageError: they are not those of the network's host, or they are that host's own.
         """
-        fresh = {name: one.detach() for name, one in build_host(self._task).named_parameters()}
+        other = build_another_host(self._task, self._model)
+        fresh = {name: one.detach() for name, one in other.named_parameters()}
         host = host_parameters(self._model, self._slots)
         for name, parameter in host.items():
             if name not in fresh or fresh[name].shape != parameter.shape:
@@ -168,36 +226,37 @@ class Rejuvenator:
                 )
         return {parameter: fresh[name] for name, parameter in host.items()}
 
-    def take_epochs(self) -> int:
-        """Return how many epochs of the plan the last trial has trained, once; then 0."""
-        taken, self.epochs_taken = self.epochs_taken, 0
-        return taken
+    @property
+    def _steps_per_epoch(self) -> int:
+        return math.ceil(len(self._train_samples) / self._task.batch_size)
 
-    def _try(self, action: Rejuvenate, epoch: int, num_epochs: int) -> RejuvenationEvidence:
-        """Train two copies of the network on the same batches, with rejuvenation and without; go on with the better one."""
-        num_steps = num_epochs * math.ceil(len(self._train_samples) / self._task.batch_size)
-        updates_before = self._cost.num_updates
-        host_group = self._optimizer.param_groups[0]
-        rate = host_group["lr"]
-        # Outside of the state that is restored, which would otherwise hold the amplitudes of before.
+    def _begin_trial(
+        self, action: Rejuvenate, epoch: int, num_epochs: int, started: float
+    ) -> Trial:
+        """Train the reference for `num_epochs` epochs, and put everything back.
+
+        Raises:
+            TrialInterruptedError: the run was asked to stop.
+        """
+        num_updates_before = self._cost.num_updates
+        # Around the state that is restored, which would otherwise hold the amplitudes of before.
         with self._at_full_amplitude():
             start = TrainingState(self._model, self._optimizer)
-            losses_without = self._train_copy(epoch, num_steps)
-            copy_without = TrainingState(self._model, self._optimizer)
-            start.restore()
-            self._renew(action, epoch)
-            # As in the epochs that follow; the seeds' rates follow that of the host.
-            host_group["lr"] = self._task.host_learning_rate
-            losses_with = self._train_copy(epoch, num_steps)
-            host_group["lr"] = rate
-            evidence = _compare(
-                losses_without, losses_with, num_steps, self._cost.num_updates - updates_before
-            )
-            if not has_caught_up(evidence):
-                copy_without.restore()
-        start.restore_random_state()
-        self._optimizer.zero_grad()
-        return evidence
+            try:
+                losses = self._train_reference(range(epoch + 1, epoch + 1 + num_epochs))
+                reference = NetworkCopy.of(self._model, self._optimizer)
+            finally:
+                start.restore()
+        return Trial(
+            action=action,
+            after_epoch=epoch,
+            num_epochs=num_epochs,
+            restarted_before=self.restarted_after,
+            losses=losses,
+            reference=reference,
+            num_updates_before=num_updates_before,
+            duration_s=time.monotonic() - started,
+        )
 
     @contextmanager
     def _at_full_amplitude(self) -> Iterator[None]:
@@ -208,16 +267,22 @@ class Rejuvenator:
                     stack.enter_context(slot.force_alpha(1.0))
             yield
 
-    def _train_copy(self, epoch: int, num_steps: int) -> Tensor:
-        """Take `num_steps` steps and return the losses on the decision split, (N,)."""
+    def _train_reference(self, epochs: range) -> Tensor:
+        """Train `epochs` as they would have been without rejuvenation; return the losses on the decision split, (N,)."""
         self._model.train()
-        for batch in islice(self._endless_batches(epoch), num_steps):
-            self._optimizer.zero_grad()
-            self._task.objective.loss(self._model(batch.inputs), batch.targets).backward()
-            self._clip_gradients()
-            self._optimizer.step()
-        self._cost.count_steps(num_steps)
-        return evaluate(self._model, self._val_samples, self._task.objective).losses
+        for epoch in epochs:
+            self._optimizer.param_groups[0]["lr"] = self._learning_rate(epoch)
+            for batch in self._train_samples.shuffled_batches(
+                self._task.batch_size, seed=self._seed, epoch=epoch
+            ):
+                if self._should_stop():
+                    raise TrialInterruptedError
+                self._optimizer.zero_grad()
+                self._task.objective.loss(self._model(batch.inputs), batch.targets).backward()
+                self._clip_gradients()
+                self._optimizer.step()
+        self._cost.count_steps(len(epochs) * self._steps_per_epoch)
+        return evaluate(self._model, self._val_samples, self._task.objective).losses.clone()
 
     def _endless_batches(self, epoch: int) -> Iterator[Samples]:
         """Yield training batches in an order of their own for a rejuvenation after `epoch`, again and again."""
@@ -243,36 +308,6 @@ def _fresh_seed_weights(slot: SeedSlot) -> dict[nn.Parameter, Tensor]:
     }
 
 
-def has_caught_up(evidence: RejuvenationEvidence) -> bool:
-    """Return whether the rejuvenated copy is, as far as the trial can tell, no worse than the other by the tolerance.
-
-    The trial is short in comparison with the epochs that are left, in which the rejuvenated copy can gain what the other one has
-    no room for; one that has not caught up by then had too much to lose.
-    """
-    return evidence.high >= -evidence.tolerance
-
-
-def _compare(
-    losses_without: Tensor, losses_with: Tensor, num_steps: int, num_updates: int
-) -> RejuvenationEvidence:
-    """Return the evidence of the losses, (N,) each, of two copies that have taken `num_steps` steps."""
-    losses_without, losses_with = countable_losses(losses_without), countable_losses(losses_with)
-    differences = losses_without - losses_with
-    low, high = mean_interval(differences, 1.0 - CONFIDENCE)
-    loss_without = losses_without.mean().item()
-    return RejuvenationEvidence(
-        loss_without=loss_without,
-        loss_with=losses_with.mean().item(),
-        difference=differences.mean().item(),
-        low=low,
-        high=high,
-        tolerance=TOLERANCE * max(loss_without, 0.0),
-        num_samples=len(differences),
-        num_steps=num_steps,
-        num_updates=num_updates,
-    )
-
-
 @contextmanager
 def _own_random_numbers(seed: int) -> Iterator[None]:
     """Draw random numbers that follow from `seed`, and leave all generators as they were."""
@@ -282,36 +317,3 @@ def _own_random_numbers(seed: int) -> Iterator[None]:
         yield
     finally:
         load_random_state_dict(before)
-
-
-@final
-class TrainingState:
-    """A copy of everything that training steps change: weights, buffers, optimizer state, modes, random generators."""
-
-    def __init__(self, model: nn.Module, optimizer: Optimizer) -> None:
-        tensors = (*model.parameters(), *model.buffers())
-        self._tensors = [(tensor, tensor.detach().clone()) for tensor in tensors]
-        self._modes = [(module, module.training) for module in model.modules()]
-        self._optimizer = optimizer
-        self._optimizer_state = _copied(optimizer.state)
-        self._random = random_state_dict()
-
-    def restore(self) -> None:
-        """Put everything back, bit for bit, as often as wanted; parameters and buffers stay the same objects."""
-        with torch.no_grad():
-            for tensor, values in self._tensors:
-                tensor.copy_(values)
-        for module, mode in self._modes:
-            module.training = mode
-        self._optimizer.state.clear()
-        self._optimizer.state.update(_copied(self._optimizer_state))
-        self.restore_random_state()
-
-    def restore_random_state(self) -> None:
-        """Put the random generators back alone."""
-        load_random_state_dict(self._random)
-
-
-def _copied(state: Mapping[Any, Mapping[str, Any]]) -> dict[Any, dict[str, Any]]:
-    """Return a copy of an optimizer's state; the parameters, which are its keys, stay the same objects."""
-    return {parameter: copy.deepcopy(dict(values)) for parameter, values in state.items()}

@@ -20,7 +20,8 @@ from esper.leyline.channel import TelemetryChannel
 from esper.leyline.failure import describe_end
 from esper.leyline.policy import GrowthPolicy
 from esper.leyline.text import printable_message
-from esper.tolaria.tasks.task import Samples, Task
+from esper.tolaria.snapshots.random_state import load_random_state_dict, random_state_dict
+from esper.tolaria.tasks.task import Samples, Task, build_another_host
 from esper.tolaria.training.checkpoint import NO_SPACE, Checkpoints
 from esper.tolaria.training.metrics import Evaluation
 from esper.tolaria.training.model_file import FILE_NAME as MODEL_FILE
@@ -93,6 +94,7 @@ def train_run(
         CheckpointError: the resumption's state belongs to another network.
         OSError: the network cannot be saved.
         SlotError: the policy asked a slot for something that it cannot do.
+        UsageError: the host alone shall be trained too, and the task builds the same host twice.
     """
     started = time.monotonic()
     trainer = Trainer(
@@ -106,6 +108,8 @@ def train_run(
         provenance = describe_origin()
         description = _describe(task, settings, samples, trainer)
         _begin(trainer, channel, description, provenance, resumption)
+        if settings.has_baseline and policy is not None:
+            _check_baseline(task, trainer.model)
         fitted = trainer.fit(save)
         grown = _score(trainer, fitted)
         _restore_folder(folder, settings)
@@ -244,6 +248,19 @@ def _report_start(
         metric=description.metric,
         provenance=provenance,
     )
+
+
+def _check_baseline(task: Task, grown: nn.Module) -> None:
+    """Check that the host alone will be another network than `grown`; random generators are left as they were.
+
+    Raises:
+        UsageError: it will not.
+    """
+    before = random_state_dict()
+    try:
+        build_another_host(task, grown)
+    finally:
+        load_random_state_dict(before)
 
 
 def _train_host_alone(

@@ -9,10 +9,10 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from esper._generated.enums import RunOutcome, Severity
+from esper._generated.enums import RunOutcome, SeedStage, Severity
 from esper._generated.run import emit_epoch_completed
 from esper.kasmina.graft import find_slots
-from esper.leyline.actions import Germinate
+from esper.leyline.actions import Germinate, Rejuvenate
 from esper.leyline.channel import SILENT, TelemetryChannel
 from esper.leyline.errors import CheckpointError, SnapshotError, UsageError
 from esper.leyline.policy import GrowthPolicy, check_policy
@@ -35,14 +35,10 @@ from esper.tolaria.training.growth import (
     policy_state_dict,
     slot_status,
 )
+from esper.tolaria.training.host_checks import check_learns, explained_norms
 from esper.tolaria.training.learning_rate import cosine_factor
-from esper.tolaria.training.metrics import (
-    Evaluation,
-    RunningMeans,
-    TrainingMeans,
-    evaluate,
-)
-from esper.tolaria.training.rejuvenation import Rejuvenator
+from esper.tolaria.training.metrics import Evaluation, RunningMeans, TrainingMeans, evaluate
+from esper.tolaria.training.rejuvenation import Rejuvenator, TrialInterruptedError
 from esper.tolaria.training.reports import EpochReport
 from esper.tolaria.training.run_settings import RunSettings, checked_settings
 from esper.tolaria.training.scoring import SeedScorer, ask_for_evidence
@@ -91,7 +87,7 @@ class Trainer:
 
         Raises:
             UsageError: `task`, `settings` or `policy` is of another type.
-            ValueError: the task's functions return neither samples nor a host.
+            ValueError: the task's functions return neither samples nor a host, or a host without parameters that learn.
         """
         check_task(task)
         check_policy(policy)
@@ -111,6 +107,7 @@ class Trainer:
         self._channel = channel or SILENT.bind()
         self._should_stop = should_stop
         self.model = build_host(task).to(device)
+        check_learns(self.model, task)
         self.slots = {slot.slot_id: slot for slot in find_slots(self.model).values()}
         for slot in self.slots.values():
             slot.channel = self._channel
@@ -151,6 +148,8 @@ class Trainer:
             governor=self._governor,
             channel=self._channel,
             clip_gradients=self._gradients.clip,
+            learning_rate=self._learning_rate,
+            should_stop=should_stop,
             cost=self.cost,
             seed=self._seed,
             epochs=self._epochs,
@@ -198,7 +197,7 @@ class Trainer:
             "epochs_completed": self.epochs_completed,
             **self.cost.state_dict(),
             "duration_s": self.duration_s,
-            "restarted_after": self._rejuvenator.restarted_after,
+            **self._rejuvenator.state_dict(),
             "model": self.model.state_dict(),
             "optimizer": self._follower.state_dict(),
             "governor": self._governor.state_dict(),
@@ -228,8 +227,8 @@ class Trainer:
             self._scorer.load_state_dict(state.get("evidence"))
             self.epochs_completed = state["epochs_completed"]
             self.cost.load_state_dict(state)
-            # Checkpoints of earlier versions lack the two.
-            self._rejuvenator.restarted_after = state.get("restarted_after", 0)
+            self._rejuvenator.load_state_dict(state)
+            # Checkpoints of earlier versions lack it.
             self.duration_s = state.get("duration_s", 0.0)
             load_random_state_dict(state["random"])
         except _WRONG_STATE as error:
@@ -251,8 +250,7 @@ class Trainer:
             epoch = self.epochs_completed + 1
             started = time.monotonic()
             self._channel.advance(epoch=epoch)
-            host_rate = self._task.host_learning_rate * self._learning_rate_factor(epoch)
-            self._optimizer.param_groups[0]["lr"] = host_rate
+            self._optimizer.param_groups[0]["lr"] = self._learning_rate(epoch)
 
             training = self._train_epoch(epoch)
             if training is None:
@@ -262,28 +260,36 @@ class Trainer:
             if not verdict.must_stop:
                 verdict = _worse(verdict, self._judge(validation))
             is_healthy = verdict.severity is Severity.OK
-            if is_healthy:
+            is_trial = self._rejuvenator.is_trying
+            if is_healthy and not is_trial:
                 self._scorer.score(self.slots.values(), self._val_samples, validation)
             self._report(training, validation, verdict.severity, time.monotonic() - started)
             if verdict.must_stop:
                 return RunOutcome.STOPPED
-            if is_healthy:
-                self._grow(epoch, training, validation)
+            self._rejuvenator.end_epoch(epoch, validation.losses)
+            if is_healthy and not is_trial:
+                try:
+                    self._grow(epoch, training, validation)
+                except TrialInterruptedError:
+                    return RunOutcome.INTERRUPTED
             for slot in self.slots.values():
-                slot.step_epoch()
+                # In a trial seeds are blended in, but not judged, so that no other stage counts its epochs.
+                if not is_trial or slot.stage is SeedStage.BLENDING:
+                    slot.step_epoch()
             self._follower.update()
-            # Those of a trial belong to the plan.
-            self.epochs_completed = epoch + self._rejuvenator.take_epochs()
+            self.epochs_completed = epoch
             self.duration_s += time.monotonic() - started
             after_epoch()
         return RunOutcome.COMPLETED
 
-    def _learning_rate_factor(self, epoch: int) -> float:
+    def _learning_rate(self, epoch: int) -> float:
+        """Return the host's learning rate in `epoch`."""
         restarted_after = self._rejuvenator.restarted_after
-        factor = cosine_factor(epoch - restarted_after, self._epochs - restarted_after)
+        rate = self._task.host_learning_rate
+        rate *= cosine_factor(epoch - restarted_after, self._epochs - restarted_after)
         for fault in self._faults:
-            factor *= fault.learning_rate_factor(epoch)
-        return factor
+            rate *= fault.learning_rate_factor(epoch)
+        return rate
 
     def _train_epoch(self, epoch: int) -> TrainingMeans | None:
         """Take one governed step on every batch; return None when training was asked to stop."""
@@ -296,7 +302,8 @@ class Trainer:
         for step, batch in enumerate(batches):
             if self._should_stop():
                 return None
-            outputs = self.model(batch.inputs)
+            with explained_norms(batch, self._task):
+                outputs = self.model(batch.inputs)
             loss = self._task.objective.loss(outputs, batch.targets)
             if any(fault.damages_loss(epoch, step) for fault in self._faults):
                 loss = damaged(loss)
@@ -352,12 +359,17 @@ class Trainer:
         )
         fossils_before = fossils(self.slots)
         actions = decide(self._policy, signals)
-        apply_actions(actions, self.slots, partial(self._rejuvenator.act, epoch=epoch))
+        apply_actions(actions, self.slots, partial(self._rejuvenate, epoch=epoch))
         if any(isinstance(action, Germinate) for action in actions):
             self._governor.expect_shift()
         if fossils(self.slots) != fossils_before:
             with suppress(SnapshotError):
                 self._governor.snapshot()
+
+    def _rejuvenate(self, action: Rejuvenate, epoch: int) -> None:
+        # Seeds that were just planted get their groups first, so that both copies of a trial train them from the first step.
+        self._follower.update()
+        self._rejuvenator.act(action, epoch)
 
     def _report(
         self, training: TrainingMeans, validation: Evaluation, severity: Severity, duration_s: float
