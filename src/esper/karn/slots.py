@@ -121,6 +121,10 @@ class SlotsBuilder:
         self.slots: dict[tuple[int, str], FirstAndNewest] = {}
         self.newest: dict[tuple[int, str], SeedBuilder] = {}
         self.step: int | None = None
+        # The slot of the newest stage change and its seed, so that it need not be looked up for the next one.
+        self._env_id: int | None = None
+        self._slot_id: str | None = None
+        self._seed = SeedBuilder()
 
     def add_germination(self, envelope: Envelope, payload: SeedGerminatedPayload) -> None:
         """Process the germination of a seed."""
@@ -140,9 +144,11 @@ class SlotsBuilder:
 
     def add_change(self, envelope: Envelope, payload: SeedStageChangedPayload) -> None:
         """Process a stage change."""
-        seed = self.newest.get((payload.env_id, payload.slot_id))
-        if seed is None:
-            seed = self._find(payload.env_id, payload.slot_id)
+        slot_id, env_id = payload.slot_id, payload.env_id
+        if slot_id != self._slot_id or env_id != self._env_id:
+            self._slot_id, self._env_id = slot_id, env_id
+            self._seed = self._find(env_id, slot_id)
+        seed = self._seed
         # As `add` of `steps`, `alpha` and `gradient` do: the calls would cost more than their work.
         steps = seed.steps
         steps.count += 1
@@ -218,6 +224,8 @@ class SlotsBuilder:
             seeds = self.slots[slot] = FirstAndNewest()
         seeds.add(seed)
         self.newest[slot] = seed
+        if slot == (self._env_id, self._slot_id):
+            self._seed = seed
 
     def _find(self, env_id: int, slot_id: str) -> SeedBuilder:
         """Return the newest seed of a slot; a new one if the log lacks its germination."""

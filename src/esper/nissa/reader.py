@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -151,21 +151,22 @@ class RunEvents:
                 numbers = EventNumbers()
             end_ns = writer.start_ns
             for segment in writer.segments:
-                for envelope, payload in self._read(segment, run_id, writer.end_seq, numbers):
-                    end_ns = envelope.t_wall_ns
-                    yield envelope, payload
+                # Not a loop: a million events would pass through it.
+                last = yield from self._read(segment, run_id, writer.end_seq, numbers)
+                end_ns = end_ns if last is None else last.t_wall_ns
             end_times.append((writer, end_ns))
         self.overlaps = find_overlaps(end_times)
 
     def _read(
         self, segment: Segment, run_id: str | None, end_seq: float, numbers: EventNumbers
-    ) -> Iterator[LoggedEvent]:
-        """Yield the events of one file and add its flaws to the attributes."""
+    ) -> Generator[LoggedEvent, None, Envelope | None]:
+        """Yield the events of one file and add its flaws to the attributes; return the envelope of the last one."""
         path, rank, boot = segment.path, segment.rank, segment.boot
         later_major: DamagedLine | None = None
         has_events = False
+        last: Envelope | None = None
         for number, data in read_lines(path):
-            if is_torn(data):
+            if data[-1:] != b"\n" and is_torn(data):
                 self.torn.append(TornLine(path=path, line=number, num_bytes=len(data)))
                 break
             try:
@@ -203,9 +204,11 @@ class RunEvents:
             if unknown:
                 self._add_unknown(unknown, payload)
             if type(payload) is not UnknownPayload:
+                last = envelope
                 yield envelope, payload
         if later_major is not None:
             raise LogError(later_major.message)
+        return last
 
     def _read_incomplete(
         self, data: bytes, error: ContractError
