@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from esper._generated.fields import EVENT_FIELDS
+from esper._generated.fields import EVENT_FIELDS, RECORD_FIELDS
 from esper._generated.registry import VERSION
 from esper.cli import main
 from esper.karn.run import read_story
 from esper.leyline.errors import MissingExtraError
+from esper.nissa.exporting.dataset import open_dataset
+from esper.nissa.exporting.export import check_reveal, export_run
+from esper.nissa.exporting.formats import FORMATS
 from esper.nissa.hub import Hub
 from esper.nissa.reader import read_run
 from esper.nissa.run_edges import read_edges
@@ -21,6 +24,7 @@ from esper.nissa.shipping.config import ShipConfig
 from esper.nissa.shipping.log_sink import ShippedRun
 from esper.nissa.shipping.registry import BUILT_IN, check_installed, load_sink
 from esper.telemetry import VIEWS_PATH
+from tests.codegen.targets.agreement import to_row
 
 HISTORY = Path(__file__).parents[1] / "specs" / "history"
 RELEASES = sorted(path.stem for path in HISTORY.glob("*.json"))
@@ -87,6 +91,64 @@ def test_sql_reads_it(run):
         (unread,) = connection.execute(f'{count} "_unread"').fetchone()
 
     assert (found, unread) == (num_lines, 0)
+
+
+def test_sql_views_have_the_values_that_the_reader_gives(run):
+    duckdb = pytest.importorskip("duckdb")
+    folder, _ = run
+    with duckdb.connect() as connection:
+        connection.execute(f"SET VARIABLE run_log = '{folder}/log/*.jsonl'")
+        connection.execute(VIEWS_PATH.read_text(encoding="utf-8"))
+        for event, rows in rows_of(folder).items():
+            found = connection.execute(f"FROM {event.lower()} ORDER BY seq").fetchall()
+            names = [column[0] for column in connection.description]
+            compare(found, names, rows, event)
+
+
+@pytest.mark.parametrize("format_name", sorted(FORMATS))
+def test_every_format_of_the_export_takes_it(format_name, run, tmp_path):
+    pytest.importorskip("pyarrow")
+    folder, num_lines = run
+    dataset = open_dataset(tmp_path / "out", FORMATS[format_name])
+
+    result = export_run(folder, dataset)
+
+    assert (result.num_added, result.num_damaged, result.unknown) == (num_lines, 0, {})
+    assert export_run(folder, dataset).num_added == 0
+
+
+def test_an_export_has_the_values_that_the_reader_gives(run, tmp_path):
+    duckdb = pytest.importorskip("duckdb")
+    pytest.importorskip("pyarrow")
+    folder, _ = run
+    dataset = open_dataset(tmp_path / "out", FORMATS["parquet"])
+    declared = (EVENT_FIELDS | RECORD_FIELDS).items()
+    sensitive = [f"{owner}.{one.name}" for owner, all_ in declared for one in all_ if one.sensitive]
+    export_run(folder, dataset, reveal=check_reveal(sensitive))
+
+    for event, rows in rows_of(folder).items():
+        files = dataset.folder / f"event={event}" / "**" / "*.parquet"
+        table = duckdb.sql(f"FROM read_parquet('{files}') ORDER BY seq")
+        compare(table.fetchall(), table.columns, rows, event)
+
+
+def rows_of(folder):
+    """Return the rows of each event, as the reader gives them."""
+    rows = {}
+    for envelope, payload in read_run(folder):
+        rows.setdefault(envelope.event, []).append(to_row(envelope, payload))
+    return rows
+
+
+def compare(found, names, rows, event):
+    """Compare rows of an engine with those of the reader; NaN equals NaN."""
+    assert len(found) == len(rows), event
+    for values, row in zip(found, rows, strict=True):
+        by_name = dict(zip(names, values, strict=True))
+        for name, expected in row.items():
+            got = str(by_name[name]) if name == "rank" else by_name[name]
+            wanted = str(expected) if name == "rank" else expected
+            assert repr(got) == repr(wanted), f"{event}.{name}"
 
 
 @pytest.mark.parametrize("name", sorted(BUILT_IN))
