@@ -51,7 +51,7 @@ test-hosts: $(HOSTS_STAMP) ## graft networks of other packages, in an environmen
 	$(HOSTS_VENV)/bin/python -m pytest -W ignore tests/hosts
 
 test-sinks: $(SINKS:%=$(SINK_ENVS)/%/.installed) ## test log sinks with the packages that they write for, each in an environment of its own
-	@for sink in $(SINKS); do echo "== $$sink"; PYTHONPATH=$(CURDIR)/src $(SINK_ENVS)/$$sink/bin/python -m pytest -p no:cacheprovider tests/nissa/log_sinks/test_$$sink.py tests/test_house_tools.py || exit 1; done
+	@for sink in $(SINKS); do echo "== $$sink"; PYTHONPATH=$(CURDIR)/src $(SINK_ENVS)/$$sink/bin/python -m pytest -p no:cacheprovider tests/nissa/log_sinks/test_$$sink.py tests/test_house_tools.py tests/test_old_logs.py || exit 1; done
 
 $(SINK_ENVS)/%/.installed: pyproject.toml packaging/sinks/%.txt
 	$(PYTHON) -m venv $(SINK_ENVS)/$*

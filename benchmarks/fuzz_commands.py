@@ -21,7 +21,7 @@ import tempfile
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,31 +31,13 @@ import torch
 from torch import nn
 
 import esper
+from benchmarks.fuzz_inputs import DAMAGES, HOSTILE, NUMBERS, TASK
 from esper.cli import main as run_command
 
-TASK = "fuzz"
 LIMIT_S = 30
 EXIT_CODES = {0, 1, 2, 3, 130, 141}
 # Everything that a terminal acts on, apart from the line end: C0, DEL, C1, marks of direction, other line ends.
 _CONTROL = re.compile("[\0-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
-_HOSTILE = (
-    "\x1b[31mred\x1b[0m", "\u202eevil", "\x07\x9b2J", "a\nb", "☃größer", "exp[lr=0.1]", "[bold]x[/]", "\udc80",
-    " ", "%s%n", "{0}", "--", "-", "..", "../..", "*", "~", "latest", "x" * 300, "é" * 120, "$(id)", "'", '"',
-)  # fmt: skip
-_NUMBERS = (
-    "-1",
-    "0",
-    "1",
-    "2",
-    "1.5",
-    "1e9",
-    str(2**31),
-    str(2**63),
-    str(2**64),
-    "9" * 30,
-    "9" * 5000,
-    "nan",
-)
 _DEVICES = ("cpu", "cpu:7", "meta", "mps", "cuda:99", "hpu", "abacus", "")
 _FAULTS = ("nan@1", "spike@1", "nan", "nan@0", "nan@" + "9" * 5000, "@", "flood@2")
 _OPTIONS = {
@@ -68,8 +50,14 @@ _OPTIONS = {
         "--task", "--epochs", "--seed", "--device", "--detector", "--no-baseline", "--inject-fault", "--run-dir",
         "--keep-checkpoints", "--resume",
     ),
+    "ship": ("--to", "--config", "--events", "--exclude", "--min-level", "--sample", "--reveal", "--status", "--json", "--run-dir"),
+    "export": ("--to", "--out", "--all", "--reveal", "--json", "--run-dir"),
+    "tail": ("--event", "--env", "--slot", "-n", "--json", "--run-dir"),
+    # Without --yes, which would remove whatever a random folder holds.
+    "gc": ("--keep", "--older-than", "--larger-than", "--tagged", "--remove", "--json", "--run-dir"),
+    "tag": ("--note", "--remove", "--json", "--run-dir"),
 }  # fmt: skip
-_FLAGS = {"--json", "--reverse", "--no-baseline"}
+_FLAGS = {"--json", "--reverse", "--no-baseline", "--status", "--all", "--tagged", "--yes"}
 
 
 class _HangError(BaseException):
@@ -118,7 +106,7 @@ def _one_run(original: Path, root: Path, rng: random.Random, tally: Tally, name:
     shutil.copytree(original, folder)
     is_damaged = rng.random() < 0.6
     for _ in range(rng.randint(1, 3) if is_damaged else 0):
-        rng.choice(_DAMAGES)(folder, rng)
+        rng.choice(DAMAGES)(folder, rng)
     on_run = rng.random() < 0.7
     arguments = _run_arguments(folder, rng) if on_run else _random_arguments(root, rng)
     started = time.monotonic()
@@ -149,6 +137,7 @@ def _call(arguments: list[str], rng: random.Random) -> tuple[str, str, list[str]
         with (
             mock.patch.object(sys, "stdout", out),
             mock.patch.object(sys, "stderr", err),
+            mock.patch.object(sys, "stdin", io.StringIO(rng.choice(("", "y\n", "no\n")))),
             mock.patch.dict(os.environ, environment),
             warnings.catch_warnings(),
         ):
@@ -196,13 +185,14 @@ def _new_name(name: str, rng: random.Random) -> str:
     """Return the run's name, or that with something hostile, as a file system allows it."""
     if rng.random() < 0.6:
         return name
-    return (name[:20] + rng.choice(_HOSTILE).replace("/", ""))[:80].replace("\udc80", "\udcff")
+    return (name[:20] + rng.choice(HOSTILE).replace("/", ""))[:80].replace("\udc80", "\udcff")
 
 
 def _run_arguments(folder: Path, rng: random.Random) -> list[str]:
     """Return a command with valid arguments on the run."""
     command = rng.choices(
-        ("summary", "lint-log", "runs", "train", "resume"), weights=(5, 5, 4, 1, 1)
+        ("summary", "lint-log", "runs", "train", "resume", "export", "tail", "tag", "gc", "ship"),
+        weights=(5, 5, 4, 1, 1, 4, 4, 3, 3, 1),
     )[0]
     where = ["--run-dir", str(folder.parent)]
     which = rng.choice((folder.name, "latest", str(folder), folder.name[:10]))
@@ -218,26 +208,44 @@ def _run_arguments(folder: Path, rng: random.Random) -> list[str]:
         )
         extra += ["--state", rng.choice(("crashed", "finished"))] if rng.random() < 0.2 else []
         return ["runs", *where, *extra]
-    return [command, which, *where, *extra]
+    if command == "gc":
+        limit = rng.choice((["--keep", "0"], ["--older-than", "0d"], ["--larger-than", "1KB"]))
+        return ["gc", *limit, *where, *extra, *rng.choice(([], ["--tagged"], ["--yes"]))]
+    return [command, which, *where, *extra, *_more_arguments(command, rng)]
+
+
+def _more_arguments(command: str, rng: random.Random) -> list[str]:
+    """Return valid arguments of a command that has some of its own."""
+    text = rng.choice(HOSTILE)
+    match command:
+        case "export":
+            return ["--to", rng.choice(("parquet", "arrow", "csv")), "--out", f"out/{len(text)}"]
+        case "ship":
+            return ["--to", "csv"]
+        case "tag":
+            return [rng.choice(("good", text)), "--note", text]
+        case "tail":
+            return [*rng.choice(([], ["-n", "-1"], ["--event", text], ["--slot", text]))]
+    return []
 
 
 def _random_arguments(root: Path, rng: random.Random) -> list[str]:
     """Return anything that somebody may type."""
     pools = (
-        _HOSTILE,
-        _NUMBERS,
+        HOSTILE,
+        NUMBERS,
         _DEVICES,
         _FAULTS,
         tuple(_OPTIONS),
         (str(root), str(root / "gone"), "a\0b", ""),
     )
-    command = rng.choice((*_OPTIONS, *_OPTIONS, rng.choice(_HOSTILE)))
+    command = rng.choice((*_OPTIONS, *_OPTIONS, rng.choice(HOSTILE)))
     arguments = [command]
     for _ in range(rng.randint(0, 4)):
         options = _OPTIONS.get(command, ())
         if options and rng.random() < 0.7:
             option = rng.choice(options)
-            arguments.append(option if rng.random() < 0.9 else option[:-1] + rng.choice(_HOSTILE))
+            arguments.append(option if rng.random() < 0.9 else option[:-1] + rng.choice(HOSTILE))
             if option in _FLAGS:
                 continue
         arguments.append(rng.choice(rng.choice(pools)))
@@ -246,101 +254,6 @@ def _random_arguments(root: Path, rng: random.Random) -> list[str]:
         arguments += [] if "--task" in arguments else ["--task", TASK]
         arguments += [] if "--epochs" in arguments else ["--epochs", "1"]
     return arguments
-
-
-def _log(folder: Path) -> Path:
-    return next(iter(sorted((folder / "log").glob("*.jsonl"))), folder / "log" / "0-aa-0000.jsonl")
-
-
-def _flip(folder: Path, rng: random.Random) -> None:
-    path = _log(folder)
-    data = bytearray(path.read_bytes()) if path.is_file() else bytearray(b"x")
-    for _ in range(rng.randint(1, 20)):
-        data[rng.randrange(len(data))] = rng.randrange(256)
-    _write(path, bytes(data))
-
-
-def _cut(folder: Path, rng: random.Random) -> None:
-    path = _log(folder)
-    data = path.read_bytes() if path.is_file() else b""
-    _write(path, data[: rng.randint(0, len(data))])
-
-
-def _insert(folder: Path, rng: random.Random) -> None:
-    path = _log(folder)
-    lines = path.read_bytes().splitlines(keepends=True) if path.is_file() else []
-    line = rng.choice(lines) if lines else b"{}\n"
-    hostile = rng.choice((
-        b"\xff\xfe\x00\n", b"[" * 50_000 + b"\n", b"null\n", b"{}\n", line, line[:-2] + b"\n",
-        re.sub(rb'"epoch":\d+', b'"epoch":2147483647', line), re.sub(rb":\d+", b":" + b"9" * 400, line),
-        re.sub(rb'"slot_id":"[^"]*"', rb'"slot_id":"\\u001b[31m\\u202e\\n"', line),
-        re.sub(rb'"run":"[^"]*"', rb'"run":"\\u001b[31m\\u202e"', line),
-        line.replace(b'"event":"', b'"event":"\\u001b[2J'), line.replace(b"{", b'{"\\u009b\\u2066":1,', 1),
-    ))  # fmt: skip
-    lines.insert(rng.randint(0, len(lines)), hostile)
-    _write(path, b"".join(lines))
-
-
-def _change_settings(folder: Path, rng: random.Random) -> None:
-    text = rng.choice((*_HOSTILE, *_NUMBERS))
-    content = rng.choice((
-        json.dumps({"task": text}), json.dumps({"task": TASK, "device": text}), json.dumps({text: text}),
-        json.dumps({"task": TASK, "seed": 10**25}), json.dumps({"task": TASK, "faults": [text]}), "[" * 10_000, "\0", "",
-    ))  # fmt: skip
-    (folder / "settings.json").write_text(content, encoding="utf-8", errors="surrogateescape")
-
-
-def _rename_log(folder: Path, rng: random.Random) -> None:
-    path = _log(folder)
-    if path.exists():
-        path.rename(path.with_name(rng.choice((
-            "x\x1b[31m.jsonl", "\u202e.jsonl", "0-zz-0.jsonl", "9999999999-aa-9999999999.jsonl", "a\nb.jsonl",
-        ))))  # fmt: skip
-
-
-def _replace_log(folder: Path, rng: random.Random) -> None:
-    path = (
-        folder
-        / "log"
-        / f"{rng.randrange(3)}-{rng.randrange(99):02x}-{rng.randrange(9999):04}.jsonl"
-    )
-    if not path.parent.is_dir():
-        return
-    kind = rng.randrange(4)
-    if os.path.lexists(path):
-        return
-    if kind == 0:
-        path.mkdir()
-    elif kind == 1:
-        os.mkfifo(path)
-    elif kind == 2:
-        path.symlink_to(folder / "gone")
-    else:
-        path.symlink_to("/dev/zero")
-
-
-def _damage_checkpoints(folder: Path, rng: random.Random) -> None:
-    for path in (folder / "checkpoints").glob("*.pt"):
-        data = path.read_bytes()
-        path.write_bytes(data[: rng.randint(0, len(data))])
-
-
-def _remove(folder: Path, rng: random.Random) -> None:
-    path = folder / rng.choice(("log", "settings.json", "checkpoints", "model.pt"))
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
-
-
-def _write(path: Path, data: bytes) -> None:
-    if not path.is_dir() and not path.is_fifo() and not path.is_symlink() and path.parent.is_dir():
-        path.write_bytes(data)
-
-
-_DAMAGES: tuple[Callable[[Path, random.Random], None], ...] = (
-    _flip, _flip, _cut, _insert, _insert, _insert, _change_settings, _rename_log, _replace_log, _damage_checkpoints, _remove,
-)  # fmt: skip
 
 
 def _load() -> tuple[esper.Samples, esper.Samples]:

@@ -351,10 +351,6 @@ def add(results: list[dict[str, Any]]) -> dict[str, Any]:
     return total
 
 
-def _with_sums(rows: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    return rows | {"all": add(list(rows.values()))}
-
-
 def _with_slowdown(counts: dict[str, Any]) -> dict[str, Any]:
     """Return counts with the ratio of the two times in their place."""
     shown = {name: value for name, value in counts.items() if not name.endswith("_us")}
@@ -363,7 +359,8 @@ def _with_slowdown(counts: dict[str, Any]) -> dict[str, Any]:
 
 def to_table(rows: dict[str, dict[str, Any]]) -> str:
     """Return the counts as a Markdown table, with their sums in the last row."""
-    rows = {name: _with_slowdown(counts) for name, counts in _with_sums(rows).items()}
+    rows = rows | {"all": add(list(rows.values()))}
+    rows = {name: _with_slowdown(counts) for name, counts in rows.items()}
     names = list(rows["all"])
     lines = [f"| case | {' | '.join(names)} |", "|---|" + "---:|" * len(names)]
     for case, counts in rows.items():

@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from esper._generated.fields import EVENT_FIELDS
+from esper._generated.fields import EVENT_FIELDS, RECORD_FIELDS
 from esper._generated.registry import VERSION
 from esper.cli import main
 from esper.karn.run import read_story
 from esper.leyline.errors import MissingExtraError
+from esper.nissa.exporting.dataset import open_dataset
+from esper.nissa.exporting.export import check_reveal, export_run
+from esper.nissa.exporting.formats import FORMATS
 from esper.nissa.hub import Hub
 from esper.nissa.reader import read_run
 from esper.nissa.run_edges import read_edges
@@ -89,15 +92,89 @@ def test_sql_reads_it(run):
     assert (found, unread) == (num_lines, 0)
 
 
+def test_sql_views_have_the_values_that_the_reader_gives(run):
+    duckdb = pytest.importorskip("duckdb")
+    folder, _ = run
+    with duckdb.connect() as connection:
+        connection.execute(f"SET VARIABLE run_log = '{folder}/log/*.jsonl'")
+        connection.execute(VIEWS_PATH.read_text(encoding="utf-8"))
+        for event, rows in rows_of(folder).items():
+            found = connection.execute(f"FROM {event.lower()} ORDER BY seq").fetchall()
+            names = [column[0] for column in connection.description]
+            compare(found, names, rows, event)
+
+
+@pytest.mark.parametrize("format_name", sorted(FORMATS))
+def test_every_format_of_the_export_takes_it(format_name, run, tmp_path):
+    pytest.importorskip("pyarrow")
+    folder, num_lines = run
+    dataset = open_dataset(tmp_path / "out", FORMATS[format_name])
+
+    result = export_run(folder, dataset)
+
+    assert (result.num_added, result.num_damaged, result.unknown) == (num_lines, 0, {})
+    assert export_run(folder, dataset).num_added == 0
+
+
+def test_an_export_has_the_values_that_the_reader_gives(run, tmp_path):
+    duckdb = pytest.importorskip("duckdb")
+    pytest.importorskip("pyarrow")
+    folder, _ = run
+    dataset = open_dataset(tmp_path / "out", FORMATS["parquet"])
+    declared = (EVENT_FIELDS | RECORD_FIELDS).items()
+    sensitive = [f"{owner}.{one.name}" for owner, all_ in declared for one in all_ if one.sensitive]
+    export_run(folder, dataset, reveal=check_reveal(sensitive))
+
+    for event, rows in rows_of(folder).items():
+        files = dataset.folder / f"event={event}" / "**" / "*.parquet"
+        table = duckdb.sql(f"FROM read_parquet('{files}') ORDER BY seq")
+        compare(table.fetchall(), table.columns, rows, event)
+
+
+def rows_of(folder):
+    """Return the rows of each event, as the reader gives them."""
+    # Here, because it needs packages that the environments of the sinks lack.
+    from tests.codegen.targets.agreement import to_row
+
+    rows = {}
+    for envelope, payload in read_run(folder):
+        rows.setdefault(envelope.event, []).append(to_row(envelope, payload))
+    return rows
+
+
+def compare(found, names, rows, event):
+    """Compare rows of an engine with those of the reader; NaN equals NaN."""
+    assert len(found) == len(rows), event
+    for values, row in zip(found, rows, strict=True):
+        by_name = dict(zip(names, values, strict=True))
+        for name, expected in row.items():
+            got = str(by_name[name]) if name == "rank" else by_name[name]
+            wanted = str(expected) if name == "rank" else expected
+            assert repr(got) == repr(wanted), f"{event}.{name}"
+
+
+@pytest.fixture
+def collector(monkeypatch):
+    # It needs packages that the default environment lacks.
+    from tests.nissa.log_sinks.otlp_collector import Collector
+
+    monkeypatch.setenv("no_proxy", "*")
+    collector = Collector()
+    yield collector
+    collector.close()
+    assert collector.spans()
+
+
 @pytest.mark.parametrize("name", sorted(BUILT_IN))
-def test_every_sink_takes_it(name, run):
+def test_every_sink_takes_it(name, run, request):
     folder, num_lines = run
     sink_class = load_sink(name)
     try:
         check_installed(sink_class, name)
     except MissingExtraError as error:
         pytest.skip(str(error))
-    target = ShippedRun(run_id=folder.name, folder=folder)
+    argument = request.getfixturevalue("collector").url if name == "otlp" else ""
+    target = ShippedRun(run_id=folder.name, folder=folder, argument=argument)
     config = ShipConfig(first_delay_s=0.0, max_delay_s=0.0, max_failures=1)
     counts = []
     with Hub(folder.name) as hub:

@@ -35,6 +35,7 @@ from esper.nissa.joining import HubHandle
 from esper.nissa.log import RunLog
 from esper.nissa.metrics import MetricsLogger, check_rate
 from esper.nissa.monitor import Monitor, check_interval
+from esper.nissa.provenance import check_hashes
 from esper.nissa.runs import DEFAULT_NAME, check_name, check_root, create_own_run, not_writable
 from esper.nissa.shipping.launch import prepare_shipping
 from esper.nissa.sink import Sink, check_sinks
@@ -50,6 +51,7 @@ def start_run(
     name: str | None = None,
     *,
     config: Mapping[str, Any] | None = None,
+    data_hashes: Mapping[str, str] | None = None,
     seed: int | None = None,
     epochs: int | None = None,
     model: nn.Module | None = None,
@@ -77,6 +79,7 @@ def start_run(
         dir: the folder that holds the runs; it is made if it does not exist.
         name: name of the run and of its folder, which must not exist yet; None makes a new one from the time.
         config: the loop's settings, plain values by name; they are written to `config.json` in the folder.
+        data_hashes: hashes of the data by name, such as `{"train": sha256}`; the header of the log has them.
         seed: seed of the random choices.
         epochs: number of epochs that are planned.
         model: the network. With it the run reports parameters, device, and the slots at the end of each epoch.
@@ -101,6 +104,7 @@ def start_run(
         raise UsageError("epochs must be at least 1, got 0; leave it out if it is not known")
     max_logs_per_s = check_rate(max_logs_per_s)
     interval_s = check_interval(system_interval_s)
+    hashes = check_hashes(data_hashes)
     git = GitState()
     if model is not None:
         instance_of("model", model, nn.Module, "pass the network", error=UsageError)
@@ -118,7 +122,7 @@ def start_run(
         hub,
         log,
         description,
-        describe_origin(git, config=config or {}, seed=seed),
+        describe_origin(git, config=config or {}, seed=seed, data_hashes=hashes),
         model=model,
         max_logs_per_s=max_logs_per_s,
         system_interval_s=interval_s,

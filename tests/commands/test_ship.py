@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import time
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from esper.cli import main
 from esper.leyline.errors import UsageError
 from esper.nissa.hub import Hub
 from esper.nissa.log import RunLog
+from esper.nissa.shipping.launch import prepare_shipping
 from esper.nissa.shipping.registry import Target
 from esper.nissa.shipping.status import read_status
 from esper.own_run import start_run
@@ -121,6 +123,20 @@ def test_a_run_of_an_own_loop_is_shipped_in_the_background(tmp_path, capfd):
         time.sleep(0.05)
     assert "csv: 5 events written, the whole log" in output.read_text()
     assert "csv" not in capfd.readouterr().out
+
+
+def test_shipping_in_the_background_has_a_lower_priority_than_training(tmp_path, monkeypatch):
+    lowered = []
+    monkeypatch.setattr(
+        os, "setpriority", lambda kind, process, nice: lowered.append((process, nice))
+    )
+    shipping = prepare_shipping(["csv"])
+    (tmp_path / "run").mkdir()
+
+    process = shipping.start(tmp_path / "run")
+
+    assert lowered == [(process, os.getpriority(os.PRIO_PROCESS, 0) + 10)]
+    os.waitpid(process, 0)
 
 
 def test_a_wrong_name_is_refused_before_the_run_has_a_folder(tmp_path):

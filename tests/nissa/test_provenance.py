@@ -153,3 +153,17 @@ def test_a_run_of_esper_s_loop_has_it_at_each_start_and_its_baseline_is_a_run(tm
     assert (baseline[0], baseline[-1]) == ("RUN_STARTED", "RUN_FINISHED")
     assert baseline.count("EPOCH_COMPLETED") == 2
     assert esper.read_story(story.folder / "baseline").outcome.name == "COMPLETED"
+
+
+def test_an_own_loop_names_its_data(tmp_path):
+    with esper.start_run(tmp_path, "run", data_hashes={"train": "00ff"}):
+        pass
+
+    assert esper.read_story(tmp_path / "run").started.provenance.data_hashes == {"train": "00ff"}
+
+
+@pytest.mark.parametrize("hashes", ["00ff", {"train": 255}, {1: "00ff"}])
+def test_hashes_that_are_not_texts_by_name_are_refused(hashes, tmp_path):
+    with pytest.raises(esper.UsageError, match="data_hashes must"):
+        esper.start_run(tmp_path, "run", data_hashes=hashes)
+    assert list(tmp_path.iterdir()) == []

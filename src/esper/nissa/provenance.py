@@ -14,6 +14,8 @@ import msgspec
 
 from esper._generated.records import Provenance
 from esper._generated.registry import VERSION as CONTRACT_VERSION
+from esper.leyline.arguments import describe
+from esper.leyline.errors import UsageError
 from esper.leyline.secrets import command_without_secrets, config_without_secrets
 from esper.leyline.text import encodable, shorten
 from esper.nissa.git_state import GitState
@@ -70,6 +72,26 @@ def describe_provenance(
         data_hashes=_entries(data_hashes, _MAX_HASHES),
         config=_config(config),
     )
+
+
+def check_hashes(data_hashes: object) -> Mapping[str, str]:
+    """Return the hashes of data sets by name; an empty mapping if `data_hashes` is None.
+
+    Raises:
+        UsageError: they are something else.
+    """
+    if data_hashes is None:
+        return {}
+    if not isinstance(data_hashes, Mapping):
+        raise UsageError(
+            f'data_hashes must be a dict of texts, got {describe(data_hashes)}; write {{"train": sha256}}'
+        )
+    for name, value in data_hashes.items():
+        if not isinstance(name, str) or not isinstance(value, str):
+            raise UsageError(
+                f"data_hashes must hold texts by name, got {describe(name)}: {describe(value)}; pass the hexadecimal text"
+            )
+    return data_hashes
 
 
 def _command(words: Iterable[str]) -> tuple[str, ...]:

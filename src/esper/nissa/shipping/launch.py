@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,9 @@ from esper.nissa.stderr import warn
 
 OUTPUT_FILE = "output.txt"
 """File in `ship/` with everything that the background process prints."""
+
+_LOWER_PRIORITY = 10
+"""By how much the nice value of the process is higher; its sinks inherit it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,8 +35,8 @@ class Shipping:
     def start(self, run_folder: Path) -> int | None:
         """Start `esper ship RUN --follow` for the run in `run_folder`, which this process writes; return its process id.
 
-        It is in a session of its own, so that Ctrl-C does not reach it, and ends once the run has ended and the sinks have
-        all events. What it prints goes to `ship/output.txt` in the run's folder. A failure to start is warned about: the run
+        It is in a session of its own, so that Ctrl-C does not reach it, has a lower priority than this process, so that it
+        takes no time from training where the cores are busy, and ends once the run has ended and the sinks have all events. What it prints goes to `ship/output.txt` in the run's folder. A failure to start is warned about: the run
         can be shipped later. None if there are no sinks, or on failure.
         """
         if not self.targets:
@@ -45,13 +49,17 @@ class Shipping:
         output = run_folder / SHIP_FOLDER / OUTPUT_FILE
         try:
             output.parent.mkdir(exist_ok=True)
-            return _spawn(command, output.absolute())
+            process = _spawn(command, output.absolute())
         except (OSError, ValueError) as error:
             warn(
                 f"the events of {run_folder.name} are not shipped, because no process can be started ({error});"
                 f" later: esper ship {run_folder.name} --to {self.targets[0].text}"
             )
             return None
+        with suppress(OSError):
+            priority = os.getpriority(os.PRIO_PROCESS, 0) + _LOWER_PRIORITY
+            os.setpriority(os.PRIO_PROCESS, process, priority)
+        return process
 
 
 def prepare_shipping(to: object, ship_config: object = None) -> Shipping:
