@@ -194,7 +194,7 @@ def test_an_export_gives_the_same_rows_as_the_logs(root, tmp_path):
             query = f'SELECT * FROM "{view}" ORDER BY ALL'
             assert repr(exported.sql(query).fetchall()) == repr(logs.sql(query).fetchall()), view
             assert exported.columns(view) == logs.columns(view), view
-    with pytest.raises(RunNotFoundError, match='no run "twoo" in the export .*; did you mean two'):
+    with pytest.raises(RunNotFoundError, match='no run "twoo" in the export'):
         esper.sql("twoo", parquet=tmp_path / "lake")
     with pytest.raises(UsageError, match="an export must be a folder that esper export has made"):
         esper.sql(parquet=root)

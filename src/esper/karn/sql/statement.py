@@ -51,7 +51,7 @@ _REFUSED_PREFIXES = ("__internal", "duckdb_", "pragma_", "read_", "pg_read", "ht
 _UNKNOWN_COLUMN = re.compile(
     r'Referenced column "(?P<name>[^"]*)" not found|does not have a column named "(?P<other>[^"]*)"'
 )
-_OWN = ([], ["main"], ["memory", "main"])
+_OWN: tuple[list[str], ...] = ([], ["main"], ["memory", "main"])
 """Names of the schema of the views."""
 _RULE = "a query must be one SELECT that reads the views"
 
