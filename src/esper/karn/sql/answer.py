@@ -272,7 +272,7 @@ def _to_cell(value: Any) -> str:
     plain = to_plain(value)
     if isinstance(plain, float):
         return f"{plain:.6g}"
-    return printable("null" if plain is None else _to_text(plain), _MAX_CELL)
+    return printable(_to_text(plain), _MAX_CELL)
 
 
 def _to_csv(value: Any) -> Any:

@@ -90,6 +90,7 @@ class RunDatabase:
         self._read_events = frozenset(read_events)
         self._exported = exported
         self._created: set[str] = set()
+        self._is_complete = False
         self._own = self._cursor()
 
     @property
@@ -100,12 +101,15 @@ class RunDatabase:
 
     @property
     def connection(self) -> duckdb.DuckDBPyConnection:
-        """The connection, with all views, for what a SELECT cannot do, such as tables of your own in memory.
+        """The connection, with all views and their descriptions, for what a SELECT cannot do, such as tables of your own in memory.
 
         Its queries are not checked, but no other files can be read or written through it either.
         """
-        for name in public_views():
-            self._create(name)
+        if not self._is_complete:
+            for name in public_views():
+                self._create(name)
+            self._comment()
+            self._is_complete = True
         return self._own
 
     def sql(self, query: str) -> duckdb.DuckDBPyRelation:
@@ -186,12 +190,18 @@ class RunDatabase:
             self._own.execute(f'CREATE VIEW {_LOGS}."{name}" AS {query}')
             query = self._unite(name, _find_events(query))
         self._own.execute(f'CREATE VIEW "{name}" AS {query}')
-        statements = [f'COMMENT ON VIEW "{name}" IS {_text(script.doc)};']
-        statements += [
-            f'COMMENT ON COLUMN "{name}"."{column}" IS {_text(script.columns[column])};'
-            for column, _ in self._describe(f'"{name}"')
-            if column in script.columns
-        ]
+
+    def _comment(self) -> None:
+        """Attach the descriptions to the views, for tools that show them; this takes longer than a small query."""
+        statements = []
+        for name in public_views():
+            script = load_scripts()[name]
+            statements.append(f'COMMENT ON VIEW "{name}" IS {_text(script.doc)};')
+            statements += [
+                f'COMMENT ON COLUMN "{name}"."{column}" IS {_text(script.columns[column])};'
+                for column, _ in self._describe(f'"{name}"')
+                if column in script.columns
+            ]
         self._own.execute("".join(statements))
 
     def _unite(self, name: str, events: Sequence[str]) -> str:

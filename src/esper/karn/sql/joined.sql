@@ -1,4 +1,5 @@
--- Views that join events. They read the views that the contract generates, of events and of families of events.
+-- Views that join events; They read the views that the contract generates, of events and of families of events.
+-- arg_max(value, "seq") is the newest value that is not NULL.
 
 CREATE VIEW "runs" AS
 WITH told AS (
@@ -17,8 +18,8 @@ WITH told AS (
             0
         ) AS "epochs_completed",
         arg_max("outcome", "seq") FILTER ("event" = 'RUN_FINISHED') AS "outcome",
-        arg_max("val_loss", "seq") FILTER ("val_loss" IS NOT NULL) AS "val_loss",
-        arg_max("val_accuracy", "seq") FILTER ("val_accuracy" IS NOT NULL) AS "val_accuracy",
+        arg_max("val_loss", "seq") AS "val_loss",
+        arg_max("val_accuracy", "seq") AS "val_accuracy",
         max("val_accuracy") FILTER ("event" IN ('EPOCH_COMPLETED', 'LOOP_EPOCH_COMPLETED')) AS "best_val_accuracy",
         arg_max("baseline_accuracy", "seq") AS "baseline_accuracy",
         arg_max("test_accuracy", "seq") AS "test_accuracy",
@@ -80,6 +81,7 @@ CREATE VIEW "tags" AS
 SELECT "run", "tag", "note" FROM "_tags";
 
 COMMENT ON VIEW "tags" IS 'A row for each tag of a run.';
+COMMENT ON COLUMN "tags"."run" IS 'Id of the run, the name of its folder.';
 COMMENT ON COLUMN "tags"."tag" IS 'Name of the tag.';
 COMMENT ON COLUMN "tags"."note" IS 'Note that the user has written to it; null if there is no note.';
 
@@ -94,7 +96,7 @@ WITH numbered AS (
 )
 SELECT
     "run", "rank", "env_id", "slot_id", "seed_number",
-    any_value("blueprint_id" ORDER BY "seq") AS "blueprint_id",
+    arg_max("blueprint_id", "seq") AS "blueprint_id",
     any_value("params" ORDER BY "seq") AS "params",
     arg_max("to_stage", "seq") AS "stage",
     arg_max(
@@ -106,8 +108,8 @@ SELECT
     min("epoch") FILTER ("to_stage" = 'HOLDING' AND "event" = 'SEED_STAGE_CHANGED') AS "holding_epoch",
     max("epoch") FILTER ("event" IN ('SEED_FOSSILIZED', 'SEED_PRUNED')) AS "ended_epoch",
     arg_max("epochs_total", "seq") AS "epochs_total",
-    arg_max("alpha", "seq") FILTER ("alpha" IS NOT NULL) AS "alpha",
-    arg_max("grad_ratio", "seq") FILTER ("grad_ratio" IS NOT NULL) AS "grad_ratio",
+    arg_max("alpha", "seq") AS "alpha",
+    arg_max("grad_ratio", "seq") AS "grad_ratio",
     bool_or("has_vanishing") AS "has_vanishing",
     bool_or("has_exploding") AS "has_exploding",
     count(*) FILTER ("event" = 'SEED_GATE_EVALUATED' AND "passed") AS "num_gates_passed",
@@ -115,7 +117,7 @@ SELECT
     arg_max("message", "seq") FILTER ("event" = 'SEED_GATE_EVALUATED') AS "last_gate_message",
     arg_max("improvement", "seq") AS "improvement",
     arg_max("counterfactual", "seq") AS "counterfactual",
-    arg_max("evidence", "seq") FILTER ("evidence" IS NOT NULL) AS "evidence",
+    arg_max("evidence", "seq") AS "evidence",
     arg_max("reason", "seq") AS "reason",
     arg_max("initiator", "seq") AS "initiator",
     arg_max("auto_pruned", "seq") AS "auto_pruned"

@@ -7,7 +7,7 @@ the ends of its files.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from math import inf
@@ -36,6 +36,16 @@ class _Line(msgspec.Struct):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _End:
+    """The end of a file."""
+
+    is_readable: bool
+    """Whether DuckDB reads it as the reader does, who skips a last line without its line end, even if that is whole."""
+    last: _Line | None
+    """The last complete line; None if it cannot be read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunFiles:
     """The files of one run's log."""
 
@@ -61,7 +71,8 @@ def find_files(folder: Path) -> RunFiles:
     try:
         filled = [segment for segment in segments if segment.path.stat().st_size]
         heads = [_read_head(segment.path) for segment in filled]
-        is_plain = _are_own(filled, heads) and not _needs_reader(segments, filled)
+        ends = {segment: _read_end(segment.path) for segment in filled}
+        is_plain = _are_own(filled, heads, ends) and not _needs_reader(segments, ends)
     except OSError as error:
         raise LogError(
             f"{folder}: a run log must be readable, got {error.strerror}; copy the run to a working disk"
@@ -91,15 +102,19 @@ def _check_place(segment: Segment) -> None:
         )
 
 
-def _are_own(segments: Sequence[Segment], heads: Sequence[_Line | None]) -> bool:
-    """Return whether the first line of each file belongs to the file and was written in the present form."""
-    runs = {None if head is None else head.run for head in heads}
-    return len(runs) <= 1 and all(
-        head is not None
-        and (head.rank, head.boot) == (segment.rank, segment.boot)
-        and _is_present(head.v)
-        for segment, head in zip(segments, heads, strict=True)
-    )
+def _are_own(
+    segments: Sequence[Segment], heads: Sequence[_Line | None], ends: Mapping[Segment, _End]
+) -> bool:
+    """Return whether both ends of each file belong to the same run and to the file, and have the present form."""
+    runs = set()
+    for segment, head in zip(segments, heads, strict=True):
+        for line in (head, ends[segment].last or head):
+            if line is None or (line.rank, line.boot) != (segment.rank, segment.boot):
+                return False
+            if not _is_present(line.v):
+                return False
+            runs.add(line.run)
+    return len(runs) <= 1
 
 
 def _is_present(version: str) -> bool:
@@ -109,17 +124,16 @@ def _is_present(version: str) -> bool:
         return False
 
 
-def _needs_reader(segments: Sequence[Segment], filled: Sequence[Segment]) -> bool:
+def _needs_reader(segments: Sequence[Segment], ends: Mapping[Segment, _End]) -> bool:
     """Return whether a file ends with a line that DuckDB would read although it does not count."""
-    ends = {segment: _read_end(segment.path) for segment in filled}
-    if not all(is_readable for is_readable, _ in ends.values()):
+    if not all(end.is_readable for end in ends.values()):
         return True
     by_rank = groupby(segments, key=lambda segment: segment.rank)
     if all(len({segment.boot for segment in of_rank}) == 1 for _, of_rank in by_rank):
         return False
     for writer in find_writers(segments)[0]:
         for segment in writer.segments if writer.end_seq < inf else ():
-            last = ends[segment][1] if segment in ends else None
+            last = ends[segment].last if segment in ends else None
             # Numbers rise, so the last line decides; damaged files are left to the reader.
             if segment in ends and (last is None or last.seq >= writer.end_seq):
                 return True
@@ -132,18 +146,17 @@ def _read_head(path: Path) -> _Line | None:
         return _decode(file.readline(_END_BYTES))
 
 
-def _read_end(path: Path) -> tuple[bool, _Line | None]:
-    """Return whether DuckDB reads the end of a file as the reader does, and the last complete line."""
+def _read_end(path: Path) -> _End:
     with path.open("rb") as file:
         size = file.seek(0, 2)
         start = max(size - _END_BYTES, 0)
         file.seek(start)
         data = file.read(_END_BYTES)
     *complete, torn = data.split(b"\n")
-    if start and not complete:
-        return False, None
+    if start and len(complete) < 2:
+        return _End(is_readable=False, last=None)
     last = _decode(complete[-1]) if complete else None
-    return not torn or not _is_json(torn), last
+    return _End(is_readable=not torn or not _is_json(torn), last=last)
 
 
 def _decode(data: bytes) -> _Line | None:

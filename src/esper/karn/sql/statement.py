@@ -51,6 +51,8 @@ _REFUSED_PREFIXES = ("__internal", "duckdb_", "pragma_", "read_", "pg_read", "ht
 _UNKNOWN_COLUMN = re.compile(
     r'Referenced column "(?P<name>[^"]*)" not found|does not have a column named "(?P<other>[^"]*)"'
 )
+_OWN: tuple[list[str], ...] = ([], ["main"], ["memory", "main"])
+"""Names of the schema of the views."""
 _RULE = "a query must be one SELECT that reads the views"
 
 
@@ -104,6 +106,7 @@ def _parse(connection: duckdb.DuckDBPyConnection, query: str) -> Any:
             f"a query must have at most {MAX_QUERY:,} characters, none of them \\0; shorten it"
         )
     try:
+        query.encode()
         statements = connection.extract_statements(query)
     except duckdb.Error as error:
         raise UsageError(describe_error(error)) from None
@@ -144,9 +147,10 @@ def _walk(tree: Any) -> Iterator[dict[str, Any]]:
 
 
 def _name_table(node: dict[str, Any]) -> str:
-    """Return the name of a table in lower case; names of other databases and schemas have a dot and so match no view."""
+    """Return the name of a table in lower case; those of other schemas and databases have a dot and so match no view."""
     path = [node.get("catalog_name"), node.get("schema_name"), node["table_name"]]
-    return ".".join(str(part).lower() for part in path if part)
+    parts = [str(part).lower() for part in path if part]
+    return parts[-1] if parts[:-1] in _OWN else ".".join(parts)
 
 
 def _check_table_function(function: dict[str, Any]) -> None:
