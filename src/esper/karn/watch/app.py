@@ -128,7 +128,8 @@ class WatchApp(App[None]):
         self._folders = list(folders)
         self._list_folders = list_folders
         self._folder = self._folders[0]
-        self._page_index, self._is_log, self._is_paused = 0, False, False
+        self._page_index, self._is_paused = 0, False
+        self._is_log: bool | None = None
         self._prompted = "search"
         self._reader = RunReader(
             self._folder,
@@ -144,7 +145,7 @@ class WatchApp(App[None]):
         yield LineList(
             draw_slot,
             key=lambda row: (row.slot.env_id, row.slot.slot_id),
-            placeholder="no slots: this run does not grow",
+            placeholder="no slots in the log",
             draw_titles=draw_slot_titles,
             widget_id="slots",
         )
@@ -220,7 +221,7 @@ class WatchApp(App[None]):
         story = None if self.state is None else self.state.story
         chart = self.query_one("#chart", CurveChart)
         if story is None:
-            chart.show(None, [], is_log=False)
+            chart.show(None, [], is_log=None)
         else:
             pages = make_pages(story)
             page = pages[self._page_index % len(pages)] if pages else None
@@ -297,7 +298,7 @@ class WatchApp(App[None]):
 
     def action_log(self) -> None:
         """Change between a logarithmic and a linear chart."""
-        self._is_log = not self._is_log
+        self._is_log = not self.query_one("#chart", CurveChart).is_log
         self._show_chart()
 
     def action_level(self) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.cells import cell_len, set_cell_size
+from rich.console import Console
 from rich.text import Text
 
 
@@ -34,6 +35,15 @@ def draw_row(columns: Sequence[Column], values: Sequence[Text], width: int) -> T
         room = column.width or max(0, width - row.cell_len)
         row.append_text(fit(value, room, is_right=column.is_right))
     return row
+
+
+def hang(line: Text, width: int, console: Console) -> list[Text]:
+    """Return a line in parts of at most `width` characters, all with the indentation of the line."""
+    if line.cell_len <= width:
+        return [line]
+    indent = min(len(line.plain) - len(line.plain.lstrip()), width // 2)
+    parts = line[indent:].wrap(console, width - indent)
+    return [Text.assemble(" " * indent, part) for part in parts]
 
 
 def fit(text: Text, width: int, *, is_right: bool = False) -> Text:

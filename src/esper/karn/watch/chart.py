@@ -26,6 +26,8 @@ _MAX_CURVES = 4
 _MAX_VALUE = 1e15
 """Values beyond this would leave nothing to see of the others."""
 _MAX_TITLE = 30
+_LOG_RATIO = 50
+"""A highest value this many times above the median hides everything else in a linear chart, such as a spike of the loss."""
 _PLAIN_MARKERS = ("braille", ".", "+", "x")
 """Markers that tell curves apart without colours."""
 
@@ -92,18 +94,26 @@ def find_marks(story: RunStory) -> list[ChartMark]:
 
 @final
 class CurveChart(PlotextPlot, can_focus=True):
-    """A chart of one page, drawn with characters."""
+    """A chart of one page, drawn with characters.
+
+    Attributes:
+        is_log: whether it is logarithmic.
+    """
 
     def __init__(self, *, widget_id: str) -> None:
         """Start without curves."""
         super().__init__(id=widget_id)
         self._page: ChartPage | None = None
         self._marks: list[ChartMark] = []
-        self._is_log = False
+        self.is_log = False
 
-    def show(self, page: ChartPage | None, marks: list[ChartMark], *, is_log: bool) -> None:
-        """Draw a page; None if there is nothing to draw."""
-        self._page, self._marks, self._is_log = page, marks, is_log
+    def show(self, page: ChartPage | None, marks: list[ChartMark], *, is_log: bool | None) -> None:
+        """Draw a page; None if there is nothing to draw.
+
+        With an `is_log` of None the chart is logarithmic if it would show nothing otherwise but its highest value.
+        """
+        self._page, self._marks = page, marks
+        self.is_log = _needs_log(page) if is_log is None else is_log
         self._plot_page()
         self.refresh()
 
@@ -122,7 +132,7 @@ class CurveChart(PlotextPlot, can_focus=True):
                 title.append(" ━ ", style).append(printable(curve.name, _MAX_TITLE))
         unit = page.curves[0].unit
         title.append(f" ({unit})" if unit else "").append(f" by {page.axis}", "dim")
-        if self._is_log:
+        if self.is_log:
             title.append(", logarithmic", "dim")
         if hidden := sum(1 for curve in page.curves for y in curve.y if not self._is_drawn(y)):
             title.append(f", {hidden:,} not finite or too large", "yellow")
@@ -132,7 +142,7 @@ class CurveChart(PlotextPlot, can_focus=True):
 
     def _is_drawn(self, y: float | None) -> bool:
         return (
-            y is not None and isfinite(y) and abs(y) < _MAX_VALUE and not (self._is_log and y <= 0)
+            y is not None and isfinite(y) and abs(y) < _MAX_VALUE and not (self.is_log and y <= 0)
         )
 
     def _plot_page(self) -> None:
@@ -165,7 +175,7 @@ class CurveChart(PlotextPlot, can_focus=True):
         self.plt.xticks(ticks, [f"{tick:,.0f}" for tick in ticks])
         num_ticks = max(2, min(5, self.size.height // 3))
         places = [low + (high - low) * index / (num_ticks - 1) for index in range(num_ticks)]
-        self.plt.yticks(places, [f"{10**y if self._is_log else y:.3g}" for y in places])
+        self.plt.yticks(places, [f"{10**y if self.is_log else y:.3g}" for y in places])
 
     def _stretches(self, curve: Series) -> Iterator[tuple[list[int], list[float]]]:
         """Yield the parts of a curve between values that cannot be drawn."""
@@ -174,7 +184,7 @@ class CurveChart(PlotextPlot, can_focus=True):
         for x, y in zip(curve.x, curve.y, strict=True):
             if y is not None and self._is_drawn(y):
                 xs.append(x)
-                ys.append(log10(y) if self._is_log else y)
+                ys.append(log10(y) if self.is_log else y)
             elif xs:
                 yield xs, ys
                 xs, ys = [], []
@@ -198,6 +208,15 @@ class CurveChart(PlotextPlot, can_focus=True):
             if left <= mark.epoch <= right and place not in taken:
                 taken.add(place)
                 yield mark
+
+
+def _needs_log(page: ChartPage | None) -> bool:
+    """Return whether a logarithmic chart shows more: all values are positive and the highest is far above the median."""
+    curves = () if page is None else page.curves
+    heights = sorted(y for curve in curves for y in curve.y if y is not None and y < _MAX_VALUE)
+    if not heights or heights[0] <= 0:
+        return False
+    return heights[-1] > _LOG_RATIO * heights[len(heights) // 2]
 
 
 def _page(name: str, curves: Mapping[str, Series], *names: str) -> ChartPage:

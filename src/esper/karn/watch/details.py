@@ -21,7 +21,7 @@ from esper.karn.watch.events import EventRow
 from esper.karn.watch.governor_panel import (
     describe_probe,
     draw_action,
-    draw_governor,
+    draw_counts,
     newest_actions,
 )
 from esper.karn.watch.problems import describe_problems
@@ -58,8 +58,7 @@ def draw_event(row: EventRow) -> list[Text]:
 def draw_governor_detail(story: RunStory) -> list[Text]:
     """Return the panel of the governor, and each of its newest actions with its evidence."""
     actions = newest_actions(story)
-    panel = draw_governor(story)
-    lines = [Text("governor", "bold"), *panel[: len(panel) - len(actions)], Text()]
+    lines = [Text("governor", "bold"), *draw_counts(story), Text()]
     for event in actions:
         lines.append(draw_action(event))
         lines += [Text(f"       {text}", "dim") for text in _explain(event.payload)]

@@ -34,7 +34,12 @@ _SEVERITY_STYLES = {
 
 
 def draw_governor(story: RunStory) -> list[Text]:
-    """Return the lines of the panel."""
+    """Return the lines of the panel: counts, then the newest actions."""
+    return draw_counts(story) + _draw_actions(newest_actions(story))
+
+
+def draw_counts(story: RunStory) -> list[Text]:
+    """Return the newest verdict, and how often the governor did what."""
     governor, counts = story.governor, story.counts
     verdict = governor.newest_verdict
     name = MISSING if verdict is None else verdict.name
@@ -54,7 +59,7 @@ def draw_governor(story: RunStory) -> list[Text]:
     lines.append(Text(_describe_snapshots(story)))
     if num_failed := counts.get("GOVERNOR_SNAPSHOT_FAILED", 0):
         lines.append(Text(pluralize(num_failed, "failed snapshot"), "red"))
-    return lines + [draw_action(event) for event in newest_actions(story)]
+    return lines
 
 
 def newest_actions(story: RunStory) -> list[Event[Any]]:
@@ -94,18 +99,39 @@ def describe_probe(probe: ProbeEvidence | None) -> str:
     )
 
 
+def _draw_actions(actions: list[Event[Any]]) -> list[Text]:
+    """Return the actions, each in one line; of equal ones in a row the newest with their number."""
+    groups: list[tuple[Event[Any], int]] = []
+    for event in actions:
+        if groups and _is_alike(groups[-1][0], event):
+            groups[-1] = groups[-1][0], groups[-1][1] + 1
+        else:
+            groups.append((event, 1))
+    return [
+        draw_action(event).append(f" ({count:,} times)" if count > 1 else "", "dim")
+        for event, count in groups
+    ]
+
+
+def _is_alike(first: Event[Any], second: Event[Any]) -> bool:
+    both = first.payload, second.payload
+    return all(isinstance(one, GovernorStepSkippedPayload) for one in both) and (
+        first.payload.cause is second.payload.cause
+    )
+
+
 def _describe(payload: object) -> tuple[str, str]:
     """Return an action in words, and its style."""
     match payload:
         case GovernorPanicPayload():
-            return f"! alarm {_name(payload.reason)}, loss {show_number(payload.loss)}", "yellow"
+            return f"! {_name(payload.reason)}, loss {show_number(payload.loss)}", "yellow"
         case GovernorClearedPayload():
             return f"✓ cleared {_name(payload.reason)}, by {_name(payload.by).lower()}", "green"
         case GovernorWatchedPayload():
             return f"? would {_name(payload.severity)} {_name(payload.reason)}", "yellow"
         case GovernorRollbackPayload():
-            target = f"to step {show_number(payload.to_step)}"
-            return f"R rollback {_name(payload.reason)}, {target}", "bold red"
+            target = show_number(payload.to_step)
+            return f"R {_name(payload.reason)}, back to step {target}", "bold red"
         case GovernorEscalatedPayload():
             actions = ", ".join(_name(action).lower() for action in payload.actions or ())
             return f"↑ escalated: {actions or MISSING}", "red"

@@ -29,7 +29,10 @@ TONE_STYLES: dict[Tone, str] = {
 }
 _SIGNS: dict[Tone, str] = {"good": "●", "warning": "▲", "bad": "✖", "neutral": "○"}
 _BAR_WIDTH = 12
-_MAX_ID = 40
+_NARROW_BAR_WIDTH = 6
+_WIDE = 100
+"""Characters from which the header has further figures."""
+_MAX_ID, _MIN_ID = 40, 16
 
 
 def draw_health(health: Health) -> Text:
@@ -48,7 +51,7 @@ def draw_header(
         position: position of the run among several, such as `2/5`.
         is_paused: whether the view stands still.
     """
-    lines = [_draw_title(state, position, is_paused=is_paused)]
+    lines = [_draw_title(state, width, position, is_paused=is_paused)]
     if state.story is not None:
         lines.append(_draw_progress(state.story, width))
     if problem := summarize_problems(state):
@@ -64,15 +67,18 @@ def summarize_problems(state: RunState) -> str:
     return f"log: {'; '.join(problems)} (i: more)" if problems else ""
 
 
-def _draw_title(state: RunState, position: str, *, is_paused: bool) -> Text:
-    name = state.folder.name if state.story is None else state.story.run_id
-    title = Text(printable(name, _MAX_ID), "bold")
-    if position:
-        title.append(f" {position}", "dim")
-    title.append("  ").append_text(draw_health(state.health))
+def _draw_title(state: RunState, width: int, position: str, *, is_paused: bool) -> Text:
+    """Return the health and why, and at the right the run, whose name is cut first if there is little room."""
+    title = draw_health(state.health)
     if is_paused:
         title.append("  paused", "bold reverse")
-    return title.append(f"  {state.health.reason}")
+    title.append(f"  {state.health.reason}")
+    name = state.folder.name if state.story is None else state.story.run_id
+    run = Text(printable(name, _MAX_ID), "bold")
+    num_place = len(position) + 1 if position else 0
+    room = min(run.cell_len, max(_MIN_ID, width - title.cell_len - 2 - num_place))
+    run = fit(run, room).append(f" {position}" if position else "", "dim")
+    return Text.assemble(fit(title, max(0, width - run.cell_len - 2)), "  ", run)
 
 
 def _draw_progress(story: RunStory, width: int) -> Text:
@@ -81,12 +87,14 @@ def _draw_progress(story: RunStory, width: int) -> Text:
     line = Text(f"epoch {progress.epoch:,}/{MISSING if planned is None else f'{planned:,}'} ")
     if planned:
         share = min(progress.epoch / planned, 1.0)
-        line.append(draw_bar(share, _BAR_WIDTH), "green").append(f" {share:.0%}")
+        line.append(
+            draw_bar(share, _BAR_WIDTH if width >= _WIDE else _NARROW_BAR_WIDTH), "green"
+        ).append(f" {share:.0%}")
     if story.state == "running" and progress.seconds_left is not None:
         line.append(f"  {show_duration(progress.seconds_left)} left")
     elif story.state != "ended":
         line.append(f"  {show_duration(progress.seconds)} so far")
-    for name, value in _figures(story, is_wide=width >= 100):
+    for name, value in _figures(story, is_wide=width >= _WIDE):
         line.append(f"  {name} ", "dim").append(value)
     return line
 

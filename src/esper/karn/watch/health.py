@@ -49,8 +49,8 @@ def judge_health(story: RunStory | None, problem: str | None, now_ns: int) -> He
     age = show_duration((now_ns - story.progress.last_event_ns) / _SECOND_NS)
     if story.state == "died":
         is_own = not isinstance(story.started, RunStartedPayload)
-        remedy = "" if is_own else f"; resume it: esper train --resume {printable(story.run_id)}"
-        reason = f"no process writes it any more, last event {age} ago{remedy}"
+        remedy = "" if is_own else "; go on: esper train --resume RUN"
+        reason = f"no process, last event {age} ago{remedy}"
         return Health(word="died", reason=reason, tone="bad")
     if story.stopped is not None:
         reason = printable(story.stopped.payload.message or "by the governor")
@@ -108,10 +108,10 @@ def _judge_training(story: RunStory) -> Health:
         limit = "" if panic.loss_threshold is None else f" above {panic.loss_threshold:.4g}"
         reason = f"{place}: {cause} loss {show_number(panic.loss)}{limit}"
         return Health(word="suspicion", reason=reason, tone="warning")
-    counts = [pluralize(story.num_panics, "alarm")]
+    count = pluralize(story.num_panics, "alarm")
     if story.num_rollbacks:
-        counts.append(pluralize(story.num_rollbacks, "rollback"))
-    return Health(word="healthy", reason=f"{', '.join(counts)}, the last in {place}", tone="good")
+        count = pluralize(story.num_rollbacks, "rollback")
+    return Health(word="healthy", reason=f"{count}, the last alarm in {place}", tone="good")
 
 
 def _is_open(story: RunStory, panic: Event[GovernorPanicPayload]) -> bool:

@@ -14,7 +14,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from esper.karn.overview import RunOverview, read_overview
-from esper.karn.watch.cells import Column, draw_row, draw_titles
+from esper.karn.watch.cells import Column, draw_row, draw_titles, hang
 from esper.karn.watch.line_list import LineList
 from esper.karn.watch.texts import MISSING
 from esper.leyline.text import printable
@@ -97,7 +97,11 @@ class DetailScreen(ModalScreen[None]):
     def show(self) -> None:
         """Draw the lines as they are now."""
         lines = self.query_one("#lines", Static)
-        lines.update(Text("\n").join(self._draw(max(20, lines.size.width))))
+        width = max(20, lines.size.width)
+        wrapped = [
+            part for line in self._draw(width) for part in hang(line, width, self.app.console)
+        ]
+        lines.update(Text("\n").join(wrapped))
 
     def action_scroll(self, count: int) -> None:
         """Scroll by `count` lines."""

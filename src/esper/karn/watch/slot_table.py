@@ -31,8 +31,8 @@ STAGE_STYLES = {
 }
 _NARROW_COLUMNS = (
     Column("slot", 9),
-    Column("blueprint", 11),
-    Column("stage", 13),
+    Column("blueprint", 10),
+    Column("stage", 14),
     Column("alpha", 10),
     Column("gradient", 8),
     Column("evidence (nats)", 0),
