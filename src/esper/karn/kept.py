@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
-from typing import Any, Final, NamedTuple, final
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, final
 
 MAX_KEPT: Final = 500
 """Events of a kind that are kept from the start, and as many from the end."""
 _MAX_SPACED: Final = 4096
 """Evenly spaced events of a kind that are kept; an even number."""
-
-
-class KeptEvent(NamedTuple):
-    """The payload of an event, and its place in the log of its writer."""
-
-    epoch: int | None
-    seq: int
-    t_wall_ns: int
-    payload: Any
 
 
 @final
@@ -27,6 +18,8 @@ class FirstAndNewest:
 
     Attributes:
         count: how many items were added.
+        first: the first of them.
+        newest: the newest of those that are not among the first.
     """
 
     __slots__ = ("count", "first", "newest")
@@ -44,6 +37,15 @@ class FirstAndNewest:
             self.first.append(item)
         else:
             self.newest.append(item)
+
+    def extend(self, items: Sequence[Any]) -> None:
+        """Add items, as `add` does with each of them."""
+        self.count += len(items)
+        num_free = MAX_KEPT - len(self.first)
+        if num_free > 0:
+            self.first += items[:num_free]
+            items = items[num_free:]
+        self.newest.extend(items)
 
     def replace_last(self, item: Any) -> None:
         """Put an item in the place of the one that was added last."""
@@ -67,29 +69,32 @@ class Spaced:
 
     Attributes:
         count: how many items were added.
+        items: evenly spaced ones of them, from the first on.
+        newest: the item that was added last; None before the first.
+        stride: distance of the spaced ones.
     """
 
-    __slots__ = ("_items", "_newest", "_stride", "count")
+    __slots__ = ("count", "items", "newest", "stride")
 
     def __init__(self) -> None:
         """Start without items."""
-        self._items: list[Any] = []
-        self._newest: Any = None
-        self._stride = 1
+        self.items: list[Any] = []
+        self.newest: Any = None
+        self.stride = 1
         self.count = 0
 
     def add(self, item: Any) -> None:
         """Add an item."""
-        if self.count % self._stride == 0:
-            self._items.append(item)
-            if len(self._items) > _MAX_SPACED:
-                self._items = self._items[::2]
-                self._stride *= 2
-        self._newest = item
+        if self.count % self.stride == 0:
+            self.items.append(item)
+            if len(self.items) > _MAX_SPACED:
+                self.items = self.items[::2]
+                self.stride *= 2
+        self.newest = item
         self.count += 1
 
     def __iter__(self) -> Iterator[Any]:
         """Yield the items that are kept, in order."""
-        yield from self._items
-        if self.count and (self.count - 1) % self._stride:
-            yield self._newest
+        yield from self.items
+        if self.count and (self.count - 1) % self.stride:
+            yield self.newest

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import Any, Final, NamedTuple, final
+from typing import Any, Final, final
 
 from esper._generated.enums import EvidenceMode, SeedStage
 from esper._generated.envelope import Envelope
@@ -17,21 +17,22 @@ from esper._generated.lifecycle import (
     SeedStageChangedPayload,
 )
 from esper._generated.records import SeedEvidence, SeedStatus
-from esper.karn.kept import MAX_KEPT, FirstAndNewest, KeptEvent
+from esper.karn.kept import MAX_KEPT, FirstAndNewest
 from esper.karn.seed_story import EvidencePoint, GateStory, SeedStory, SlotStory, Step
 from esper.karn.series import Series, SeriesBuilder, build_series
+
+_UNNAMED: Final = "?"
+"""The slot of events that lack its name."""
 
 _ENDS: Final = (SeedStage.FOSSILIZED, SeedStage.PRUNED)
 
 
-class _StepEvent(NamedTuple):
-    """An event by which a seed entered a stage."""
+_MAX_PENDING: Final = 512
+"""Stage changes of a seed that are processed together."""
 
-    event: KeptEvent
-    step: int | None
-    """Latest step of the training loop that an earlier event of the process named."""
-    change: SeedStageChangedPayload | None = None
-    """The stage change emitted just before the end of a seed, whose event has the reason."""
+StepEvent = tuple[Envelope, Any, int | None, SeedStageChangedPayload | None]
+"""An event by which a seed entered a stage, the latest step of the training loop that an earlier event of the process named,
+and for the end of a seed the stage change emitted just before it, which lacks the reason."""
 
 
 @dataclass(slots=True)
@@ -60,6 +61,9 @@ class SeedBuilder:
     compared: tuple[EvidenceMode, int] | None = None
     """Mode and number of the newest comparison."""
 
+    pending: list[StepEvent] = field(default_factory=list)
+    """Stage changes that are not processed yet."""
+
     steps: FirstAndNewest = field(default_factory=FirstAndNewest)
     gates: FirstAndNewest = field(default_factory=FirstAndNewest)
     evidences: FirstAndNewest = field(default_factory=FirstAndNewest)
@@ -67,41 +71,65 @@ class SeedBuilder:
     gradient: SeriesBuilder = field(default_factory=SeriesBuilder)
     counterfactuals: SeriesBuilder = field(default_factory=SeriesBuilder)
 
+    def flush(self) -> None:
+        """Process the pending stage changes; one by one, they would cost several times as much."""
+        items = self.pending[:]
+        self.pending.clear()
+        if not items:
+            return
+        self.steps.extend(items)
+        stages = [payload.to_stage for _, payload, _, _ in items if payload.to_stage is not None]
+        self.stage = stages[-1] if stages else self.stage
+        points = [
+            (envelope.epoch or 0, payload.alpha)
+            for envelope, payload, _, _ in items
+            if payload.alpha is not None
+        ]
+        self.alpha.extend([x for x, _ in points], [y for _, y in points])
+        for envelope, payload, _, _ in items:
+            # Values of 0 without a flag say that the gradient was not measured.
+            if payload.grad_ratio or payload.has_vanishing or payload.has_exploding:
+                self.measure(envelope.epoch or 0, payload)
+
     def end(
-        self, event: KeptEvent, step: int | None, stage: SeedStage, num_params: int | None
+        self,
+        envelope: Envelope,
+        payload: SeedFossilizedPayload | SeedPrunedPayload,
+        step: int | None,
+        stage: SeedStage,
     ) -> None:
         """Record the end of the seed, in place of the stage change emitted just before, which lacks the reason."""
-        payload = event.payload
+        self.flush()
         self.has_ended = True
         self.blueprint_id = payload.blueprint_id
         self.improvement = payload.improvement
         self.contribution = payload.counterfactual
         self.evidence = payload.evidence
         self.epochs_total = payload.epochs_total
-        self.num_params = self.num_params if num_params is None else num_params
         if payload.counterfactual is not None:
-            self.counterfactuals.add(event.epoch or 0, payload.counterfactual)
+            self.counterfactuals.add(envelope.epoch or 0, payload.counterfactual)
         if self.stage is stage and self.steps.count:
-            change = self.steps.last.event.payload
+            change = self.steps.last[1]
             is_change = isinstance(change, SeedStageChangedPayload)
-            self.steps.replace_last(_StepEvent(event, step, change if is_change else None))
+            self.steps.replace_last((envelope, payload, step, change if is_change else None))
         else:
-            self.steps.add(_StepEvent(event, step))
+            self.steps.add((envelope, payload, step, None))
         self.stage = stage
+        self.compare(envelope, payload.evidence)
 
-    def compare(self, event: KeptEvent, evidence: SeedEvidence | None) -> None:
+    def compare(self, envelope: Envelope, evidence: SeedEvidence | None) -> None:
         """Record a comparison, unless the newest one is reported again."""
         if evidence is None or self.compared == (evidence.mode, evidence.look):
             return
         self.compared = evidence.mode, evidence.look
-        self.evidences.add(event._replace(payload=evidence))
+        self.evidences.add((envelope, evidence))
 
-    def measure(self, epoch: int, ratio: float | None, *, vanishing: bool, exploding: bool) -> None:
+    def measure(self, epoch: int, payload: SeedGerminatedPayload | SeedStageChangedPayload) -> None:
         """Record a measurement of gradients."""
-        if ratio is not None:
-            self.gradient.add(epoch, ratio)
-        self.num_vanishing += bool(vanishing)
-        self.num_exploding += bool(exploding)
+        if payload.grad_ratio is not None:
+            self.gradient.add(epoch, payload.grad_ratio)
+        self.num_vanishing += bool(payload.has_vanishing)
+        self.num_exploding += bool(payload.has_exploding)
 
 
 @final
@@ -120,7 +148,6 @@ class SlotsBuilder:
 
     def add_germination(self, envelope: Envelope, payload: SeedGerminatedPayload) -> None:
         """Process the germination of a seed."""
-        event = KeptEvent(envelope.epoch, envelope.seq, envelope.t_wall_ns, payload)
         seed = SeedBuilder(
             blueprint_id=payload.blueprint_id,
             num_params=payload.params,
@@ -128,43 +155,42 @@ class SlotsBuilder:
             is_germinated=True,
             stage=SeedStage.GERMINATED,
         )
-        seed.steps.add(_StepEvent(event, self.step))
+        seed.steps.add((envelope, payload, self.step, None))
         self._plant(payload.env_id, payload.slot_id, seed)
-        self._measure(seed, envelope, payload)
+        if payload.alpha is not None:
+            seed.alpha.add(envelope.epoch or 0, payload.alpha)
+        if payload.grad_ratio or payload.has_vanishing or payload.has_exploding:
+            seed.measure(envelope.epoch or 0, payload)
 
     def add_change(self, envelope: Envelope, payload: SeedStageChangedPayload) -> None:
         """Process a stage change."""
         seed = self.newest.get((payload.env_id, payload.slot_id))
         if seed is None:
             seed = self._find(payload.env_id, payload.slot_id)
-        event = KeptEvent(envelope.epoch, envelope.seq, envelope.t_wall_ns, payload)
-        seed.steps.add(_StepEvent(event, self.step))
-        if payload.to_stage is not None:
-            seed.stage = payload.to_stage
-        self._measure(seed, envelope, payload)
+        pending = seed.pending
+        pending.append((envelope, payload, self.step, None))
+        if len(pending) >= _MAX_PENDING:
+            seed.flush()
 
     def add_gate(self, envelope: Envelope, payload: SeedGateEvaluatedPayload) -> None:
         """Process a check by a quality gate."""
         seed = self._find(payload.env_id, payload.slot_id)
-        event = KeptEvent(envelope.epoch, envelope.seq, envelope.t_wall_ns, payload)
-        seed.gates.add(event)
-        seed.compare(event, payload.evidence)
+        seed.gates.add((envelope, payload))
+        seed.compare(envelope, payload.evidence)
 
     def add_fossil(self, envelope: Envelope, payload: SeedFossilizedPayload) -> None:
         """Process the fossilization of a seed."""
         seed = self._find(payload.env_id, payload.slot_id)
-        event = KeptEvent(envelope.epoch, envelope.seq, envelope.t_wall_ns, payload)
-        seed.end(event, self.step, SeedStage.FOSSILIZED, payload.params_added)
-        seed.compare(event, payload.evidence)
+        seed.end(envelope, payload, self.step, SeedStage.FOSSILIZED)
+        if payload.params_added is not None:
+            seed.num_params = payload.params_added
         if payload.alpha is not None:
             seed.alpha.add(envelope.epoch or 0, payload.alpha)
 
     def add_pruning(self, envelope: Envelope, payload: SeedPrunedPayload) -> None:
         """Process the removal of a seed."""
         seed = self._find(payload.env_id, payload.slot_id)
-        event = KeptEvent(envelope.epoch, envelope.seq, envelope.t_wall_ns, payload)
-        seed.end(event, self.step, SeedStage.PRUNED, None)
-        seed.compare(event, payload.evidence)
+        seed.end(envelope, payload, self.step, SeedStage.PRUNED)
 
     def add_statuses(
         self, envelope: Envelope, env_id: int, statuses: Iterable[SeedStatus] | None
@@ -173,6 +199,7 @@ class SlotsBuilder:
         epoch = envelope.epoch or 0
         for status in statuses or ():
             seed = self._find_reported(env_id, status)
+            seed.flush()
             seed.status = status
             if status.alpha is not None:
                 seed.alpha.add(epoch, status.alpha)
@@ -184,27 +211,7 @@ class SlotsBuilder:
                 seed.num_params = status.num_params
             if seed.blueprint_id is None:
                 seed.blueprint_id = status.blueprint_id
-            if status.evidence is not None:
-                event = KeptEvent(envelope.epoch, envelope.seq, envelope.t_wall_ns, None)
-                seed.compare(event, status.evidence)
-
-    def _measure(
-        self,
-        seed: SeedBuilder,
-        envelope: Envelope,
-        payload: SeedGerminatedPayload | SeedStageChangedPayload,
-    ) -> None:
-        """Record amplitude and gradients; values of 0 without a flag say that the gradient was not measured."""
-        epoch = envelope.epoch or 0
-        if payload.alpha is not None:
-            seed.alpha.add(epoch, payload.alpha)
-        if payload.grad_ratio or payload.has_vanishing or payload.has_exploding:
-            seed.measure(
-                epoch,
-                payload.grad_ratio,
-                vanishing=payload.has_vanishing,
-                exploding=payload.has_exploding,
-            )
+            seed.compare(envelope, status.evidence)
 
     def _plant(self, env_id: int, slot_id: str, seed: SeedBuilder) -> None:
         slot = env_id, slot_id
@@ -243,6 +250,7 @@ class _SeedParts:
     @classmethod
     def of(cls, rank: int, boot: str, seed: SeedBuilder) -> _SeedParts:
         """Return the seed as one process describes it."""
+        seed.flush()
         steps = [_make_step(rank, boot, event) for event in seed.steps]
         return cls([(rank, boot, seed)], steps, seed.steps.count)
 
@@ -286,17 +294,17 @@ class _SeedParts:
             num_vanishing=sum(seed.num_vanishing for seed in builders),
             num_exploding=sum(seed.num_exploding for seed in builders),
             gates=tuple(
-                _make_gate(rank, boot, event)
+                _make_gate(rank, boot, envelope, payload)
                 for rank, boot, seed in self.seeds
-                for event in seed.gates
+                for envelope, payload in seed.gates
             ),
             num_gates=sum(seed.gates.count for seed in builders),
             evidences=tuple(
                 EvidencePoint(
-                    epoch=event.epoch, evidence=event.payload, rank=rank, boot=boot, seq=event.seq
+                    epoch=envelope.epoch, evidence=evidence, rank=rank, boot=boot, seq=envelope.seq
                 )
                 for rank, boot, seed in self.seeds
-                for event in seed.evidences
+                for envelope, evidence in seed.evidences
             ),
             status=statuses[-1] if statuses else None,
         )
@@ -335,7 +343,7 @@ class SlotsJoiner:
         return tuple(
             SlotStory(
                 env_id=env_id,
-                slot_id=slot_id,
+                slot_id=_UNNAMED if slot_id is None else slot_id,
                 seeds=tuple(_number(seeds, self._num_seeds.get((env_id, slot_id), 0))),
                 num_seeds=self._num_seeds.get((env_id, slot_id), 0),
             )
@@ -362,9 +370,8 @@ def _curve(builders: list[SeriesBuilder], field: str) -> Series | None:
     )
 
 
-def _make_step(rank: int, boot: str, item: _StepEvent) -> Step:
-    event, change = item.event, item.change
-    payload = event.payload
+def _make_step(rank: int, boot: str, item: StepEvent) -> Step:
+    envelope, payload, step, change = item
     stage: SeedStage
     if isinstance(payload, SeedStageChangedPayload):
         change = payload
@@ -389,21 +396,22 @@ def _make_step(rank: int, boot: str, item: _StepEvent) -> Step:
         case _:
             stage = payload.to_stage or SeedStage.UNKNOWN
     return Step(
-        epoch=event.epoch,
+        epoch=envelope.epoch,
         stage=stage,
-        step=item.step,
-        t_wall_ns=event.t_wall_ns,
+        step=step,
+        t_wall_ns=envelope.t_wall_ns,
         rank=rank,
         boot=boot,
-        seq=event.seq,
+        seq=envelope.seq,
         **values,
     )
 
 
-def _make_gate(rank: int, boot: str, event: KeptEvent) -> GateStory:
-    payload = event.payload
+def _make_gate(
+    rank: int, boot: str, envelope: Envelope, payload: SeedGateEvaluatedPayload
+) -> GateStory:
     return GateStory(
-        epoch=event.epoch,
+        epoch=envelope.epoch,
         gate=payload.gate,
         passed=payload.passed,
         target_stage=payload.target_stage,
@@ -411,8 +419,8 @@ def _make_gate(rank: int, boot: str, event: KeptEvent) -> GateStory:
         checks_failed=payload.checks_failed or (),
         message=payload.message,
         evidence=payload.evidence,
-        t_wall_ns=event.t_wall_ns,
+        t_wall_ns=envelope.t_wall_ns,
         rank=rank,
         boot=boot,
-        seq=event.seq,
+        seq=envelope.seq,
     )
