@@ -130,7 +130,7 @@ class EventTail:
         self._kept = {level: deque(maxlen=_MAX_KEPT) for level in LEVEL_NAMES}
         self._number = 0
         position, self.is_cut = _find_tail(self._folder)
-        self._follower = LogFollower(self._folder, position)
+        self._follower = LogFollower(self._folder, position, lenient=True)
 
     def read(self) -> bool:
         """Read what is new; return whether there was anything.

@@ -70,6 +70,7 @@ class DetailScreen(ModalScreen[None]):
     DetailScreen { align: center middle; }
     DetailScreen VerticalScroll {
         width: 94%; height: auto; max-height: 94%; border: solid $accent; background: $surface; padding: 0 1;
+        scrollbar-gutter: stable;
     }
     DetailScreen Static { width: 100%; height: auto; }
     """

@@ -38,11 +38,11 @@ _NARROW_COLUMNS = (
     Column("evidence (nats)", 0),
 )
 _WIDE_COLUMNS = (
-    Column("slot", 14),
+    Column("slot", 13),
     Column("blueprint", 14),
     Column("stage", 14),
     Column("alpha", 15),
-    Column("gradient", 11),
+    Column("gradient", 8),
     Column("params", 9, is_right=True),
     Column("seeds", 5, is_right=True),
     Column("evidence: nats [interval] price", 0),

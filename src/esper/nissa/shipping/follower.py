@@ -8,11 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, final
 
+from esper._generated.channel import Payload
 from esper._generated.checks import ContractError
 from esper._generated.codec import inspect_line
+from esper._generated.envelope import Envelope
 from esper._generated.unknown import UnknownName, UnknownPayload
 from esper.leyline.errors import LogError, RunNotFoundError
 from esper.nissa.event_numbers import EventNumbers
+from esper.nissa.incomplete import read_incomplete
 from esper.nissa.reader import LoggedEvent, is_later_major, read_version
 from esper.nissa.segments import LOG_FOLDER, MAX_LINE_BYTES, Segment, find_segments
 from esper.nissa.writers import Writer, find_writers
@@ -86,11 +89,14 @@ class LogFollower:
         position: LogPosition | None = None,
         *,
         on_unknown: Callable[[tuple[UnknownName, ...]], None] | None = None,
+        lenient: bool = False,
     ) -> None:
         """Read the log of the run in `run_folder` after `position`; from its start when None.
 
-        `on_unknown` is called with the names in a line that only a later minor version of the contract knows.
+        `on_unknown` is called with the names in a line that only a later minor version of the contract knows. With
+        `lenient`, lines that only lack fields are read, as by `RunEvents`.
         """
+        self._is_lenient = lenient
         self._on_unknown = on_unknown
         self.position = position or LogPosition()
         self.is_superseded = False
@@ -216,7 +222,7 @@ class LogFollower:
     ) -> None:
         """Append the event of a line, unless it cannot be read, was replaced, or is there already."""
         try:
-            envelope, payload, unknown = inspect_line(data)
+            envelope, payload, unknown = self._inspect(data)
         except ContractError as error:
             self.position.num_damaged += 1
             self._later_majors += is_later_major(read_version(data))
@@ -239,6 +245,20 @@ class LogFollower:
         if type(payload) is not UnknownPayload:
             self.position.num_events += 1
             events.append((envelope, payload))
+
+    def _inspect(self, data: bytes) -> tuple[Envelope, Payload, tuple[UnknownName, ...]]:
+        """Return the event of a line, and the names in it that only a later version knows.
+
+        Raises:
+            ContractError: the line breaks the contract.
+        """
+        try:
+            return inspect_line(data)
+        except ContractError:
+            incomplete = read_incomplete(data) if self._is_lenient else None
+            if incomplete is None:
+                raise
+            return incomplete.envelope, incomplete.payload, incomplete.unknown
 
 
 def _size(path: Path) -> int:
