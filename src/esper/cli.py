@@ -24,6 +24,7 @@ from esper.commands import (
     tail,
     tasks,
     train,
+    watch,
 )
 from esper.commands.run_arguments import with_flags
 from esper.commands.terminal import discard_output, escape_unencodable, flush_output, print_error
@@ -35,6 +36,7 @@ from esper.version import VERSION
 
 _COMMANDS = (
     train,
+    watch,
     summary,
     runs,
     tag,

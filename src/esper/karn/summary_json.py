@@ -66,7 +66,7 @@ def as_dict(story: RunStory) -> dict[str, Any]:
         "error": _error(finished),
         "telemetry": _telemetry(story),
     }
-    return {key: _to_json(value) for key, value in values.items()}
+    return {key: to_json(value) for key, value in values.items()}
 
 
 def _slot(slot: SlotStory) -> dict[str, Any]:
@@ -127,7 +127,7 @@ def _flatten_all(events: tuple[Event[Any], ...]) -> list[dict[str, Any]]:
 
 def _flatten(event: Event[Any]) -> dict[str, Any]:
     """Return the epoch and the payload's fields in one dict."""
-    return {"epoch": event.epoch, **_to_json(event.payload)}
+    return {"epoch": event.epoch, **to_json(event.payload)}
 
 
 def _curve_point(
@@ -145,7 +145,7 @@ def _curve_point(
     }
 
 
-def _to_json(value: object) -> Any:
+def to_json(value: object) -> Any:
     """Return `value` as dicts, lists, strings, numbers and None."""
     if isinstance(value, Enum):
         return value.name
@@ -154,9 +154,9 @@ def _to_json(value: object) -> Any:
     if isinstance(value, Path):
         return str(value)
     if isinstance(value, dict):
-        return {key: _to_json(item) for key, item in value.items()}
+        return {key: to_json(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_to_json(item) for item in value]
+        return [to_json(item) for item in value]
     if is_dataclass(value):
-        return {field.name: _to_json(getattr(value, field.name)) for field in fields(value)}
+        return {field.name: to_json(getattr(value, field.name)) for field in fields(value)}
     return value
