@@ -15,6 +15,7 @@ from esper.commands import (
     help_command,
     lint_log,
     policies,
+    report,
     runs,
     script,
     ship,
@@ -35,6 +36,7 @@ from esper.version import VERSION
 _COMMANDS = (
     train,
     summary,
+    report,
     runs,
     tag,
     gc,

@@ -208,10 +208,10 @@ def draw_pareto(stories: Stories, theme: Theme) -> ChartType:
     title = f"{_quality_name(runs)} [%]"
     x = alt.X(
         "x:Q",
-        scale=alt.Scale(zero=False, nice=True),
+        scale=alt.Scale(zero=False, padding=16),
         axis=x_axis("parameters", format="~s", grid=False, tickCount=6),
     )
-    y = alt.Y("y:Q", scale=alt.Scale(zero=False), axis=y_axis(title))
+    y = alt.Y("y:Q", scale=alt.Scale(zero=False, padding=12), axis=y_axis(title))
     layers: list[Any] = []
     if path:
         steps = alt.Chart(data(path)).encode(x=x, y=y, order="epoch:Q")
@@ -232,7 +232,7 @@ def draw_pareto(stories: Stories, theme: Theme) -> ChartType:
             if len(labels) < 2
             else alt.Legend(orient="bottom", offset=8, columns=2, symbolType="circle")
         )
-        points = alt.Chart(data(finals)).mark_point(filled=True, size=70, opacity=0.9)
+        points = alt.Chart(data(finals)).mark_point(aria=True, filled=True, size=70, opacity=0.9)
         layers.append(
             points.encode(
                 x=x,

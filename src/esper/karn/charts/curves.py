@@ -28,6 +28,8 @@ MAX_CURVES: Final = len(SERIES)
 """Curves in one panel; of more, the first are drawn."""
 MAX_PANELS: Final = 6
 _HEIGHT = 190
+_SMALL_HEIGHT = 80
+"""Height of the panels below the first."""
 _LANE = 14
 _AXES: Final[tuple[Axis, ...]] = ("epoch", "step", "time")
 _SYSTEM_TITLES: Final = {
@@ -128,7 +130,9 @@ def draw_curves(
         )
         # Panels that share their axis share the strip, which is below the last of them.
         is_last = all(later.axis != panel.axis for later in shown[number + 1 :])
-        drawn += _draw_panel(panel, marks, theme, scale, height, is_last=is_last)
+        drawn += _draw_panel(
+            panel, marks, theme, scale, height if number == 0 else _SMALL_HEIGHT, is_last=is_last
+        )
     chart = alt.vconcat(*drawn).resolve_scale(color="independent", strokeDash="independent")
     return finish(chart, text, theme)
 
@@ -164,7 +168,11 @@ def _draw_panel(
     has_strip = bool(marks) and is_last
     base = alt.Chart(data(rows)).encode(
         x=alt.X(
-            "x:Q", scale=x_scale, axis=x_axis(None if has_strip else title, labels=not has_strip)
+            "x:Q",
+            scale=x_scale,
+            axis=x_axis(
+                None if has_strip or not is_last else title, labels=is_last and not has_strip
+            ),
         ),
         y=alt.Y("y:Q", scale=alt.Scale(type=scale, zero=False), axis=y_axis(panel.title)),
         color=alt.Color("s:N", scale=colour, legend=legend(panel.title, len(names))),
@@ -198,7 +206,7 @@ def _draw_strip(marks: Sequence[Row], x_scale: Any, title: str, theme: Theme) ->
     )
     return (
         alt.Chart(data(marks))
-        .mark_point(size=36, filled=True, strokeWidth=1.5, opacity=0.9)
+        .mark_point(aria=True, size=36, filled=True, strokeWidth=1.5, opacity=0.9)
         .encode(
             x=alt.X("x:Q", scale=x_scale, axis=x_axis(title)),
             y=alt.Y("kind:N", scale=alt.Scale(domain=kinds), axis=lanes),

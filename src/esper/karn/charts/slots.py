@@ -60,14 +60,14 @@ def draw_timeline(stories: Stories, theme: Theme) -> ChartType:
     stages = dict.fromkeys(
         name for name, _ in STAGES.values() if any(bar["s"] == name for bar in bars)
     )
-    roles = {name: role for name, role in STAGES.values()}
+    roles = dict(STAGES.values())
     signs = [sign for row in slots for sign in _signs(row)]
     x_scale = alt.Scale(domain=[0 if any(bar["x"] < 1 for bar in bars) else 1, end], nice=False)
     lanes = alt.Axis(title=None, domain=False, ticks=False, labelLimit=260, grid=False)
     y = alt.Y("slot:N", scale=alt.Scale(domain=labels, padding=0.25), axis=lanes)
     spans = (
         alt.Chart(data(bars))
-        .mark_bar(cornerRadius=1)
+        .mark_bar(aria=True, cornerRadius=1)
         .encode(
             x=alt.X("x:Q", scale=x_scale, axis=x_axis("epoch")),
             x2="x2:Q",
@@ -91,7 +91,7 @@ def draw_timeline(stories: Stories, theme: Theme) -> ChartType:
     if kinds:
         shapes = [_SIGNS[kind][0] for kind in kinds]
         fills = [colours[_SIGNS[kind][1]] for kind in kinds]  # type: ignore[index] # names of colours
-        points = alt.Chart(data(signs)).mark_point(filled=True, size=44, opacity=1)
+        points = alt.Chart(data(signs)).mark_point(aria=True, filled=True, size=44, opacity=1)
         layers.append(
             points.encode(
                 x=alt.X("x:Q", scale=x_scale),
