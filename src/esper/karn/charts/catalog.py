@@ -130,18 +130,45 @@ class ChartEntry:
 
     title: str
     draw: Callable[..., ChartType]
+    reading: str
+    """How to read it: the meaning of its signs."""
 
+
+_SIGNS = (
+    "Vertical lines are rollbacks. The signs below mark stage changes of seeds, snapshots, suspicions that were cleared,"
+    " rollbacks, and values that are NaN or infinite."
+)
 
 CHARTS: Final[Mapping[str, ChartEntry]] = {
-    "losses": ChartEntry(title="Losses", draw=losses),
-    "metrics": ChartEntry(title="Metrics", draw=metrics),
-    "timeline": ChartEntry(title="Timeline of the slots", draw=timeline),
-    "alphas": ChartEntry(title="Amplitudes", draw=alphas),
-    "gradients": ChartEntry(title="Gradients of the seeds", draw=gradients),
-    "evidence": ChartEntry(title="Evidence for the seeds", draw=evidence),
-    "pareto": ChartEntry(title="Parameters and quality", draw=pareto),
-    "learning_rate": ChartEntry(title="Learning rate", draw=learning_rate),
-    "system": ChartEntry(title="Load of the machine", draw=system),
+    "losses": ChartEntry(title="Losses", draw=losses, reading=_SIGNS),
+    "metrics": ChartEntry(title="Metrics", draw=metrics, reading=_SIGNS),
+    "timeline": ChartEntry(
+        title="Timeline of the slots",
+        draw=timeline,
+        reading="Each row is a slot, each bar a stage of its seed; vertical lines are rollbacks.",
+    ),
+    "alphas": ChartEntry(
+        title="Amplitudes",
+        draw=alphas,
+        reading="0: the seed has no effect on the output; 1: it is fully blended in.",
+    ),
+    "gradients": ChartEntry(
+        title="Gradients of the seeds",
+        draw=gradients,
+        reading="Below the dotted line, the seed learns from a smaller gradient than the host.",
+    ),
+    "evidence": ChartEntry(
+        title="Evidence for the seeds",
+        draw=evidence,
+        reading="Each bar is the interval of a comparison with and without the seed; the newest is the lowest and boldest.",
+    ),
+    "pareto": ChartEntry(
+        title="Parameters and quality",
+        draw=pareto,
+        reading="Further to the left is smaller, higher is better. The log does not contain FLOPs.",
+    ),
+    "learning_rate": ChartEntry(title="Learning rate", draw=learning_rate, reading=""),
+    "system": ChartEntry(title="Load of the machine", draw=system, reading=""),
 }
 """The charts by the names of their functions, in the order in which the report shows them."""
 

@@ -14,9 +14,20 @@ from esper.karn.charts.rows import (
     Row,
     event_marks,
     points_of,
+    short_unit,
     with_unit,
 )
-from esper.karn.charts.style import WIDTH, data, empty, finish, legend, series_scale, x_axis, y_axis
+from esper.karn.charts.style import (
+    WIDTH,
+    data,
+    empty,
+    finish,
+    lanes,
+    legend,
+    series_scale,
+    x_axis,
+    y_axis,
+)
 from esper.karn.series import Axis, Series
 from esper.karn.story import RunStory
 from esper.leyline.text import pluralize, printable
@@ -131,14 +142,27 @@ def draw_curves(
         # Panels that share their axis share the strip, which is below the last of them.
         is_last = all(later.axis != panel.axis for later in shown[number + 1 :])
         drawn += _draw_panel(
-            panel, marks, theme, scale, height if number == 0 else _SMALL_HEIGHT, is_last=is_last
+            panel,
+            marks,
+            theme,
+            scale,
+            height if number == 0 else _SMALL_HEIGHT,
+            last_epoch=story.last_epoch,
+            is_last=is_last,
         )
     chart = alt.vconcat(*drawn).resolve_scale(color="independent", strokeDash="independent")
     return finish(chart, text, theme)
 
 
 def _draw_panel(
-    panel: Panel, marks: Sequence[Row], theme: Theme, scale: str, height: int, *, is_last: bool
+    panel: Panel,
+    marks: Sequence[Row],
+    theme: Theme,
+    scale: str,
+    height: int,
+    *,
+    last_epoch: int,
+    is_last: bool,
 ) -> list[Any]:
     alt = import_altair()
     colours = colours_of(theme)
@@ -159,6 +183,9 @@ def _draw_panel(
                 rows.append({"x": place, "y": y * factor, "s": name, "part": part})
     names = list(dict.fromkeys(names))
     low, high = min(row["x"] for row in rows), max(row["x"] for row in rows)
+    if panel.axis == "epoch":
+        # As in the timeline of the slots, in which the last epoch has a width.
+        low, high = min(low, 1), max(high, last_epoch) + 1
     # One point alone still needs an axis of some width.
     domain = [low, high] if high > low else [low - 0.5, high + 0.5]
     marks = [mark for mark in marks if domain[0] <= mark["x"] <= domain[1]]
@@ -201,15 +228,12 @@ def _draw_strip(marks: Sequence[Row], x_scale: Any, title: str, theme: Theme) ->
     kinds = [kind for kind in _SIGNS if any(mark["kind"] == kind for mark in marks)]
     shapes = [_SIGNS[kind][0] for kind in kinds]
     chosen = [colours[_SIGNS[kind][1]] for kind in kinds]  # type: ignore[index] # names of colours
-    lanes = alt.Axis(
-        title=None, domain=False, ticks=False, labelLimit=110, grid=True, labelAlign="right"
-    )
     return (
         alt.Chart(data(marks))
         .mark_point(aria=True, size=36, filled=True, strokeWidth=1.5, opacity=0.9)
         .encode(
             x=alt.X("x:Q", scale=x_scale, axis=x_axis(title)),
-            y=alt.Y("kind:N", scale=alt.Scale(domain=kinds), axis=lanes),
+            y=alt.Y("kind:N", scale=alt.Scale(domain=kinds), axis=lanes(kinds, grid=True)),
             shape=alt.Shape("kind:N", scale=alt.Scale(domain=kinds, range=shapes), legend=None),
             color=alt.Color("kind:N", scale=alt.Scale(domain=kinds, range=chosen), legend=None),
             description=alt.Text("text:N"),
@@ -225,19 +249,16 @@ def describe_curves(series: Mapping[str, Series], what: str) -> str:
         for key, curve in panel.curves:
             if curve.low is None or curve.high is None:
                 continue
-            finite = [y for _, y in points_of(curve)]
-            unit = (
-                "" if curve.unit is None else " " + ("%" if curve.unit == "percent" else curve.unit)
-            )
+            factor = 1 / _GIB if curve.unit == "bytes" else 1.0
+            finite = [y * factor for _, y in points_of(curve)]
+            unit = "" if curve.unit is None else " " + short_unit(curve.unit)
             text = (
                 f"{printable(key, MAX_NAME)} from {number(finite[0])} to {number(finite[-1])}{unit}"
             )
-            text += f" (lowest {number(curve.low)}, highest {number(curve.high)}"
-            text += (
-                f", {pluralize(curve.num_nonfinite, 'value')} NaN or infinite)"
-                if curve.num_nonfinite
-                else ")"
-            )
+            text += f" (lowest {number(curve.low * factor)}, highest {number(curve.high * factor)}"
+            if curve.num_nonfinite:
+                text += f", {pluralize(curve.num_nonfinite, 'value')} NaN or infinite"
+            text += ")"
             parts.append(text)
     if not parts:
         return f"{what}: {NOT_IN_LOG}."

@@ -79,6 +79,10 @@ def to_inline_svg(chart: ChartType, *, name: str, text: str) -> str:
     # The text comes from the converter, which writes no document type, so that no entity can be in it.
     root = ElementTree.fromstring(to_svg(chart))
     cleaned = _clean(root, name)
+    # The page has a colour of its own.
+    background = cleaned.find("rect")
+    if background is not None:
+        cleaned.remove(background)
     width = root.get("width", "")
     cleaned.set("role", "img")
     cleaned.set("aria-label", text)

@@ -42,10 +42,14 @@ def name_runs(stories: Sequence[RunStory]) -> tuple[str, ...]:
     return tuple(names)
 
 
+def short_unit(unit: str) -> str:
+    """Return the symbol of a unit of the contract; bytes are shown as GiB, and must be converted."""
+    return {"percent": "%", "bytes": "GiB", "celsius": "°C"}.get(unit, unit)
+
+
 def with_unit(name: str, unit: str | None) -> str:
     """Return the title of an axis: the name, with its unit in brackets."""
-    short = {"percent": "%", "bytes": "GiB", "celsius": "°C"}.get(unit or "", unit)
-    return name if short is None else f"{name} [{short}]"
+    return name if unit is None else f"{name} [{short_unit(unit)}]"
 
 
 def points_of(series: Series) -> Iterator[tuple[int, float]]:

@@ -19,7 +19,17 @@ from esper.karn.charts.rows import (
     points_of,
     slots_of,
 )
-from esper.karn.charts.style import WIDTH, data, empty, finish, legend, x_axis, y_axis
+from esper.karn.charts.style import (
+    WIDTH,
+    data,
+    empty,
+    finish,
+    lanes,
+    legend,
+    width_of,
+    x_axis,
+    y_axis,
+)
 from esper.karn.seed_story import SeedStory
 from esper.karn.series import Series
 from esper.leyline.text import join_names, pluralize
@@ -63,8 +73,7 @@ def draw_timeline(stories: Stories, theme: Theme) -> ChartType:
     roles = dict(STAGES.values())
     signs = [sign for row in slots for sign in _signs(row)]
     x_scale = alt.Scale(domain=[0 if any(bar["x"] < 1 for bar in bars) else 1, end], nice=False)
-    lanes = alt.Axis(title=None, domain=False, ticks=False, labelLimit=260, grid=False)
-    y = alt.Y("slot:N", scale=alt.Scale(domain=labels, padding=0.25), axis=lanes)
+    y = alt.Y("slot:N", scale=alt.Scale(domain=labels, padding=0.25), axis=lanes(labels))
     spans = (
         alt.Chart(data(bars))
         .mark_bar(aria=True, cornerRadius=1)
@@ -110,7 +119,7 @@ def draw_timeline(stories: Stories, theme: Theme) -> ChartType:
             )
         )
     chart = alt.layer(*layers).resolve_scale(color="independent", shape="independent")
-    return finish(chart.properties(width=WIDTH, height=_LANE * len(labels)), text, theme)
+    return finish(chart.properties(width=width_of(labels), height=_LANE * len(labels)), text, theme)
 
 
 def _bars(row: SlotRow, end: int) -> Iterator[Row]:
@@ -333,8 +342,7 @@ def draw_evidence(stories: Stories, theme: Theme) -> ChartType:
     verdicts = [one for one in (_KEPT, _NOT_KEPT, _OPEN) if any(row["s"] == one for row in rows)]
     chosen = {_KEPT: colours["green"], _NOT_KEPT: colours["red"], _OPEN: colours["blue"]}
     labels = list(dict.fromkeys(row["seed"] for row in rows))
-    lanes = alt.Axis(title=None, domain=False, ticks=False, labelLimit=260, grid=False)
-    y = alt.Y("seed:N", scale=alt.Scale(domain=labels, paddingInner=0.35), axis=lanes)
+    y = alt.Y("seed:N", scale=alt.Scale(domain=labels, paddingInner=0.35), axis=lanes(labels))
     shift = alt.YOffset("age:O", scale=alt.Scale(domain=list(reversed(range(_MAX_LOOKS)))))
     base = alt.Chart(data(rows)).encode(
         y=y,
@@ -361,7 +369,7 @@ def draw_evidence(stories: Stories, theme: Theme) -> ChartType:
         .encode(x="price:Q", y=y)
     )
     chart = alt.layer(zero, intervals, means, *([prices] if newest else []))
-    return finish(chart.properties(width=WIDTH - 60, height=36 * len(labels)), text, theme)
+    return finish(chart.properties(width=width_of(labels), height=36 * len(labels)), text, theme)
 
 
 def describe_evidence_chart(stories: Stories) -> str:

@@ -11,10 +11,14 @@ from esper.karn.charts.palette import DASHES, SERIES, Theme, colours_of
 if TYPE_CHECKING:
     from altair.typing import ChartType
 
-WIDTH: Final = 640
+WIDTH: Final = 636
 """Width of the plotting area of a chart, in pixels."""
+MARGIN: Final = 112
+"""Space for labels to the left of it, so that the charts of a page stand exactly below each other."""
 _FONT = "system-ui, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 _SIZE = 11
+_LETTER = 7
+_MAX_LABEL = 260
 
 
 def finish(chart: ChartType, text: str, theme: Theme) -> ChartType:
@@ -43,7 +47,7 @@ def finish(chart: ChartType, text: str, theme: Theme) -> ChartType:
             labelFontSize=_SIZE,
             labelLimit=320,
             symbolStrokeWidth=2,
-            columnPadding=14,
+            columnPadding=22,
             rowPadding=4,
         )
         .configure_text(color=colours["muted"], fontSize=_SIZE)
@@ -74,9 +78,27 @@ def data(rows: Sequence[dict[str, Any]]) -> Any:
 def y_axis(title: str, **options: Any) -> Any:
     """Return the y axis with its title above it, written horizontally, and few ticks."""
     alt = import_altair()
-    placed = {"titleAngle": 0, "titleAlign": "left", "titleAnchor": "end", "titleX": -34}
-    look = {"titleY": -12, "tickCount": 5, "domain": False, "ticks": False, "minExtent": 34}
+    placed = {"titleAngle": 0, "titleAlign": "left", "titleAnchor": "end", "titleX": -MARGIN}
+    look = {"titleY": -12, "tickCount": 5, "domain": False, "ticks": False, "minExtent": MARGIN}
     return alt.Axis(title=title, **{**placed, **look, **options})
+
+
+def lanes(labels: Sequence[str], **options: Any) -> Any:
+    """Return the y axis of rows with these labels."""
+    look = {"title": None, "domain": False, "ticks": False, "grid": False}
+    space = {"minExtent": margin(labels), "labelLimit": _MAX_LABEL}
+    return import_altair().Axis(**{**look, **space, **options})
+
+
+def margin(labels: Sequence[str]) -> int:
+    """Return the space for labels to the left of the plotting area, in pixels; widths of letters are estimated."""
+    longest = max(map(len, labels), default=0)
+    return max(MARGIN, min(_LETTER * longest, _MAX_LABEL))
+
+
+def width_of(labels: Sequence[str]) -> int:
+    """Return the width of the plotting area that leaves room for the labels, so that all charts have the same width."""
+    return WIDTH + MARGIN - margin(labels)
 
 
 def x_axis(title: str | None, **options: Any) -> Any:
@@ -90,7 +112,7 @@ def legend(title: str, num_names: int, **options: Any) -> Any:
     if num_names < 2:
         return None
     alt = import_altair()
-    place = {"orient": "none", "legendX": 7 * len(title) - 14, "legendY": -24}
+    place = {"orient": "none", "legendX": max(7 * len(title) - MARGIN + 14, 0), "legendY": -24}
     return alt.Legend(**{**place, "direction": "horizontal", **options})
 
 

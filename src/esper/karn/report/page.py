@@ -38,6 +38,8 @@ class Figure:
     """None if the log has no values for it."""
     text: str
     """The text alternative."""
+    caption: str
+    """How to read the chart, and its numbers."""
 
 
 def make_figures(stories: Sequence[RunStory]) -> tuple[Figure, ...]:
@@ -54,7 +56,10 @@ def make_figures(stories: Sequence[RunStory]) -> tuple[Figure, ...]:
         svg = None
         if catalog.has_data(name, stories):
             svg = to_inline_svg(entry.draw(stories), name=name, text=text)
-        figures.append(Figure(name=name, title=entry.title, svg=svg, text=text))
+        reading = entry.reading if svg is not None and len(stories) == 1 else ""
+        numbers = text.removeprefix(f"{entry.title}: ") if svg is not None else text
+        caption = f"{reading} {numbers}".strip()
+        figures.append(Figure(name=name, title=entry.title, svg=svg, text=text, caption=caption))
     return tuple(figures)
 
 
@@ -90,8 +95,7 @@ def render_page(stories: Sequence[RunStory]) -> str:
     figures = [
         {
             "title": one.title,
-            "name": one.name,
-            "text": one.text,
+            "caption": one.caption,
             "svg": None if one.svg is None else Markup(one.svg),
         }
         for one in make_figures(stories)
