@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 import webbrowser
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -83,9 +83,7 @@ def run(options: argparse.Namespace) -> int:
         )
     if not options.markdown or options.figures is not None:
         check_report()
-    stories = [_read(one) for one in folders]
-    figures = _write_figures(stories, options.figures, out)
-    document = _render(stories, figures, is_markdown=options.markdown)
+    document, figures = _make(folders, options, out)
     console = make_console()
     if out is None:
         sys.stdout.write(document)
@@ -133,12 +131,21 @@ def _write_figures(
     }
 
 
-def _render(stories: Sequence[RunStory], figures: Mapping[str, str], *, is_markdown: bool) -> str:
-    # Altair takes a third of a second to import, which the other commands need not pay.
-    if is_markdown:
+def _make(
+    folders: Sequence[Path], options: argparse.Namespace, out: Path | None
+) -> tuple[str, dict[str, str]]:
+    """Return the document, and the path of each chart that was written as a file."""
+    if options.markdown:
         from esper.karn.report.markdown import render_markdown
 
-        return render_markdown(stories, figures)
+        stories = [_read(one) for one in folders]
+        figures = _write_figures(stories, options.figures, out)
+        return render_markdown(stories, figures), figures
+    # Altair takes a third of a second to import, which the other commands need not pay.
+    from esper.karn.charts.render import Painter
     from esper.karn.report.page import render_page
 
-    return render_page(stories)
+    with Painter() as painter:
+        stories = [_read(one) for one in folders]
+        document = render_page(stories, painter)
+    return document, _write_figures(stories, options.figures, out)

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from xml.etree import ElementTree
 
 from esper.karn.charts.palette import THEMES
-from esper.karn.charts.render import to_svg
-
-if TYPE_CHECKING:
-    from altair.typing import ChartType
 
 _SVG: Final = "http://www.w3.org/2000/svg"
 _TAGS: Final = (
@@ -63,8 +59,8 @@ _NUMBER: Final = re.compile(r"-?\d+\.\d+(?:e-?\d+)?")
 _ROLES: Final = {value: f"var(--chart-{role})" for role, value in THEMES["light"].items()}
 
 
-def to_inline_svg(chart: ChartType, *, name: str, text: str) -> str:
-    """Return a chart, drawn in the light theme, as an SVG element for a page.
+def inline_svg(svg: str, *, name: str, text: str) -> str:
+    """Return the SVG image of a chart in the light theme as an element for a page.
 
     Colours become CSS variables such as `--chart-blue`. Elements and attributes that a chart does not need are left out, so
     that nothing in it can load or run anything. Descriptions of marks become titles, which browsers show as tooltips.
@@ -72,12 +68,9 @@ def to_inline_svg(chart: ChartType, *, name: str, text: str) -> str:
     Args:
         name: unique in the page; ids of the element begin with it.
         text: the text alternative.
-
-    Raises:
-        MissingExtraError: vl-convert is not installed.
     """
     # The text comes from the converter, which writes no document type, so that no entity can be in it.
-    root = ElementTree.fromstring(to_svg(chart))
+    root = ElementTree.fromstring(svg)
     cleaned = _clean(root, name)
     # The page has a colour of its own.
     background = cleaned.find("rect")

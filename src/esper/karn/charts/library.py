@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import ModuleType
 
 from esper.leyline.errors import MissingExtraError
@@ -33,3 +35,13 @@ def import_converter() -> ModuleType:
     except ModuleNotFoundError as error:
         raise MissingExtraError(_EXTRA, package="vl-convert-python") from error
     return vl_convert
+
+
+@contextmanager
+def unchecked() -> Iterator[None]:
+    """Skip Altair's check of every part against its schema, which takes longer than drawing; tests check the charts."""
+    import_altair()
+    from altair.utils.schemapi import debug_mode
+
+    with debug_mode(False):
+        yield

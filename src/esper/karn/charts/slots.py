@@ -71,7 +71,7 @@ def draw_timeline(stories: Stories, theme: Theme) -> ChartType:
         name for name, _ in STAGES.values() if any(bar["s"] == name for bar in bars)
     )
     roles = dict(STAGES.values())
-    signs = [sign for row in slots for sign in _signs(row)]
+    signs = [sign for row in slots for sign in _signs(row, has_gates=len(runs) == 1)]
     x_scale = alt.Scale(domain=[0 if any(bar["x"] < 1 for bar in bars) else 1, end], nice=False)
     y = alt.Y("slot:N", scale=alt.Scale(domain=labels, padding=0.25), axis=lanes(labels))
     spans = (
@@ -142,13 +142,13 @@ def _bars(row: SlotRow, end: int) -> Iterator[Row]:
             }
 
 
-def _signs(row: SlotRow) -> Iterator[Row]:
+def _signs(row: SlotRow, *, has_gates: bool) -> Iterator[Row]:
     """Yield gates and ends of seeds; gates of one epoch are one sign, which says passed only if all passed."""
     ends = {SeedStage.FOSSILIZED: "fossilized", SeedStage.PRUNED: "pruned"}
     for seed in row.slot.seeds:
         end = seed.end
         gates: dict[int, list[bool]] = {}
-        for gate in seed.gates:
+        for gate in seed.gates if has_gates else ():
             if gate.epoch is not None and gate.passed is not None:
                 gates.setdefault(gate.epoch, []).append(gate.passed)
         for epoch, passed in gates.items():

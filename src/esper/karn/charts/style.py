@@ -72,7 +72,8 @@ def empty(text: str, theme: Theme) -> ChartType:
 
 def data(rows: Sequence[dict[str, Any]]) -> Any:
     """Return the rows as the data of a chart, which contains them."""
-    return import_altair().Data(values=list(rows))
+    # Altair copies lists again and again while a chart is built, tuples never.
+    return import_altair().Data(values=tuple(rows))
 
 
 def y_axis(title: str, **options: Any) -> Any:

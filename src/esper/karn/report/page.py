@@ -10,8 +10,10 @@ from importlib.resources import files
 from typing import Any, Final
 
 from esper.karn.charts import catalog
-from esper.karn.charts.inline import to_inline_svg
+from esper.karn.charts.inline import inline_svg
+from esper.karn.charts.library import unchecked
 from esper.karn.charts.palette import THEMES
+from esper.karn.charts.render import Painter
 from esper.karn.report.comparison import compare_runs
 from esper.karn.report.glossary import GLOSSARY
 from esper.karn.report.sections import make_section
@@ -42,20 +44,24 @@ class Figure:
     """How to read the chart, and its numbers."""
 
 
-def make_figures(stories: Sequence[RunStory]) -> tuple[Figure, ...]:
+def make_figures(stories: Sequence[RunStory], painter: Painter) -> tuple[Figure, ...]:
     """Return the charts of a run, or those that compare several.
 
     Raises:
-        MissingExtraError: Altair or vl-convert is not installed.
+        MissingExtraError: Altair is not installed.
     """
     names = RUN_CHARTS if len(stories) == 1 else COMPARISON_CHARTS
+    images = {}
+    with unchecked():
+        for name in names:
+            if catalog.has_data(name, stories):
+                images[name] = painter.paint(catalog.CHARTS[name].draw(stories))
     figures = []
     for name in names:
         entry = catalog.CHARTS[name]
         text = catalog.describe(name, stories)
-        svg = None
-        if catalog.has_data(name, stories):
-            svg = to_inline_svg(entry.draw(stories), name=name, text=text)
+        image = images.get(name)
+        svg = None if image is None else inline_svg(image.result(), name=name, text=text)
         reading = entry.reading if svg is not None and len(stories) == 1 else ""
         numbers = text.removeprefix(f"{entry.title}: ") if svg is not None else text
         caption = f"{reading} {numbers}".strip()
@@ -63,8 +69,8 @@ def make_figures(stories: Sequence[RunStory]) -> tuple[Figure, ...]:
     return tuple(figures)
 
 
-def render_page(stories: Sequence[RunStory]) -> str:
-    """Return the report on the runs as an HTML document.
+def render_page(stories: Sequence[RunStory], painter: Painter) -> str:
+    """Return the report on the runs as an HTML document, with charts that `painter` draws.
 
     Raises:
         MissingExtraError: a package of the extra `charts` is not installed.
@@ -98,7 +104,7 @@ def render_page(stories: Sequence[RunStory]) -> str:
             "caption": one.caption,
             "svg": None if one.svg is None else Markup(one.svg),
         }
-        for one in make_figures(stories)
+        for one in make_figures(stories, painter)
     ]
     is_one = len(stories) == 1
     title = f"Esper: {sections[0].title}" if is_one else f"Esper: {pluralize(len(stories), 'run')}"
