@@ -7,7 +7,7 @@ from typing import final
 
 from esper.karn.run import RunFold, find_life
 from esper.karn.story import RunStory
-from esper.nissa.reader import read_run
+from esper.nissa.reader import RunEvents
 
 
 @final
@@ -42,7 +42,7 @@ class RunFollower:
             RunNotFoundError: the folder does not hold a run log.
             LogError: the log has no events yet, cannot be read, or was written under a later major version of the contract.
         """
-        events = read_run(self.folder)
+        events = RunEvents(self.folder, lenient=True)
         fold = RunFold()
         fold.extend(events)
         story = fold.build(events, is_alive=find_life(self.folder))

@@ -8,13 +8,13 @@ from typing import Any, Final, final
 
 from esper._generated.records import Provenance
 from esper.karn.curves import CurvesBuilder, build_curves
-from esper.karn.kept import KeptEvent
 from esper.karn.series import SeriesBuilder, build_series
 from esper.karn.slots import SlotsJoiner
 from esper.karn.story import (
     Event,
     GovernorStory,
     MetricsStory,
+    MissingInLog,
     Progress,
     RunStory,
     SinkStory,
@@ -22,7 +22,7 @@ from esper.karn.story import (
     WriterStory,
 )
 from esper.karn.writer_fold import MAX_METRICS, OF_THE_RUN, WriterFold
-from esper.nissa.reader import RunEvents
+from esper.nissa.reader import LoggedEvent, RunEvents
 from esper.nissa.writers import Writer
 
 _STARTS: Final = ("RUN_STARTED", "LOOP_STARTED")
@@ -111,7 +111,10 @@ class StoryJoiner:
             sinks=self._sinks(),
             progress=self._progress(epochs, headers, resumptions, finished, is_alive),
             counts=counts,
-            missing=(),
+            missing=tuple(
+                MissingInLog(name=name, count=count)
+                for name, count in sorted(events.missing.items())
+            ),
             env_ids=self._env_ids(curves, counts),
             writers=tuple(_describe(writer, fold) for writer, fold in self._folds),
         )
@@ -141,7 +144,7 @@ class StoryJoiner:
             for writer, fold in self._leads()
             for one in sorted(
                 (item for event in _STARTS if event in fold.kept for item in fold.kept[event]),
-                key=lambda item: item.seq,
+                key=lambda item: item[0].seq,
             )
         )
 
@@ -270,11 +273,11 @@ class StoryJoiner:
             if curve.group != "system"
         }
         found |= {
-            one.payload.env_id
+            payload.env_id
             for _, fold in self._folds
             for kept in fold.kept.values()
-            for one in kept
-            if "env_id" in one.payload.__slots__
+            for _, payload in kept
+            if "env_id" in payload.__slots__
         }
         return tuple(sorted(env_id for env_id in found if env_id is not None))
 
@@ -283,15 +286,16 @@ def _is_own(header: Event[Any]) -> bool:
     return bool(header.payload.EVENT == "RUN_STARTED")
 
 
-def _locate(writer: Writer, event: KeptEvent) -> Event[Any]:
+def _locate(writer: Writer, event: LoggedEvent) -> Event[Any]:
     """Return an event with its place in the log."""
+    envelope, payload = event
     return Event(
-        epoch=event.epoch,
-        payload=event.payload,
-        t_wall_ns=event.t_wall_ns,
+        epoch=envelope.epoch,
+        payload=payload,
+        t_wall_ns=envelope.t_wall_ns,
         rank=writer.rank,
         boot=writer.boot,
-        seq=event.seq,
+        seq=envelope.seq,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 from esper._generated.channel import Payload
 from esper._generated.envelope import Envelope
@@ -15,7 +15,7 @@ from esper.karn.story import RunStory, UnknownInLog
 from esper.karn.writer_fold import WriterFold
 from esper.leyline.errors import LogError
 from esper.leyline.text import pluralize
-from esper.nissa.reader import LoggedEvent, RunEvents, read_run
+from esper.nissa.reader import LoggedEvent, RunEvents
 from esper.nissa.run_edges import is_running
 from esper.nissa.tags import read_tags
 
@@ -24,13 +24,14 @@ def read_story(folder: str | Path, *, strict: bool = False) -> RunStory:
     """Read the log of the run in `folder` and return its story: outcome, curves, slots, rollbacks, gaps in the log.
 
     A run that is still being written can be read too. Damaged lines are left out and counted; with `strict` they raise.
+    A field that the log lacks is None, whatever its type, and named in `RunStory.missing`.
 
     Raises:
         RunNotFoundError: `folder` does not hold a run log.
         LogError: the log has no events, cannot be read, was not written by Esper, or was written under a later major
             version of the contract. With `strict`: a line of it is damaged.
     """
-    events = read_run(folder, strict=strict)
+    events = RunEvents(Path(folder), strict=strict, lenient=True)
     fold = RunFold()
     fold.extend(events)
     return fold.build(events, is_alive=find_life(events.folder))
@@ -57,18 +58,40 @@ class RunFold:
 
     def add(self, envelope: Envelope, payload: Payload) -> None:
         """Process the next event of a process."""
-        self._find(envelope).add(envelope, payload)
+        self.extend([(envelope, payload)])
 
     def extend(self, events: Iterable[LoggedEvent]) -> None:
         """Process further events."""
-        for envelope, payload in events:
-            self._find(envelope).add(envelope, payload)
+        # What is the same for a stretch of events of one kind is done once, because this loop runs a million times.
+        fold, kind, count, epoch = WriterFold(), Payload, 0, None
+        rank, boot = -1, ""
+        first = last = None
+        handle: Any = None
+        try:
+            for envelope, payload in events:
+                if type(payload) is not kind or envelope.boot != boot or envelope.rank != rank:
+                    if first is not None and last is not None:
+                        fold.note(kind.EVENT, count, first, last)
+                    kind, count, first = type(payload), 0, envelope
+                    rank, boot = envelope.rank, envelope.boot
+                    fold = self._find(rank, boot)
+                    handle = fold.find_handler(kind.EVENT)
+                    epoch = None
+                count += 1
+                last = envelope
+                if envelope.epoch != epoch:
+                    epoch = envelope.epoch
+                    if epoch is not None and epoch > fold.last_epoch:
+                        fold.last_epoch = epoch
+                handle(envelope, payload)
+        finally:
+            if first is not None and last is not None:
+                fold.note(kind.EVENT, count, first, last)
 
-    def _find(self, envelope: Envelope) -> WriterFold:
-        writer = envelope.rank, envelope.boot
-        fold = self._writers.get(writer)
+    def _find(self, rank: int, boot: str) -> WriterFold:
+        fold = self._writers.get((rank, boot))
         if fold is None:
-            fold = self._writers[writer] = WriterFold()
+            fold = self._writers[rank, boot] = WriterFold()
         return fold
 
     def build(self, events: RunEvents, *, is_alive: bool | None = None) -> RunStory:

@@ -15,7 +15,7 @@ Axis = Literal["step", "epoch", "time"]
 
 MAX_BUCKETS: Final = 512
 """Stretches into which a long curve is divided; each keeps four points."""
-_MAX_RAW: Final = 2048
+MAX_RAW: Final = 2048
 """Newest points that are kept as they are; a power of 2, so that a multiple of a short stretch fits."""
 _MAX_MARKS: Final = 100
 """NaN and infinities of a curve whose place is kept; further ones are only counted."""
@@ -91,64 +91,67 @@ class SeriesBuilder:
 
     The result depends on the points and their order only: stretches are closed at fixed numbers of points. Once there are
     more than `MAX_BUCKETS` of them, neighbours are joined, so all have the same length.
+
+    Attributes:
+        x: x of the newest points, which are kept as they are.
+        y: their values.
+        buckets: the points before them, by stretches.
+        size: points of a whole stretch.
+        flushed: points in `buckets`, of which the last may be unfinished.
+        marks: places of values that are NaN or infinite, of the points in `buckets`.
+        num_nonfinite: how many such values there are.
     """
 
-    __slots__ = ("_buckets", "_flushed", "_marks", "_num_nonfinite", "_size", "x", "y")
+    __slots__ = ("buckets", "flushed", "marks", "num_nonfinite", "size", "x", "y")
 
     def __init__(self) -> None:
-        """Start without points.
-
-        `x` and `y` may be appended to directly, if `flush` is called once they are full: a call for each point would cost
-        more than all the rest.
-        """
+        """Start without points."""
         self.x = array("q")
         self.y = array("d")
-        self._buckets: list[_Bucket] = []
-        self._size = 1
-        """Points of a closed bucket."""
-        self._flushed = 0
-        """Points in buckets; the last bucket may be unfinished."""
-        self._marks: list[Mark] = []
-        self._num_nonfinite = 0
+        self.buckets: list[_Bucket] = []
+        self.size = 1
+        self.flushed = 0
+        self.marks: list[Mark] = []
+        self.num_nonfinite = 0
 
     def add(self, x: int, y: float) -> None:
         """Add a point."""
         self.x.append(x)
         self.y.append(y)
-        if len(self.x) >= _MAX_RAW:
+        if len(self.x) >= MAX_RAW:
             self.flush()
 
     def flush(self) -> None:
         """Move the newest points into buckets."""
         y, count = self.y, len(self.x)
         # Half of the stretches stay free, so that the buckets are not joined at every call.
-        while (self._flushed + count) > self._size * MAX_BUCKETS:
+        while (self.flushed + count) > self.size * MAX_BUCKETS:
             self._join_buckets()
-        step = min(self._size, _MAX_RAW)
+        step = min(self.size, MAX_RAW)
         is_clean = isfinite(sum(y))
         for start in range(0, count, step):
             self._add_bucket(self._reduce(start, min(start + step, count), is_clean))
-            self._flushed += min(step, count - start)
+            self.flushed += min(step, count - start)
         self.x, self.y = array("q"), array("d")
 
     def _add_bucket(self, bucket: _Bucket) -> None:
-        if self._flushed % self._size and self._buckets:
-            self._buckets[-1] = _join(self._buckets[-1], bucket)
+        if self.flushed % self.size and self.buckets:
+            self.buckets[-1] = _join(self.buckets[-1], bucket)
         else:
-            self._buckets.append(bucket)
+            self.buckets.append(bucket)
 
     def _join_buckets(self) -> None:
         """Join each two neighbours."""
-        pairs = zip(self._buckets[::2], self._buckets[1::2], strict=False)
+        pairs = zip(self.buckets[::2], self.buckets[1::2], strict=False)
         joined = [_join(first, second) for first, second in pairs]
-        if len(self._buckets) % 2:
-            joined.append(self._buckets[-1])
-        self._buckets = joined
-        self._size *= 2
+        if len(self.buckets) % 2:
+            joined.append(self.buckets[-1])
+        self.buckets = joined
+        self.size *= 2
 
     def _reduce(self, start: int, end: int, is_clean: bool) -> _Bucket:
         """Return the bucket of the newest points from `start` to `end`."""
-        x, y, flushed = self.x, self.y, self._flushed - start
+        x, y, flushed = self.x, self.y, self.flushed - start
         if is_clean and end - start == 1:
             return ((flushed + start, x[start], y[start]),)
         if not is_clean:
@@ -159,41 +162,32 @@ class SeriesBuilder:
 
     def _reduce_marked(self, start: int, end: int) -> _Bucket:
         """Do the work of `_reduce` where some values may be NaN or infinite, which become marks."""
-        flushed = self._flushed - start
+        flushed = self.flushed - start
         points = []
         for index in range(start, end):
             value = self.y[index]
             if isfinite(value):
                 points.append((flushed + index, self.x[index], value))
             else:
-                self._num_nonfinite += 1
-                if len(self._marks) < _MAX_MARKS:
-                    self._marks.append(Mark(x=self.x[index], value=value))
+                self.num_nonfinite += 1
+                if len(self.marks) < _MAX_MARKS:
+                    self.marks.append(Mark(x=self.x[index], value=value))
         return _extremes(points)
-
-    def copy(self) -> SeriesBuilder:
-        """Return a builder with the same points, which can be added to without changing this one."""
-        other = SeriesBuilder()
-        other.x, other.y = self.x[:], self.y[:]
-        other._buckets, other._size = self._buckets[:], self._size
-        other._flushed = self._flushed
-        other._marks, other._num_nonfinite = self._marks[:], self._num_nonfinite
-        return other
 
     @property
     def num_points(self) -> int:
         """Number of points that were added."""
-        return self._flushed + len(self.x)
+        return self.flushed + len(self.x)
 
     def _points(self) -> tuple[list[int], list[float | None], list[Mark], int]:
         """Return x, y, marks, and the number of values that are NaN or infinite."""
         xs: list[int] = []
         ys: list[float | None] = []
-        for bucket in self._buckets:
+        for bucket in self.buckets:
             for _, x, y in bucket:
                 xs.append(x)
                 ys.append(y)
-        marks, num_nonfinite = self._marks[:], self._num_nonfinite
+        marks, num_nonfinite = self.marks[:], self.num_nonfinite
         xs += self.x
         if isfinite(sum(self.y)):
             ys += self.y

@@ -9,9 +9,10 @@ from typing import Any, Final, final
 from esper._generated.envelope import Envelope
 from esper._generated.run import MetricsLoggedPayload
 from esper.karn.curves import CurvesBuilder
-from esper.karn.kept import FirstAndNewest, KeptEvent, Spaced
+from esper.karn.kept import FirstAndNewest, Spaced
 from esper.karn.series import SeriesBuilder
 from esper.karn.slots import SlotsBuilder
+from esper.nissa.reader import LoggedEvent
 
 GOES_ON: Final = (
     "EPOCH_COMPLETED",
@@ -82,7 +83,7 @@ class WriterFold:
         self.first_ns = 0
         self.last_ns = 0
         self.kept: dict[str, FirstAndNewest] = {}
-        self.finished: KeptEvent | None = None
+        self.finished: LoggedEvent | None = None
         self.epochs = Spaced()
         self.durations: deque[float] = deque(maxlen=_MAX_DURATIONS)
         self.verdicts: dict[str, int] = {}
@@ -91,7 +92,7 @@ class WriterFold:
         self.newest_metrics: dict[str, float] = {}
         self.num_left_out = 0
         self.last_metrics_step: int | None = None
-        self.newest: dict[tuple[str, str], KeptEvent] = {}
+        self.newest: dict[tuple[str, str], LoggedEvent] = {}
         self.num_sink_failures: dict[str, int] = {}
         self.slots = SlotsBuilder()
         self.curves = CurvesBuilder()
@@ -116,16 +117,16 @@ class WriterFold:
             "SINK_FAILED": self._add_sink,
         }
 
-    def add(self, envelope: Envelope, payload: Any) -> None:
-        """Process the next event."""
+    def find_handler(self, event: str) -> Handler:
+        """Return the method that takes events of a kind; `note` must be called for them, too."""
+        return self.handlers.get(event, self._keep)
+
+    def note(self, event: str, count: int, first: Envelope, last: Envelope) -> None:
+        """Count events of a kind that followed each other, of which `first` and `last` are given."""
         if not self.counts:
-            self.run_id, self.first_ns = envelope.run, envelope.t_wall_ns
-        event = envelope.event
-        self.counts[event] = self.counts.get(event, 0) + 1
-        self.last_ns = envelope.t_wall_ns
-        if envelope.epoch is not None and envelope.epoch > self.last_epoch:
-            self.last_epoch = envelope.epoch
-        self.handlers.get(event, self._keep)(envelope, payload)
+            self.run_id, self.first_ns = first.run, first.t_wall_ns
+        self.counts[event] = self.counts.get(event, 0) + count
+        self.last_ns = last.t_wall_ns
 
     @property
     def describes_the_run(self) -> bool:
@@ -143,7 +144,7 @@ class WriterFold:
         kept = self.kept.get(name)
         if kept is None:
             kept = self.kept[name] = FirstAndNewest()
-        kept.add(_kept(envelope, payload))
+        kept.add((envelope, payload))
         if name in GOES_ON:
             self.finished = None
         step = _step(payload, name)
@@ -152,7 +153,7 @@ class WriterFold:
 
     def _add_epoch(self, envelope: Envelope, payload: Any) -> None:
         self.finished = None
-        self.epochs.add(_kept(envelope, payload))
+        self.epochs.add((envelope, payload))
         self.curves.add_epoch(envelope, payload)
         env_id = -1 if payload.env_id is None else payload.env_id
         self.slots.add_statuses(envelope, env_id, payload.seeds)
@@ -169,7 +170,7 @@ class WriterFold:
             self._epoch_end = epoch, envelope.t_wall_ns
 
     def _add_finish(self, envelope: Envelope, payload: Any) -> None:
-        self.finished = _kept(envelope, payload)
+        self.finished = (envelope, payload)
 
     def _add_metrics(self, envelope: Envelope, payload: MetricsLoggedPayload) -> None:
         self.num_left_out += payload.num_left_out or 0
@@ -192,17 +193,13 @@ class WriterFold:
         self.curves.add_sample(envelope, payload)
 
     def _add_newest(self, envelope: Envelope, payload: Any) -> None:
-        self.newest[envelope.event, ""] = _kept(envelope, payload)
+        self.newest[envelope.event, ""] = (envelope, payload)
 
     def _add_sink(self, envelope: Envelope, payload: Any) -> None:
         sink = payload.sink or "?"
-        self.newest[envelope.event, sink] = _kept(envelope, payload)
+        self.newest[envelope.event, sink] = (envelope, payload)
         if envelope.event == "SINK_FAILED":
             self.num_sink_failures[sink] = self.num_sink_failures.get(sink, 0) + 1
-
-
-def _kept(envelope: Envelope, payload: Any) -> KeptEvent:
-    return KeptEvent(envelope.epoch, envelope.seq, envelope.t_wall_ns, payload)
 
 
 def _step(payload: Any, event: str) -> int | None:

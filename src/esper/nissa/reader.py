@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -21,6 +21,7 @@ from esper.leyline.errors import LogError
 from esper.leyline.text import printable
 from esper.nissa import segments
 from esper.nissa.event_numbers import EventNumbers
+from esper.nissa.incomplete import read_incomplete
 from esper.nissa.segments import NAME_RULE, Segment, find_segments, is_torn, read_lines
 from esper.nissa.writers import Overlap, Writer, find_overlaps, find_writers
 
@@ -86,6 +87,7 @@ class RunEvents:
     Attributes:
         folder: the run's folder.
         is_strict: whether a damaged line raises instead of being skipped.
+        is_lenient: whether a line that only lacks fields is read, with None for them, instead of counting as damaged.
         writers: the processes that wrote the log, in the order in which they are read.
         torn: unfinished last lines, which are skipped.
         damaged: lines that were skipped because they break the contract; the first `MAX_LISTED`.
@@ -97,11 +99,15 @@ class RunEvents:
             a value outside the bounds that it knows; they are not among the events.
         num_superseded: events skipped because the run was resumed from a checkpoint before them.
         overlaps: writers of one rank that wrote at the same time; the events of all of them are read.
+        missing: fields that lines lack, as `EVENT.field`, and how many lines lack them; only if `is_lenient`.
         other_files: files in the log's folder that Esper did not write.
     """
 
-    def __init__(self, folder: Path, *, strict: bool = False) -> None:
+    def __init__(self, folder: Path, *, strict: bool = False, lenient: bool = False) -> None:
         """Find the files of the run in `folder`; with `strict`, raise at the first damaged line.
+
+        With `lenient`, lines that only lack fields are read, and the fields are None whatever their type; for views, which
+        show them as missing.
 
         Raises:
             RunNotFoundError: `folder` does not hold a run log.
@@ -110,6 +116,7 @@ class RunEvents:
         """
         self.folder = folder
         self.is_strict = strict
+        self.is_lenient = lenient and not strict
         self._segments, self.other_files = find_segments(folder)
         if self.other_files and (strict or not self._segments):
             raise LogError(f"{self.other_files[0]}: {NAME_RULE}")
@@ -126,6 +133,7 @@ class RunEvents:
         self.num_set_aside = 0
         self.num_superseded = 0
         self.overlaps: list[Overlap] = []
+        self.missing: Counter[str] = Counter()
 
     def __iter__(self) -> Iterator[LoggedEvent]:
         """Yield envelope and payload of each event.
@@ -143,25 +151,29 @@ class RunEvents:
                 numbers = EventNumbers()
             end_ns = writer.start_ns
             for segment in writer.segments:
-                for envelope, payload in self._read(segment, run_id, writer.end_seq, numbers):
-                    end_ns = envelope.t_wall_ns
-                    yield envelope, payload
+                # Not a loop: a million events would pass through it.
+                last = yield from self._read(segment, run_id, writer.end_seq, numbers)
+                end_ns = end_ns if last is None else last.t_wall_ns
             end_times.append((writer, end_ns))
         self.overlaps = find_overlaps(end_times)
 
     def _read(
         self, segment: Segment, run_id: str | None, end_seq: float, numbers: EventNumbers
-    ) -> Iterator[LoggedEvent]:
-        """Yield the events of one file and add its flaws to the attributes."""
+    ) -> Generator[LoggedEvent, None, Envelope | None]:
+        """Yield the events of one file and add its flaws to the attributes; return the envelope of the last one."""
         path, rank, boot = segment.path, segment.rank, segment.boot
         later_major: DamagedLine | None = None
         has_events = False
+        last: Envelope | None = None
         for number, data in read_lines(path):
-            if is_torn(data):
+            if data[-1:] != b"\n" and is_torn(data):
                 self.torn.append(TornLine(path=path, line=number, num_bytes=len(data)))
                 break
             try:
-                envelope, payload, unknown = inspect_line(data)
+                try:
+                    envelope, payload, unknown = inspect_line(data)
+                except ContractError as error:
+                    envelope, payload, unknown = self._read_incomplete(data, error)
                 if envelope.boot != boot or envelope.run != run_id or envelope.rank != rank:
                     _refuse_owner((run_id, rank, boot), envelope)
             except ContractError as error:
@@ -192,9 +204,25 @@ class RunEvents:
             if unknown:
                 self._add_unknown(unknown, payload)
             if type(payload) is not UnknownPayload:
+                last = envelope
                 yield envelope, payload
         if later_major is not None:
             raise LogError(later_major.message)
+        return last
+
+    def _read_incomplete(
+        self, data: bytes, error: ContractError
+    ) -> tuple[Envelope, Payload, tuple[UnknownName, ...]]:
+        """Return the event of a line that lacks fields, if such lines are read; otherwise raise `error` again.
+
+        Raises:
+            ContractError: the line breaks the contract in another way, or such lines are not read.
+        """
+        incomplete = read_incomplete(data) if self.is_lenient else None
+        if incomplete is None:
+            raise error
+        self.missing.update(incomplete.missing)
+        return incomplete.envelope, incomplete.payload, incomplete.unknown
 
     def _add_damaged(self, damaged: DamagedLine) -> None:
         if self.is_strict:

@@ -19,6 +19,7 @@ from esper._generated.checks import ContractError
 from esper._generated.codec import inspect_line
 from esper._generated.envelope import Envelope
 from esper._generated.run import RunResumedPayload
+from esper.nissa.incomplete import read_incomplete
 from esper.nissa.segments import Segment, read_lines
 
 _HEAD_LINES = 8
@@ -127,7 +128,10 @@ def _read_head(segments: Sequence[Segment]) -> _Head:
             try:
                 envelope, payload, _ = inspect_line(data)
             except ContractError:
-                continue
+                incomplete = read_incomplete(data)
+                if incomplete is None:
+                    continue
+                envelope, payload = incomplete.envelope, incomplete.payload
             events.append((index, envelope))
             is_resumed |= isinstance(payload, RunResumedPayload)
         if events:
