@@ -7,7 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from esper.kasmina.interval import mean_interval, student_quantile
+from esper.kasmina.interval import mean_interval
+from esper.leyline.student import student_quantile
 
 NUM_SETS = 2000
 

@@ -21,6 +21,7 @@ from esper.commands.terminal import (
     print_error,
     print_line,
 )
+from esper.karn.report.availability import can_report
 from esper.karn.story import RunStory
 from esper.karn.summary import render
 from esper.leyline.discovery import is_place
@@ -123,6 +124,8 @@ def run(options: argparse.Namespace) -> int:
         render(story, console)
         if story.outcome is RunOutcome.INTERRUPTED:
             print_line(console, f"To continue: {_resume_command(story, options.run_dir)}")
+        if can_report():
+            print_line(console, f"To see it with charts: {_report_command(options.run_dir)}")
         flush_output()
     except OSError as error:
         # The run counts, not whether somebody reads about it.
@@ -134,9 +137,16 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _resume_command(story: RunStory, run_dir: Path) -> str:
-    words = ["esper", "train", "--resume", story.folder.name]
-    words += [] if run_dir == DEFAULT_RUN_DIR else ["--run-dir", str(run_dir)]
-    return shlex.join(words)
+    return _with_run_dir(["esper", "train", "--resume", story.folder.name], run_dir)
+
+
+def _report_command(run_dir: Path) -> str:
+    return _with_run_dir(["esper", "report", "latest"], run_dir)
+
+
+def _with_run_dir(words: list[str], run_dir: Path) -> str:
+    place = [] if run_dir == DEFAULT_RUN_DIR else ["--run-dir", str(run_dir)]
+    return shlex.join([*words, *place])
 
 
 def add_option(parser: argparse.ArgumentParser, setting: Setting) -> None:

@@ -1,0 +1,1 @@
+"""Charts: the curves, timelines and comparisons of runs, as Vega-Lite charts and as pictures."""

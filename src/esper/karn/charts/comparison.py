@@ -1,0 +1,295 @@
+"""Draws several runs together: curves with the mean and interval of each group, and parameters against quality."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from esper.karn.charts.curves import number
+from esper.karn.charts.groups import RunGroup, group_runs, mean_interval
+from esper.karn.charts.library import import_altair
+from esper.karn.charts.palette import SERIES, Theme, colours_of
+from esper.karn.charts.rows import (
+    MAX_NAME,
+    NOT_IN_LOG,
+    Row,
+    Stories,
+    as_runs,
+    name_runs,
+    points_of,
+    with_unit,
+)
+from esper.karn.charts.style import WIDTH, data, empty, finish, legend, series_scale, x_axis, y_axis
+from esper.karn.series import Series
+from esper.karn.story import RunStory
+from esper.leyline.text import join_names, pluralize, printable
+
+if TYPE_CHECKING:
+    from altair.typing import ChartType
+
+MAX_GROUPS: Final = len(SERIES)
+_HEIGHT = 190
+_MAX_NAMED = 6
+
+
+def draw_group_curves(
+    stories: Sequence[RunStory],
+    curves: Sequence[Mapping[str, Series]],
+    field: str,
+    theme: Theme,
+    text: str,
+) -> ChartType:
+    """Return one curve of several runs: a thin line for each, and for each group of runs the mean with its interval.
+
+    Args:
+        curves: for each run its curves by name.
+        field: name of the curve, such as `val_loss`.
+        text: the text alternative.
+    """
+    alt = import_altair()
+    found = [curve.get(field) for curve in curves]
+    by_run = {id(story): series for story, series in zip(stories, found, strict=True)}
+    groups = group_runs(stories)[:MAX_GROUPS]
+    lines: list[Row] = []
+    means: list[Row] = []
+    for group in groups:
+        values: dict[int, list[float]] = {}
+        for member, story in enumerate(group.stories):
+            series = by_run[id(story)]
+            for x, y in () if series is None else points_of(series):
+                values.setdefault(x, []).append(y)
+                lines.append({"x": x, "y": y, "s": group.label, "run": member})
+        if len(group.stories) > 1:
+            for x in sorted(values):
+                interval = mean_interval(values[x])
+                means.append(
+                    {
+                        "x": x,
+                        "y": interval.mean,
+                        "low": interval.low,
+                        "high": interval.high,
+                        "s": group.label,
+                    }
+                )
+    if not lines:
+        return empty(text, theme)
+    labels = [group.label for group in groups]
+    colour, dash = series_scale(labels, theme)
+    series = next(one for one in found if one is not None)
+    title = with_unit(field.replace("_", " "), series.unit)
+    x_scale = alt.Scale(
+        domain=[min(row["x"] for row in lines), max(row["x"] for row in lines)], nice=False
+    )
+    shown_legend = (
+        None
+        if len(labels) < 2
+        else alt.Legend(orient="bottom", offset=8, columns=2, symbolType="stroke")
+    )
+    coded = {
+        "x": alt.X("x:Q", scale=x_scale, axis=x_axis(series.axis)),
+        "color": alt.Color("s:N", scale=colour, legend=shown_legend),
+    }
+    y = alt.Y("y:Q", scale=alt.Scale(zero=False), axis=y_axis(title))
+    alone = {group.label for group in groups if len(group.stories) == 1}
+    layers = []
+    if means:
+        mean = alt.Chart(data(means)).encode(**coded)
+        layers.append(
+            mean.mark_area(opacity=0.18).encode(y=alt.Y("low:Q", axis=y_axis(title)), y2="high:Q")
+        )
+        layers.append(
+            mean.mark_line(strokeWidth=2.2).encode(
+                y=y, strokeDash=alt.StrokeDash("s:N", scale=dash, legend=None)
+            )
+        )
+    members = [row for row in lines if row["s"] not in alone]
+    if members:
+        thin = alt.Chart(data(members)).mark_line(strokeWidth=0.6, opacity=0.45)
+        layers.insert(0, thin.encode(y=y, detail="run:N", **coded))
+    singles = [row for row in lines if row["s"] in alone]
+    if singles:
+        line = alt.Chart(data(singles)).mark_line(strokeWidth=1.6)
+        layers.append(
+            line.encode(y=y, strokeDash=alt.StrokeDash("s:N", scale=dash, legend=None), **coded)
+        )
+    return finish(alt.layer(*layers).properties(width=WIDTH, height=_HEIGHT), text, theme)
+
+
+def describe_group_curves(
+    stories: Sequence[RunStory], curves: Sequence[Mapping[str, Series]], field: str
+) -> str:
+    """Return the last value of a curve of each group of runs, with its interval, as a sentence."""
+    by_run = {id(story): curve.get(field) for story, curve in zip(stories, curves, strict=True)}
+    groups = group_runs(stories)
+    parts = []
+    for group in groups:
+        series = [by_run[id(story)] for story in group.stories]
+        last = [
+            list(points_of(one))[-1][1] for one in series if one is not None and one.low is not None
+        ]
+        if last:
+            parts.append(f"{group.label} {_describe_mean(last)}")
+    name = printable(field, MAX_NAME)
+    if not parts:
+        return f"{name} of {pluralize(len(stories), 'run')}: {NOT_IN_LOG}."
+    more = (
+        f" Only the first {MAX_GROUPS} of {len(groups)} groups are drawn."
+        if len(groups) > MAX_GROUPS
+        else ""
+    )
+    return f"{name} of {pluralize(len(stories), 'run')}, last value: {join_names(parts, max_names=_MAX_NAMED)}.{more}"
+
+
+def _describe_mean(values: Sequence[float]) -> str:
+    interval = mean_interval(values)
+    if interval.half_width is None:
+        return number(interval.mean)
+    return f"{number(interval.mean)} ± {number(interval.half_width)} ({interval.num} runs, 95 % interval)"
+
+
+def quality(story: RunStory) -> float | None:
+    """Return the quality by which runs are compared: test accuracy, or else the newest validation accuracy, in percent."""
+    return story.grown_accuracy if story.test_accuracy is None else story.test_accuracy
+
+
+def pareto_front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Return the points (parameters, quality) that no other point beats in both, by ascending parameters."""
+    front: list[tuple[float, float]] = []
+    for params, score in sorted(points, key=lambda point: (point[0], -point[1])):
+        if not front or score > front[-1][1]:
+            front.append((params, score))
+    return front
+
+
+def _finals(groups: Sequence[RunGroup], names: Mapping[int, str]) -> Iterator[Row]:
+    """Yield for each run its network, and for each different host its quality alone."""
+    hosts = set()
+    for group in groups:
+        for story in group.stories:
+            score = quality(story)
+            if score is not None and story.num_params is not None:
+                yield {
+                    "x": story.num_params,
+                    "y": score,
+                    "s": group.label,
+                    "kind": "grown",
+                    "text": names[id(story)],
+                }
+            host = story.host_accuracy if story.test_accuracy is None else story.host_test_accuracy
+            key = story.num_host_params, host
+            if host is not None and story.num_host_params is not None and key not in hosts:
+                hosts.add(key)
+                yield {
+                    "x": story.num_host_params,
+                    "y": host,
+                    "s": group.label,
+                    "kind": "host alone",
+                    "text": "host alone",
+                }
+
+
+def draw_pareto(stories: Stories, theme: Theme) -> ChartType:
+    """Return parameters against quality: each run's network, its host alone, and the front that no other run beats.
+
+    For a single run the points of its epochs are drawn too. The log does not contain FLOPs.
+    """
+    alt = import_altair()
+    runs = as_runs(stories)
+    text = describe_pareto(runs)
+    groups = group_runs(runs)[:MAX_GROUPS]
+    names = {id(story): name for story, name in zip(runs, name_runs(runs), strict=True)}
+    finals = list(_finals(groups, names))
+    path = list(_path(runs[0])) if len(runs) == 1 else []
+    if not finals and not path:
+        return empty(text, theme)
+    colours = colours_of(theme)
+    labels = [group.label for group in groups]
+    colour, _ = series_scale(labels, theme)
+    title = f"{_quality_name(runs)} [%]"
+    x = alt.X(
+        "x:Q",
+        scale=alt.Scale(zero=False, padding=16),
+        axis=x_axis("parameters", format="~s", grid=False, tickCount=6),
+    )
+    y = alt.Y("y:Q", scale=alt.Scale(zero=False, padding=12), axis=y_axis(title))
+    layers: list[Any] = []
+    if path:
+        steps = alt.Chart(data(path)).encode(x=x, y=y, order="epoch:Q")
+        layers.append(steps.mark_line(color=colours["grey"], strokeWidth=1))
+        layers.append(steps.mark_point(filled=True, size=12, color=colours["grey"]))
+    front = pareto_front([(row["x"], row["y"]) for row in finals])
+    if len(runs) > 1 and len(front) > 1:
+        edge = alt.Chart(data([{"x": px, "y": py} for px, py in front]))
+        layers.append(
+            edge.mark_line(
+                interpolate="step-after", color=colours["muted"], strokeDash=[3, 3]
+            ).encode(x=x, y=y, order="x:Q")
+        )
+    if finals:
+        shapes = alt.Scale(domain=["grown", "host alone"], range=["circle", "diamond"])
+        shown = (
+            None
+            if len(labels) < 2
+            else alt.Legend(orient="bottom", offset=8, columns=2, symbolType="circle")
+        )
+        points = alt.Chart(data(finals)).mark_point(aria=True, filled=True, size=70, opacity=0.9)
+        layers.append(
+            points.encode(
+                x=x,
+                y=y,
+                color=alt.Color("s:N", scale=colour, legend=shown),
+                shape=alt.Shape("kind:N", scale=shapes, legend=legend(title, 2)),
+                description=alt.Text("text:N"),
+            )
+        )
+    chart = alt.layer(*layers).properties(width=WIDTH, height=_HEIGHT)
+    return finish(chart, text, theme)
+
+
+def _path(story: RunStory) -> Iterator[Row]:
+    """Yield parameters and validation accuracy of each epoch, unless the scores of the run are those of the test samples."""
+    if story.test_accuracy is not None:
+        return
+    for event in story.epochs:
+        params, score = event.payload.num_params, event.payload.val_accuracy
+        if params is not None and score is not None:
+            yield {"x": params, "y": score, "epoch": event.epoch or 0}
+
+
+def _quality_name(runs: Sequence[RunStory]) -> str:
+    kinds = {"test" if story.test_accuracy is not None else "validation" for story in runs}
+    metrics = list(dict.fromkeys(printable(story.metric, MAX_NAME) for story in runs))
+    return f"{' or '.join(sorted(kinds))} {' or '.join(metrics[:2])}"
+
+
+def describe_pareto(stories: Stories) -> str:
+    """Return parameters and quality of the runs as a sentence; of several runs, those of the front."""
+    runs = as_runs(stories)
+    names = name_runs(runs)
+    known: list[tuple[int, float, str]] = []
+    for name, story in zip(names, runs, strict=True):
+        score = quality(story)
+        if story.num_params is not None and score is not None:
+            known.append((story.num_params, score, name))
+    if not known:
+        return f"Parameters against quality: {NOT_IN_LOG}."
+    if len(runs) == 1:
+        params, score, _ = known[0]
+        story = runs[0]
+        host = story.host_accuracy if story.test_accuracy is None else story.host_test_accuracy
+        alone = NOT_IN_LOG if host is None else f"{host:.2f} %"
+        size = NOT_IN_LOG if story.num_host_params is None else f"{story.num_host_params:,}"
+        return (
+            f"Parameters against quality: grown network {params:,} parameters, {_quality_name(runs)} {score:.2f} %;"
+            f" host alone {size} parameters, {alone}."
+        )
+    front = set(pareto_front([(params, score) for params, score, _ in known]))
+    best = [
+        f"{name} ({params:,} parameters, {score:.2f} %)"
+        for params, score, name in sorted(known)
+        if (params, score) in front
+    ]
+    return (
+        f"Parameters against quality of {pluralize(len(known), 'run')}; no other run is both smaller and better than: "
+        f"{join_names(best, max_names=_MAX_NAMED)}."
+    )

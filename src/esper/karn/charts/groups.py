@@ -1,0 +1,118 @@
+"""Groups runs that differ only in their seed, and computes the mean of a group with its interval."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import sqrt
+from statistics import fmean, stdev
+from typing import Final
+
+from esper.karn.charts.rows import MAX_NAME, NOT_IN_LOG
+from esper.karn.story import RunStory
+from esper.leyline.student import student_quantile
+from esper.leyline.text import printable
+
+CONFIDENCE: Final = 0.95
+_SEED_KEYS: Final = ("seed", "run_seed", "random_seed")
+_MAX_KEYS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunGroup:
+    """Runs of one configuration, which differ at most in their seed."""
+
+    label: str
+    """The settings by which the group differs from the other groups; of a group of one run its id, if they do not tell it apart."""
+    stories: tuple[RunStory, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """A mean of runs, with Student's interval of 95 %."""
+
+    mean: float
+    half_width: float | None
+    """None for fewer than two values."""
+    num: int
+
+    @property
+    def low(self) -> float:
+        """Lower end; the mean itself if there is one value."""
+        return self.mean - (self.half_width or 0.0)
+
+    @property
+    def high(self) -> float:
+        """Upper end; the mean itself if there is one value."""
+        return self.mean + (self.half_width or 0.0)
+
+
+def mean_interval(values: Sequence[float]) -> Interval:
+    """Return the mean of `values`, of which there is at least one, and Student's interval of the mean of their distribution."""
+    num = len(values)
+    half = None
+    if num > 1:
+        half = student_quantile((1 - CONFIDENCE) / 2, num - 1) * stdev(values) / sqrt(num)
+    return Interval(mean=fmean(values), half_width=half, num=num)
+
+
+def configuration(story: RunStory) -> dict[str, str]:
+    """Return the configuration of a run by name: that of its provenance, and what the start of the run says."""
+    config = {} if story.provenance is None else dict(story.provenance.config)
+    started = story.started
+    if started is not None:
+        known = {
+            "task": started.task,
+            "epochs": started.epochs,
+            "device": started.device,
+            "seed": started.seed,
+        }
+        for name, value in known.items():
+            if value is not None:
+                config.setdefault(name, str(value))
+        if started.num_host_params is not None:
+            config.setdefault("host parameters", str(started.num_host_params))
+    return config
+
+
+def is_seed(name: str) -> bool:
+    """Return whether a setting is the seed of random number generators."""
+    return name.rpartition(".")[2] in _SEED_KEYS
+
+
+def differing_settings(stories: Sequence[RunStory]) -> tuple[str, ...]:
+    """Return the names of the settings that are not the same in all runs, in order; the seed is among them."""
+    configs = [configuration(story) for story in stories]
+    names = dict.fromkeys(name for config in configs for name in config)
+    return tuple(name for name in names if len({config.get(name) for config in configs}) > 1)
+
+
+def group_runs(stories: Sequence[RunStory]) -> tuple[RunGroup, ...]:
+    """Return the runs in groups of one configuration, in the order of their first runs.
+
+    Runs whose log has no configuration at all are groups of their own: nobody knows whether they are alike.
+    """
+    groups: dict[tuple[tuple[str, str], ...] | int, list[RunStory]] = {}
+    for number, story in enumerate(stories):
+        config = configuration(story)
+        items = tuple(sorted((name, value) for name, value in config.items() if not is_seed(name)))
+        groups.setdefault(items or number, []).append(story)
+    names = [name for name in differing_settings(stories) if not is_seed(name)]
+    labels: list[str] = []
+    for members in groups.values():
+        label = _label(configuration(members[0]), names) or printable(members[0].run_id, MAX_NAME)
+        labels.append(f"{label} ({len(labels) + 1})" if label in labels else label)
+    return tuple(
+        RunGroup(label=label, stories=tuple(members))
+        for label, members in zip(labels, groups.values(), strict=True)
+    )
+
+
+def _label(config: Mapping[str, str], names: Sequence[str]) -> str:
+    """Return the first settings that differ, and how many more there are."""
+    shown = [
+        f"{printable(name, 24)} {printable(config.get(name, NOT_IN_LOG), 24)}"
+        for name in names[:_MAX_KEYS]
+    ]
+    more = [f"{len(names) - _MAX_KEYS} more"] if len(names) > _MAX_KEYS else []
+    return ", ".join(shown + more)

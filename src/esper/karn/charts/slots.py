@@ -1,0 +1,409 @@
+"""Draws slots and their seeds: the stages over the epochs, amplitudes, gradients, and the evidence for each seed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from esper._generated.enums import SeedStage
+from esper.karn.charts.library import import_altair
+from esper.karn.charts.palette import SERIES, STAGES, Theme, colours_of
+from esper.karn.charts.rows import (
+    NOT_IN_LOG,
+    STAGE_WORDS,
+    Row,
+    SlotRow,
+    Stories,
+    as_runs,
+    name_seed,
+    points_of,
+    slots_of,
+)
+from esper.karn.charts.style import (
+    WIDTH,
+    data,
+    empty,
+    finish,
+    lanes,
+    legend,
+    width_of,
+    x_axis,
+    y_axis,
+)
+from esper.karn.seed_story import SeedStory
+from esper.karn.series import Series
+from esper.leyline.text import join_names, pluralize
+
+if TYPE_CHECKING:
+    from altair.typing import ChartType
+
+MAX_SLOTS: Final = 40
+"""Slots in the timeline; of more, the first are drawn."""
+_MAX_STRIPS = 8
+_MAX_SEEDS = 24
+_MAX_LOOKS = 5
+_LANE = 20
+_STRIP = 30
+_KEPT, _NOT_KEPT, _OPEN = "kept", "not kept", "not decided"
+_STAR = "M0,-1L0.24,-0.32L0.95,-0.31L0.38,0.12L0.59,0.81L0,0.4L-0.59,0.81L-0.38,0.12L-0.95,-0.31L-0.24,-0.32Z"
+_CROSS = "M-0.7,-0.9L0,-0.2L0.7,-0.9L0.9,-0.7L0.2,0L0.9,0.7L0.7,0.9L0,0.2L-0.7,0.9L-0.9,0.7L-0.2,0L-0.9,-0.7Z"
+_SIGNS: Final = {
+    "gate passed": ("triangle-up", "ink"),
+    "gate not passed": ("triangle-down", "muted"),
+    "fossilized": (_STAR, "ink"),
+    "pruned": (_CROSS, "ink"),
+}
+
+
+def draw_timeline(stories: Stories, theme: Theme) -> ChartType:
+    """Return the timeline: a row for each slot, a bar for each stage, and signs for gates and ends of seeds."""
+    alt = import_altair()
+    runs = as_runs(stories)
+    text = describe_timeline(runs)
+    slots = [row for row in slots_of(runs) if row.slot.seeds][:MAX_SLOTS]
+    end = max((story.last_epoch for story in runs), default=0) + 1
+    bars = [bar for row in slots for bar in _bars(row, end)]
+    if not bars:
+        return empty(text, theme)
+    colours = colours_of(theme)
+    labels = [row.label for row in slots]
+    stages = dict.fromkeys(
+        name for name, _ in STAGES.values() if any(bar["s"] == name for bar in bars)
+    )
+    roles = dict(STAGES.values())
+    signs = [sign for row in slots for sign in _signs(row, has_gates=len(runs) == 1)]
+    x_scale = alt.Scale(domain=[0 if any(bar["x"] < 1 for bar in bars) else 1, end], nice=False)
+    y = alt.Y("slot:N", scale=alt.Scale(domain=labels, padding=0.25), axis=lanes(labels))
+    spans = (
+        alt.Chart(data(bars))
+        .mark_bar(aria=True, cornerRadius=1)
+        .encode(
+            x=alt.X("x:Q", scale=x_scale, axis=x_axis("epoch")),
+            x2="x2:Q",
+            y=y,
+            color=alt.Color(
+                "s:N",
+                scale=alt.Scale(
+                    domain=list(stages), range=[colours[roles[name]] for name in stages]
+                ),
+                legend=alt.Legend(orient="top", offset=6, symbolType="square", symbolStrokeWidth=0),
+            ),
+            description=alt.Text("text:N"),
+        )
+    )
+    layers = [spans]
+    rollbacks = [{"x": e.epoch} for story in runs for e in story.governor.rollbacks if e.epoch]
+    if rollbacks and len(runs) == 1:
+        rule = alt.Chart(data(rollbacks)).mark_rule(color=colours["red"], opacity=0.7)
+        layers.append(rule.encode(x=alt.X("x:Q", scale=x_scale)))
+    kinds = [kind for kind in _SIGNS if any(sign["kind"] == kind for sign in signs)]
+    if kinds:
+        shapes = [_SIGNS[kind][0] for kind in kinds]
+        fills = [colours[_SIGNS[kind][1]] for kind in kinds]  # type: ignore[index] # names of colours
+        points = alt.Chart(data(signs)).mark_point(aria=True, filled=True, size=44, opacity=1)
+        layers.append(
+            points.encode(
+                x=alt.X("x:Q", scale=x_scale),
+                y=y,
+                shape=alt.Shape(
+                    "kind:N",
+                    scale=alt.Scale(domain=kinds, range=shapes),
+                    legend=alt.Legend(orient="bottom", offset=6),
+                ),
+                color=alt.Color(
+                    "kind:N",
+                    scale=alt.Scale(domain=kinds, range=fills),
+                    legend=alt.Legend(orient="bottom", offset=6),
+                ),
+                description=alt.Text("text:N"),
+            )
+        )
+    chart = alt.layer(*layers).resolve_scale(color="independent", shape="independent")
+    return finish(chart.properties(width=width_of(labels), height=_LANE * len(labels)), text, theme)
+
+
+def _bars(row: SlotRow, end: int) -> Iterator[Row]:
+    """Yield a bar for each stage of the slot that lasts longer than a moment within an epoch."""
+    steps = row.slot.steps
+    starts: list[int] = []
+    for step in steps:
+        # An epoch that the log lacks is that of the stage before; a rollback never moves a stage back.
+        starts.append(max(step.epoch or 0, starts[-1] if starts else 0))
+    for number, (step, start) in enumerate(zip(steps, starts, strict=True)):
+        stop = starts[number + 1] if number + 1 < len(starts) else end
+        if step.stage in STAGES and stop > start:
+            name = STAGES[step.stage][0]
+            yield {
+                "slot": row.label,
+                "x": start,
+                "x2": stop,
+                "s": name,
+                "text": f"{row.label}: {name}, epoch {start} to {stop}",
+            }
+
+
+def _signs(row: SlotRow, *, has_gates: bool) -> Iterator[Row]:
+    """Yield gates and ends of seeds; gates of one epoch are one sign, which says passed only if all passed."""
+    ends = {SeedStage.FOSSILIZED: "fossilized", SeedStage.PRUNED: "pruned"}
+    for seed in row.slot.seeds:
+        end = seed.end
+        gates: dict[int, list[bool]] = {}
+        for gate in seed.gates if has_gates else ():
+            if gate.epoch is not None and gate.passed is not None:
+                gates.setdefault(gate.epoch, []).append(gate.passed)
+        for epoch, passed in gates.items():
+            if end is not None and epoch == end.epoch:
+                continue
+            kind = "gate passed" if all(passed) else "gate not passed"
+            yield {
+                "slot": row.label,
+                "x": epoch,
+                "kind": kind,
+                "text": f"{row.label}: {kind}, epoch {epoch}",
+            }
+        if end is not None and end.epoch is not None:
+            kind = ends[end.stage]
+            yield {
+                "slot": row.label,
+                "x": end.epoch,
+                "kind": kind,
+                "text": f"{row.label}: {kind}, epoch {end.epoch}",
+            }
+
+
+def describe_timeline(stories: Stories) -> str:
+    """Return how many seeds the slots had and how they ended, as a sentence."""
+    runs = as_runs(stories)
+    slots = [row for row in slots_of(runs) if row.slot.seeds]
+    if not slots:
+        return "Timeline of the slots: no seed was planted."
+    seeds = [seed for row in slots for seed in row.slot.seeds]
+    ends = [
+        (STAGE_WORDS[stage], sum(seed.has_been(stage) for seed in seeds))
+        for stage in (SeedStage.FOSSILIZED, SeedStage.PRUNED)
+    ]
+    counts = ", ".join(f"{count} {name}" for name, count in ends)
+    num_seeds = sum(row.slot.num_seeds for row in slots)
+    text = f"Timeline of the slots: {pluralize(num_seeds, 'seed')} in {pluralize(len(slots), 'slot')}, {counts}"
+    left_out = len(slots) - MAX_SLOTS
+    return f"{text}; {pluralize(left_out, 'more slot')} not drawn." if left_out > 0 else f"{text}."
+
+
+def _curves(slots: Sequence[SlotRow], name: str) -> Iterator[tuple[SlotRow, SeedStory, Series]]:
+    for row in slots:
+        for seed in row.slot.seeds:
+            series = seed.alpha if name == "alpha" else seed.gradient
+            if series is not None and any(True for _ in points_of(series)):
+                yield row, seed, series
+
+
+def _points(slots: Sequence[SlotRow], name: str) -> list[Row]:
+    rows: list[Row] = []
+    for row, seed, series in _curves(slots, name):
+        rows += [
+            {"slot": row.label, "seed": seed.number, "x": x, "y": y} for x, y in points_of(series)
+        ]
+    return rows
+
+
+def draw_alphas(stories: Stories, theme: Theme) -> ChartType:
+    """Return the amplitude of each slot's seeds over the epochs, a strip for each slot."""
+    alt = import_altair()
+    runs = as_runs(stories)
+    text = describe_slots(runs, "alpha")
+    rows = _points(slots_of(runs), "alpha")
+    if not rows:
+        return empty(text, theme)
+    colours = colours_of(theme)
+    labels = list(dict.fromkeys(row["slot"] for row in rows))[:_MAX_STRIPS]
+    end = max((story.last_epoch for story in runs), default=0) + 1
+    x_scale = alt.Scale(domain=[min(1, *(row["x"] for row in rows)), end], nice=False)
+    strips = []
+    for label in labels:
+        is_last = label == labels[-1]
+        own = alt.Chart(data([row for row in rows if row["slot"] == label]))
+        axis = y_axis(label, values=[0, 1], titleY=-7)
+        strip = own.mark_area(
+            line={"color": colours["orange"], "strokeWidth": 1.6},
+            color=colours["orange"],
+            fillOpacity=0.18,
+        ).encode(
+            x=alt.X(
+                "x:Q",
+                scale=x_scale,
+                axis=x_axis("epoch" if is_last else None, labels=is_last, ticks=is_last),
+            ),
+            y=alt.Y("y:Q", scale=alt.Scale(domain=[0, 1]), axis=axis, stack=None),
+            detail="seed:N",
+        )
+        strips.append(strip.properties(width=WIDTH, height=_STRIP))
+    return finish(alt.vconcat(*strips, spacing=16), text, theme)
+
+
+def draw_gradients(stories: Stories, theme: Theme) -> ChartType:
+    """Return the ratio of each seed's gradient norm to the host's over the epochs, on a logarithmic axis."""
+    alt = import_altair()
+    runs = as_runs(stories)
+    text = describe_slots(runs, "gradient")
+    rows = [row for row in _points(slots_of(runs), "gradient") if row["y"] > 0]
+    if not rows:
+        return empty(text, theme)
+    colours = colours_of(theme)
+    labels = list(dict.fromkeys(row["slot"] for row in rows))[: len(SERIES)]
+    rows = [row for row in rows if row["slot"] in labels]
+    chosen = [colours[SERIES[number]] for number in range(len(labels))]
+    end = max((story.last_epoch for story in runs), default=0) + 1
+    x_scale = alt.Scale(domain=[min(1, *(row["x"] for row in rows)), end], nice=False)
+    title = "gradient norm of the seed / of the host"
+    base = alt.Chart(data(rows)).encode(
+        x=alt.X("x:Q", scale=x_scale, axis=x_axis("epoch")),
+        y=alt.Y("y:Q", scale=alt.Scale(type="log"), axis=y_axis(title, tickCount=3)),
+        color=alt.Color(
+            "slot:N",
+            scale=alt.Scale(domain=labels, range=chosen),
+            legend=legend(title, len(labels), symbolType="stroke"),
+        ),
+    )
+    equal = (
+        alt.Chart(data([{"y": 1}]))
+        .mark_rule(color=colours["muted"], strokeDash=[2, 3])
+        .encode(y="y:Q")
+    )
+    lines = base.mark_line(strokeWidth=1.6).encode(detail="seed:N")
+    chart = alt.layer(equal, lines, base.mark_point(filled=True, size=14))
+    return finish(chart.properties(width=WIDTH, height=130), text, theme)
+
+
+def describe_slots(stories: Stories, name: str) -> str:
+    """Return the newest value of each slot's seed as a sentence; `name` is "alpha" or "gradient"."""
+    slots = slots_of(as_runs(stories))
+    title = (
+        "Amplitude of the seeds (alpha)"
+        if name == "alpha"
+        else "Gradient norm of the seeds as a ratio to the host's"
+    )
+    parts = []
+    for row, seed, series in _curves(slots, name):
+        values = [y for _, y in points_of(series)]
+        shown = f"{min(values):.3g} to {max(values):.3g}, last {values[-1]:.3g}"
+        parts.append(f"{row.label} {name_seed(seed)} {shown}")
+    if not parts:
+        return f"{title}: {NOT_IN_LOG}."
+    return f"{title}: {join_names(parts, max_names=_MAX_STRIPS)}."
+
+
+def _verdict(seed: SeedStory) -> str:
+    if seed.has_been(SeedStage.FOSSILIZED):
+        return _KEPT
+    return _NOT_KEPT if seed.has_been(SeedStage.PRUNED) else _OPEN
+
+
+def _compared(slots: Sequence[SlotRow]) -> list[tuple[str, SeedStory]]:
+    """Return the seeds that were compared, with their labels."""
+    return [
+        (f"{row.label} #{seed.number} {name_seed(seed)}", seed)
+        for row in slots
+        for seed in row.slot.seeds
+        if seed.evidences
+    ]
+
+
+def draw_evidence(stories: Stories, theme: Theme) -> ChartType:
+    """Return the comparisons of each seed: the change of the loss with its interval, and the price that it must beat.
+
+    The newest comparison is the lowest in the row and the boldest; up to four earlier ones are above it.
+    """
+    alt = import_altair()
+    runs = as_runs(stories)
+    text = describe_evidence_chart(runs)
+    rows: list[Row] = []
+    for label, seed in _compared(slots_of(runs))[:_MAX_SEEDS]:
+        looks = seed.evidences[-_MAX_LOOKS:]
+        for age, point in enumerate(reversed(looks)):
+            evidence = point.evidence
+            # A log that lacks a bound shows none.
+            if evidence.difference is None or evidence.low is None or evidence.high is None:
+                continue
+            rows.append(
+                {
+                    "seed": label,
+                    "age": age,
+                    "x": -evidence.difference,
+                    "low": -evidence.high,
+                    "high": -evidence.low,
+                    "price": None if evidence.price is None else -evidence.price,
+                    "s": _verdict(seed),
+                    "opacity": 1.0 if age == 0 else 0.4,
+                }
+            )
+    if not rows:
+        return empty(text, theme)
+    colours = colours_of(theme)
+    verdicts = [one for one in (_KEPT, _NOT_KEPT, _OPEN) if any(row["s"] == one for row in rows)]
+    chosen = {_KEPT: colours["green"], _NOT_KEPT: colours["red"], _OPEN: colours["blue"]}
+    labels = list(dict.fromkeys(row["seed"] for row in rows))
+    y = alt.Y("seed:N", scale=alt.Scale(domain=labels, paddingInner=0.35), axis=lanes(labels))
+    shift = alt.YOffset("age:O", scale=alt.Scale(domain=list(reversed(range(_MAX_LOOKS)))))
+    base = alt.Chart(data(rows)).encode(
+        y=y,
+        yOffset=shift,
+        color=alt.Color(
+            "s:N",
+            scale=alt.Scale(domain=verdicts, range=[chosen[one] for one in verdicts]),
+            legend=alt.Legend(orient="top", offset=6, symbolType="stroke"),
+        ),
+        opacity=alt.Opacity("opacity:Q", scale=None),
+    )
+    axis = alt.Axis(
+        title="change of the loss by the seed [nats]; negative: the seed helps; black bar: minus the price",
+        grid=True,
+        tickCount=7,
+    )
+    intervals = base.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q", axis=axis), x2="high:Q")
+    means = base.mark_point(filled=True, size=34).encode(x="x:Q")
+    zero = alt.Chart(data([{"x": 0}])).mark_rule(color=colours["muted"]).encode(x="x:Q")
+    newest = [row for row in rows if row["age"] == 0 and row["price"] is not None]
+    prices = (
+        alt.Chart(data(newest))
+        .mark_tick(color=colours["ink"], thickness=2, size=24, orient="vertical")
+        .encode(x="price:Q", y=y)
+    )
+    chart = alt.layer(zero, intervals, means, *([prices] if newest else []))
+    return finish(chart.properties(width=width_of(labels), height=36 * len(labels)), text, theme)
+
+
+def describe_evidence_chart(stories: Stories) -> str:
+    """Return the newest comparison of each seed as a sentence."""
+    seeds = _compared(slots_of(as_runs(stories)))
+    if not seeds:
+        return f"Evidence for the seeds: {NOT_IN_LOG}."
+    parts = []
+    for label, seed in seeds:
+        evidence: Any = seed.evidences[-1].evidence
+        values = [
+            NOT_IN_LOG if value is None else f"{value:+.2g}"
+            for value in (
+                _negative(evidence.difference),
+                _negative(evidence.high),
+                _negative(evidence.low),
+            )
+        ]
+        price = NOT_IN_LOG if evidence.price is None else f"{evidence.price:.2g}"
+        parts.append(
+            f"{label} {values[0]} nats [{values[1]}, {values[2]}], price {price}, {_verdict(seed)}"
+        )
+    return (
+        "Change of the loss by each seed, newest comparison with its interval: "
+        f"{'; '.join(parts[:_MAX_SEEDS])}"
+        + (
+            f"; and {pluralize(len(parts) - _MAX_SEEDS, 'more seed')}"
+            if len(parts) > _MAX_SEEDS
+            else ""
+        )
+        + ". A seed is kept if the whole interval is below minus the price."
+    )
+
+
+def _negative(value: float | None) -> float | None:
+    # Adding zero turns -0.0 into 0.0.
+    return None if value is None else -value + 0.0
