@@ -25,9 +25,13 @@ _LEAST_COUNTS: Final = {
     "max_shadow_epochs": 1,
     "cool_down_epochs": 0,
     "max_rejuvenations": 0,
+    "fresh_passes": 0,
+    "max_seeds_at_once": 1,
 }
 _SHARES: Final = (
     "curve_share",
+    "fresh_share",
+    "latest_trial_share",
     "latest_share",
     "min_share_left",
     "place_share",
@@ -67,10 +71,23 @@ class EvidenceConfig:
     """Epochs over which the present gain per epoch is measured."""
     curve_share: float = 0.03
     """The network has settled when its gain per epoch is below this share of its mean gain per epoch."""
-    latest_share: float = 0.37
-    """The first seeds are planted before this share of the run has passed, settled or not: later ones have less time to learn."""
-    min_share_left: float = 0.35
+    fresh_passes: int = 5
+    """Epochs in which samples are as good as new. Up to four passes teach a language model nearly as much as samples that it has
+    not met (Muennighoff et al., Scaling Data-Constrained Language Models, arXiv:2305.16264)."""
+    fresh_share: float = 0.2
+    """Where this share of the run has passed within the fresh passes, and the network has learned nothing by heart, it gets its
+    first seeds then, without a rejuvenation: there is enough left to learn for all. In a longer run they wait."""
+    latest_trial_share: float = 0.25
+    """A network without seeds that has learned its samples by heart is rejuvenated on trial once it has settled, or once this share
+    of the run has passed."""
+    latest_share: float = 0.45
+    """The first seeds are planted before this share of the run has passed, settled or not. A rejuvenation that the trial has shown
+    to help lets seeds learn as well then as earlier, and until then the run costs the updates of the host alone."""
+    min_share_left: float = 0.3
     """Share of the run that must be left to plant a seed or to rejuvenate."""
+    max_seeds_at_once: int = 2
+    """Seeds that a network gets at once, those with fresh samples excepted: one that is pruned has cost its updates for nothing, and the
+    gain of one can be told from that of others only if they come one after the other."""
     place_share: float = 0.1
     """A slot gets a seed if its place signal is at least this share of the largest one."""
     blend_tempo_epochs: int = 1
@@ -85,10 +102,14 @@ class EvidenceConfig:
     """Without credit: epochs in TRAINING in which a seed that could advance waits for those that were planted with it."""
     cool_down_epochs: int = 5
     """Epochs after a pruning in which no seed is planted."""
-    max_rejuvenations: int = 2
+    max_rejuvenations: int = 3
     """Rejuvenations in a run; 0 never asks for one. If the trial of the first fails, there is no second."""
-    trial_share: float = 0.1
-    """Length of the trial of the first rejuvenation, as a share of the epochs that are left; 0 does without a trial."""
+    trial_share: float = 0.25
+    """Length of the trial of the first rejuvenation, as a share of the epochs that are left; 0 does without a trial.
+
+    It takes place before the first seeds are planted, because the copy that is thrown away costs least then, and because it says
+    whether seeds may be planted late: where a rejuvenation does harm, they are planted as soon as the trial has ended.
+    """
     memorised_share: float = 0.15
     """Only a network whose training loss is below its decision loss by this share of it is rejuvenated.
 
@@ -156,16 +177,17 @@ class EvidencePolicy:
             slot.stage is SeedStage.TRAINING and Advance(slot_id=slot.slot_id) in actions
             for slot in signals.slots
         )
+        if self._is_time_to_try(signals):
+            actions.append(self._rejuvenate(signals, self._config.trial_share))
+            return actions
         if self._is_time_to_plant(signals) and (planted := self._plant(signals)):
             actions.extend(planted)
             is_entering = self._config.on_credit
             self._curve.begin(None)
         if self._is_time_to_rejuvenate(signals, is_entering=is_entering):
             is_first = self._num_rejuvenations == 0
-            actions.append(Rejuvenate(trial_share=self._config.trial_share if is_first else 0.0))
-            self._num_rejuvenations += 1
-            self._last_rejuvenation = signals.epoch
-            self._curve.begin(None)
+            trial_share = self._config.trial_share if is_first else 0.0
+            actions.append(self._rejuvenate(signals, trial_share))
         return actions
 
     def state_dict(self) -> PolicyState:
@@ -230,15 +252,43 @@ class EvidencePolicy:
             or any(is_undecided(slot.stage) for slot in signals.slots)
         ):
             return False
+        if self._has_planted:
+            return self._curve.has_settled
         is_last_moment = (signals.epoch + 1) / signals.epochs > config.latest_share
-        return self._curve.has_settled or (not self._has_planted and is_last_moment)
+        if self._num_rejuvenations == 0:
+            return is_last_moment or self._curve.has_settled or self._has_fresh_samples(signals)
+        return is_last_moment or not self._was_rejuvenated(signals)
+
+    def _has_fresh_samples(self, signals: TrainingSignals) -> bool:
+        """Return whether enough of the run has passed, and the network still meets samples that teach it as new ones would."""
+        config = self._config
+        return (
+            signals.epoch <= config.fresh_passes
+            and signals.epoch / signals.epochs >= config.fresh_share
+            and not _has_memorised(signals, config.memorised_share)
+        )
+
+    def _is_time_to_try(self, signals: TrainingSignals) -> bool:
+        """Return whether a network without seeds that has learned by heart is to be rejuvenated on trial."""
+        config = self._config
+        is_last_moment = (signals.epoch + 1) / signals.epochs > config.latest_trial_share
+        return (
+            config.trial_share > 0.0
+            and not self._has_planted
+            and self._num_rejuvenations == 0
+            and (is_last_moment or self._curve.has_settled)
+            and self._may_rejuvenate(signals)
+            and _has_memorised(signals, config.memorised_share)
+        )
 
     def _plant(self, signals: TrainingSignals) -> list[Action]:
-        """Return the actions that plant a seed in each empty slot that pulls enough, the strongest first, within the budget."""
+        """Return the actions that plant seeds in empty slots that pull enough, the strongest first, within the budget."""
         empty = [slot for slot in signals.slots if slot.stage is SeedStage.DORMANT]
         pulls = {slot.slot_id: slot.place_signal or 0.0 for slot in empty}
         least = self._config.place_share * max(pulls.values(), default=0.0)
         params_left = self._config.budget.params_left(signals)
+        is_fresh = not self._has_planted and self._has_fresh_samples(signals)
+        seeds_left = len(empty) if is_fresh else self._config.max_seeds_at_once
         actions: list[Action] = []
         for slot in sorted(empty, key=lambda slot: -pulls[slot.slot_id]):
             sizes = slot.blueprint_sizes
@@ -247,8 +297,9 @@ class EvidencePolicy:
                 for name in self._config.blueprint_ids
                 if name in sizes and sizes[name] <= params_left
             ]
-            if not fitting or pulls[slot.slot_id] < least:
+            if not fitting or not seeds_left or pulls[slot.slot_id] < least:
                 continue
+            seeds_left -= 1
             chosen = self._rotation.least_penalised(fitting)
             params_left -= sizes[chosen]
             actions += (
@@ -266,20 +317,43 @@ class EvidencePolicy:
         return actions
 
     def _is_time_to_rejuvenate(self, signals: TrainingSignals, *, is_entering: bool) -> bool:
-        """Return whether a network that has learned by heart gets seeds, or has kept some for long enough."""
+        """Return whether a network gets seeds that has learned by heart, or has kept some for long enough."""
         config = self._config
-        if (
-            self._num_rejuvenations >= config.max_rejuvenations
-            or _share_left(signals) < config.min_share_left
-            or config.budget.is_spent(signals)
-            or not _has_memorised(signals, config.memorised_share)
-        ):
+        if not self._may_rejuvenate(signals):
             return False
         if self._num_rejuvenations == 0:
-            return is_entering
-        was_kept = signals.restarted_after == self._last_rejuvenation
+            return is_entering and _has_memorised(signals, config.memorised_share)
+        if not self._was_rejuvenated(signals):
+            return False
+        if is_entering:
+            # Seeds starve a few epochs after a rejuvenation as well, long before the samples are known by heart again.
+            return True
         epochs_since = signals.epoch - self._last_rejuvenation
-        return was_kept and epochs_since >= config.min_share_between * signals.epochs
+        return (
+            self._has_planted
+            and epochs_since >= config.min_share_between * signals.epochs
+            and _has_memorised(signals, config.memorised_share)
+        )
+
+    def _may_rejuvenate(self, signals: TrainingSignals) -> bool:
+        """Return whether there are rejuvenations, time and budget left."""
+        config = self._config
+        return (
+            self._num_rejuvenations < config.max_rejuvenations
+            and _share_left(signals) >= config.min_share_left
+            and not config.budget.is_spent(signals)
+        )
+
+    def _was_rejuvenated(self, signals: TrainingSignals) -> bool:
+        """Return whether the last rejuvenation was kept."""
+        return self._num_rejuvenations > 0 and signals.restarted_after == self._last_rejuvenation
+
+    def _rejuvenate(self, signals: TrainingSignals, trial_share: float) -> Rejuvenate:
+        """Return the action, and remember it; the learning curve begins again."""
+        self._num_rejuvenations += 1
+        self._last_rejuvenation = signals.epoch
+        self._curve.begin(None)
+        return Rejuvenate(trial_share=trial_share)
 
     def _note_failure(self, slot: SlotSignals, signals: TrainingSignals) -> None:
         """Count the pruned seed, penalise its blueprint, and begin the cool-down."""
