@@ -1,5 +1,6 @@
 """The default growth policy: it plants where the loss pulls most, and keeps what has been shown to pay."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -34,6 +35,7 @@ _SHARES: Final = (
     "latest_trial_share",
     "latest_share",
     "min_share_left",
+    "min_share_to_learn_again",
     "place_share",
     "trial_share",
     "memorised_share",
@@ -80,16 +82,19 @@ class EvidenceConfig:
     latest_trial_share: float = 0.25
     """A network without seeds that has learned its samples by heart is rejuvenated on trial once it has settled, or once this share
     of the run has passed."""
-    latest_share: float = 0.45
+    latest_share: float = 0.6
     """The first seeds are planted before this share of the run has passed, settled or not. A rejuvenation that the trial has shown
     to help lets seeds learn as well then as earlier, and until then the run costs the updates of the host alone."""
-    min_share_left: float = 0.3
-    """Share of the run that must be left to plant a seed or to rejuvenate."""
-    max_seeds_at_once: int = 2
+    min_share_left: float = 0.35
+    """Share of the run that must be left to plant a seed."""
+    min_share_to_learn_again: float = 0.2
+    """Share of the run that must be left to rejuvenate."""
+    max_seeds_at_once: int = 1
     """Seeds that a network gets at once, those with fresh samples excepted: one that is pruned has cost its updates for nothing, and the
     gain of one can be told from that of others only if they come one after the other."""
     place_share: float = 0.1
-    """A slot gets a seed if its place signal is at least this share of the largest one."""
+    """A slot gets a seed if its place signal, averaged over the epochs in which it was empty, is at least this share of the largest
+    one. The signal of one epoch, which comes from one batch, is too noisy to choose between slots."""
     blend_tempo_epochs: int = 1
     """Epochs over which a seed is blended in: a slower ramp costs time and does not help."""
     on_credit: bool = True
@@ -104,7 +109,7 @@ class EvidenceConfig:
     """Epochs after a pruning in which no seed is planted."""
     max_rejuvenations: int = 3
     """Rejuvenations in a run; 0 never asks for one. If the trial of the first fails, there is no second."""
-    trial_share: float = 0.25
+    trial_share: float = 0.22
     """Length of the trial of the first rejuvenation, as a share of the epochs that are left; 0 does without a trial.
 
     It takes place before the first seeds are planted, because the copy that is thrown away costs least then, and because it says
@@ -116,7 +121,7 @@ class EvidenceConfig:
     Then it has learned its samples by heart, and a fresh start on the same samples can reach a better place. Where each sample is new,
     as in one pass over a text, both losses are about equal, and a fresh start only forgets.
     """
-    min_share_between: float = 0.25
+    min_share_between: float = 0.2
     """Share of the run between two rejuvenations."""
 
     def __post_init__(self) -> None:
@@ -140,7 +145,7 @@ class EvidenceConfig:
 
 
 class EvidencePolicy:
-    """Plants seeds where the loss pulls most once the host has settled, and keeps those that are shown to pay."""
+    """Plants seeds where the loss pulls most, as late as they still learn, and keeps those that are shown to pay."""
 
     def __init__(self, config: EvidenceConfig | None = None) -> None:
         """Start without a history.
@@ -160,6 +165,8 @@ class EvidencePolicy:
         self._num_fossils = 0
         self._num_rejuvenations = 0
         self._last_rejuvenation = 0
+        self._pulls: dict[str, tuple[float, int]] = {}
+        """Sum and number of the place signals of each empty slot."""
 
     def decide(self, signals: TrainingSignals) -> Sequence[Action]:
         """Return the actions on live seeds, then those that plant new ones, then a rejuvenation if it may help."""
@@ -202,6 +209,7 @@ class EvidencePolicy:
             "num_fossils": self._num_fossils,
             "num_rejuvenations": self._num_rejuvenations,
             "last_rejuvenation": self._last_rejuvenation,
+            "pulls": {name: list(pull) for name, pull in self._pulls.items()},
         }
 
     def load_state_dict(self, state: PolicyState) -> None:
@@ -219,6 +227,7 @@ class EvidencePolicy:
         self._num_fossils = state["num_fossils"]
         self._num_rejuvenations = state["num_rejuvenations"]
         self._last_rejuvenation = state["last_rejuvenation"]
+        self._pulls = {name: (total, count) for name, (total, count) in state["pulls"].items()}
 
     def _observe(self, signals: TrainingSignals) -> None:
         """Record the epoch; a new fossil ends a row of failures."""
@@ -227,6 +236,12 @@ class EvidencePolicy:
             self._curve.begin(signals.random_guess_loss)
         self._curve.record(signals.val_loss)
         self._rotation.decay()
+        for slot in signals.slots:
+            if slot.stage is not SeedStage.DORMANT:
+                self._pulls.pop(slot.slot_id, None)
+            elif slot.place_signal is not None and math.isfinite(slot.place_signal):
+                total, count = self._pulls.get(slot.slot_id, (0.0, 0))
+                self._pulls[slot.slot_id] = (total + slot.place_signal, count + 1)
         num_fossils = sum(slot.stage is SeedStage.FOSSILIZED for slot in signals.slots)
         if num_fossils > self._num_fossils:
             self._num_fossils, self._failures_in_a_row = num_fossils, 0
@@ -284,7 +299,7 @@ class EvidencePolicy:
     def _plant(self, signals: TrainingSignals) -> list[Action]:
         """Return the actions that plant seeds in empty slots that pull enough, the strongest first, within the budget."""
         empty = [slot for slot in signals.slots if slot.stage is SeedStage.DORMANT]
-        pulls = {slot.slot_id: slot.place_signal or 0.0 for slot in empty}
+        pulls = {slot.slot_id: self._pull(slot) for slot in empty}
         least = self._config.place_share * max(pulls.values(), default=0.0)
         params_left = self._config.budget.params_left(signals)
         is_fresh = not self._has_planted and self._has_fresh_samples(signals)
@@ -316,6 +331,11 @@ class EvidencePolicy:
         self._has_planted = self._has_planted or bool(actions)
         return actions
 
+    def _pull(self, slot: SlotSignals) -> float:
+        """Return the mean place signal of an empty slot; 0 if it has not been measured."""
+        total, count = self._pulls.get(slot.slot_id, (0.0, 0))
+        return total / max(1, count)
+
     def _is_time_to_rejuvenate(self, signals: TrainingSignals, *, is_entering: bool) -> bool:
         """Return whether a network gets seeds that has learned by heart, or has kept some for long enough."""
         config = self._config
@@ -340,7 +360,7 @@ class EvidencePolicy:
         config = self._config
         return (
             self._num_rejuvenations < config.max_rejuvenations
-            and _share_left(signals) >= config.min_share_left
+            and _share_left(signals) >= config.min_share_to_learn_again
             and not config.budget.is_spent(signals)
         )
 
