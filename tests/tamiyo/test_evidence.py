@@ -75,10 +75,11 @@ def test_a_host_that_has_learned_by_heart_is_tried_before_the_strongest_place_ge
     assert again == Rejuvenate(trial_share=0.0)
 
 
-def test_after_a_refused_trial_seeds_are_planted_at_once():
+def test_after_two_refused_trials_seeds_are_planted_at_once():
     """Nothing is gained by waiting, and nothing is rejuvenated."""
-    (tried, _), (planted, seed) = first_actions(60, 0.5, is_kept=False)
-    assert planted == tried + 1
+    (first, _), (second, trial), (planted, seed) = first_actions(60, 0.5, is_kept=False)
+    assert (second, planted) == (first + 1, first + 2)
+    assert isinstance(trial, Rejuvenate)
     assert isinstance(seed, Germinate)
 
 

@@ -28,6 +28,7 @@ _LEAST_COUNTS: Final = {
     "max_rejuvenations": 0,
     "fresh_passes": 0,
     "max_seeds_at_once": 1,
+    "max_trials": 0,
 }
 _SHARES: Final = (
     "curve_share",
@@ -107,14 +108,17 @@ class EvidenceConfig:
     """Without credit: epochs in TRAINING in which a seed that could advance waits for those that were planted with it."""
     cool_down_epochs: int = 5
     """Epochs after a pruning in which no seed is planted."""
-    max_rejuvenations: int = 3
-    """Rejuvenations in a run; 0 never asks for one. If the trial of the first fails, there is no second."""
+    max_rejuvenations: int = 4
+    """Rejuvenations in a run, those refused included; 0 never asks for one. If all trials fail, there are no others."""
     trial_share: float = 0.22
     """Length of the trial of the first rejuvenation, as a share of the epochs that are left; 0 does without a trial.
 
     It takes place before the first seeds are planted, because the copy that is thrown away costs least then, and because it says
     whether seeds may be planted late: where a rejuvenation does harm, they are planted as soon as the trial has ended.
     """
+    max_trials: int = 2
+    """Trials before the first seeds: one that is refused is repeated once, because seeds starve without a rejuvenation, and the loss at the
+    end of a trial, at a high learning rate, differs much from step to step."""
     memorised_share: float = 0.15
     """Only a network whose training loss is below its decision loss by this share of it is rejuvenated.
 
@@ -290,7 +294,8 @@ class EvidencePolicy:
         return (
             config.trial_share > 0.0
             and not self._has_planted
-            and self._num_rejuvenations == 0
+            and self._num_rejuvenations < config.max_trials
+            and not self._was_rejuvenated(signals)
             and (is_last_moment or self._curve.has_settled)
             and self._may_rejuvenate(signals)
             and _has_memorised(signals, config.memorised_share)
