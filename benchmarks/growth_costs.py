@@ -364,10 +364,7 @@ def as_markdown(steps: dict[str, Any], evidence: dict[str, dict[str, float]]) ->
     lines.append(f"| graphs compiled with dormant slots | {' | '.join(texts)} | the same |")
     texts = [f"{steps[name]['dormant']['step_ms']:.1f} ms" for name in names]
     lines.append(f"| a step without slots takes | {' | '.join(texts)} | |")
-    lines += [
-        "",
-        "| task | evidence for one seed, share of the rest of the epoch | at most |",
-    ]
+    lines += ["", "| task | evidence for one seed, share of the rest of the epoch | at most |"]
     lines.append("|---|---:|---:|")
     for task, share in evidence.items():
         median, lower, upper = (
@@ -382,9 +379,7 @@ def main() -> None:
     """Measure and print; with --json a line of JSON comes last."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--json", action="store_true", help="end with all values as a line of JSON")
-    parser.add_argument(
-        "--write", type=Path, metavar="FILE", help="write the tables into FILE, too"
-    )
+    parser.add_argument("--write", type=Path, metavar="FILE", help="write the tables there, too")
     options = parser.parse_args()
     torch.set_num_threads(1)
     steps = {name: measure(name, NUM_ROUNDS[name]) for name in CASES}

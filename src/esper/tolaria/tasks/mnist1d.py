@@ -129,5 +129,7 @@ MNIST1D = Task(
     host_learning_rate=0.02,
     seed_learning_rate=0.02,
     weight_decay=0.01,
+    # Of a wider host: docs/concepts/evidence.md.
+    price_per_parameter=1.4e-5,
     num_threads=1,
 )
