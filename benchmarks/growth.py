@@ -3,6 +3,7 @@
 python benchmarks/growth.py                          seeds from 100, judged by the decision split: tables, then JSON; hours
 python benchmarks/growth.py --quick                  two seeds and a few epochs, a few minutes
 python benchmarks/growth.py --tasks digits --arms wider start --seeds 4
+python benchmarks/growth.py --arms pydoc=host,equal_cost --seeds 10 pydoc=3       less for one task
 python benchmarks/growth.py --split test --write docs/growth.md   the published table, and its plot in docs/_static
 python benchmarks/growth.py --json                   only JSON, on one line
 
@@ -13,11 +14,12 @@ opening in docs/log.md.
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from growth_campaign import aims, plot
 from growth_campaign.arms import ARMS
-from growth_campaign.plan import FULL, QUICK, run_campaign
+from growth_campaign.plan import FULL, QUICK, Size, run_campaign
 from growth_campaign.report import Report
 from growth_campaign.store import Store
 from sections import write_section
@@ -40,6 +42,44 @@ def to_markdown(report: Report) -> str:
     return f"{report.to_markdown()}\n\n{aims.to_markdown(report)}".rstrip()
 
 
+def limit_seeds(sizes: Sequence[Size], limits: Sequence[str]) -> list[Size]:
+    """Return the sizes with at most as many seeds as `limits` say: N for all tasks, TASK=N for one.
+
+    Raises:
+        ValueError: a limit is neither, or below 1.
+    """
+    found = {"": max(size.main_seeds for size in FULL)}
+    for limit in limits:
+        task, _, number = limit.rpartition("=")
+        if not (number.isdecimal() and int(number) and task in ("", *(size.task for size in FULL))):
+            raise ValueError(f"--seeds must be N or TASK=N, at least 1, got {limit}")
+        found[task] = int(number)
+    return [size.at_most(found.get(size.task, found[""])) for size in sizes]
+
+
+def choose_arms(tasks: Sequence[str], choices: Sequence[str]) -> dict[str, set[str]]:
+    """Return the arms of each task by `choices`: ARM for all tasks, TASK=ARM,ARM for one; all if it has no choice.
+
+    Raises:
+        ValueError: a task or an arm is unknown.
+    """
+    known = {arm.name for arm in ARMS}
+    of_all: set[str] = set()
+    of_one: dict[str, set[str]] = {}
+    for choice in choices:
+        task, _, names = choice.rpartition("=")
+        arms = set(names.split(","))
+        if not arms <= known or task not in ("", *(size.task for size in FULL)):
+            raise ValueError(
+                f"--arms must be ARM or TASK=ARM,ARM, with arms of {', '.join(sorted(known))}; got {choice}"
+            )
+        if task:
+            of_one[task] = arms
+        else:
+            of_all |= arms
+    return {task: of_one.get(task, of_all or known) for task in tasks}
+
+
 def main() -> None:
     """Run the campaign and print the results."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
@@ -48,8 +88,20 @@ def main() -> None:
     names = [size.task for size in FULL]
     parser.add_argument("--tasks", nargs="+", choices=names, default=names, metavar="TASK")
     arms = [arm.name for arm in ARMS]
-    parser.add_argument("--arms", nargs="+", choices=arms, default=arms, metavar="ARM")
-    parser.add_argument("--seeds", type=int, metavar="N", help="at most N seeds of each arm")
+    parser.add_argument(
+        "--arms",
+        nargs="+",
+        default=[],
+        metavar="ARM",
+        help=f"of {', '.join(arms)}; TASK=ARM,ARM for one task (default: all)",
+    )
+    parser.add_argument(
+        "--seeds",
+        nargs="+",
+        default=[],
+        metavar="N",
+        help="at most N seeds of each arm; TASK=N for one task",
+    )
     parser.add_argument("--processes", type=int, default=2, metavar="N")
     parser.add_argument(
         "--runs", type=Path, default=Path("build/growth"), help="folder of finished runs"
@@ -58,11 +110,12 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print only JSON")
     options = parser.parse_args()
     sizes = [size for size in (QUICK if options.quick else FULL) if size.task in options.tasks]
-    if options.seeds is not None:
-        sizes = [size.at_most(options.seeds) for size in sizes]
-    results = run_campaign(
-        sizes, options.arms, options.split, Store(options.runs), options.processes
-    )
+    try:
+        sizes = limit_seeds(sizes, options.seeds)
+        chosen = choose_arms(options.tasks, options.arms)
+    except ValueError as error:
+        parser.error(str(error))
+    results = run_campaign(sizes, chosen, options.split, Store(options.runs), options.processes)
     report = Report(results, options.split)
     if options.write is not None:
         write(report, options.write)

@@ -6,7 +6,7 @@ import multiprocessing
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from typing import Final
@@ -53,15 +53,27 @@ QUICK: Final = (
 
 
 def run_campaign(
-    sizes: Sequence[Size], arms: Iterable[str], split: Split, store: Store, processes: int
+    sizes: Sequence[Size],
+    arms: Mapping[str, Collection[str]],
+    split: Split,
+    store: Store,
+    processes: int,
 ) -> Results:
-    """Make the runs that `store` lacks and return all; the grown ones first, because other arms copy from them."""
-    wanted = {GROWN, *arms}
+    """Make the runs that `store` lacks and return all; the grown ones first, because other arms copy from them.
+
+    Args:
+        sizes: how each task is run.
+        arms: names of the arms of each task; grown is always one.
+        split: the split on which qualities are measured.
+        store: finished runs.
+        processes: runs that are made at the same time.
+    """
+    wanted = {task: {GROWN, *names} for task, names in arms.items()}
     first = [
         Job(task=size.task, arm=arm.name, seed=seed, split=split, epochs=size.epochs)
         for size in sizes
         for arm in ARMS
-        if arm.name in wanted and not arm.needs_grown
+        if arm.name in wanted[size.task] and not arm.needs_grown
         for seed in _seeds(size, arm.name, split)
     ]
     results = dict(_run_jobs(first, store, processes))
@@ -78,7 +90,7 @@ def run_campaign(
         )
         for size in sizes
         for arm in ARMS
-        if arm.name in wanted and arm.needs_grown
+        if arm.name in wanted[size.task] and arm.needs_grown
         for seed in _seeds(size, arm.name, split)
     ]
     return {**results, **dict(_run_jobs(second, store, processes))}
