@@ -1,6 +1,6 @@
 """Breaks training, shipping and sinks, and counts the events that the log and each sink have in the end.
 
-python benchmarks/telemetry_faults.py                   100 trials, and a table; an hour
+python benchmarks/telemetry_faults.py                   100 trials, and a table; half an hour
 python benchmarks/telemetry_faults.py --quick           one trial of each case, three of kill -9
 python benchmarks/telemetry_faults.py --results FILE    store each trial; the same command goes on after an interruption
 python benchmarks/telemetry_faults.py --json            also print one line of JSON, as the last line
@@ -105,8 +105,7 @@ class Trainer:
     def __init__(self, options: dict[str, object]) -> None:
         """Start it."""
         self.acknowledged: set[int] = set()
-        self.longest_ms = 0.0
-        self.newest_ns = 0
+        self.longest_ms, self.newest_ns = 0.0, 0
         self.taken_us: list[float] = []
         self.process = subprocess.Popen(
             [sys.executable, str(WORKERS), json.dumps(options)], stdout=subprocess.PIPE, text=True
@@ -161,8 +160,7 @@ class Trial:
 
     def __init__(self, case: Case, random: Random, folder: Path) -> None:
         """Prepare a run in `folder`."""
-        self.case = case
-        self.random = random
+        self.case, self.random = case, random
         self.run = folder / "run"
         self.config = folder / "ship.toml"
         self.config.write_text(CONFIG)
