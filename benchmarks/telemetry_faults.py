@@ -1,6 +1,6 @@
 """Breaks training, shipping and sinks, and counts the events that the log and each sink have in the end.
 
-python benchmarks/telemetry_faults.py                   100 trials, and a table; an hour
+python benchmarks/telemetry_faults.py                   100 trials, and a table; half an hour
 python benchmarks/telemetry_faults.py --quick           one trial of each case, three of kill -9
 python benchmarks/telemetry_faults.py --results FILE    store each trial; the same command goes on after an interruption
 python benchmarks/telemetry_faults.py --json            also print one line of JSON, as the last line
@@ -13,8 +13,8 @@ show that training does not wait for a sink:
 
 - `ties`: sockets and pipes of the trainer, and files that it and a process of the shipper have open for writing. Without one of
   them there is nothing on which it could wait for the shipper.
-- `slowdown`: the median time of an emission from the start of the shipper on, with all that the case breaks, divided by the median
-  before it. The shipper's processes need a core of their own; on a machine that has none to spare they slow the trainer a little.
+- `slowdown`: the median time of an emission from the start of the sink on, with all that the case breaks, divided by the median
+  before the shipper was started. The shipper's processes need a core of their own, or they slow the trainer.
 - `longest_ms`: the longest time that an emission took in any process, which contains the pauses that the system gave the process.
 """
 
@@ -105,8 +105,7 @@ class Trainer:
     def __init__(self, options: dict[str, object]) -> None:
         """Start it."""
         self.acknowledged: set[int] = set()
-        self.longest_ms = 0.0
-        self.newest_ns = 0
+        self.longest_ms, self.newest_ns = 0.0, 0
         self.taken_us: list[float] = []
         self.process = subprocess.Popen(
             [sys.executable, str(WORKERS), json.dumps(options)], stdout=subprocess.PIPE, text=True
@@ -115,11 +114,7 @@ class Trainer:
         self._thread.start()
 
     def wait_for_event_after(self, time_ns: int) -> None:
-        """Wait until an event after `time_ns` of the monotonic clock is acknowledged.
-
-        Raises:
-            TimeoutError: none is.
-        """
+        """Wait until an event after `time_ns` of the monotonic clock is acknowledged; TimeoutError if none is."""
         deadline = time.monotonic() + TIMEOUT_S
         while self.newest_ns <= time_ns and self.process.poll() is None:
             if time.monotonic() > deadline:
@@ -127,16 +122,12 @@ class Trainer:
             time.sleep(0.01)
 
     def wait_for_events(self, number: int) -> None:
-        """Wait until that many events are acknowledged.
-
-        Raises:
-            TimeoutError: they are not.
-        """
+        """Wait until that many events are acknowledged."""
         while len(self.taken_us) < number and self.process.poll() is None:
             self.wait_for_event_after(self.newest_ns)
 
     def count_ties(self, shipper: int) -> int:
-        """Return how many sockets and pipes the trainer has, and files that the session `shipper` has open for writing, too."""
+        """Return how many sockets and pipes the trainer has, and files that the shipper has open for writing, too."""
         written_by_shipper = {
             one for pid in _processes_of(shipper) for one in _descriptors(pid, is_written=True)
         }
@@ -169,8 +160,7 @@ class Trial:
 
     def __init__(self, case: Case, random: Random, folder: Path) -> None:
         """Prepare a run in `folder`."""
-        self.case = case
-        self.random = random
+        self.case, self.random = case, random
         self.run = folder / "run"
         self.config = folder / "ship.toml"
         self.config.write_text(CONFIG)
@@ -194,13 +184,15 @@ class Trial:
             }
         )
         shipper: subprocess.Popen[bytes] | None = None
-        num_alone, num_ties = 0, 0
+        num_alone = num_begun = num_ties = 0
         try:
             trainer.wait_for_events(_ALONE_EVENTS)
             num_alone = len(trainer.taken_us)
             if case.uses_collector and not case.is_unreachable:
                 self._start_collector()
             shipper = self._start_shipper()
+            self._wait_for_worker(shipper)
+            num_begun = len(trainer.taken_us)
             for _ in range(case.num_shipper_kills):
                 self._pause()
                 _kill_group(shipper)
@@ -231,7 +223,7 @@ class Trial:
         return self._counts(trainer) | {
             "ties": num_ties,
             "alone_us": median(trainer.taken_us[:num_alone]),
-            "shipped_us": median(trainer.taken_us[num_alone:]),
+            "shipped_us": median(trainer.taken_us[num_begun:] or trainer.taken_us[num_alone:]),
         }
 
     def _pause(self) -> None:
@@ -249,6 +241,11 @@ class Trial:
             return subprocess.Popen(
                 self._command("--follow"), stdout=output, stderr=output, start_new_session=True
             )
+
+    def _wait_for_worker(self, shipper: subprocess.Popen[bytes]) -> None:
+        """Wait until the process of the sink has begun."""
+        while not list(self.run.glob("ship/*/log/*.jsonl")) and shipper.poll() is None:
+            time.sleep(0.01)
 
     def _start_collector(self) -> None:
         command = [sys.executable, str(WORKERS), "collect", str(self.port), str(self.received)]
@@ -318,18 +315,21 @@ def _descriptors(pid: int, *, is_written: bool) -> list[Descriptor]:
     return found
 
 
-def _processes_of(session: int) -> list[int]:
-    """Return the processes of a session."""
-    found = []
+def _processes_of(shipper: int) -> list[int]:
+    """Return a process and those that it has started, directly or not: a worker for each sink is in a session of its own."""
+    parents = {}
     for path in Path("/proc").glob("[0-9]*"):
-        with suppress(ProcessLookupError):
-            if os.getsid(int(path.name)) == session:
-                found.append(int(path.name))
+        with suppress(FileNotFoundError, ProcessLookupError):
+            # The name of the program before this may hold spaces, and ends with a parenthesis.
+            parents[int(path.name)] = int((path / "stat").read_text().rpartition(")")[2].split()[1])
+    found = [shipper]
+    for parent in found:
+        found += [child for child, one in parents.items() if one == parent]
     return found
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    """Kill a shipper, which leads a session of its own, with its workers."""
+    """Kill a shipper; its workers notice that and end."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
@@ -352,7 +352,7 @@ def add(results: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _with_slowdown(counts: dict[str, Any]) -> dict[str, Any]:
-    """Return counts with the ratio of the two times in their place."""
+    """Return counts with the ratio of the two times."""
     shown = {name: value for name, value in counts.items() if not name.endswith("_us")}
     return shown | {"slowdown": round(counts["shipped_us"] / counts["alone_us"], 2)}
 

@@ -3,7 +3,11 @@
 import csv
 import json
 import os
+import signal
+import stat
+import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -12,6 +16,7 @@ from esper.cli import main
 from esper.leyline.errors import UsageError
 from esper.nissa.hub import Hub
 from esper.nissa.log import RunLog
+from esper.nissa.reader import read_run
 from esper.nissa.shipping.launch import prepare_shipping
 from esper.nissa.shipping.registry import Target
 from esper.nissa.shipping.status import read_status
@@ -97,6 +102,15 @@ def test_sensitive_values_reach_no_file_unless_they_are_asked_for(tmp_path, capf
     assert "hunter2" in (tmp_path / "b" / "run" / "RUN_FINISHED.csv").read_text()
 
 
+@pytest.mark.skipif(sys.platform == "darwin", reason="its file systems have only names in UTF-8")
+def test_a_folder_whose_name_is_not_utf_8_is_refused(folder, capfd):
+    strange = folder.rename(folder.with_name("run\udcff"))
+
+    assert main(["ship", str(strange), "--to", "csv"]) == 2
+    assert "must have names in UTF-8" in capfd.readouterr().err
+    assert main(["ship", str(strange.rename(folder)), "--to", "csv:out\udcff"]) == 2
+
+
 def wait_until_shipped(folder):
     """Wait for the process in the background, which outlives the run."""
     deadline = time.monotonic() + 300
@@ -137,6 +151,40 @@ def test_shipping_in_the_background_has_a_lower_priority_than_training(tmp_path,
 
     assert lowered == [(process, os.getpriority(os.PRIO_PROCESS, 0) + 10)]
     os.waitpid(process, 0)
+
+
+def open_descriptors():
+    """Return the descriptors of this process and the kinds of what they refer to."""
+    found = {}
+    for name in os.listdir("/dev/fd"):
+        with suppress(OSError):
+            found[int(name)] = stat.S_IFMT(os.fstat(int(name)).st_mode)
+    return found
+
+
+def test_training_has_nothing_on_which_it_could_wait_for_a_sink_that_hangs(tmp_path):
+    folder, before = tmp_path / "run", open_descriptors()
+    with Hub("run") as hub:
+        hub.attach(RunLog(folder))
+        process = prepare_shipping([f"{SINKS}:HangingSink"]).start(folder)
+        try:
+            for _ in range(3):
+                emit_whole_run(hub.channel(env_id=0))
+            deadline = time.monotonic() + 300
+            while not (folder / "lines.done").exists() and time.monotonic() < deadline:
+                time.sleep(0.05)
+            assert (folder / "lines.done").exists(), (folder / "ship" / "output.txt").read_text()
+
+            emit_whole_run(hub.channel(env_id=0))
+
+            added = [kind for number, kind in open_descriptors().items() if number not in before]
+            assert set(added) == {stat.S_IFREG}
+        finally:
+            # Its worker ends once it has gone.
+            os.kill(process, signal.SIGKILL)
+            os.waitpid(process, 0)
+    assert hub.stats.num_lost == 0
+    assert sum(1 for _ in read_run(folder)) == hub.stats.num_sent
 
 
 def test_a_wrong_name_is_refused_before_the_run_has_a_folder(tmp_path):

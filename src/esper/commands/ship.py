@@ -8,7 +8,7 @@ from typing import Any
 from esper.commands.run_arguments import add_run_arguments
 from esper.commands.terminal import make_console, print_error, print_line
 from esper.leyline.errors import MissingExtraError, UsageError
-from esper.leyline.text import pluralize
+from esper.leyline.text import encodable, pluralize, printable
 from esper.nissa.runs import resolve
 from esper.nissa.shipping.config import LEVEL_ORDER, ShipConfig, load_config
 from esper.nissa.shipping.registry import BUILT_IN, Target, check_installed, load_sink, sink_names
@@ -128,6 +128,7 @@ def run(options: argparse.Namespace) -> int:
     if options.status:
         return _print_status(folder, options.json)
     targets = _find_targets(options)
+    _check_encodable(str(folder.absolute()), *(target.text for target, _ in targets))
     is_skipped = len(targets) < len(options.to)
     with StopRequest(lambda _: print_error("esper ship: ends after a last commit")) as stop:
         outcomes = supervise(folder, targets, follow=options.follow, should_stop=stop.is_made)
@@ -164,6 +165,19 @@ def _find_targets(options: argparse.Namespace) -> list[tuple[Target, ShipConfig]
             continue
         found.append((target, config))
     return found
+
+
+def _check_encodable(*texts: str) -> None:
+    """Check that texts can be passed to the processes of the sinks, and be written into their logs.
+
+    Raises:
+        UsageError: one has bytes that are not UTF-8.
+    """
+    for text in texts:
+        if text != encodable(text):
+            raise UsageError(
+                f"folders and sinks must have names in UTF-8, got {printable(text)}; rename it, or make a link to it"
+            )
 
 
 def _parse_sample(text: str) -> tuple[str, float]:
