@@ -142,19 +142,19 @@ def drop_a_line(folder):
 
 
 def damage(folder):
-    path = folder / fold_state.STATE_FILE
+    path = folder / follow.STATE_FILE
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
 
 
 def cut(folder):
-    path = folder / fold_state.STATE_FILE
+    path = folder / follow.STATE_FILE
     path.write_bytes(path.read_bytes()[:-9])
 
 
 def link(folder):
-    path = folder / fold_state.STATE_FILE
+    path = folder / follow.STATE_FILE
     path.rename(folder / "other")
     path.symlink_to("other")
 
@@ -186,4 +186,4 @@ def test_a_state_of_another_version_is_ignored(tmp_path, saving, monkeypatch):
 def test_a_short_run_leaves_no_state(tmp_path):
     folder = write_example_run(tmp_path / "run")
     read_story(folder)
-    assert not (folder / fold_state.STATE_FILE).exists()
+    assert not (folder / follow.STATE_FILE).exists()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from statistics import median
 from typing import Any, Final, TypeVar, final
 
 from esper._generated.records import Provenance
@@ -253,7 +252,7 @@ class StoryJoiner:
         if finished is not None:
             left = 0.0
         elif durations and planned is not None and is_alive is not False:
-            left = median(durations) * max(planned - epoch, 0)
+            left = sorted(durations)[len(durations) // 2] * max(planned - epoch, 0)
         return Progress(
             epoch=epoch,
             epochs_planned=planned,
