@@ -89,9 +89,8 @@ class RunFollower:
             if self._follower is None or not self._read_new(events, self._follower):
                 self.num_restarts += self._follower is not None
                 events = self._read_all()
-                assert self._follower is not None or not events.is_exact
-                if self._follower is not None:
-                    self._read_new(events, self._follower)
+                assert self._follower is not None
+                self._read_new(events, self._follower)
         except LogError:
             # Half of a batch may be in the fold.
             self._events = self._follower = None
@@ -120,14 +119,13 @@ class RunFollower:
         events = RunEvents(self.folder, lenient=True)
         self._fold.extend(events)
         self.num_read += self._fold.num_events
-        if events.is_exact:
-            position = LogPosition(
-                offsets=events.offsets,
-                numbers=events.numbers,
-                num_events=self._fold.num_events,
-                num_bytes=sum(events.offsets.values()),
-            )
-            self._follower = LogFollower(self.folder, position, flaws=events)
+        position = LogPosition(
+            offsets=events.offsets,
+            numbers=events.numbers,
+            num_events=self._fold.num_events,
+            num_bytes=sum(events.offsets.values()),
+        )
+        self._follower = LogFollower(self.folder, position, flaws=events)
         return events
 
     def _read_new(self, events: RunEvents, follower: LogFollower) -> bool:
