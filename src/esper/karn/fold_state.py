@@ -29,7 +29,6 @@ from esper.nissa.segments import LOG_FOLDER
 from esper.nissa.shipping.follower import LogPosition
 from esper.version import VERSION as ESPER_VERSION
 
-STATE_FILE: Final = ".fold.msgpack"
 _FORMAT: Final = "1"
 """Changes whenever the meaning of the state does."""
 _MAX_BYTES: Final = 2**28
@@ -81,13 +80,13 @@ _encode = msgspec.msgpack.Encoder().encode
 _decoder = msgspec.msgpack.Decoder(_State)
 
 
-def save(folder: Path, fold: RunFold, events: RunEvents, position: LogPosition) -> None:
+def save(path: Path, fold: RunFold, events: RunEvents, position: LogPosition) -> None:
     """Keep the state of a fold, unless the folder cannot be written.
 
     The state of a log that lacks fields is not kept: its events cannot be written as the contract has them.
 
     Args:
-        folder: the run's folder.
+        path: the file of the state, in the run's folder.
         fold: the fold of all events up to `position`.
         events: the log, which knows its flaws up to `position`.
         position: how far the log has been read.
@@ -95,19 +94,19 @@ def save(folder: Path, fold: RunFold, events: RunEvents, position: LogPosition) 
     if events.missing:
         return
     with suppress(OSError):
-        data = _encode(_make_state(folder, fold, events, position))
+        data = _encode(_make_state(path.parent, fold, events, position))
         content = crc32(data).to_bytes(_CHECKSUM_BYTES, "big") + data
-        write_atomically(folder / STATE_FILE, lambda file: file.write(content))
+        write_atomically(path, lambda file: file.write(content))
 
 
-def load(folder: Path) -> tuple[RunFold, RunEvents, LogPosition] | None:
+def load(path: Path) -> tuple[RunFold, RunEvents, LogPosition] | None:
     """Return the kept fold, the log and the position up to which it was folded; None if there is no usable state.
 
     Raises:
-        RunNotFoundError: `folder` does not hold a run log.
+        RunNotFoundError: the folder of `path` does not hold a run log.
         LogError: the log's folder cannot be read, or Esper did not write a single file in it.
     """
-    path = folder / STATE_FILE
+    folder = path.parent
     try:
         # A link would lead out of the folder, which may come from somebody else.
         if path.is_symlink() or path.stat().st_size > _MAX_BYTES:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final, final
 
-from esper.karn import fold_state
 from esper.karn.run_fold import RunFold
 from esper.karn.story import RunStory
 from esper.leyline.errors import LogError
@@ -14,6 +13,8 @@ from esper.nissa.run_edges import is_running
 from esper.nissa.shipping.follower import LogFollower, LogPosition
 from esper.nissa.writers import find_overlaps
 
+STATE_FILE: Final = ".fold.msgpack"
+"""Name of the file with the kept state, in the run's folder."""
 _MAX_EVENTS: Final = 10_000
 """Events that are read at once."""
 _SAVE_EVENTS: Final = 100_000
@@ -67,8 +68,12 @@ class RunFollower:
         self.has_changed = seen != self._seen
         self._seen = seen
         if self._follower is not None and story.num_events - self._num_saved >= _SAVE_EVENTS:
+            # Imported here and in `_open`: few runs are so long, and the import takes a tenth of the start of a command.
+            from esper.karn import fold_state
+
             self._num_saved = story.num_events
-            fold_state.save(self.folder, self._fold, events, self._follower.position)
+            path = self.folder / STATE_FILE
+            fold_state.save(path, self._fold, events, self._follower.position)
         return story
 
     def _read(self) -> RunEvents:
@@ -84,9 +89,8 @@ class RunFollower:
             if self._follower is None or not self._read_new(events, self._follower):
                 self.num_restarts += self._follower is not None
                 events = self._read_all()
-                assert self._follower is not None or not events.is_exact
-                if self._follower is not None:
-                    self._read_new(events, self._follower)
+                assert self._follower is not None
+                self._read_new(events, self._follower)
         except LogError:
             # Half of a batch may be in the fold.
             self._events = self._follower = None
@@ -96,7 +100,12 @@ class RunFollower:
 
     def _open(self) -> RunEvents:
         """Return the log as the kept state describes it, or as it is from its start on."""
-        kept = fold_state.load(self.folder)
+        kept = None
+        path = self.folder / STATE_FILE
+        if path.is_file():
+            from esper.karn import fold_state
+
+            kept = fold_state.load(path)
         if kept is None:
             return self._read_all()
         self._fold, events, position = kept
@@ -110,14 +119,13 @@ class RunFollower:
         events = RunEvents(self.folder, lenient=True)
         self._fold.extend(events)
         self.num_read += self._fold.num_events
-        if events.is_exact:
-            position = LogPosition(
-                offsets=events.offsets,
-                numbers=events.numbers,
-                num_events=self._fold.num_events,
-                num_bytes=sum(events.offsets.values()),
-            )
-            self._follower = LogFollower(self.folder, position, flaws=events)
+        position = LogPosition(
+            offsets=events.offsets,
+            numbers=events.numbers,
+            num_events=self._fold.num_events,
+            num_bytes=sum(events.offsets.values()),
+        )
+        self._follower = LogFollower(self.folder, position, flaws=events)
         return events
 
     def _read_new(self, events: RunEvents, follower: LogFollower) -> bool:

@@ -166,16 +166,18 @@ class SlotsBuilder:
             if len(curve.x) >= MAX_RAW:
                 curve.flush()
         ratio = payload.grad_ratio
-        if ratio or payload.has_vanishing or payload.has_exploding:
-            # Values of 0 without a flag say that the gradient was not measured.
+        if payload.has_vanishing or payload.has_exploding:
             seed.num_vanishing += payload.has_vanishing or 0
             seed.num_exploding += payload.has_exploding or 0
-            if ratio is not None:
-                curve = seed.gradient
-                curve.x.append(epoch)
-                curve.y.append(ratio)
-                if len(curve.x) >= MAX_RAW:
-                    curve.flush()
+        elif not ratio:
+            # A value of 0 without a flag says that the gradient was not measured.
+            return
+        if ratio is not None:
+            curve = seed.gradient
+            curve.x.append(epoch)
+            curve.y.append(ratio)
+            if len(curve.x) >= MAX_RAW:
+                curve.flush()
 
     def add_gate(self, envelope: Envelope, payload: SeedGateEvaluatedPayload) -> None:
         """Process a check by a quality gate."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import final
 
@@ -22,7 +22,14 @@ from esper.leyline.text import printable
 from esper.nissa import segments
 from esper.nissa.event_numbers import EventNumbers
 from esper.nissa.incomplete import read_incomplete
-from esper.nissa.segments import NAME_RULE, Segment, find_segments, is_torn, read_lines
+from esper.nissa.segments import (
+    NAME_RULE,
+    Segment,
+    find_segments,
+    is_torn,
+    open_segment,
+    skip_line,
+)
 from esper.nissa.writers import Overlap, Writer, find_overlaps, find_writers
 
 LoggedEvent = tuple[Envelope, Payload]
@@ -104,7 +111,6 @@ class RunEvents:
         num_lines: whole lines of each file, by its name.
         offsets: bytes of each file up to the end of its last whole line, by its name.
         numbers: event numbers of each writer, by `RANK-BOOT`.
-        is_exact: whether `offsets` are known; not if a file has a line that is longer than any writer writes.
     """
 
     def __init__(self, folder: Path, *, strict: bool = False, lenient: bool = False) -> None:
@@ -141,7 +147,6 @@ class RunEvents:
         self.num_lines: dict[str, int] = {}
         self.offsets: dict[str, int] = {}
         self.numbers: dict[str, EventNumbers] = {}
-        self.is_exact = True
 
     def __iter__(self) -> Iterator[LoggedEvent]:
         """Yield envelope and payload of each event.
@@ -176,57 +181,75 @@ class RunEvents:
         later_major: DamagedLine | None = None
         has_events = False
         last: Envelope | None = None
-        number = num_bytes = 0
-        for number, data in read_lines(path):
-            num_bytes += len(data)
-            if data[-1:] != b"\n":
-                if is_torn(data):
-                    self.torn.append(TornLine(path=path, line=number, num_bytes=len(data)))
-                    number -= 1
-                    num_bytes -= len(data)
-                    break
-                self.is_exact = False
-            try:
+        number = num_torn_bytes = 0
+        with open_segment(path) as file:
+            # Not `read_lines`: a generator between the file and this one costs as much as all checks here.
+            readline = partial(file.readline, segments.MAX_LINE_BYTES + 1)
+            for number, data in enumerate(iter(readline, b""), 1):
+                if data[-1:] != b"\n":
+                    if is_torn(data):
+                        num_torn_bytes = len(data)
+                        self.torn.append(TornLine(path=path, line=number, num_bytes=len(data)))
+                        break
+                    skip_line(file, data)
                 try:
-                    envelope, payload, unknown = inspect_line(data)
+                    try:
+                        envelope, payload, unknown = inspect_line(data)
+                    except ContractError as error:
+                        envelope, payload, unknown = self.read_incomplete(data, error)
+                    if envelope.boot != boot or envelope.run != run_id or envelope.rank != rank:
+                        refuse_owner((run_id, rank, boot), envelope)
                 except ContractError as error:
-                    envelope, payload, unknown = self.read_incomplete(data, error)
-                if envelope.boot != boot or envelope.run != run_id or envelope.rank != rank:
-                    refuse_owner((run_id, rank, boot), envelope)
-            except ContractError as error:
-                damaged = describe_damage(path, number, data, error)
-                numbers.num_unreadable += 1
-                if not is_later_major(damaged.version) or has_events:
-                    self.add_damaged(damaged)
-                elif later_major is None and not self.is_strict:
-                    # One byte of a version may be damaged; all lines of a file are of the same version.
-                    later_major = damaged
-                else:
-                    raise LogError((later_major or damaged).message) from None
-                continue
-            if later_major is not None:
-                self.add_damaged(later_major)
-                later_major = None
-            has_events = True
-            seq = envelope.seq
-            if seq >= end_seq:
-                self.num_superseded += 1
-                continue
-            if seq != numbers.expected and not numbers.is_next(seq):
-                self.add_gap(
-                    Gap(path=path, line=number, expected_seq=numbers.expected, got_seq=seq)
-                )
-            if not numbers.add(seq):
-                continue
-            if unknown:
-                self.add_unknown(unknown, payload)
-            if type(payload) is not UnknownPayload:
-                last = envelope
-                yield envelope, payload
+                    damaged = describe_damage(path, number, data, error)
+                    numbers.num_unreadable += 1
+                    later_major = self._skip(damaged, later_major, has_events=has_events)
+                    continue
+                if later_major is not None:
+                    self.add_damaged(later_major)
+                    later_major = None
+                has_events = True
+                seq = envelope.seq
+                if seq >= end_seq:
+                    self.num_superseded += 1
+                    continue
+                if seq == numbers.expected and seq < numbers.limit:
+                    # As `_is_new`, whose call would cost as much as all else here.
+                    numbers.expected = seq + 1
+                    numbers.num_unreadable = 0
+                elif not self._is_new(seq, numbers, path, number):
+                    continue
+                if unknown:
+                    self.add_unknown(unknown, payload)
+                if type(payload) is not UnknownPayload:
+                    last = envelope
+                    yield envelope, payload
+            self.offsets[segment.name] = file.tell() - num_torn_bytes
         if later_major is not None:
             raise LogError(later_major.message)
-        self.num_lines[segment.name], self.offsets[segment.name] = number, num_bytes
+        self.num_lines[segment.name] = number - bool(num_torn_bytes)
         return last
+
+    def _is_new(self, seq: int, numbers: EventNumbers, path: Path, number: int) -> bool:
+        """Return whether an event number has not been read yet, and note a gap before it."""
+        if seq != numbers.expected and not numbers.is_next(seq):
+            self.add_gap(Gap(path=path, line=number, expected_seq=numbers.expected, got_seq=seq))
+        return numbers.add(seq)
+
+    def _skip(
+        self, damaged: DamagedLine, later_major: DamagedLine | None, *, has_events: bool
+    ) -> DamagedLine | None:
+        """Note a damaged line; return it instead if it may be the first of a file of a later major version.
+
+        Raises:
+            LogError: it is of a later major version, as the line before it. With `strict`: always.
+        """
+        if not is_later_major(damaged.version) or has_events:
+            self.add_damaged(damaged)
+            return later_major
+        if later_major is None and not self.is_strict:
+            # One byte of a version may be damaged; all lines of a file are of the same version.
+            return damaged
+        raise LogError((later_major or damaged).message) from None
 
     def read_incomplete(
         self, data: bytes, error: ContractError
