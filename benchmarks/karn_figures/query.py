@@ -63,7 +63,7 @@ PAIRS = {
     "newest stage of each seed": (
         "SELECT slot_id, seed_number, stage FROM seeds",
         "SELECT slot, number, arg_max(to_stage, seq) FROM (SELECT run, rank, env, slot, seq, to_stage,"
-        " count(*) FILTER (event = 'SEED_GERMINATED') OVER (PARTITION BY run, rank, env, slot ORDER BY seq) AS number"
+        " count(CASE WHEN event = 'SEED_GERMINATED' THEN 1 END) OVER (PARTITION BY run, rank, env, slot ORDER BY seq) AS number"
         " FROM (SELECT *, payload.env_id AS env, payload.slot_id AS slot, payload.to_stage FROM {read}"
         " WHERE event IN ('SEED_GERMINATED', 'SEED_STAGE_CHANGED', 'SEED_GATE_EVALUATED', 'SEED_FOSSILIZED',"
         " 'SEED_PRUNED'))) GROUP BY run, rank, env, slot, number",
