@@ -5,12 +5,13 @@ import importlib.util
 import pytest
 
 import esper
+from esper._generated.lifecycle import emit_seed_pruned
 from esper.karn import run_view
 from esper.leyline.errors import RunNotFoundError, UsageError
 from esper.nissa.hub import Hub
 from esper.nissa.log import RunLog
 from esper.nissa.tags import add_tags
-from tests.nissa.sample_events import emit_whole_run
+from tests.nissa.sample_events import Seed, emit_whole_run
 
 
 @pytest.fixture
@@ -85,3 +86,36 @@ def test_without_a_data_frame_library_the_error_names_both(view, monkeypatch):
         view.frame("EPOCH_COMPLETED", library="pandas")
     with pytest.raises(UsageError, match="library must be polars or pandas, got 'excel'"):
         view.frame("EPOCH_COMPLETED", library="excel")
+
+
+def test_a_notebook_shows_outcome_and_seeds_of_a_run(view):
+    shown = view._repr_html_()
+
+    assert shown.startswith("<table>")
+    assert '<th scope="row">outcome</th><td>completed</td>' in shown
+    assert "<td>r0c0</td><td>conv_small</td><td>FOSSILIZED</td>" in shown
+
+
+def test_hostile_texts_in_a_log_do_not_become_html(tmp_path):
+    hostile = "<script>alert(1)</script>\u202e\x1b[31m"
+    with Hub("a-run") as hub:
+        hub.attach(RunLog(tmp_path / "runs" / "a-run"))
+        emit_seed_pruned(
+            hub.channel(env_id=0),
+            Seed(slot_id=hostile),
+            reason=hostile,
+            initiator="policy",
+            auto_pruned=False,
+        )
+    shown = esper.read("latest", run_dir=tmp_path / "runs")._repr_html_()
+
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;\\u202e\\x1b[31m" in shown
+    assert "<script" not in shown
+    assert shown.isprintable()
+
+
+def test_a_run_without_events_is_shown_as_that(tmp_path):
+    (tmp_path / "runs" / "<b>" / "log").mkdir(parents=True)
+    shown = esper.read("latest", run_dir=tmp_path / "runs")._repr_html_()
+
+    assert shown.startswith("<p><b>&lt;b&gt;</b>: ")

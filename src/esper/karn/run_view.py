@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from esper._generated.registry import LEVELS
 from esper.karn.run import read_story
+from esper.karn.run_html import render_problem, render_story
 from esper.karn.story import RunStory
 from esper.leyline.arguments import describe
-from esper.leyline.errors import UsageError
+from esper.leyline.errors import EsperError, UsageError
 from esper.leyline.text import did_you_mean, printable
 from esper.nissa.reader import LoggedEvent, read_run
 from esper.nissa.runs import resolve
@@ -90,6 +91,13 @@ class RunView:
         import pandas
 
         return table.to_pandas(types_mapper=pandas.ArrowDtype)
+
+    def _repr_html_(self) -> str:
+        """Return tables of the run's outcome and its seeds, which notebooks show."""
+        try:
+            return render_story(self.story(), self.tags)
+        except EsperError as error:
+            return render_problem(self.folder.name, str(error))
 
     def story(self) -> RunStory:
         """Return outcome, curves, slots and rollbacks of the run, as `esper.read_story` does.

@@ -264,5 +264,12 @@ def test_arguments_that_cannot_be_used_are_refused(options, message):
         esper.sql(**options)
 
 
+def test_a_notebook_shows_the_views(root):
+    with esper.sql([], run_dir=root) as database:
+        shown = database._repr_html_()
+    assert shown.startswith("<table><caption>0 runs</caption>")
+    assert '<th scope="row">seeds</th>' in shown
+
+
 def test_the_database_is_public():
     assert esper.RunDatabase is RunDatabase

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, final
 
+from esper.karn.run_html import render_views
 from esper.karn.sql.exported import Export, find_export
 from esper.karn.sql.log_files import RunFiles, find_files
 from esper.karn.sql.statement import check_query, describe_error
 from esper.karn.sql.view_scripts import EVENT_VIEWS, FOLDERS, TAGS, load_scripts, public_views
 from esper.leyline.arguments import describe
 from esper.leyline.errors import EsperError, LogError, MissingExtraError, UsageError
-from esper.leyline.text import did_you_mean, printable
+from esper.leyline.text import did_you_mean, pluralize, printable
 from esper.nissa.reader import LoggedEvent, read_run
 from esper.nissa.runs import list_runs, resolve
 from esper.nissa.tables import to_table
@@ -155,6 +156,10 @@ class RunDatabase:
             Column(name=name, type=type_, doc=docs.get(name, ""))
             for name, type_ in self._describe(f'"{view}"')
         )
+
+    def _repr_html_(self) -> str:
+        """Return a table of the views, which notebooks show."""
+        return render_views(pluralize(len(self.runs), "run"), self.views)
 
     def close(self) -> None:
         """Close the database."""

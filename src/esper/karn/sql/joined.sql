@@ -89,7 +89,8 @@ CREATE VIEW "seeds" AS
 WITH numbered AS (
     SELECT
         *,
-        count(*) FILTER ("event" = 'SEED_GERMINATED') OVER (
+        -- Without FILTER, which makes a window sixty times slower.
+        count(CASE WHEN "event" = 'SEED_GERMINATED' THEN 1 END) OVER (
             PARTITION BY "run", "rank", "env_id", "slot_id" ORDER BY "seq"
         ) AS "seed_number"
     FROM "_lifecycle"
