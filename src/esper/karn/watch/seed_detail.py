@@ -93,7 +93,8 @@ def _facts(seed: SeedStory) -> Iterator[tuple[str, Text]]:
     loss = Text(NOT_LOGGED, "dim") if removed is None else Text(f"{removed:+.2f} pp of accuracy")
     yield "contribution", loss.append(_spark(seed.counterfactuals))
     yield "evidence", _describe_evidence(newest_evidence(seed))
-    yield "blending", _number(seed.blend_tempo_epochs).append(" epochs planned")
+    tempo = seed.blend_tempo_epochs
+    yield "blending", _number(tempo).append("" if tempo is None else " epochs planned")
     if seed.end is not None:
         gain = seed.improvement
         yield "gain", (
