@@ -34,6 +34,15 @@ async def until(pilot, condition):
             await pilot.pause()
 
 
+async def settle(app, pilot):
+    """Wait until the screen stays the same, and return its text."""
+    text, before = screen_text(app), ""
+    while text != before:
+        await pilot.pause()
+        text, before = screen_text(app), text
+    return text
+
+
 async def press(pilot, *keys):
     """Press keys, one after another, each when the one before has been handled."""
     for key in keys:
@@ -46,6 +55,7 @@ async def watching(*folders, size=(80, 24), interval_s=3600, **options):
     app = WatchApp(folders, interval_s=interval_s, now_ns=lambda: NOW_NS, **options)
     async with app.run_test(size=size) as pilot:
         await until(pilot, lambda: is_read(app))
+        await settle(app, pilot)
         yield app, pilot
 
 

@@ -213,8 +213,9 @@ def test_an_error_in_the_reader_ends_the_view(folder, monkeypatch):
     monkeypatch.setattr(RunSource, "peek", fail)
 
     async def run():
-        async with WatchApp([folder]).run_test() as pilot:
-            await until(pilot, lambda: False)
+        app = WatchApp([folder])
+        async with app.run_test() as pilot:
+            await until(pilot, lambda: app.return_code is not None)
 
     with pytest.raises(ZeroDivisionError, match="a bug"):
         asyncio.run(run())
