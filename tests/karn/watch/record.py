@@ -19,34 +19,47 @@ HOSTILE = "\x1b[31m[red]a[/red]\u202e\x1b]0;title\x07<b>é世"
 
 
 @dataclass(frozen=True)
-class KeptScreen:
-    """A screen that is kept."""
+class Tour:
+    """A walk through a run, on which screens are kept."""
 
     run: str
     """Kind of run: whole, killed, hostile, or EVENT.field for a run that lacks a field."""
-    size: tuple[int, int] = (80, 24)
-    keys: tuple[str, ...] = ()
+    size: tuple[int, int]
+    steps: dict[str, tuple[str, ...]]
+    """The keys that lead from the screen before to each screen, by the name of the screen."""
 
 
-SCREENS = {
-    "main_80x24": KeptScreen("whole"),
-    "main_120x40": KeptScreen("whole", (120, 40)),
-    "main_200x60": KeptScreen("whole", (200, 60)),
-    "help_80x24": KeptScreen("whole", keys=("?",)),
-    "slot_120x40": KeptScreen("whole", (120, 40), ("enter",)),
-    "governor_120x40": KeptScreen("whole", (120, 40), ("tab", "tab", "enter")),
-    "event_80x24": KeptScreen("whole", keys=("tab", "tab", "tab", "up", "enter")),
-    "info_120x40": KeptScreen("whole", (120, 40), ("i",)),
-    "events_zoomed_80x24": KeptScreen("whole", keys=("l", "tab", "tab", "tab", "z")),
-    "accuracy_120x40": KeptScreen("whole", (120, 40), ("m", "y")),
-    "killed_80x24": KeptScreen("killed"),
-    "hostile_80x24": KeptScreen("hostile"),
-    "hostile_slot_120x40": KeptScreen("hostile", (120, 40), ("enter",)),
-    "without_alpha_80x24": KeptScreen("SEED_STAGE_CHANGED.alpha"),
-    "without_blueprint_slot_120x40": KeptScreen(
-        "SEED_GERMINATED.blueprint_id", (120, 40), ("enter",)
+TOURS = (
+    Tour(
+        "whole",
+        (80, 24),
+        {
+            "main_80x24": (),
+            "help_80x24": ("?",),
+            "event_80x24": ("escape", "tab", "tab", "tab", "up", "enter"),
+            "warnings_zoomed_80x24": ("escape", "l", "z"),
+        },
     ),
-}
+    Tour(
+        "whole",
+        (120, 40),
+        {
+            "main_120x40": (),
+            "slot_120x40": ("enter",),
+            "governor_120x40": ("escape", "tab", "tab", "enter"),
+            "info_120x40": ("escape", "i"),
+            "accuracy_120x40": ("escape", "m", "y"),
+        },
+    ),
+    Tour("whole", (200, 60), {"main_200x60": ()}),
+    Tour("killed", (80, 24), {"killed_80x24": ()}),
+    Tour("hostile", (80, 24), {"hostile_80x24": (), "hostile_slot_80x24": ("end", "up", "enter")}),
+    Tour(
+        "SEED_GERMINATED.blend_tempo_epochs",
+        (120, 40),
+        {"missing_120x40": (), "missing_slot_120x40": ("enter",)},
+    ),
+)
 
 
 def write_run(folder, kind):
@@ -64,13 +77,16 @@ def write_run(folder, kind):
     return write_without(folder, kind)
 
 
-async def take(screen, root):
-    """Return the text of a screen; the folder of the run is made in `root`."""
-    write_run(root / "run", screen.run)
+async def take(tour, root):
+    """Return the text of each screen of a tour by its name; the folder of the run is made in `root`."""
+    write_run(root / "run", tour.run)
     with contextlib.chdir(root):
-        async with watching(Path("run"), size=screen.size) as (app, pilot):
-            await press(pilot, *screen.keys)
-            return await settle(app, pilot)
+        async with watching(Path("run"), size=tour.size) as (app, pilot):
+            screens = {}
+            for name, keys in tour.steps.items():
+                await press(pilot, *keys)
+                screens[name] = await settle(app, pilot)
+            return screens
 
 
 def _spoil(line):
@@ -89,9 +105,10 @@ def main():
     FOLDER.mkdir(exist_ok=True)
     for path in FOLDER.glob("*.txt"):
         path.unlink()
-    for name, screen in SCREENS.items():
+    for tour in TOURS:
         with tempfile.TemporaryDirectory() as root, utc():
-            (FOLDER / f"{name}.txt").write_text(asyncio.run(take(screen, Path(root))))
+            for name, text in asyncio.run(take(tour, Path(root))).items():
+                (FOLDER / f"{name}.txt").write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -39,9 +39,9 @@ _EVIDENCE_COLUMNS = (
     Column("epoch", 6, is_right=True),
     Column("mode", 14),
     Column("difference", 10, is_right=True),
-    Column("interval", 20),
-    Column("price", 8, is_right=True),
-    Column("samples", 8, is_right=True),
+    Column("interval", 18),
+    Column("price", 7, is_right=True),
+    Column("samples", 7, is_right=True),
 )
 
 
