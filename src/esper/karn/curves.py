@@ -30,7 +30,9 @@ _EPOCH_GROUPS: Final[dict[str, Group]] = {
     "num_params": "epoch_values",
     "duration_s": "epoch_values",
     "severity": "epoch_values",
+    "host_grad_norm": "epoch_values",
 }
+"""The values of an epoch, in the order of `add_epoch`, and the mappings of a story that their curves are in."""
 
 
 class Curve(NamedTuple):
@@ -51,44 +53,47 @@ class CurvesBuilder:
     Attributes:
         curves: the points by curve.
         num_calls: number of METRICS_LOGGED events.
+        metrics: the curves of logged metrics by event, name and environment.
     """
 
     def __init__(self) -> None:
         """Start without points."""
         self.curves: dict[Curve, SeriesBuilder] = {}
         self.num_calls = 0
-        self._metrics: dict[tuple[str, str, int | None], SeriesBuilder] = {}
-        """The curves of logged metrics by event, name and environment."""
+        self.metrics: dict[tuple[str, str, int], SeriesBuilder] = {}
+        self._epochs: dict[tuple[str, int], list[SeriesBuilder]] = {}
+        """The curves of the values of an epoch by event and environment, in the order of `_EPOCH_GROUPS`."""
 
     def add_epoch(
         self, envelope: Envelope, payload: EpochCompletedPayload | LoopEpochCompletedPayload
     ) -> None:
         """Add the values of a completed epoch."""
-        epoch, event = envelope.epoch or 0, envelope.event
+        event = payload.EVENT
         env_id = _known_env(payload.env_id)
-        values: dict[str, float | None] = {
-            "train_loss": payload.train_loss,
-            "val_loss": payload.val_loss,
-            "train_accuracy": payload.train_accuracy,
-            "val_accuracy": payload.val_accuracy,
-            "learning_rate": payload.learning_rate,
-            "num_params": payload.num_params,
-            "duration_s": payload.duration_s,
-            "severity": payload.severity,
-        }
-        for name, value in values.items():
+        builders = self._epochs.get((event, env_id))
+        if builders is None:
+            builders = self._epochs[event, env_id] = [
+                self._find(Curve(group, name, "epoch", event, name, env_id))
+                for name, group in _EPOCH_GROUPS.items()
+            ]
+        values = (
+            payload.train_loss,
+            payload.val_loss,
+            payload.train_accuracy,
+            payload.val_accuracy,
+            payload.learning_rate,
+            payload.num_params,
+            payload.duration_s,
+            payload.severity,
+            payload.host_grad_norm if isinstance(payload, EpochCompletedPayload) else None,
+        )
+        epoch = envelope.epoch or 0
+        for builder, value in zip(builders, values, strict=True):
             if value is not None:
-                self._find(Curve(_EPOCH_GROUPS[name], name, "epoch", event, name, env_id)).add(
-                    epoch, value
-                )
+                builder.add(epoch, value)
         if isinstance(payload, LoopEpochCompletedPayload):
-            for name, value in (payload.metrics or {}).items():
-                self._add_metric("epoch", event, name, env_id, epoch, value)
-        elif payload.host_grad_norm is not None:
-            curve = Curve(
-                "epoch_values", "host_grad_norm", "epoch", event, "host_grad_norm", env_id
-            )
-            self._find(curve).add(epoch, payload.host_grad_norm)
+            for name, metric in (payload.metrics or {}).items():
+                self._add_metric("epoch", event, name, env_id, epoch, metric)
 
     def add_metrics(self, envelope: Envelope, payload: MetricsLoggedPayload) -> None:
         """Add logged metrics; without a step, x is the number of the call, from 0."""
@@ -123,13 +128,13 @@ class CurvesBuilder:
     def _add_metric(
         self, axis: Axis, event: str, name: str, env_id: int, x: int, value: float | None
     ) -> None:
-        builder = self._metrics.get((event, name, env_id))
+        builder = self.metrics.get((event, name, env_id))
         if builder is None:
-            if len(self._metrics) >= _MAX_METRICS:
+            if len(self.metrics) >= _MAX_METRICS:
                 return
             group: Group = "losses" if "loss" in name.lower() else "metric_series"
             builder = self._find(Curve(group, name, axis, event, "metrics", env_id))
-            self._metrics[event, name, env_id] = builder
+            self.metrics[event, name, env_id] = builder
         if value is not None:
             builder.add(x, value)
 
@@ -150,7 +155,7 @@ def build_curves(writers: Sequence[tuple[int, CurvesBuilder]], group: Group) -> 
     parts: dict[tuple[Curve, int], list[SeriesBuilder]] = {}
     for rank, curves in writers:
         for curve, builder in curves.curves.items():
-            if curve.group == group:
+            if curve.group == group and builder.num_points:
                 parts.setdefault((curve, rank), []).append(builder)
     named: dict[str, Series] = {}
     for (curve, rank), builders in sorted(parts.items(), key=_order(parts)):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, Final, final
 
 MAX_KEPT: Final = 500
@@ -14,7 +14,7 @@ _MAX_SPACED: Final = 4096
 
 @final
 class FirstAndNewest:
-    """The first and the newest `MAX_KEPT` of the items that are added.
+    """The first `MAX_KEPT` of the items that are added, and the newest.
 
     Attributes:
         count: how many items were added.
@@ -24,28 +24,19 @@ class FirstAndNewest:
 
     __slots__ = ("count", "first", "newest")
 
-    def __init__(self) -> None:
-        """Start without items."""
+    def __init__(self, num_newest: int = MAX_KEPT) -> None:
+        """Start without items; `num_newest` of the newest are kept."""
         self.first: list[Any] = []
-        self.newest: deque[Any] = deque(maxlen=MAX_KEPT)
+        self.newest: deque[Any] = deque(maxlen=num_newest)
         self.count = 0
 
     def add(self, item: Any) -> None:
         """Add an item; the oldest of the newest ones makes room for it."""
         self.count += 1
-        if len(self.first) < MAX_KEPT:
-            self.first.append(item)
-        else:
+        if self.count > MAX_KEPT:
             self.newest.append(item)
-
-    def extend(self, items: Sequence[Any]) -> None:
-        """Add items, as `add` does with each of them."""
-        self.count += len(items)
-        num_free = MAX_KEPT - len(self.first)
-        if num_free > 0:
-            self.first += items[:num_free]
-            items = items[num_free:]
-        self.newest.extend(items)
+        else:
+            self.first.append(item)
 
     def replace_last(self, item: Any) -> None:
         """Put an item in the place of the one that was added last."""

@@ -95,7 +95,7 @@ class SeedStory:
     evidence: SeedEvidence | None
     """Comparison of the losses with and without the seed by which it was kept or pruned; None when not measured."""
     steps: tuple[Step, ...]
-    """The stages that it entered, in order; of a seed with more than 1,000, the first and the newest 500."""
+    """The stages that it entered, in order; of a seed with more than 600, the first 500 and the newest 100."""
     num_steps: int
     """How many stages it entered."""
     number: int

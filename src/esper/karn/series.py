@@ -15,7 +15,7 @@ Axis = Literal["step", "epoch", "time"]
 
 MAX_BUCKETS: Final = 512
 """Stretches into which a long curve is divided; each keeps four points."""
-_MAX_RAW: Final = 2048
+MAX_RAW: Final = 2048
 """Newest points that are kept as they are; a power of 2, so that a multiple of a short stretch fits."""
 _MAX_MARKS: Final = 100
 """NaN and infinities of a curve whose place is kept; further ones are only counted."""
@@ -118,19 +118,8 @@ class SeriesBuilder:
         """Add a point."""
         self.x.append(x)
         self.y.append(y)
-        if len(self.x) >= _MAX_RAW:
+        if len(self.x) >= MAX_RAW:
             self.flush()
-
-    def extend(self, x: Sequence[int], y: Sequence[float]) -> None:
-        """Add points, as `add` does with each of them."""
-        start = 0
-        while start < len(x):
-            end = start + _MAX_RAW - len(self.x)
-            self.x.extend(x[start:end])
-            self.y.extend(y[start:end])
-            start = end
-            if len(self.x) >= _MAX_RAW:
-                self.flush()
 
     def flush(self) -> None:
         """Move the newest points into buckets."""
@@ -138,7 +127,7 @@ class SeriesBuilder:
         # Half of the stretches stay free, so that the buckets are not joined at every call.
         while (self.flushed + count) > self.size * MAX_BUCKETS:
             self._join_buckets()
-        step = min(self.size, _MAX_RAW)
+        step = min(self.size, MAX_RAW)
         is_clean = isfinite(sum(y))
         for start in range(0, count, step):
             self._add_bucket(self._reduce(start, min(start + step, count), is_clean))

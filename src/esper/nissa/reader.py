@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -101,6 +101,10 @@ class RunEvents:
         overlaps: writers of one rank that wrote at the same time; the events of all of them are read.
         missing: fields that lines lack, as `EVENT.field`, and how many lines lack them; only if `is_lenient`.
         other_files: files in the log's folder that Esper did not write.
+        num_lines: whole lines of each file, by its name.
+        offsets: bytes of each file up to the end of its last whole line, by its name.
+        numbers: event numbers of each writer, by `RANK-BOOT`.
+        is_exact: whether `offsets` are known; not if a file has a line that is longer than any writer writes.
     """
 
     def __init__(self, folder: Path, *, strict: bool = False, lenient: bool = False) -> None:
@@ -134,6 +138,10 @@ class RunEvents:
         self.num_superseded = 0
         self.overlaps: list[Overlap] = []
         self.missing: Counter[str] = Counter()
+        self.num_lines: dict[str, int] = {}
+        self.offsets: dict[str, int] = {}
+        self.numbers: dict[str, EventNumbers] = {}
+        self.is_exact = True
 
     def __iter__(self) -> Iterator[LoggedEvent]:
         """Yield envelope and payload of each event.
@@ -151,35 +159,45 @@ class RunEvents:
                 numbers = EventNumbers()
             end_ns = writer.start_ns
             for segment in writer.segments:
-                for envelope, payload in self._read(segment, run_id, writer.end_seq, numbers):
-                    end_ns = envelope.t_wall_ns
-                    yield envelope, payload
+                # Not a loop: a million events would pass through it.
+                last = yield from self._read(segment, run_id, writer.end_seq, numbers)
+                end_ns = end_ns if last is None else last.t_wall_ns
+            self.numbers[f"{writer.rank}-{writer.boot}"] = EventNumbers.from_intervals(
+                numbers.intervals, numbers.current_interval
+            )
             end_times.append((writer, end_ns))
         self.overlaps = find_overlaps(end_times)
 
     def _read(
         self, segment: Segment, run_id: str | None, end_seq: float, numbers: EventNumbers
-    ) -> Iterator[LoggedEvent]:
-        """Yield the events of one file and add its flaws to the attributes."""
+    ) -> Generator[LoggedEvent, None, Envelope | None]:
+        """Yield the events of one file and add its flaws to the attributes; return the envelope of the last one."""
         path, rank, boot = segment.path, segment.rank, segment.boot
         later_major: DamagedLine | None = None
         has_events = False
+        last: Envelope | None = None
+        number = num_bytes = 0
         for number, data in read_lines(path):
-            if is_torn(data):
-                self.torn.append(TornLine(path=path, line=number, num_bytes=len(data)))
-                break
+            num_bytes += len(data)
+            if data[-1:] != b"\n":
+                if is_torn(data):
+                    self.torn.append(TornLine(path=path, line=number, num_bytes=len(data)))
+                    number -= 1
+                    num_bytes -= len(data)
+                    break
+                self.is_exact = False
             try:
                 try:
                     envelope, payload, unknown = inspect_line(data)
                 except ContractError as error:
-                    envelope, payload, unknown = self._read_incomplete(data, error)
+                    envelope, payload, unknown = self.read_incomplete(data, error)
                 if envelope.boot != boot or envelope.run != run_id or envelope.rank != rank:
-                    _refuse_owner((run_id, rank, boot), envelope)
+                    refuse_owner((run_id, rank, boot), envelope)
             except ContractError as error:
-                damaged = _describe(path, number, data, error)
+                damaged = describe_damage(path, number, data, error)
                 numbers.num_unreadable += 1
                 if not is_later_major(damaged.version) or has_events:
-                    self._add_damaged(damaged)
+                    self.add_damaged(damaged)
                 elif later_major is None and not self.is_strict:
                     # One byte of a version may be damaged; all lines of a file are of the same version.
                     later_major = damaged
@@ -187,7 +205,7 @@ class RunEvents:
                     raise LogError((later_major or damaged).message) from None
                 continue
             if later_major is not None:
-                self._add_damaged(later_major)
+                self.add_damaged(later_major)
                 later_major = None
             has_events = True
             seq = envelope.seq
@@ -195,19 +213,22 @@ class RunEvents:
                 self.num_superseded += 1
                 continue
             if seq != numbers.expected and not numbers.is_next(seq):
-                self._add_gap(
+                self.add_gap(
                     Gap(path=path, line=number, expected_seq=numbers.expected, got_seq=seq)
                 )
             if not numbers.add(seq):
                 continue
             if unknown:
-                self._add_unknown(unknown, payload)
+                self.add_unknown(unknown, payload)
             if type(payload) is not UnknownPayload:
+                last = envelope
                 yield envelope, payload
         if later_major is not None:
             raise LogError(later_major.message)
+        self.num_lines[segment.name], self.offsets[segment.name] = number, num_bytes
+        return last
 
-    def _read_incomplete(
+    def read_incomplete(
         self, data: bytes, error: ContractError
     ) -> tuple[Envelope, Payload, tuple[UnknownName, ...]]:
         """Return the event of a line that lacks fields, if such lines are read; otherwise raise `error` again.
@@ -221,19 +242,22 @@ class RunEvents:
         self.missing.update(incomplete.missing)
         return incomplete.envelope, incomplete.payload, incomplete.unknown
 
-    def _add_damaged(self, damaged: DamagedLine) -> None:
+    def add_damaged(self, damaged: DamagedLine) -> None:
+        """Note a line that breaks the contract."""
         if self.is_strict:
             raise LogError(damaged.message)
         self.num_damaged += 1
         if self.num_damaged <= MAX_LISTED:
             self.damaged.append(damaged)
 
-    def _add_gap(self, gap: Gap) -> None:
+    def add_gap(self, gap: Gap) -> None:
+        """Note that events are missing, or are there twice."""
         self.num_gaps += 1
         if self.num_gaps <= MAX_LISTED:
             self.gaps.append(gap)
 
-    def _add_unknown(self, unknown: tuple[UnknownName, ...], payload: Payload) -> None:
+    def add_unknown(self, unknown: tuple[UnknownName, ...], payload: Payload) -> None:
+        """Note the names in an event that this version does not know."""
         add_names(self.unknown, unknown)
         self.num_set_aside += type(payload) is UnknownPayload
 
@@ -270,7 +294,7 @@ class _Header(msgspec.Struct):
     v: str
 
 
-def _refuse_owner(expected: tuple[str | None, int, str], envelope: Envelope) -> None:
+def refuse_owner(expected: tuple[str | None, int, str], envelope: Envelope) -> None:
     """Raise the error for a line that belongs to another log than the file that holds it.
 
     Raises:
@@ -282,7 +306,8 @@ def _refuse_owner(expected: tuple[str | None, int, str], envelope: Envelope) -> 
     )
 
 
-def _describe(path: Path, number: int, data: bytes, error: ContractError) -> DamagedLine:
+def describe_damage(path: Path, number: int, data: bytes, error: ContractError) -> DamagedLine:
+    """Return the description of a line that breaks the contract."""
     if len(data) > segments.MAX_LINE_BYTES:
         problem = f"a line must be at most {segments.MAX_LINE_BYTES} bytes, got more"
         return DamagedLine(path=path, line=number, problem=problem, version=None)

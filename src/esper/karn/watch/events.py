@@ -17,7 +17,7 @@ from esper._generated.registry import LEVELS
 from esper.karn.watch.texts import show_clock
 from esper.leyline.errors import EsperError
 from esper.leyline.text import printable
-from esper.nissa.reader import LoggedEvent
+from esper.nissa.reader import LoggedEvent, RunEvents
 from esper.nissa.segments import Segment, find_segments
 from esper.nissa.shipping.follower import LogFollower, LogPosition
 
@@ -125,20 +125,26 @@ class EventTail:
         """Read the log of the run in `folder`, at first only its end."""
         self._folder = folder
         self._kept: dict[str, deque[EventRow]] = {}
-        self._start()
+        self._number = 0
+        self.is_cut, self.num_bytes = False, 0
+        self._follower: LogFollower | None = None
 
-    def _start(self) -> None:
+    def _start(self) -> LogFollower:
         self._kept = {level: deque(maxlen=_MAX_KEPT) for level in LEVEL_NAMES}
         self._number = 0
         position, self.is_cut, self.num_bytes = _find_tail(self._folder)
-        self._follower = LogFollower(self._folder, position, lenient=True)
+        # With the log, so that lines that lack a field are read, too.
+        return LogFollower(self._folder, position, flaws=RunEvents(self._folder, lenient=True))
 
     def read(self) -> bool:
         """Read what is new; return whether there was anything.
 
         Raises:
+            RunNotFoundError: the folder does not hold a run log.
             LogError: a file cannot be read, or was written under a later major version of the contract.
         """
+        if self._follower is None:
+            self._follower = self._start()
         new: dict[str, deque[tuple[int, LoggedEvent]]] = {
             level: deque(maxlen=_MAX_KEPT) for level in LEVEL_NAMES
         }
@@ -147,7 +153,7 @@ class EventTail:
             batch = self._follower.read(_BATCH_EVENTS)
             if self._follower.is_superseded:
                 # A resumed run has replaced events that are among the rows.
-                self._start()
+                self._follower = None
                 return self.read() or True
             if not batch:
                 break
