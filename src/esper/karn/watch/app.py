@@ -182,6 +182,9 @@ class WatchApp(App[None]):
     @on(StateRead)
     def _take(self, message: StateRead) -> None:
         """Show a new state, unless another run has been chosen meanwhile or the view is paused."""
+        if not self.query("#header"):
+            # The view is about to end.
+            return
         if message.state.folder == self._folder and not (self._is_paused and self.state):
             self.state = message.state
             self._show()

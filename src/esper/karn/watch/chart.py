@@ -8,6 +8,7 @@ from math import isfinite, log10
 from typing import Final, final
 
 from rich.text import Text
+from textual.app import RenderResult
 from textual_plotext import PlotextPlot
 
 from esper._generated.enums import SeedStage
@@ -114,12 +115,12 @@ class CurveChart(PlotextPlot, can_focus=True):
         """
         self._page, self._marks = page, marks
         self.is_log = _needs_log(page) if is_log is None else is_log
-        self._plot_page()
         self.refresh()
 
-    def on_resize(self) -> None:
-        """Divide the marks over the new width."""
+    def render(self) -> RenderResult:
+        """Return the chart, with as many ticks and marks as its size has room for."""
         self._plot_page()
+        return super().render()
 
     def draw_title(self) -> Text:
         """Return the name of the page and its curves in their colours, and the meaning of the marks."""

@@ -15,7 +15,7 @@ import msgspec
 
 from esper._generated.registry import LEVELS
 from esper.karn.watch.texts import show_clock
-from esper.leyline.errors import RunNotFoundError
+from esper.leyline.errors import EsperError
 from esper.leyline.text import printable
 from esper.nissa.reader import LoggedEvent, RunEvents
 from esper.nissa.segments import Segment, find_segments
@@ -118,27 +118,33 @@ class EventTail:
 
     Attributes:
         is_cut: whether there are older events, which are not among the rows.
+        num_bytes: size of the log when it was read first.
     """
 
     def __init__(self, folder: Path) -> None:
         """Read the log of the run in `folder`, at first only its end."""
         self._folder = folder
         self._kept: dict[str, deque[EventRow]] = {}
-        self._start()
+        self._number = 0
+        self.is_cut, self.num_bytes = False, 0
+        self._follower: LogFollower | None = None
 
-    def _start(self) -> None:
+    def _start(self) -> LogFollower:
         self._kept = {level: deque(maxlen=_MAX_KEPT) for level in LEVEL_NAMES}
         self._number = 0
-        position, self.is_cut = _find_tail(self._folder)
-        flaws = RunEvents(self._folder, lenient=True)
-        self._follower = LogFollower(self._folder, position, flaws=flaws)
+        position, self.is_cut, self.num_bytes = _find_tail(self._folder)
+        # With the log, so that lines that lack a field are read, too.
+        return LogFollower(self._folder, position, flaws=RunEvents(self._folder, lenient=True))
 
     def read(self) -> bool:
         """Read what is new; return whether there was anything.
 
         Raises:
+            RunNotFoundError: the folder does not hold a run log.
             LogError: a file cannot be read, or was written under a later major version of the contract.
         """
+        if self._follower is None:
+            self._follower = self._start()
         new: dict[str, deque[tuple[int, LoggedEvent]]] = {
             level: deque(maxlen=_MAX_KEPT) for level in LEVEL_NAMES
         }
@@ -147,7 +153,7 @@ class EventTail:
             batch = self._follower.read(_BATCH_EVENTS)
             if self._follower.is_superseded:
                 # A resumed run has replaced events that are among the rows.
-                self._start()
+                self._follower = None
                 return self.read() or True
             if not batch:
                 break
@@ -230,21 +236,22 @@ def _plain(value: object) -> Any:
     return value
 
 
-def _find_tail(folder: Path) -> tuple[LogPosition, bool]:
-    """Return the position from which the end of a log is read, and whether events are before it."""
+def _find_tail(folder: Path) -> tuple[LogPosition, bool, int]:
+    """Return the position from which the end of a log is read, whether events are before it, and the size of the log."""
     try:
         segments, _ = find_segments(folder)
-    except RunNotFoundError:
-        # The folder was removed, and its writer makes it again.
-        return LogPosition(), False
-    position, is_cut, left = LogPosition(), False, _MAX_TAIL_BYTES
+    except EsperError:
+        # The folder was removed, and its writer makes it again; other errors are those of the whole log.
+        return LogPosition(), False, 0
+    position, is_cut, left, num_bytes = LogPosition(), False, _MAX_TAIL_BYTES, 0
     for segment in sorted(segments, key=_changed_ns, reverse=True):
         size = _size(segment)
+        num_bytes += size
         if size > left:
             is_cut = True
             position.offsets[segment.name] = _find_line(segment, size - left)
         left = max(0, left - size)
-    return position, is_cut
+    return position, is_cut, num_bytes
 
 
 def _find_line(segment: Segment, offset: int) -> int:

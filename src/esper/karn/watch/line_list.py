@@ -110,7 +110,7 @@ class LineList(ScrollView, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         """Return a line of what is in view."""
-        width = self.size.width
+        width = self.scrollable_content_region.width
         if y == 0 and self._draw_titles is not None:
             return self._strip(self._draw_titles(width), width)
         index = self.scroll_offset.y + y - self._num_titles

@@ -73,7 +73,8 @@ class RunReader:
     def _source(self) -> RunSource:
         folder = self._folder
         if folder not in self._sources:
-            self._sources[folder] = RunSource(folder, now_ns=self._now_ns)
+            source = self._sources[folder] = RunSource(folder, now_ns=self._now_ns)
+            self._on_state(source.peek())
         self._sources.move_to_end(folder)
         while len(self._sources) > _MAX_SOURCES:
             self._sources.popitem(last=False)

@@ -39,9 +39,9 @@ _EVIDENCE_COLUMNS = (
     Column("epoch", 6, is_right=True),
     Column("mode", 14),
     Column("difference", 10, is_right=True),
-    Column("interval", 20),
-    Column("price", 8, is_right=True),
-    Column("samples", 8, is_right=True),
+    Column("interval", 18),
+    Column("price", 7, is_right=True),
+    Column("samples", 7, is_right=True),
 )
 
 
@@ -93,7 +93,8 @@ def _facts(seed: SeedStory) -> Iterator[tuple[str, Text]]:
     loss = Text(NOT_LOGGED, "dim") if removed is None else Text(f"{removed:+.2f} pp of accuracy")
     yield "contribution", loss.append(_spark(seed.counterfactuals))
     yield "evidence", _describe_evidence(newest_evidence(seed))
-    yield "blending", _number(seed.blend_tempo_epochs).append(" epochs planned")
+    tempo = seed.blend_tempo_epochs
+    yield "blending", _number(tempo).append("" if tempo is None else " epochs planned")
     if seed.end is not None:
         gain = seed.improvement
         yield "gain", (

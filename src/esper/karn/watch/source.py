@@ -12,6 +12,7 @@ from esper.karn.follow import RunFollower
 from esper.karn.story import RunStory
 from esper.karn.watch.events import EventRow, EventTail
 from esper.karn.watch.health import Health, judge_health
+from esper.karn.watch.texts import show_bytes
 from esper.leyline.errors import EsperError
 from esper.leyline.text import printable_message
 
@@ -30,8 +31,6 @@ class RunState:
     has_older_events: bool
     """Whether there are older ones, which are not among `events`."""
     health: Health
-    now_ns: int
-    """Wall time of the look, in nanoseconds since 1970 UTC."""
 
 
 @final
@@ -46,23 +45,36 @@ class RunSource:
         self._tail = EventTail(folder)
         self._story: RunStory | None = None
 
+    def peek(self) -> RunState:
+        """Return the newest events only: they are there at once, while reading a large log takes some seconds."""
+        problem = self._try(self._tail.read)
+        size = f"a log of {show_bytes(self._tail.num_bytes)}"
+        return self._state(problem, Health(word="reading", reason=size, tone="neutral"))
+
     def read(self) -> RunState:
         """Return the state of the run now."""
-        problem = None
+        problem = self._try(self._read_story) or self._try(self._tail.read)
+        return self._state(problem, judge_health(self._story, problem, self._now_ns()))
+
+    def _read_story(self) -> None:
+        self._story = self._follower.poll()
+
+    def _try(self, read: Callable[[], object]) -> str | None:
+        """Read, and return why that failed; None if it did not."""
         try:
-            self._story = self._follower.poll()
-            self._tail.read()
+            read()
         except EsperError as error:
-            problem = printable_message(str(error))
+            return printable_message(str(error))
         except OSError as error:
-            problem = printable_message(f"{error.filename}: {error.strerror}")
-        now_ns = self._now_ns()
+            return printable_message(f"{error.filename}: {error.strerror}")
+        return None
+
+    def _state(self, problem: str | None, health: Health) -> RunState:
         return RunState(
             folder=self.folder,
             story=self._story,
             problem=problem,
             events=self._tail.rows,
             has_older_events=self._tail.is_cut,
-            health=judge_health(self._story, problem, now_ns),
-            now_ns=now_ns,
+            health=health,
         )
