@@ -143,9 +143,9 @@ def _make(
         return render_markdown(stories, figures), figures
     # Altair takes a third of a second to import, which the other commands need not pay.
     from esper.karn.charts.render import Painter
-    from esper.karn.report.page import render_page
+    from esper.karn.report.page import make_figures, render_page
 
     with Painter() as painter:
         stories = [_read(one) for one in folders]
-        document = render_page(stories, painter)
+        document = render_page(stories, make_figures(stories, painter))
     return document, _write_figures(stories, options.figures, out)

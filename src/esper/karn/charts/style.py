@@ -47,6 +47,8 @@ def finish(chart: ChartType, text: str, theme: Theme) -> ChartType:
             labelFontSize=_SIZE,
             labelLimit=320,
             symbolStrokeWidth=2,
+            symbolBaseFillColor=colours["ink"],
+            symbolBaseStrokeColor=colours["ink"],
             columnPadding=22,
             rowPadding=4,
         )

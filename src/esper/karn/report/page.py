@@ -69,8 +69,8 @@ def make_figures(stories: Sequence[RunStory], painter: Painter) -> tuple[Figure,
     return tuple(figures)
 
 
-def render_page(stories: Sequence[RunStory], painter: Painter) -> str:
-    """Return the report on the runs as an HTML document, with charts that `painter` draws.
+def render_page(stories: Sequence[RunStory], charts: Sequence[Figure]) -> str:
+    """Return the report on the runs as an HTML document, with the charts that `make_figures` has made.
 
     Raises:
         MissingExtraError: a package of the extra `charts` is not installed.
@@ -100,11 +100,12 @@ def render_page(stories: Sequence[RunStory], painter: Painter) -> str:
     sections = [make_section(story) for story in stories]
     figures = [
         {
+            "name": one.name,
             "title": one.title,
             "caption": one.caption,
             "svg": None if one.svg is None else Markup(one.svg),
         }
-        for one in make_figures(stories, painter)
+        for one in charts
     ]
     is_one = len(stories) == 1
     title = f"Esper: {sections[0].title}" if is_one else f"Esper: {pluralize(len(stories), 'run')}"
