@@ -7,8 +7,8 @@ from typing import Any, Final, TypeVar, final
 
 from esper._generated.records import Provenance
 from esper.karn.curves import CurvesBuilder, build_curves
+from esper.karn.seed_joining import SlotsJoiner
 from esper.karn.series import SeriesBuilder, build_series
-from esper.karn.slots import SlotsJoiner
 from esper.karn.story import (
     Event,
     GovernorStory,
