@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from esper._generated.registry import LEVELS
 from esper.karn.run import read_story
@@ -24,6 +25,8 @@ from esper.nissa.tags import read_tags
 if TYPE_CHECKING:
     import pyarrow
 
+Theme = Literal["light", "dark"]
+"""Colours of a chart."""
 _LIBRARIES = ("polars", "pandas")
 
 
@@ -106,6 +109,92 @@ class RunView:
             LogError: the log has no events, or cannot be read.
         """
         return read_story(self.folder)
+
+    def plot_losses(self, *, theme: Theme = "light") -> Any:
+        """Return the losses over epochs and steps, with stage changes, snapshots, cleared suspicions and rollbacks, as an Altair chart; the extra `charts` has Altair.
+
+        Raises:
+            LogError: the log has no events, or cannot be read.
+            MissingExtraError: Altair is not installed.
+        """
+        return self._plot("losses", theme)
+
+    def plot_metrics(self, *, theme: Theme = "light") -> Any:
+        """Return accuracies and logged metrics over epochs and steps, marked as the losses are, as an Altair chart; the extra `charts` has Altair.
+
+        Raises:
+            LogError: the log has no events, or cannot be read.
+            MissingExtraError: Altair is not installed.
+        """
+        return self._plot("metrics", theme)
+
+    def plot_timeline(self, *, theme: Theme = "light") -> Any:
+        """Return the stages of every slot over the epochs, as an Altair chart; the extra `charts` has Altair.
+
+        Raises:
+            LogError: the log has no events, or cannot be read.
+            MissingExtraError: Altair is not installed.
+        """
+        return self._plot("timeline", theme)
+
+    def plot_alphas(self, *, theme: Theme = "light") -> Any:
+        """Return the amplitudes of the seeds over the epochs, as an Altair chart; the extra `charts` has Altair.
+
+        Raises:
+            LogError: the log has no events, or cannot be read.
+            MissingExtraError: Altair is not installed.
+        """
+        return self._plot("alphas", theme)
+
+    def plot_gradients(self, *, theme: Theme = "light") -> Any:
+        """Return the norms of the seeds' gradients, divided by the host's, as an Altair chart; the extra `charts` has Altair.
+
+        Raises:
+            LogError: the log has no events, or cannot be read.
+            MissingExtraError: Altair is not installed.
+        """
+        return self._plot("gradients", theme)
+
+    def plot_evidence(self, *, theme: Theme = "light") -> Any:
+        """Return the comparisons with and without each seed, with their intervals, as an Altair chart; the extra `charts` has Altair.
+
+        Raises:
+            LogError: the log has no events, or cannot be read.
+            MissingExtraError: Altair is not installed.
+        """
+        return self._plot("evidence", theme)
+
+    def plot_pareto(self, *, theme: Theme = "light") -> Any:
+        """Return parameters against quality, as an Altair chart; the extra `charts` has Altair.
+
+        Raises:
+            LogError: the log has no events, or cannot be read.
+            MissingExtraError: Altair is not installed.
+        """
+        return self._plot("pareto", theme)
+
+    def plot_learning_rate(self, *, theme: Theme = "light") -> Any:
+        """Return the learning rate per epoch, as an Altair chart; the extra `charts` has Altair.
+
+        Raises:
+            LogError: the log has no events, or cannot be read.
+            MissingExtraError: Altair is not installed.
+        """
+        return self._plot("learning_rate", theme)
+
+    def plot_system(self, *, theme: Theme = "light") -> Any:
+        """Return the load of the machine, as an Altair chart; the extra `charts` has Altair.
+
+        Raises:
+            LogError: the log has no events, or cannot be read.
+            MissingExtraError: Altair is not installed.
+        """
+        return self._plot("system", theme)
+
+    def _plot(self, name: str, theme: Theme) -> Any:
+        # Imported on demand: a program that reads events needs no charts.
+        catalog = importlib.import_module("esper.karn.charts.catalog")
+        return catalog.CHARTS[name].draw(self.story(), theme=theme)
 
 
 def read(run: str | Path, run_dir: str | Path = "runs") -> RunView:
