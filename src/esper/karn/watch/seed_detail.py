@@ -131,7 +131,7 @@ def _draw_part(
         return
     left_out = len(rows) - _MAX_ROWS
     more = f" (the newest {_MAX_ROWS} of {len(rows):,})" if left_out > 0 else ""
-    yield Text(f"  {title}{more}", "underline")
+    yield Text.assemble("  ", (f"{title}{more}", "underline"))
     yield draw_titles(columns, width)
     for cells in rows[-_MAX_ROWS:]:
         yield draw_row(columns, cells, width)
