@@ -94,7 +94,8 @@ def _facts(seed: SeedStory) -> Iterator[tuple[str, Text]]:
     yield "contribution", loss.append(_spark(seed.counterfactuals))
     yield "evidence", _describe_evidence(newest_evidence(seed))
     tempo = seed.blend_tempo_epochs
-    yield "blending", _number(tempo).append("" if tempo is None else " epochs planned")
+    planned = None if tempo is None else f"{pluralize(tempo, 'epoch')} planned"
+    yield "blending", Text(NOT_LOGGED, "dim") if planned is None else Text(planned)
     if seed.end is not None:
         gain = seed.improvement
         yield "gain", (
