@@ -38,7 +38,11 @@ def health_of(folder, emit, *, is_alive=True):
 def test_a_run_without_alarms_is_healthy(tmp_path):
     health = health_of(tmp_path, emit_start)
 
-    assert (health.word, health.reason, health.tone) == ("healthy", "no alarms", "good")
+    assert (health.word, health.reason, health.tone) == (
+        "healthy",
+        "no alarms; last event 1 min 30 s ago",
+        "good",
+    )
 
 
 def test_a_rollback_is_the_news_until_some_epochs_later(tmp_path):
@@ -53,8 +57,14 @@ def test_a_rollback_is_the_news_until_some_epochs_later(tmp_path):
     recent = health_of(tmp_path / "a", lambda channel: emit(channel, num_epochs=2))
     later = health_of(tmp_path / "b", lambda channel: emit(channel, num_epochs=6))
 
-    assert (recent.word, recent.reason) == ("rolled back", "epoch 3: NAN, back to step 5")
-    assert (later.word, later.reason) == ("healthy", "1 rollback, the last alarm in epoch 3")
+    assert (recent.word, recent.reason) == (
+        "rolled back",
+        "epoch 3: NAN, back to step 5; last event 1 min 30 s ago",
+    )
+    assert (later.word, later.reason) == (
+        "healthy",
+        "1 rollback, the last alarm in epoch 3; last event 1 min 30 s ago",
+    )
 
 
 def test_a_cleared_suspicion_is_none(tmp_path):

@@ -53,6 +53,7 @@ def fit(text: Text, width: int, *, is_right: bool = False) -> Text:
         cut = set_cell_size(plain, max(0, width - 1))
         fitted = Text(cut, text.style, end="")
         fitted.spans = text.spans
-        return fitted.append("…" if width else "")
+        # Assembled, so that the style is that of a part: `Text.render` leaves out that of the whole.
+        return Text.assemble(fitted, "…" if width else "", end="")
     space = " " * (width - length)
     return Text.assemble(space, text, end="") if is_right else Text.assemble(text, space, end="")

@@ -16,13 +16,10 @@ from esper.karn.series import Axis, Series
 from esper.karn.story import RunStory
 from esper.leyline.text import printable
 
-CURVE_STYLES: Final = (
-    ("blue+", "bright_blue"),
-    ("orange+", "yellow"),
-    ("green+", "green"),
-    ("magenta+", "magenta"),
-)
-"""Colours of curves, for the chart and for its title."""
+CURVE_COLORS: Final = ((86, 180, 233), (230, 159, 0), (0, 158, 115), (204, 121, 167))
+"""Red, green and blue of curves; from the palette of Okabe and Ito, which people with any colour vision tell apart."""
+_MARK_STYLES: Final = {"red+": "red", "orange+": "yellow", "green+": "green", "default": ""}
+"""Styles of marks in the title, by their color in the chart."""
 _MAX_CURVES = 4
 _MAX_VALUE = 1e15
 """Values beyond this would leave nothing to see of the others."""
@@ -81,15 +78,15 @@ def make_pages(story: RunStory) -> list[ChartPage]:
 def find_marks(story: RunStory) -> list[ChartMark]:
     """Return the marks, the most important first: rollbacks, alarms, fossilized and pruned seeds, stages, snapshots."""
     return [
-        *(_mark(event.epoch, "R", "red", "rollback") for event in story.rollbacks),
-        *(_mark(event.epoch, "!", "yellow", "alarm") for event in story.panics),
-        *_seed_marks(story, SeedStage.FOSSILIZED, "F", "green", "fossilized"),
-        *_seed_marks(story, SeedStage.PRUNED, "x", "red", "pruned"),
-        *_seed_marks(story, SeedStage.GERMINATED, "g", "white", "germinated"),
-        *_seed_marks(story, SeedStage.TRAINING, "t", "white", "training"),
-        *_seed_marks(story, SeedStage.BLENDING, "b", "white", "blending"),
-        *_seed_marks(story, SeedStage.HOLDING, "h", "white", "holding"),
-        *(_mark(event.epoch, "·", "white", "snapshot") for event in story.governor.snapshots),
+        *(_mark(event.epoch, "R", "red+", "rollback") for event in story.rollbacks),
+        *(_mark(event.epoch, "!", "orange+", "alarm") for event in story.panics),
+        *_seed_marks(story, SeedStage.FOSSILIZED, "F", "green+", "fossilized"),
+        *_seed_marks(story, SeedStage.PRUNED, "x", "red+", "pruned"),
+        *_seed_marks(story, SeedStage.GERMINATED, "g", "default", "germinated"),
+        *_seed_marks(story, SeedStage.TRAINING, "t", "default", "training"),
+        *_seed_marks(story, SeedStage.BLENDING, "b", "default", "blending"),
+        *_seed_marks(story, SeedStage.HOLDING, "h", "default", "holding"),
+        *(_mark(event.epoch, "·", "default", "snapshot") for event in story.governor.snapshots),
     ]
 
 
@@ -128,9 +125,11 @@ class CurveChart(PlotextPlot, can_focus=True):
         if page is None:
             return Text("loss: not in the log yet")
         title = Text(page.name, "bold")
-        for curve, (_, style) in zip(page.curves, CURVE_STYLES, strict=False):
+        for curve, color in zip(page.curves, CURVE_COLORS, strict=False):
             if curve.name != page.name:
-                title.append(" ━ ", style).append(printable(curve.name, _MAX_TITLE))
+                title.append(" ━ ", f"rgb{color}".replace(" ", "")).append(
+                    printable(curve.name, _MAX_TITLE)
+                )
         unit = page.curves[0].unit
         title.append(f" ({unit})" if unit else "").append(f" by {page.axis}", "dim")
         if self.is_log:
@@ -138,7 +137,9 @@ class CurveChart(PlotextPlot, can_focus=True):
         if hidden := sum(1 for curve in page.curves for y in curve.y if not self._is_drawn(y)):
             title.append(f", {hidden:,} not finite or too large", "yellow")
         for mark in {mark.letter: mark for mark in self._placed_marks(self._x_range())}.values():
-            title.append(f"  {mark.letter}", f"bold {mark.color}").append(f" {mark.meaning}", "dim")
+            title.append(f"  {mark.letter}", f"bold {_MARK_STYLES[mark.color]}").append(
+                f" {mark.meaning}", "dim"
+            )
         return title
 
     def _is_drawn(self, y: float | None) -> bool:
@@ -155,7 +156,7 @@ class CurveChart(PlotextPlot, can_focus=True):
             return
         heights: list[float] = []
         for index, curve in enumerate(page.curves):
-            color = CURVE_STYLES[index][0]
+            color = CURVE_COLORS[index]
             marker = _PLAIN_MARKERS[index] if self.app.no_color else "braille"
             for xs, ys in self._stretches(curve):
                 heights += ys

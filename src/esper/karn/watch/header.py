@@ -69,7 +69,7 @@ def summarize_problems(state: RunState) -> str:
 
 def _draw_title(state: RunState, width: int, position: str, *, is_paused: bool) -> Text:
     """Return the health and why, and at the right the run, whose name is cut first if there is little room."""
-    title = draw_health(state.health)
+    title = Text.assemble(draw_health(state.health))
     if is_paused:
         title.append("  paused", "bold reverse")
     title.append(f"  {state.health.reason}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from esper._generated.enums import RunOutcome
@@ -16,6 +16,8 @@ Tone = Literal["good", "warning", "bad", "neutral"]
 
 _RECENT_EPOCHS = 2
 """Epochs after a rollback in which it is still the news about a run."""
+_QUIET_S = 60
+"""Seconds without an event after which the reason says so; a long epoch may take as long."""
 _SECOND_NS = 1_000_000_000
 
 
@@ -46,7 +48,8 @@ def judge_health(story: RunStory | None, problem: str | None, now_ns: int) -> He
         return Health(word=word, reason=reason, tone="neutral" if is_empty else "bad")
     if story.finished is not None:
         return _judge_end(story)
-    age = show_duration((now_ns - story.progress.last_event_ns) / _SECOND_NS)
+    seconds = (now_ns - story.progress.last_event_ns) / _SECOND_NS
+    age = show_duration(seconds)
     if story.state == "died":
         is_own = not isinstance(story.started, RunStartedPayload)
         remedy = "" if is_own else "; go on: esper train --resume RUN"
@@ -58,7 +61,10 @@ def judge_health(story: RunStory | None, problem: str | None, now_ns: int) -> He
     if story.state == "unknown":
         reason = f"the end is not in the log, last event {age} ago; without a lock file nobody knows whether it goes on"
         return Health(word="unknown", reason=reason, tone="warning")
-    return _judge_training(story)
+    health = _judge_training(story)
+    if seconds < _QUIET_S:
+        return health
+    return replace(health, reason=f"{health.reason}; last event {age} ago")
 
 
 def _judge_end(story: RunStory) -> Health:

@@ -37,7 +37,8 @@ class LineList(ScrollView, can_focus=True):
     DEFAULT_CSS = """
     LineList { overflow-x: hidden; scrollbar-size-vertical: 1; }
     LineList > .line-list--cursor { text-style: bold; }
-    LineList:focus > .line-list--cursor { text-style: reverse; }
+    LineList:focus > .line-list--cursor { background: $primary-muted; }
+    LineList.-plain:focus > .line-list--cursor { text-style: reverse; }
     """
 
     @final
@@ -81,6 +82,10 @@ class LineList(ScrollView, can_focus=True):
         self._starts_at_end = starts_at_end
         self.rows: Sequence[Any] = ()
         self.cursor = 0
+
+    def on_mount(self) -> None:
+        """Show the cursor without colours where there are none."""
+        self.set_class(self.app.no_color, "-plain")
 
     @property
     def row(self) -> Any | None:

@@ -94,7 +94,8 @@ def _facts(seed: SeedStory) -> Iterator[tuple[str, Text]]:
     yield "contribution", loss.append(_spark(seed.counterfactuals))
     yield "evidence", _describe_evidence(newest_evidence(seed))
     tempo = seed.blend_tempo_epochs
-    yield "blending", _number(tempo).append("" if tempo is None else " epochs planned")
+    planned = None if tempo is None else f"{pluralize(tempo, 'epoch')} planned"
+    yield "blending", Text(NOT_LOGGED, "dim") if planned is None else Text(planned)
     if seed.end is not None:
         gain = seed.improvement
         yield "gain", (
@@ -131,7 +132,7 @@ def _draw_part(
         return
     left_out = len(rows) - _MAX_ROWS
     more = f" (the newest {_MAX_ROWS} of {len(rows):,})" if left_out > 0 else ""
-    yield Text(f"  {title}{more}", "underline")
+    yield Text.assemble("  ", (f"{title}{more}", "underline"))
     yield draw_titles(columns, width)
     for cells in rows[-_MAX_ROWS:]:
         yield draw_row(columns, cells, width)
