@@ -214,7 +214,7 @@ def test_runs_that_differ_in_their_seed_only_are_a_group():
         ["run-3"],
     ]
     assert set(differing_settings(runs)) == {"seed", "policy"}
-    assert groups[1].label == "policy other"
+    assert groups[1].label == "2: policy other"
 
 
 def test_runs_without_a_configuration_are_not_said_to_be_alike():
