@@ -32,6 +32,7 @@ from esper.karn.charts.style import (
 )
 from esper.karn.seed_story import SeedStory
 from esper.karn.series import Series
+from esper.karn.story import RunStory
 from esper.leyline.text import join_names, pluralize
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 
 MAX_SLOTS: Final = 40
 """Slots in the timeline; of more, the first are drawn."""
+MAX_COMPARED: Final = 24
+"""Slots in the timeline of several runs."""
 _MAX_STRIPS = 8
 _MAX_SEEDS = 24
 _MAX_LOOKS = 5
@@ -60,7 +63,7 @@ def draw_timeline(stories: Stories, theme: Theme) -> ChartType:
     alt = import_altair()
     runs = as_runs(stories)
     text = describe_timeline(runs)
-    slots = [row for row in slots_of(runs) if row.slot.seeds][:MAX_SLOTS]
+    slots = [row for row in slots_of(runs) if row.slot.seeds][: _max_slots(runs)]
     end = max((story.last_epoch for story in runs), default=0) + 1
     bars = [bar for row in slots for bar in _bars(row, end)]
     if not bars:
@@ -120,6 +123,10 @@ def draw_timeline(stories: Stories, theme: Theme) -> ChartType:
         )
     chart = alt.layer(*layers).resolve_scale(color="independent", shape="independent")
     return finish(chart.properties(width=width_of(labels), height=_LANE * len(labels)), text, theme)
+
+
+def _max_slots(runs: Sequence[RunStory]) -> int:
+    return MAX_SLOTS if len(runs) == 1 else MAX_COMPARED
 
 
 def _bars(row: SlotRow, end: int) -> Iterator[Row]:
@@ -185,7 +192,7 @@ def describe_timeline(stories: Stories) -> str:
     counts = ", ".join(f"{count} {name}" for name, count in ends)
     num_seeds = sum(row.slot.num_seeds for row in slots)
     text = f"Timeline of the slots: {pluralize(num_seeds, 'seed')} in {pluralize(len(slots), 'slot')}, {counts}"
-    left_out = len(slots) - MAX_SLOTS
+    left_out = len(slots) - _max_slots(runs)
     return f"{text}; {pluralize(left_out, 'more slot')} not drawn." if left_out > 0 else f"{text}."
 
 
