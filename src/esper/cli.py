@@ -1,30 +1,13 @@
 """The command line: `esper COMMAND ...`."""
 
 import argparse
+import importlib
 import os
 import signal
 import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from esper.commands import (
-    blueprints,
-    completion,
-    export,
-    gc,
-    help_command,
-    lint_log,
-    policies,
-    report,
-    runs,
-    script,
-    ship,
-    summary,
-    tag,
-    tail,
-    tasks,
-    train,
-)
 from esper.commands.run_arguments import with_flags
 from esper.commands.terminal import discard_output, escape_unencodable, flush_output, print_error
 from esper.leyline.errors import EsperError
@@ -34,23 +17,28 @@ from esper.tolaria.training.stop_request import StopAtOnce, exit_code
 from esper.version import VERSION
 
 _COMMANDS = (
-    train,
-    summary,
-    report,
-    runs,
-    tag,
-    gc,
-    lint_log,
-    tail,
-    ship,
-    export,
-    tasks,
-    blueprints,
-    policies,
-    script,
-    completion,
-    help_command,
+    "train",
+    "summary",
+    "report",
+    "runs",
+    "tag",
+    "gc",
+    "lint-log",
+    "tail",
+    "ship",
+    "export",
+    "tasks",
+    "blueprints",
+    "policies",
+    "script",
+    "completion",
+    "help",
 )
+"""The commands, in the order of the help; `esper.commands` has a module for each, `help_command` for `help`."""
+
+_NEEDS_ALL = ("completion", "help")
+"""Commands that need the parsers of the others."""
+
 _USAGE_EXIT_CODE = 2
 _BUG_EXIT_CODE = 70
 _TRACEBACK_VARIABLE = "ESPER_TRACEBACK"
@@ -78,7 +66,8 @@ class _Parser(argparse.ArgumentParser):
             print(message, end="", file=file, flush=True)
 
 
-def _build_parser() -> argparse.ArgumentParser:
+def _build_parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """Return the parser of all commands; of one only if the arguments begin with its name, as importing all takes longer."""
     parser = _Parser(
         prog="esper",
         description="Train PyTorch networks that grow, under a governor that rolls back when training breaks.",
@@ -90,11 +79,15 @@ def _build_parser() -> argparse.ArgumentParser:
     subparsers = parser.add_subparsers(
         dest="command", metavar="COMMAND", required=True, parser_class=_Parser
     )
-    for command in _COMMANDS:
-        command.add_parser(subparsers)
-    # These two need the other commands.
-    subparsers.choices["help"].set_defaults(parsers={"esper": parser, **subparsers.choices})
-    subparsers.choices["completion"].set_defaults(root=parser)
+    first = arguments[0] if arguments else None
+    is_alone = first in _COMMANDS and first not in _NEEDS_ALL
+    for name in _COMMANDS:
+        if name == first or not is_alone:
+            module = "help_command" if name == "help" else name.replace("-", "_")
+            importlib.import_module(f"esper.commands.{module}").add_parser(subparsers)
+    if not is_alone:
+        subparsers.choices["help"].set_defaults(parsers={"esper": parser, **subparsers.choices})
+        subparsers.choices["completion"].set_defaults(root=parser)
     return parser
 
 
@@ -135,7 +128,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Sequence[str]) -> int:
-    parser = _build_parser()
+    parser = _build_parser(arguments)
     options = _parse(parser, arguments)
     code: int = options.run(options)
     flush_output()
@@ -145,10 +138,9 @@ def _run(arguments: Sequence[str]) -> int:
 def _parse(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argparse.Namespace:
     """Return the parsed arguments; exit with code 2 and a suggestion if a command or an option is unknown."""
     name = next((argument for argument in arguments if not argument.startswith("-")), None)
-    commands = [command.NAME for command in _COMMANDS]
     # The options before the command, --help and --version, take no value, so this is the command.
-    if name is not None and name not in commands:
-        hint = did_you_mean(name, commands) or f"; there are: {', '.join(commands)}"
+    if name is not None and name not in _COMMANDS:
+        hint = did_you_mean(name, _COMMANDS) or f"; there are: {', '.join(_COMMANDS)}"
         parser.error(f"no command {_quote(name)}{hint}")
     if name is None and arguments:
         _check_options(parser, arguments)

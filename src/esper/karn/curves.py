@@ -53,14 +53,14 @@ class CurvesBuilder:
     Attributes:
         curves: the points by curve.
         num_calls: number of METRICS_LOGGED events.
+        metrics: the curves of logged metrics by event, name and environment.
     """
 
     def __init__(self) -> None:
         """Start without points."""
         self.curves: dict[Curve, SeriesBuilder] = {}
         self.num_calls = 0
-        self._metrics: dict[tuple[str, str, int | None], SeriesBuilder] = {}
-        """The curves of logged metrics by event, name and environment."""
+        self.metrics: dict[tuple[str, str, int], SeriesBuilder] = {}
         self._epochs: dict[tuple[str, int], list[SeriesBuilder]] = {}
         """The curves of the values of an epoch by event and environment, in the order of `_EPOCH_GROUPS`."""
 
@@ -128,13 +128,13 @@ class CurvesBuilder:
     def _add_metric(
         self, axis: Axis, event: str, name: str, env_id: int, x: int, value: float | None
     ) -> None:
-        builder = self._metrics.get((event, name, env_id))
+        builder = self.metrics.get((event, name, env_id))
         if builder is None:
-            if len(self._metrics) >= _MAX_METRICS:
+            if len(self.metrics) >= _MAX_METRICS:
                 return
             group: Group = "losses" if "loss" in name.lower() else "metric_series"
             builder = self._find(Curve(group, name, axis, event, "metrics", env_id))
-            self._metrics[event, name, env_id] = builder
+            self.metrics[event, name, env_id] = builder
         if value is not None:
             builder.add(x, value)
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from statistics import median
-from typing import Any, Final, final
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final, TypeVar, final
 
 from esper._generated.records import Provenance
 from esper.karn.curves import CurvesBuilder, build_curves
+from esper.karn.seed_joining import SlotsJoiner
 from esper.karn.series import SeriesBuilder, build_series
-from esper.karn.slots import SlotsJoiner
 from esper.karn.story import (
     Event,
     GovernorStory,
@@ -22,8 +21,10 @@ from esper.karn.story import (
     WriterStory,
 )
 from esper.karn.writer_fold import MAX_METRICS, OF_THE_RUN, WriterFold
-from esper.nissa.reader import LoggedEvent, RunEvents
+from esper.nissa.reader import DamagedLine, Gap, LoggedEvent, RunEvents
 from esper.nissa.writers import Writer
+
+_FlawT = TypeVar("_FlawT", DamagedLine, Gap)
 
 _STARTS: Final = ("RUN_STARTED", "LOOP_STARTED")
 
@@ -88,9 +89,9 @@ class StoryJoiner:
             metrics=self._metrics(),
             rejected=self._all("TELEMETRY_REJECTED"),
             torn=tuple(events.torn),
-            damaged=tuple(events.damaged),
+            damaged=_sort(events.damaged, events.writers),
             num_damaged=events.num_damaged,
-            gaps=tuple(events.gaps),
+            gaps=_sort(events.gaps, events.writers),
             num_gaps=events.num_gaps,
             unknown=unknown,
             num_set_aside=events.num_set_aside,
@@ -251,7 +252,7 @@ class StoryJoiner:
         if finished is not None:
             left = 0.0
         elif durations and planned is not None and is_alive is not False:
-            left = median(durations) * max(planned - epoch, 0)
+            left = sorted(durations)[len(durations) // 2] * max(planned - epoch, 0)
         return Progress(
             epoch=epoch,
             epochs_planned=planned,
@@ -297,6 +298,13 @@ def _locate(writer: Writer, event: LoggedEvent) -> Event[Any]:
         boot=writer.boot,
         seq=envelope.seq,
     )
+
+
+def _sort(flaws: Iterable[_FlawT], writers: Iterable[Writer]) -> tuple[_FlawT, ...]:
+    """Return damaged lines or gaps in the order in which a whole log is read; a live view finds them as they come."""
+    segments = [segment.path for writer in writers for segment in writer.segments]
+    places = {path: place for place, path in enumerate(segments)}
+    return tuple(sorted(flaws, key=lambda one: (places.get(one.path, -1), one.line)))
 
 
 def _find_provenance(

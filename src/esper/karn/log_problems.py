@@ -15,7 +15,8 @@ def describe_telemetry(story: RunStory) -> Iterator[str]:
     """Yield the number of events, then a line for each problem with the log."""
     yield pluralize(story.num_events, "event")
     if story.rejected:
-        yield f"{pluralize(len(story.rejected), 'event')} rejected by the contract:"
+        num_rejected = story.counts.get("TELEMETRY_REJECTED", 0)
+        yield f"{pluralize(num_rejected, 'event')} rejected by the contract:"
     for event in story.rejected[:MAX_LISTED]:
         rejected = event.payload
         field = "" if rejected.field is None else f".{rejected.field}"
@@ -34,6 +35,10 @@ def describe_telemetry(story: RunStory) -> Iterator[str]:
     yield from _count_more(story.num_gaps, "more gap")
     if story.unknown:
         yield describe_unknown(story.unknown)
+    if story.missing:
+        names = [printable(one.name) for one in story.missing]
+        listed = join_names(names, max_names=2 * MAX_LISTED)
+        yield f"{pluralize(len(names), 'field')} that the log lacks: {listed}"
     if story.num_set_aside:
         yield f"{pluralize(story.num_set_aside, 'event')} left out because of unknown names"
     for overlap in story.overlaps[:MAX_LISTED]:

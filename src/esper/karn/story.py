@@ -378,8 +378,9 @@ class RunStory:
     @property
     def epochs_completed(self) -> int:
         """Number of epochs trained to their end."""
-        if self.finished is not None:
-            return self.finished.epochs_completed
+        completed: int | None = None if self.finished is None else self.finished.epochs_completed
+        if completed is not None:
+            return completed
         return max((event.epoch or 0 for event in self.epochs), default=0)
 
     def count_seeds(self, stage: SeedStage) -> int:

@@ -12,7 +12,8 @@ from rich.text import Text
 
 from esper._generated.enums import RunOutcome, SeedStage
 from esper._generated.governor import GovernorRollbackPayload
-from esper._generated.run import LoopStartedPayload
+from esper._generated.records import SeedEvidence
+from esper._generated.run import HostRejuvenatedPayload, LoopStartedPayload
 from esper.karn.log_problems import MAX_LISTED, describe_telemetry
 from esper.karn.seed_story import SeedStory, Step
 from esper.karn.story import Event, RunStory
@@ -25,6 +26,7 @@ _Item = TypeVar("_Item")
 _Entry = tuple[str, str, str]
 """A label, a text and the style of the text."""
 
+_MISSING = "missing in the log"
 _MAX_WIDTH = 120
 _MIN_COLUMN = 20
 _MAX_PATH = 4096
@@ -133,7 +135,7 @@ def _rejuvenations(story: RunStory) -> list[_Entry]:
             entries.append(("", rest, "dim"))
         else:
             label = "" if event.epoch is None else f"epoch {event.epoch}"
-            entries.append((label, describe_rejuvenation(event.payload), ""))
+            entries.append((label, _describe_rejuvenation(event.payload), ""))
     return entries
 
 
@@ -169,7 +171,7 @@ def _describe_task(story: RunStory) -> str:
         epochs = f"{story.epochs_completed} of {pluralize(story.epochs_planned, 'epoch')}"
     if story.started is not None:
         started = story.started
-        task = printable(started.task)
+        task = _text(started.task)
         task += "" if started.seed is None else f", seed {started.seed}"
         task += "" if started.device is None else f", on {printable(started.device)}"
         epochs = f"{task}: {epochs}"
@@ -178,6 +180,8 @@ def _describe_task(story: RunStory) -> str:
     if story.finished is None:
         return epochs
     duration = story.finished.duration_s
+    if not _are_known(duration):
+        return epochs
     return f"{epochs} in {duration:{_fixed(duration, 1)}} s"
 
 
@@ -264,20 +268,20 @@ def _describe_governor(story: RunStory) -> Iterator[str]:
     """Yield one line of counts, then a line for each failure."""
     counts = [
         pluralize(story.num_snapshots, "snapshot"),
-        pluralize(len(story.panics), "panic"),
-        pluralize(len(story.rollbacks), "rollback"),
+        pluralize(story.num_panics, "panic"),
+        pluralize(story.num_rollbacks, "rollback"),
     ]
     if story.cleared:
-        counts.append(f"{pluralize(len(story.cleared), 'suspicion')} cleared")
+        counts.append(f"{pluralize(story.num_cleared, 'suspicion')} cleared")
     if story.num_skipped_steps:
         counts.append(pluralize(story.num_skipped_steps, "skipped step"))
     yield ", ".join(counts)
     if story.watched:
         yield f"watched only; would have acted: {_count_watched(story)}"
     for failed in story.failed_snapshots[:MAX_LISTED]:
-        yield f"snapshot {failed.payload.snapshot_id} failed: {printable(failed.payload.message)}"
+        yield f"snapshot {failed.payload.snapshot_id} failed: {_text(failed.payload.message)}"
     if story.stopped is not None:
-        yield f"stopped the run: {printable(story.stopped.payload.message)}"
+        yield f"stopped the run: {_text(story.stopped.payload.message)}"
 
 
 def _count_watched(story: RunStory) -> str:
@@ -287,7 +291,7 @@ def _count_watched(story: RunStory) -> str:
     for event in story.watched:
         watched = event.payload
         kind = (
-            watched.severity.name,
+            watched.severity.name if _are_known(watched.severity) else _MISSING,
             "OVERFLOW" if watched.reason is None else watched.reason.name,
         )
         counts[kind] += 1
@@ -309,10 +313,35 @@ def _describe_seed(seed: SeedStory) -> str:
     )
     if seed.evidence is not None:
         verdict = "kept" if seed.stage is SeedStage.FOSSILIZED else "not kept"
-        return f"{name}{size}: {life}; {verdict}: {describe_evidence(seed.evidence)}"
+        return f"{name}{size}: {life}; {verdict}: {_describe_evidence(seed.evidence)}"
     gain = "" if seed.improvement is None else f"; {_points(seed.improvement)} since germination"
     share = "" if seed.contribution is None else f", contributes {_points(seed.contribution)}"
     return f"{name}{size}: {life}{gain}{share}"
+
+
+def _describe_evidence(evidence: SeedEvidence) -> str:
+    one = evidence
+    if _are_known(one.difference, one.low, one.high, one.price, one.num_params):
+        return describe_evidence(evidence)
+    return f"evidence {_MISSING}"
+
+
+def _describe_rejuvenation(event: HostRejuvenatedPayload) -> str:
+    one = event.evidence
+    known = [event.is_kept, event.shrink, event.perturb]
+    if one is not None:
+        known += [one.difference, one.low, one.high, one.loss_with, one.loss_without]
+        known += [one.num_steps, one.tolerance]
+    return describe_rejuvenation(event) if _are_known(*known) else f"evidence {_MISSING}"
+
+
+def _are_known(*values: object) -> bool:
+    """Return whether the log has all of these values of an event; a field that it lacks is None, whatever its type."""
+    return all(value is not None for value in values)
+
+
+def _text(text: str | None) -> str:
+    return _MISSING if text is None else printable(text)
 
 
 def _points(gain: float) -> str:
@@ -336,13 +365,13 @@ def _describe_step(step: Step) -> str:
 def _describe_rollback(event: Event[GovernorRollbackPayload]) -> str:
     rollback = event.payload
     panics, loss = rollback.consecutive_panics, rollback.loss_at_panic
-    cause = rollback.reason.name
+    cause = rollback.reason.name if _are_known(rollback.reason) else _MISSING
     cause += f" after {pluralize(panics, 'panic')} in a row" if panics else ""
     cause += "" if loss is None else f", loss {loss:.4g}"
     snapshot = f"snapshot {rollback.snapshot_id} of step {rollback.to_step}"
     parts = [cause, f"back from step {rollback.from_step} to {snapshot}"]
     named = (
-        ("skipped corrupt snapshots", tuple(map(str, rollback.corrupt_snapshots))),
+        ("skipped corrupt snapshots", tuple(map(str, rollback.corrupt_snapshots or ()))),
         ("pruned", rollback.pruned_slots),
         ("kept the fossils of", rollback.kept_fossils),
         ("removed the fossils of", rollback.removed_fossils),

@@ -71,6 +71,7 @@ class WriterFold:
         last_metrics_step: step of the newest METRICS_LOGGED.
         newest: the newest event of kinds of which only that is kept, by kind and sink.
         num_sink_failures: failures by sink.
+        epoch_end: epoch and wall time of the newest end of an epoch.
         slots: the seeds.
         curves: the curves.
     """
@@ -96,8 +97,7 @@ class WriterFold:
         self.num_sink_failures: dict[str, int] = {}
         self.slots = SlotsBuilder()
         self.curves = CurvesBuilder()
-        self._epoch_end: tuple[int, int] | None = None
-        """Epoch and wall time of the newest end of an epoch."""
+        self.epoch_end: tuple[int, int] | None = None
         slots = self.slots
         self.handlers: dict[str, Handler] = {
             "SEED_GERMINATED": slots.add_germination,
@@ -161,13 +161,13 @@ class WriterFold:
             self.severity = payload.severity
             name = payload.severity.name
             self.verdicts[name] = self.verdicts.get(name, 0) + 1
-        epoch, end = envelope.epoch or 0, self._epoch_end
+        epoch, end = envelope.epoch or 0, self.epoch_end
         if end is None or epoch > end[0]:
             if end is not None and epoch == end[0] + 1 and envelope.t_wall_ns > end[1]:
                 self.durations.append((envelope.t_wall_ns - end[1]) / 1e9)
             elif payload.duration_s is not None:
                 self.durations.append(payload.duration_s)
-            self._epoch_end = epoch, envelope.t_wall_ns
+            self.epoch_end = epoch, envelope.t_wall_ns
 
     def _add_finish(self, envelope: Envelope, payload: Any) -> None:
         self.finished = (envelope, payload)

@@ -17,6 +17,7 @@ class EventNumbers:
 
     Attributes:
         expected: number that follows the latest new one.
+        limit: first number above `expected` that has been read already; infinity if there is none.
         num_unreadable: lines since the latest new number that could not be read; each was an event and used a number.
     """
 
@@ -27,7 +28,7 @@ class EventNumbers:
         self._starts = [0]
         self._ends = [0]
         self._current = 0
-        self._limit = inf
+        self.limit = inf
 
     @classmethod
     def from_intervals(cls, intervals: Iterable[Sequence[int]], current: int) -> EventNumbers:
@@ -58,7 +59,7 @@ class EventNumbers:
 
     def add(self, seq: int) -> bool:
         """Add a number; return False if it was there already."""
-        if seq == self.expected and seq < self._limit:
+        if seq == self.expected and seq < self.limit:
             self.expected = seq + 1
         elif not self._add_elsewhere(seq):
             return False
@@ -82,4 +83,4 @@ class EventNumbers:
     def _select(self, index: int) -> None:
         """Let the interval at `index` be the one that grows."""
         self._current = index
-        self._limit = self._starts[index + 1] if index + 1 < len(self._starts) else inf
+        self.limit = self._starts[index + 1] if index + 1 < len(self._starts) else inf

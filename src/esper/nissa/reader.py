@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import final
 
@@ -22,7 +22,14 @@ from esper.leyline.text import printable
 from esper.nissa import segments
 from esper.nissa.event_numbers import EventNumbers
 from esper.nissa.incomplete import read_incomplete
-from esper.nissa.segments import NAME_RULE, Segment, find_segments, is_torn, read_lines
+from esper.nissa.segments import (
+    NAME_RULE,
+    Segment,
+    find_segments,
+    is_torn,
+    open_segment,
+    skip_line,
+)
 from esper.nissa.writers import Overlap, Writer, find_overlaps, find_writers
 
 LoggedEvent = tuple[Envelope, Payload]
@@ -101,6 +108,9 @@ class RunEvents:
         overlaps: writers of one rank that wrote at the same time; the events of all of them are read.
         missing: fields that lines lack, as `EVENT.field`, and how many lines lack them; only if `is_lenient`.
         other_files: files in the log's folder that Esper did not write.
+        num_lines: whole lines of each file, by its name.
+        offsets: bytes of each file up to the end of its last whole line, by its name.
+        numbers: event numbers of each writer, by `RANK-BOOT`.
     """
 
     def __init__(self, folder: Path, *, strict: bool = False, lenient: bool = False) -> None:
@@ -134,6 +144,9 @@ class RunEvents:
         self.num_superseded = 0
         self.overlaps: list[Overlap] = []
         self.missing: Counter[str] = Counter()
+        self.num_lines: dict[str, int] = {}
+        self.offsets: dict[str, int] = {}
+        self.numbers: dict[str, EventNumbers] = {}
 
     def __iter__(self) -> Iterator[LoggedEvent]:
         """Yield envelope and payload of each event.
@@ -154,6 +167,9 @@ class RunEvents:
                 # Not a loop: a million events would pass through it.
                 last = yield from self._read(segment, run_id, writer.end_seq, numbers)
                 end_ns = end_ns if last is None else last.t_wall_ns
+            self.numbers[f"{writer.rank}-{writer.boot}"] = EventNumbers.from_intervals(
+                numbers.intervals, numbers.current_interval
+            )
             end_times.append((writer, end_ns))
         self.overlaps = find_overlaps(end_times)
 
@@ -165,52 +181,77 @@ class RunEvents:
         later_major: DamagedLine | None = None
         has_events = False
         last: Envelope | None = None
-        for number, data in read_lines(path):
-            if data[-1:] != b"\n" and is_torn(data):
-                self.torn.append(TornLine(path=path, line=number, num_bytes=len(data)))
-                break
-            try:
+        number = num_torn_bytes = 0
+        with open_segment(path) as file:
+            # Not `read_lines`: a generator between the file and this one costs as much as all checks here.
+            readline = partial(file.readline, segments.MAX_LINE_BYTES + 1)
+            for number, data in enumerate(iter(readline, b""), 1):
+                if data[-1:] != b"\n":
+                    if is_torn(data):
+                        num_torn_bytes = len(data)
+                        self.torn.append(TornLine(path=path, line=number, num_bytes=len(data)))
+                        break
+                    skip_line(file, data)
                 try:
-                    envelope, payload, unknown = inspect_line(data)
+                    try:
+                        envelope, payload, unknown = inspect_line(data)
+                    except ContractError as error:
+                        envelope, payload, unknown = self.read_incomplete(data, error)
+                    if envelope.boot != boot or envelope.run != run_id or envelope.rank != rank:
+                        refuse_owner((run_id, rank, boot), envelope)
                 except ContractError as error:
-                    envelope, payload, unknown = self._read_incomplete(data, error)
-                if envelope.boot != boot or envelope.run != run_id or envelope.rank != rank:
-                    _refuse_owner((run_id, rank, boot), envelope)
-            except ContractError as error:
-                damaged = _describe(path, number, data, error)
-                numbers.num_unreadable += 1
-                if not is_later_major(damaged.version) or has_events:
-                    self._add_damaged(damaged)
-                elif later_major is None and not self.is_strict:
-                    # One byte of a version may be damaged; all lines of a file are of the same version.
-                    later_major = damaged
-                else:
-                    raise LogError((later_major or damaged).message) from None
-                continue
-            if later_major is not None:
-                self._add_damaged(later_major)
-                later_major = None
-            has_events = True
-            seq = envelope.seq
-            if seq >= end_seq:
-                self.num_superseded += 1
-                continue
-            if seq != numbers.expected and not numbers.is_next(seq):
-                self._add_gap(
-                    Gap(path=path, line=number, expected_seq=numbers.expected, got_seq=seq)
-                )
-            if not numbers.add(seq):
-                continue
-            if unknown:
-                self._add_unknown(unknown, payload)
-            if type(payload) is not UnknownPayload:
-                last = envelope
-                yield envelope, payload
+                    damaged = describe_damage(path, number, data, error)
+                    numbers.num_unreadable += 1
+                    later_major = self._skip(damaged, later_major, has_events=has_events)
+                    continue
+                if later_major is not None:
+                    self.add_damaged(later_major)
+                    later_major = None
+                has_events = True
+                seq = envelope.seq
+                if seq >= end_seq:
+                    self.num_superseded += 1
+                    continue
+                if seq == numbers.expected and seq < numbers.limit:
+                    # As `_is_new`, whose call would cost as much as all else here.
+                    numbers.expected = seq + 1
+                    numbers.num_unreadable = 0
+                elif not self._is_new(seq, numbers, path, number):
+                    continue
+                if unknown:
+                    self.add_unknown(unknown, payload)
+                if type(payload) is not UnknownPayload:
+                    last = envelope
+                    yield envelope, payload
+            self.offsets[segment.name] = file.tell() - num_torn_bytes
         if later_major is not None:
             raise LogError(later_major.message)
+        self.num_lines[segment.name] = number - bool(num_torn_bytes)
         return last
 
-    def _read_incomplete(
+    def _is_new(self, seq: int, numbers: EventNumbers, path: Path, number: int) -> bool:
+        """Return whether an event number has not been read yet, and note a gap before it."""
+        if seq != numbers.expected and not numbers.is_next(seq):
+            self.add_gap(Gap(path=path, line=number, expected_seq=numbers.expected, got_seq=seq))
+        return numbers.add(seq)
+
+    def _skip(
+        self, damaged: DamagedLine, later_major: DamagedLine | None, *, has_events: bool
+    ) -> DamagedLine | None:
+        """Note a damaged line; return it instead if it may be the first of a file of a later major version.
+
+        Raises:
+            LogError: it is of a later major version, as the line before it. With `strict`: always.
+        """
+        if not is_later_major(damaged.version) or has_events:
+            self.add_damaged(damaged)
+            return later_major
+        if later_major is None and not self.is_strict:
+            # One byte of a version may be damaged; all lines of a file are of the same version.
+            return damaged
+        raise LogError((later_major or damaged).message) from None
+
+    def read_incomplete(
         self, data: bytes, error: ContractError
     ) -> tuple[Envelope, Payload, tuple[UnknownName, ...]]:
         """Return the event of a line that lacks fields, if such lines are read; otherwise raise `error` again.
@@ -224,19 +265,22 @@ class RunEvents:
         self.missing.update(incomplete.missing)
         return incomplete.envelope, incomplete.payload, incomplete.unknown
 
-    def _add_damaged(self, damaged: DamagedLine) -> None:
+    def add_damaged(self, damaged: DamagedLine) -> None:
+        """Note a line that breaks the contract."""
         if self.is_strict:
             raise LogError(damaged.message)
         self.num_damaged += 1
         if self.num_damaged <= MAX_LISTED:
             self.damaged.append(damaged)
 
-    def _add_gap(self, gap: Gap) -> None:
+    def add_gap(self, gap: Gap) -> None:
+        """Note that events are missing, or are there twice."""
         self.num_gaps += 1
         if self.num_gaps <= MAX_LISTED:
             self.gaps.append(gap)
 
-    def _add_unknown(self, unknown: tuple[UnknownName, ...], payload: Payload) -> None:
+    def add_unknown(self, unknown: tuple[UnknownName, ...], payload: Payload) -> None:
+        """Note the names in an event that this version does not know."""
         add_names(self.unknown, unknown)
         self.num_set_aside += type(payload) is UnknownPayload
 
@@ -273,7 +317,7 @@ class _Header(msgspec.Struct):
     v: str
 
 
-def _refuse_owner(expected: tuple[str | None, int, str], envelope: Envelope) -> None:
+def refuse_owner(expected: tuple[str | None, int, str], envelope: Envelope) -> None:
     """Raise the error for a line that belongs to another log than the file that holds it.
 
     Raises:
@@ -285,7 +329,8 @@ def _refuse_owner(expected: tuple[str | None, int, str], envelope: Envelope) -> 
     )
 
 
-def _describe(path: Path, number: int, data: bytes, error: ContractError) -> DamagedLine:
+def describe_damage(path: Path, number: int, data: bytes, error: ContractError) -> DamagedLine:
+    """Return the description of a line that breaks the contract."""
     if len(data) > segments.MAX_LINE_BYTES:
         problem = f"a line must be at most {segments.MAX_LINE_BYTES} bytes, got more"
         return DamagedLine(path=path, line=number, problem=problem, version=None)

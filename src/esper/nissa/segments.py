@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -99,15 +100,26 @@ def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
     Raises:
         LogError: the file cannot be read.
     """
+    with open_segment(path) as file:
+        number = 0
+        while data := file.readline(MAX_LINE_BYTES + 1):
+            number += 1
+            yield number, data
+            if len(data) > MAX_LINE_BYTES:
+                skip_line(file, data)
+
+
+@contextmanager
+def open_segment(path: Path) -> Iterator[BinaryIO]:
+    """Open a segment for reading.
+
+    Raises:
+        LogError: the file cannot be read; also if that is found while it is open.
+    """
     check_regular(path)
     try:
         with path.open("rb") as file:
-            number = 0
-            while data := file.readline(MAX_LINE_BYTES + 1):
-                number += 1
-                yield number, data
-                if len(data) > MAX_LINE_BYTES:
-                    _skip_line(file, data)
+            yield file
     except OSError as error:
         raise LogError(
             f"{path}: a log file must be readable, got {error.strerror}; copy the run to a working disk"
@@ -131,7 +143,7 @@ def is_torn(data: bytes) -> bool:
     return data[-1:] != b"\n" and len(data) <= MAX_LINE_BYTES
 
 
-def _skip_line(file: BinaryIO, data: bytes) -> None:
+def skip_line(file: BinaryIO, data: bytes) -> None:
     """Read the rest of a line that begins with `data`, in pieces."""
     while data and not data.endswith(b"\n"):
         data = file.readline(MAX_LINE_BYTES)

@@ -10,10 +10,20 @@ from typing import Any, final
 
 from esper._generated.checks import ContractError
 from esper._generated.codec import inspect_line
+from esper._generated.envelope import Envelope
 from esper._generated.unknown import UnknownName, UnknownPayload
 from esper.leyline.errors import LogError, RunNotFoundError
 from esper.nissa.event_numbers import EventNumbers
-from esper.nissa.reader import LoggedEvent, is_later_major, read_version
+from esper.nissa.reader import (
+    Gap,
+    LoggedEvent,
+    RunEvents,
+    TornLine,
+    describe_damage,
+    is_later_major,
+    read_version,
+    refuse_owner,
+)
 from esper.nissa.segments import LOG_FOLDER, MAX_LINE_BYTES, Segment, find_segments
 from esper.nissa.writers import Writer, find_writers
 
@@ -86,12 +96,19 @@ class LogFollower:
         position: LogPosition | None = None,
         *,
         on_unknown: Callable[[tuple[UnknownName, ...]], None] | None = None,
+        flaws: RunEvents | None = None,
     ) -> None:
         """Read the log of the run in `run_folder` after `position`; from its start when None.
 
-        `on_unknown` is called with the names in a line that only a later minor version of the contract knows.
+        Args:
+            run_folder: the run's folder.
+            position: how far the log has been read.
+            on_unknown: called with the names in a line that only a later minor version of the contract knows.
+            flaws: the log as it was read up to `position`, to which damaged lines, gaps and unknown names are added as if
+                it had read the rest, too. Then lines that only lack fields are read as it reads them.
         """
         self._on_unknown = on_unknown
+        self._flaws = flaws
         self.position = position or LogPosition()
         self.is_superseded = False
         self._run_folder = run_folder
@@ -101,6 +118,24 @@ class LogFollower:
         self._pending: deque[tuple[_Source, int]] = deque()
         self._later_majors = 0
         self._num_bytes_known = 0
+
+    @property
+    def writers(self) -> list[Writer]:
+        """The processes that have written the log, as of the newest look at its files, in the order of `find_writers`."""
+        writers = {source.key: source.writer for source in self._sources}
+        return list(writers.values())
+
+    def find_torn(self) -> list[TornLine]:
+        """Return the lines at the ends of files that their writers have not finished; only with `flaws`."""
+        assert self._flaws is not None
+        torn = []
+        for source in self._sources:
+            name, path = source.segment.name, source.segment.path
+            num_bytes = _size(path) - self.position.offsets.get(name, 0)
+            if num_bytes > 0:
+                line = self._flaws.num_lines.get(name, 0) + 1
+                torn.append(TornLine(path=path, line=line, num_bytes=num_bytes))
+        return torn
 
     @property
     def waiting_bytes(self) -> int:
@@ -181,7 +216,9 @@ class LogFollower:
     ) -> bool:
         """Append the events of a file up to byte `end`; return False if there are more than `max_events`."""
         position, name = self.position, source.segment.name
-        numbers = position.numbers.setdefault(source.key, EventNumbers())
+        numbers = position.numbers.get(source.key)
+        if numbers is None:
+            numbers = position.numbers[source.key] = self._first_numbers(source)
         offset = position.offsets.get(name, 0)
         try:
             with source.segment.path.open("rb") as file:
@@ -195,6 +232,10 @@ class LogFollower:
                             data = file.readline(MAX_LINE_BYTES)
                             num_bytes += len(data)
                         position.num_damaged += bool(data)
+                        if self._flaws is not None:
+                            self._note_line(name)
+                            problem = ContractError(None, "a line must be shorter", "a longer one")
+                            self._note_damage(source, data[: MAX_LINE_BYTES + 1], problem, numbers)
                     elif data[-1:] == b"\n":
                         self._take(source, data, numbers, events)
                     if data[-1:] != b"\n":
@@ -215,8 +256,16 @@ class LogFollower:
         self, source: _Source, data: bytes, numbers: EventNumbers, events: list[LoggedEvent]
     ) -> None:
         """Append the event of a line, unless it cannot be read, was replaced, or is there already."""
+        flaws = self._flaws
+        if flaws is not None:
+            self._note_line(source.segment.name)
         try:
-            envelope, payload, unknown = inspect_line(data)
+            try:
+                envelope, payload, unknown = inspect_line(data)
+            except ContractError as error:
+                if flaws is None:
+                    raise
+                envelope, payload, unknown = flaws.read_incomplete(data, error)
         except ContractError as error:
             self.position.num_damaged += 1
             self._later_majors += is_later_major(read_version(data))
@@ -226,19 +275,67 @@ class LogFollower:
                     f"{source.segment.path}: the log was written under a later version of the contract"
                     f" ({error}); update Esper"
                 ) from None
+            self._note_damage(source, data, error, numbers)
             return
         self._later_majors = 0
         owner = (envelope.rank, envelope.boot, envelope.run)
         if owner != (source.writer.rank, source.writer.boot, self._run_id):
             self.position.num_damaged += 1
+            self._note_owner(source, data, envelope, numbers)
             return
-        if envelope.seq >= source.writer.end_seq or not numbers.add(envelope.seq):
+        if envelope.seq >= source.writer.end_seq:
+            if flaws is not None:
+                flaws.num_superseded += 1
+            return
+        expected = numbers.expected
+        is_next = envelope.seq == expected or numbers.is_next(envelope.seq)
+        if flaws is not None and not is_next:
+            path, line = source.segment.path, flaws.num_lines[source.segment.name]
+            flaws.add_gap(Gap(path=path, line=line, expected_seq=expected, got_seq=envelope.seq))
+        if not numbers.add(envelope.seq):
             return
         if unknown and self._on_unknown is not None:
             self._on_unknown(unknown)
+        if unknown and flaws is not None:
+            flaws.add_unknown(unknown, payload)
         if type(payload) is not UnknownPayload:
             self.position.num_events += 1
             events.append((envelope, payload))
+
+    def _first_numbers(self, source: _Source) -> EventNumbers:
+        """Return the event numbers of a writer of which nothing has been read; those that it continues are there already."""
+        if self._flaws is None or not source.writer.continues:
+            return EventNumbers()
+        keys = [one.key for one in self._sources if one.writer.rank == source.writer.rank]
+        before = keys[: keys.index(source.key)]
+        earlier = self.position.numbers.get(before[-1]) if before else None
+        if earlier is None:
+            return EventNumbers()
+        return EventNumbers.from_intervals(earlier.intervals, earlier.current_interval)
+
+    def _note_line(self, name: str) -> None:
+        assert self._flaws is not None
+        lines = self._flaws.num_lines
+        lines[name] = lines.get(name, 0) + 1
+
+    def _note_damage(
+        self, source: _Source, data: bytes, error: ContractError, numbers: EventNumbers
+    ) -> None:
+        """Add a line that breaks the contract to the flaws of the log."""
+        if self._flaws is None:
+            return
+        numbers.num_unreadable += 1
+        path, line = source.segment.path, self._flaws.num_lines[source.segment.name]
+        self._flaws.add_damaged(describe_damage(path, line, data, error))
+
+    def _note_owner(
+        self, source: _Source, data: bytes, envelope: Envelope, numbers: EventNumbers
+    ) -> None:
+        """Add a line that belongs to another log to the flaws of the log."""
+        try:
+            refuse_owner((self._run_id, source.writer.rank, source.writer.boot), envelope)
+        except ContractError as error:
+            self._note_damage(source, data, error, numbers)
 
 
 def _size(path: Path) -> int:

@@ -1,0 +1,1 @@
+"""The figures of benchmarks/karn.py, a module for each."""
