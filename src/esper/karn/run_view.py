@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -193,8 +192,9 @@ class RunView:
 
     def _plot(self, name: str, theme: Theme) -> Any:
         # Imported on demand: a program that reads events needs no charts.
-        catalog = importlib.import_module("esper.karn.charts.catalog")
-        return catalog.CHARTS[name].draw(self.story(), theme=theme)
+        from esper.karn.charts.catalog import CHARTS
+
+        return CHARTS[name].draw(self.story(), theme=theme)
 
 
 def read(run: str | Path, run_dir: str | Path = "runs") -> RunView:

@@ -18,12 +18,16 @@ from tests.karn.browser import open_page, skip_without_browser
 from tests.karn.example_run import write_example_run
 from tests.karn.hostile import TEXTS, poison
 
-_TAGS = set(
-    ["html", "head", "meta", "title", "style", "body", "main", "header", "p", "h1", "h2", "h3", "span", "dl", "div", "dt", "dd", "section", "ul", "li", "figure", "figcaption", "table", "thead", "tbody", "tr", "th", "td", "mark", "details", "summary", "footer", "svg", "g", "path", "rect", "text", "tspan", "line", "circle", "defs", "clippath"]
+_TAG_NAMES = (
+    "html head meta title style body main header p h1 h2 h3 span dl div dt dd section ul li figure figcaption table thead"
+    " tbody tr th td mark details summary footer svg g path rect text tspan line circle defs clippath"
 )
-_ATTRIBUTES = set(
-    ["lang", "charset", "http-equiv", "content", "name", "class", "aria-label", "scope", "role", "d", "x", "y", "x1", "y1", "x2", "y2", "r", "cx", "cy", "width", "height", "viewbox", "transform", "fill", "fill-opacity", "stroke", "stroke-width", "stroke-opacity", "stroke-dasharray", "stroke-linejoin", "stroke-linecap", "stroke-miterlimit", "opacity", "font-size", "font-weight", "text-anchor", "clip-path", "id"]
+_ATTRIBUTE_NAMES = (
+    "lang charset http-equiv content name class aria-label scope role d x y x1 y1 x2 y2 r cx cy width height viewbox transform"
+    " fill fill-opacity stroke stroke-width stroke-opacity stroke-dasharray stroke-linejoin stroke-linecap"
+    " stroke-miterlimit opacity font-size font-weight text-anchor clip-path id"
 )
+_TAGS, _ATTRIBUTES = set(_TAG_NAMES.split()), set(_ATTRIBUTE_NAMES.split())
 
 
 class _Checker(HTMLParser):

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from esper.karn.charts import comparison, slots
 from esper.karn.charts.curves import describe_curves, draw_curves
+from esper.karn.charts.evidence import describe_evidence, draw_evidence
 from esper.karn.charts.palette import Theme
 from esper.karn.charts.rows import NOT_IN_LOG, Stories, as_runs
 from esper.karn.charts.style import empty
@@ -112,7 +113,7 @@ def evidence(stories: Stories, *, theme: Theme = "light") -> ChartType:
     Raises:
         MissingExtraError: Altair is not installed.
     """
-    return slots.draw_evidence(stories, theme)
+    return draw_evidence(stories, theme)
 
 
 def pareto(stories: Stories, *, theme: Theme = "light") -> ChartType:
@@ -183,7 +184,7 @@ def describe(name: str, stories: Stories) -> str:
     if name == "gradients":
         return slots.describe_slots(runs, "gradient")
     if name == "evidence":
-        return slots.describe_evidence_chart(runs)
+        return describe_evidence(runs)
     if name == "pareto":
         return comparison.describe_pareto(runs)
     if len(runs) == 1 or name == "system":

@@ -83,7 +83,7 @@ def draw_group_curves(
     shown_legend = (
         None
         if len(labels) < 2
-        else alt.Legend(orient="bottom", offset=8, columns=2, symbolType="stroke")
+        else alt.Legend(orient="bottom", offset=8, columns=1, symbolType="stroke")
     )
     coded = {
         "x": alt.X("x:Q", scale=x_scale, axis=x_axis(series.axis)),
@@ -230,7 +230,7 @@ def draw_pareto(stories: Stories, theme: Theme) -> ChartType:
         shown = (
             None
             if len(labels) < 2
-            else alt.Legend(orient="bottom", offset=8, columns=2, symbolType="circle")
+            else alt.Legend(orient="bottom", offset=8, columns=1, symbolType="circle")
         )
         points = alt.Chart(data(finals)).mark_point(aria=True, filled=True, size=70, opacity=0.9)
         layers.append(

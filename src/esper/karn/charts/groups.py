@@ -23,7 +23,7 @@ class RunGroup:
     """Runs of one configuration, which differ at most in their seed."""
 
     label: str
-    """The settings by which the group differs from the other groups; of a group of one run its id, if they do not tell it apart."""
+    """Its number, from 1, and the settings by which it differs from the other groups, or else the id of its first run."""
     stories: tuple[RunStory, ...]
 
 
@@ -98,10 +98,10 @@ def group_runs(stories: Sequence[RunStory]) -> tuple[RunGroup, ...]:
         items = tuple(sorted((name, value) for name, value in config.items() if not is_seed(name)))
         groups.setdefault(items or number, []).append(story)
     names = [name for name in differing_settings(stories) if not is_seed(name)]
-    labels: list[str] = []
-    for members in groups.values():
+    labels = []
+    for number, members in enumerate(groups.values(), 1):
         label = _label(configuration(members[0]), names) or printable(members[0].run_id, MAX_NAME)
-        labels.append(f"{label} ({len(labels) + 1})" if label in labels else label)
+        labels.append(f"{number}: {label}" if len(groups) > 1 else label)
     return tuple(
         RunGroup(label=label, stories=tuple(members))
         for label, members in zip(labels, groups.values(), strict=True)

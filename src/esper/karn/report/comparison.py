@@ -168,7 +168,7 @@ def _run_rows(stories: Sequence[RunStory], groups: Sequence[RunGroup]) -> list[t
     places = {
         id(story): f"{number + 1}" for number, group in enumerate(groups) for story in group.stories
     }
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for name, story in list(zip(name_runs(stories), stories, strict=True))[:MAX_RUNS]:
         rows.append(
             (
