@@ -62,7 +62,8 @@ PYDOC = Task(
     objective=LanguageModelling(),
     data_hash=text_hash,
     optimizer="adamw",
-    blueprint_ids=("mlp_small", "lora", "attention", "norm"),
+    # The larger seed first: a text has more to teach than a network of this size can hold.
+    blueprint_ids=("mlp", "mlp_small", "attention", "lora", "norm"),
     epochs=20,
     batch_size=32,
     host_learning_rate=2e-3,
