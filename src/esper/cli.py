@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 from esper.commands import (
     blueprints,
     completion,
+    explain,
     export,
     gc,
     help_command,
@@ -39,6 +40,7 @@ _COMMANDS = (
     train,
     watch,
     summary,
+    explain,
     report,
     runs,
     tag,
