@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 from esper.commands import (
     blueprints,
+    compare,
     completion,
     explain,
     export,
@@ -41,6 +42,7 @@ _COMMANDS = (
     watch,
     summary,
     explain,
+    compare,
     report,
     runs,
     tag,
