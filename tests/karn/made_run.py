@@ -22,7 +22,17 @@ def make_story(folder, **options):
 
 
 def write_run(
-    folder, *, epochs=20, val=fall, train=fall, during=None, before=None, end=True, **finish
+    folder,
+    *,
+    epochs=20,
+    val=fall,
+    train=fall,
+    during=None,
+    before=None,
+    end=True,
+    seed=1,
+    provenance=None,
+    **finish,
 ):
     """Write a run in which all is well, but for what the arguments say, and return its folder.
 
@@ -32,11 +42,20 @@ def write_run(
         during: called with the writer and the epoch before the end of each epoch.
         before: called with the writer after the start of the run.
         end: whether the log has the end of the run.
+        seed: seed of the run.
+        provenance: where it comes from.
         finish: fields of RUN_FINISHED.
     """
     writer = _Writer(0, "a1")
-    start = {"num_host_params": 1000, "slot_ids": ("r0c0",), "num_test": 400, "num_validation": 400}
-    writer.emit("RUN_STARTED", task="made", seed=1, epochs=epochs, provenance=None, **start)
+    start = {
+        "num_host_params": 1000,
+        "seed": seed,
+        "provenance": provenance,
+        "slot_ids": ("r0c0",),
+        "num_test": 400,
+        "num_validation": 400,
+    }
+    writer.emit("RUN_STARTED", task="made", epochs=epochs, **start)
     if before is not None:
         before(writer)
     for epoch in range(1, epochs + 1):
