@@ -27,7 +27,7 @@ def refused(capsys, *arguments: str) -> str:
         (["--jsno=1"], "esper: unknown argument --jsno=1; see esper --help"),
         (
             ["zzz"],
-            'no command "zzz"; there are: train, summary, runs, tag, gc, lint-log, tail, ship, export, tasks, blueprints, policies, script, completion, help',
+            'no command "zzz"; there are: train, watch, summary, explain, compare, report, runs, tag, gc, lint-log, tail, ship, export, query, schema, tasks, blueprints, policies, script, completion, help',
         ),
         (["help", "trian"], 'no command "trian"; did you mean train?'),
         (["train", "--epoch", "3"], "unknown argument --epoch; did you mean --epochs?"),

@@ -4,13 +4,14 @@ import argparse
 import json
 import re
 from collections import Counter
-from dataclasses import asdict
-from typing import Any
+from typing import TypedDict
 
 from esper._generated.registry import VERSION
 from esper.commands.run_arguments import add_run_arguments, folder
 from esper.karn.log_problems import describe_unknown
 from esper.karn.run import name_unknown
+from esper.karn.story import UnknownInLog
+from esper.karn.summary_json import to_json
 from esper.leyline.text import pluralize, printable
 from esper.nissa.lint import Flaw, LogLint
 from esper.nissa.runs import resolve
@@ -20,6 +21,39 @@ NAME = "lint-log"
 
 _MAX_MESSAGE = 400
 _MAX_PATH = 4096
+
+
+class FlawGroupJson(TypedDict):
+    """Flaws of one kind and subject."""
+
+    kind: str
+    subject: str
+    count: int
+
+
+class FlawJson(TypedDict):
+    """A flaw of a line."""
+
+    path: str
+    line: int
+    kind: str
+    event: str | None
+    field: str | None
+    message: str
+
+
+class LintJson(TypedDict):
+    """The flaws of a log."""
+
+    folder: str
+    contract: str
+    num_lines: int
+    groups: list[FlawGroupJson]
+    unknown: tuple[UnknownInLog, ...]
+    """Names that a later version of the contract has added."""
+    salvage: Salvage | None
+    """The copy of the log without the lines that cannot be read."""
+    flaws: list[FlawJson]
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -82,20 +116,20 @@ def _print_text(linter: LogLint, copy: Salvage | None) -> Counter[tuple[str, str
 def _print_json(linter: LogLint, copy: Salvage | None) -> Counter[tuple[str, str]]:
     flaws = list(linter)
     counts = Counter(_group(flaw) for flaw in flaws)
-    groups = [
+    groups: list[FlawGroupJson] = [
         {"kind": kind, "subject": subject, "count": number}
         for (kind, subject), number in counts.most_common()
     ]
-    document = {
+    document: LintJson = {
         "folder": str(linter.folder),
         "contract": VERSION,
         "num_lines": linter.num_lines,
         "groups": groups,
-        "unknown": [asdict(one) for one in name_unknown(linter.unknown)],
-        "salvage": None if copy is None else {**asdict(copy), "folder": str(copy.folder)},
+        "unknown": name_unknown(linter.unknown),
+        "salvage": copy,
         "flaws": [_entry(flaw) for flaw in flaws],
     }
-    print(json.dumps(document, indent=2))
+    print(json.dumps(to_json(document), indent=2))
     return counts
 
 
@@ -110,7 +144,7 @@ def _describe(flaw: Flaw) -> str:
     return f"{violation.kind}: {subject}{printable(violation.message, _MAX_MESSAGE)}"
 
 
-def _entry(flaw: Flaw) -> dict[str, Any]:
+def _entry(flaw: Flaw) -> FlawJson:
     violation = flaw.violation
     return {
         "path": str(flaw.path),

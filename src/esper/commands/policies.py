@@ -1,6 +1,8 @@
 """`esper policies`: lists the growth policies that `esper train --policy` knows."""
 
 import argparse
+import json
+from typing import TypedDict
 
 from esper.commands.terminal import make_console, print_line
 
@@ -13,8 +15,15 @@ An installed package adds policies with entry points of the group esper.policies
 """
 
 
+class PolicyJson(TypedDict):
+    """A growth policy."""
+
+    name: str
+    summary: str
+
+
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command, which has no arguments."""
+    """Add the command with its arguments."""
     parser = subparsers.add_parser(
         NAME,
         help="list the growth policies",
@@ -23,15 +32,20 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    parser.add_argument("--json", action="store_true", help="print one JSON list instead of text")
     parser.set_defaults(run=run, parser=parser)
 
 
-def run(_options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> int:
     """Print a line for each policy and return exit code 0."""
     from esper.tamiyo.registry import policy_names, summary_of
 
     console = make_console()
     names = policy_names()
+    if options.json:
+        plain: list[PolicyJson] = [{"name": one, "summary": summary_of(one)} for one in names]
+        print(json.dumps(plain, indent=2))
+        return 0
     width = max(map(len, names))
     for name in names:
         print_line(console, f"{name:<{width}}  {summary_of(name)}")

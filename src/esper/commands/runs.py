@@ -2,11 +2,13 @@
 
 import argparse
 import json
+from typing import TypedDict
 
 from esper.commands.run_arguments import add_run_dir
 from esper.commands.terminal import make_console, print_line
-from esper.karn.listing import SORT_KEYS, as_dict, render_runs, sort_runs
+from esper.karn.listing import SORT_KEYS, render_runs, sort_runs
 from esper.karn.overview import STATES, RunOverview, read_overview
+from esper.karn.summary_json import to_json
 from esper.leyline.errors import RunNotFoundError
 from esper.nissa.runs import list_runs
 from esper.nissa.tags import check_tag
@@ -29,6 +31,13 @@ examples:
   esper runs --tag good
   esper runs --json
 """
+
+
+class RunsJson(TypedDict):
+    """The runs of a folder."""
+
+    folder: str
+    runs: list[RunOverview]
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -88,7 +97,8 @@ def run(options: argparse.Namespace) -> int:
         [one for one in runs if _is_wanted(one, options)], options.sort, is_reversed=options.reverse
     )
     if options.json:
-        print(json.dumps({"folder": str(root), "runs": [as_dict(one) for one in shown]}, indent=2))
+        document: RunsJson = {"folder": str(root), "runs": shown}
+        print(json.dumps(to_json(document), indent=2))
     elif shown:
         render_runs(shown, make_console())
     elif runs:

@@ -10,11 +10,15 @@ import io
 import os
 import shutil
 import sys
+from collections.abc import Iterable
 from typing import NoReturn, final
 
 from rich.console import Console
 
-from esper.leyline.text import printable_message
+from esper.leyline.text import printable, printable_message
+
+_MAX_LINE = 8192
+"""Characters of a line of text; only a hostile log has longer ones."""
 
 
 @final
@@ -41,6 +45,12 @@ def make_console() -> Console:
 def print_line(console: Console, text: str) -> None:
     """Print one line, escaped and not wrapped."""
     console.print(printable_message(text), soft_wrap=True)
+
+
+def print_text(console: Console, lines: Iterable[str]) -> None:
+    """Print lines of any length, escaped; they are wrapped by the caller."""
+    for line in lines:
+        console.print(printable(line, _MAX_LINE), soft_wrap=True)
 
 
 def print_error(text: str) -> None:

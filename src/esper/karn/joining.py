@@ -73,6 +73,7 @@ class StoryJoiner:
             started=None if started is None else started.payload,
             resumptions=resumptions,
             finished=None if finished is None else finished.payload,
+            end=finished,
             epochs=epochs,
             last_epoch=max(fold.last_epoch for _, fold in self._folds),
             slots=story_slots,

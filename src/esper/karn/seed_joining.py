@@ -88,7 +88,12 @@ class _SeedParts:
             num_gates=sum(seed.gates.count for seed in builders),
             evidences=tuple(
                 EvidencePoint(
-                    epoch=envelope.epoch, evidence=evidence, rank=rank, boot=boot, seq=envelope.seq
+                    epoch=envelope.epoch,
+                    evidence=evidence,
+                    rank=rank,
+                    boot=boot,
+                    seq=envelope.seq,
+                    event=envelope.event,
                 )
                 for rank, boot, seed in self.seeds
                 for envelope, evidence in seed.evidences
@@ -190,6 +195,7 @@ def _make_step(rank: int, boot: str, item: StepEvent) -> Step:
         rank=rank,
         boot=boot,
         seq=envelope.seq,
+        event=envelope.event,
         **values,
     )
 

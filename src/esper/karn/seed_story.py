@@ -38,6 +38,8 @@ class Step:
     """Rank, process (`boot`) and number (`seq`) of the event, by which it is found in the log."""
     boot: str | None = None
     seq: int | None = None
+    event: str | None = None
+    """Name of the event that reported it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +81,8 @@ class EvidencePoint:
     """Rank, process (`boot`) and number (`seq`) of the event, by which it is found in the log."""
     boot: str
     seq: int
+    event: str
+    """Name of the event."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

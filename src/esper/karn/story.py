@@ -198,6 +198,8 @@ class RunStory:
     resumptions: tuple[Event[RunResumedPayload], ...]
     finished: RunFinishedPayload | None
     """None if the run is still running or was killed."""
+    end: Event[RunFinishedPayload] | None
+    """The event with `finished` as its payload; None if there is none."""
     epochs: tuple[Event[EpochCompletedPayload] | Event[LoopEpochCompletedPayload], ...]
     """The completed epochs, evenly spaced if there are thousands; the newest is always there."""
     last_epoch: int

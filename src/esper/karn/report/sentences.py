@@ -234,10 +234,10 @@ def describe_governor(story: RunStory) -> list[tuple[str, str, str]]:
     events: list[tuple[int, str, str, str]] = []
     governor = story.governor
     tellers: Sequence[tuple[Sequence[Any], str, Any]] = (
-        (governor.cleared, "suspicion cleared", _describe_cleared),
-        (governor.rollbacks, "rollback", _describe_rollback),
-        (governor.escalations, "escalation", _describe_escalation),
-        (governor.recoveries, "recovery", _describe_recovery),
+        (governor.cleared, "suspicion cleared", describe_cleared),
+        (governor.rollbacks, "rollback", describe_rollback),
+        (governor.escalations, "escalation", describe_escalation),
+        (governor.recoveries, "recovery", describe_recovery),
         (governor.watched, "watched only", _describe_watched),
         (governor.failed_snapshots, "snapshot failed", _describe_failed_snapshot),
         ((governor.stopped,) if governor.stopped else (), "stop", _describe_stop),
@@ -272,12 +272,14 @@ def _describe_probe(evidence: ProbeEvidence | None) -> str:
     )
 
 
-def _describe_cleared(cleared: Any) -> str:
+def describe_cleared(cleared: Any) -> str:
+    """Return a suspicion that was cleared, as a sentence; fields may be missing."""
     text = f"At step {show(cleared.step, ',d')}, with a loss of {show(cleared.loss, '.4g')}, {show_name(cleared.reason)} was suspected;"
     return f"{text} cleared by {show_name(cleared.by)}.{_describe_probe(cleared.evidence)}"
 
 
-def _describe_rollback(rollback: Any) -> str:
+def describe_rollback(rollback: Any) -> str:
+    """Return a rollback with its reason, its actions and its evidence; fields may be missing."""
     text = f"Because of {show_name(rollback.reason)}"
     if rollback.loss_at_panic is not None:
         text += f" (loss {rollback.loss_at_panic:.4g}"
@@ -304,7 +306,8 @@ def _describe_rollback(rollback: Any) -> str:
     return f"{text}.{_describe_probe(rollback.evidence)}"
 
 
-def _describe_escalation(event: Any) -> str:
+def describe_escalation(event: Any) -> str:
+    """Return an escalation with its actions; fields may be missing."""
     actions = ", ".join(show_name(action) for action in event.actions or ()) or NOT_IN_LOG
     return (
         f"Rollback {show(event.attempt, 'd')} of {show(event.budget, 'd')} that are allowed in a window; further actions: {actions}."
@@ -313,7 +316,8 @@ def _describe_escalation(event: Any) -> str:
     )
 
 
-def _describe_recovery(event: Any) -> str:
+def describe_recovery(event: Any) -> str:
+    """Return the end of an escalation as a sentence; fields may be missing."""
     return f"At step {show(event.step, ',d')}, a whole window had passed without a rollback after {show(event.attempts, 'd')} of them."
 
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, TextIO, TypeVar, final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, TextIO, TypedDict, TypeVar, final
 
 from rich.cells import cell_len
 
@@ -204,6 +204,25 @@ def write_table(answer: Answer, out: TextIO, width: int, *, unlimited: str) -> N
     out.write(f"({shown}{f', and more: {unlimited}' if answer.has_more else ''})\n")
 
 
+class ColumnJson(TypedDict):
+    """A column of an answer."""
+
+    name: str
+    type: str
+    """Its type in DuckDB."""
+    description: str | None
+
+
+class AnswerJson(TypedDict):
+    """The answer to a query."""
+
+    columns: list[ColumnJson]
+    rows: list[dict[str, object]]
+    """Values by the name of the column; `esper query --schema VIEW --json` describes those of a view."""
+    has_more: bool
+    """Whether rows were left out because of the limit."""
+
+
 def write_csv(answer: Answer, out: TextIO) -> None:
     """Write CSV with a header; lists, maps and records are JSON, null is empty."""
     writer = csv.writer(out, lineterminator="\n")
@@ -215,7 +234,7 @@ def write_csv(answer: Answer, out: TextIO) -> None:
 def write_json(answer: Answer, out: TextIO) -> None:
     """Write one JSON object with columns and rows; NaN and infinities are texts, as in the log."""
     names = unique_names(answer.columns)
-    columns = [
+    columns: list[ColumnJson] = [
         {"name": name, "type": column.type, "description": column.doc}
         for name, column in zip(names, answer.columns, strict=True)
     ]

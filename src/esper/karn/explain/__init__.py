@@ -1,0 +1,1 @@
+"""Explain: says in sentences what happened in a run, what looks wrong, and what to try."""
