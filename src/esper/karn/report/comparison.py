@@ -9,6 +9,7 @@ from typing import Final
 from esper._generated.enums import SeedStage
 from esper.karn.charts.comparison import quality
 from esper.karn.charts.groups import (
+    Interval,
     RunGroup,
     configuration,
     differing_settings,
@@ -105,7 +106,7 @@ def _sentences(
     return text
 
 
-def _interval(group: RunGroup):  # type: ignore[no-untyped-def]
+def _interval(group: RunGroup) -> Interval | None:
     values = [score for story in group.stories if (score := quality(story)) is not None]
     return mean_interval(values) if values else None
 
@@ -168,7 +169,7 @@ def _run_rows(stories: Sequence[RunStory], groups: Sequence[RunGroup]) -> list[t
     places = {
         id(story): f"{number + 1}" for number, group in enumerate(groups) for story in group.stories
     }
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for name, story in list(zip(name_runs(stories), stories, strict=True))[:MAX_RUNS]:
         rows.append(
             (
