@@ -88,7 +88,11 @@ def _sentences(
         f"{len(stories)} runs in {len(groups)} {kinds} of one configuration each; runs of a group differ at most in their seed."
     ]
     if differing:
-        text.append(f"{len(differing)} settings differ between the groups.")
+        text.append(
+            "1 setting differs between the groups."
+            if len(differing) == 1
+            else f"{len(differing)} settings differ between the groups."
+        )
     best = max(
         (
             (interval.mean, group.label)
