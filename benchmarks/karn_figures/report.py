@@ -34,7 +34,9 @@ sys.exit(code)
 
 def measure(num_events: int, folder: Path) -> dict[str, float]:
     """Return the least time of `REPEATS` processes, each with a new interpreter, and the size of the pages."""
-    runs = [write_run(folder / "compared" / f"run-{number:02d}", number) for number in range(NUM_RUNS)]
+    runs = [
+        write_run(folder / "compared" / f"run-{number:02d}", number) for number in range(NUM_RUNS)
+    ]
     page = folder / "twenty.html"
     seconds = min(report(page, *runs) for _ in range(REPEATS))
     large = folder / "one.html"
