@@ -36,8 +36,8 @@ def report(out: Path, *runs: Path) -> Path:
     return out
 
 
-def take(page: Path, picture: Path, *, height: int, scheme: str = _LIGHT, anchor: str = "") -> None:
-    """Take a picture of the top of a page, or of what is at an anchor, in a light or a dark browser."""
+def take(page: Path, picture: Path, *, height: int, scheme: str = _LIGHT) -> None:
+    """Take a picture of the top of a page in a light or a dark browser."""
     browser = shutil.which("chromium") or shutil.which("google-chrome")
     if browser is None:
         sys.exit("docs/screenshots_karn.py needs chromium, which is not installed")
@@ -45,7 +45,7 @@ def take(page: Path, picture: Path, *, height: int, scheme: str = _LIGHT, anchor
         command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
         command += [f"--user-data-dir={profile}", f"--window-size={_WIDTH},{height}"]
         command += [f"--blink-settings=preferredColorScheme={scheme}", f"--screenshot={picture}"]
-        subprocess.run([*command, page.as_uri() + anchor], check=True, capture_output=True)
+        subprocess.run([*command, page.as_uri()], check=True, capture_output=True)
 
 
 def main() -> None:
@@ -59,7 +59,8 @@ def main() -> None:
         others = [train(folder / "runs", "--seed", seed) for seed in ("1", "2")]
         page = report(folder / "report.html", run)
         take(page, out / "report.png", height=980)
-        take(page, out / "report_dark.png", height=980, scheme=_DARK, anchor="#timeline")
+        dark = report(folder / "dark.html", others[0])
+        take(dark, out / "report_dark.png", height=980, scheme=_DARK)
         pages = report(folder / "runs.html", run, *others)
         take(pages, out / "report_runs.png", height=1100)
         story = read_story(run)

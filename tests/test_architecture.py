@@ -54,6 +54,7 @@ CODEGEN_IMPORTS = {
 CODEGEN_CONNECTORS = {"commands", "__main__", "__init__"}
 # They connect the rooms; no room imports them.
 CONNECTORS = {
+    "charts",
     "commands",
     "cli",
     "loading",

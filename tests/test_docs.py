@@ -138,7 +138,7 @@ def test_code_in_pages_for_users_imports_the_public_modules_only(path):
     code = "\n".join(re.findall(r"```python\n(.*?)```", read(path), re.DOTALL))
     modules = set(re.findall(r"^\s*(?:from|import) (esper[\w.]*)", code, re.MULTILINE))
 
-    assert modules <= {"esper", "esper.telemetry", "esper.testing.sink_contract"}
+    assert modules <= {"esper", "esper.charts", "esper.telemetry", "esper.testing.sink_contract"}
 
 
 def load_architecture():

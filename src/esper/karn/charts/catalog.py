@@ -1,9 +1,4 @@
-"""The charts of runs: one function each, which takes a run or several and returns an Altair chart.
-
-    from esper.karn.charts import catalog as charts
-
-    charts.losses(story)                       # in a notebook, this shows the chart
-    to_svg(charts.pareto(stories, theme="dark"))
+"""The charts of runs: one function each, which takes a run or several and returns an Altair chart; `esper.charts` offers them.
 
 A chart whose values are not in the log says so in the place of the drawing. Each has a text alternative with the numbers, which
 `describe` returns too.

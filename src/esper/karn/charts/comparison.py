@@ -89,16 +89,21 @@ def draw_group_curves(
         "x": alt.X("x:Q", scale=x_scale, axis=x_axis(series.axis)),
         "color": alt.Color("s:N", scale=colour, legend=shown_legend),
     }
-    y = alt.Y("y:Q", scale=alt.Scale(zero=False), axis=y_axis(title))
+    # The interval of two runs can be wider than all curves; it is cut off at the edge.
+    values_of_runs = [row["y"] for row in lines]
+    y_scale = alt.Scale(domain=[min(values_of_runs), max(values_of_runs)], nice=True, zero=False)
+    y = alt.Y("y:Q", scale=y_scale, axis=y_axis(title))
     alone = {group.label for group in groups if len(group.stories) == 1}
     layers = []
     if means:
         mean = alt.Chart(data(means)).encode(**coded)
         layers.append(
-            mean.mark_area(opacity=0.18).encode(y=alt.Y("low:Q", axis=y_axis(title)), y2="high:Q")
+            mean.mark_area(opacity=0.18, clip=True).encode(
+                y=alt.Y("low:Q", scale=y_scale, axis=y_axis(title)), y2="high:Q"
+            )
         )
         layers.append(
-            mean.mark_line(strokeWidth=2.2).encode(
+            mean.mark_line(strokeWidth=2.2, clip=True).encode(
                 y=y, strokeDash=alt.StrokeDash("s:N", scale=dash, legend=None)
             )
         )

@@ -9,6 +9,7 @@ from typing import Final
 from esper._generated.enums import SeedStage
 from esper.karn.charts.comparison import quality
 from esper.karn.charts.groups import (
+    Interval,
     RunGroup,
     configuration,
     differing_settings,
@@ -87,7 +88,11 @@ def _sentences(
         f"{len(stories)} runs in {len(groups)} {kinds} of one configuration each; runs of a group differ at most in their seed."
     ]
     if differing:
-        text.append(f"{len(differing)} settings differ between the groups.")
+        text.append(
+            "1 setting differs between the groups."
+            if len(differing) == 1
+            else f"{len(differing)} settings differ between the groups."
+        )
     best = max(
         (
             (interval.mean, group.label)
@@ -105,7 +110,7 @@ def _sentences(
     return text
 
 
-def _interval(group: RunGroup):  # type: ignore[no-untyped-def]
+def _interval(group: RunGroup) -> Interval | None:
     values = [score for story in group.stories if (score := quality(story)) is not None]
     return mean_interval(values) if values else None
 
