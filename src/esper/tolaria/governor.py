@@ -108,6 +108,7 @@ class TolariaGovernor:
             config=config.probe,
             plan=self._recovery.plan_comparison,
             report_cleared=self._recovery.report_cleared,
+            measure_travel=self._recovery.measure_travel,
         )
         watch = Watch(self._recovery.reports, accept=self._scrutiny.accept)
         self._watch = watch if config.mode == "watch" else None

@@ -30,6 +30,7 @@ from esper.tolaria.snapshots.serialization import (
 )
 from esper.tolaria.snapshots.snapshots_by_age import SnapshotsByAge
 from esper.tolaria.snapshots.store import Snapshot, SnapshotContext, SnapshotStore
+from esper.tolaria.snapshots.travel import Travel, TravelMeter
 from esper.tolaria.snapshots.wrapper_names import PresentNames
 
 OLDER_SNAPSHOT_AGES: Final = (1, 3, 8)
@@ -71,6 +72,7 @@ class SnapshotKeeper:
         self._fallback: Snapshot | None = None
         self._trust_after_steps = trust_after_steps
         self._memory = _Memory()
+        self._travel = TravelMeter()
 
     @property
     def snapshots(self) -> tuple[Snapshot, ...]:
@@ -118,6 +120,33 @@ class SnapshotKeeper:
         memory.is_back = False
         memory.num_healthy_steps += is_healthy
         memory.progress += 1
+
+    @property
+    def reference(self) -> Snapshot | None:
+        """The newest trusted and intact snapshot; None if there is none."""
+        for snapshot in self._by_age.newest_first:
+            if self.is_trusted(snapshot) and snapshot.buffers.is_intact():
+                return snapshot
+        return None
+
+    def measure_travel(self, learning_rates: Sequence[float]) -> Travel | None:
+        """Return how far the weights have moved since the newest trusted snapshot; None if nothing shows what is usual.
+
+        Args:
+            learning_rates: the present ones, of all parameter groups.
+        """
+        reference = self.reference
+        if reference is None:
+            return None
+        with suppress(SnapshotError):
+            return self._travel.measure(
+                reference,
+                self._by_age.newest_first,
+                self._store.inventory(),
+                progress=self.progress,
+                learning_rates=learning_rates,
+            )
+        return None
 
     def is_trusted(self, snapshot: Snapshot) -> bool:
         """Return whether `snapshot` is taken to be free of damage."""
