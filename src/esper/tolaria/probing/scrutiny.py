@@ -146,7 +146,11 @@ class Scrutiny:
             self._tolerate(verdict.loss)
             return self._clear(verdict, LossSeries.STEPS, verdict.reason, ClearedBy.RETURN)
         is_alone = self._examiner is None and not has_moved_far
-        if is_alone and verdict.reason is PanicReason.DRIFT and self.judge.have_gradients_grown() is False:
+        if (
+            is_alone
+            and verdict.reason is PanicReason.DRIFT
+            and self.judge.have_gradients_grown() is False
+        ):
             return self._clear(verdict, LossSeries.STEPS, verdict.reason, ClearedBy.GRADIENTS)
         return verdict
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from itertools import zip_longest
 from typing import Any
 
 from torch import nn
@@ -31,7 +30,7 @@ from esper.tolaria.snapshots.optimizer_state import check_optimizers
 from esper.tolaria.snapshots.restore import RestorePlan
 from esper.tolaria.snapshots.retention import SnapshotKeeper
 from esper.tolaria.snapshots.store import Snapshot, SnapshotContext, SnapshotStore
-from esper.tolaria.snapshots.travel import Travel
+from esper.tolaria.snapshots.travel import Travel, learning_rates
 
 DetectorStates = tuple[Mapping[str, Any], ...]
 """State dicts of the detectors, that of checks first."""
@@ -170,15 +169,12 @@ class Recovery:
             SnapshotError: a tensor cannot be copied. The failure is reported, and the earlier snapshots are kept.
         """
         self._last_snapshot_step = self.step
-        rates, newest = self._rates(), self._keeper.newest
-        highest = rates if newest is None else _higher(rates, newest.context.highest_rates)
         context = SnapshotContext(
             step=self.step,
             detectors=detectors,
             validated_loss=validated_loss,
             is_doubtful=is_doubtful,
-            rates=rates,
-            highest_rates=highest,
+            rates=learning_rates(self.optimizers),
         )
         try:
             taken = self._keeper.take(context)
@@ -221,7 +217,7 @@ class Recovery:
 
     def measure_travel(self) -> Travel | None:
         """Return how far the weights have moved since a trusted snapshot; None if nothing shows what is usual."""
-        return self._keeper.measure_travel(self._rates())
+        return self._keeper.measure_travel(learning_rates(self.optimizers))
 
     def roll_back(
         self, alarm: Verdict | None, *, chosen: Snapshot | None = None
@@ -357,11 +353,6 @@ class Recovery:
         self._escalation.load_state_dict(state["escalation"])
         self._last_snapshot_step = state["last_snapshot_step"]
 
-    def _rates(self) -> tuple[float, ...]:
-        """Return the learning rates of all parameter groups, 0 where an optimizer has none."""
-        groups = (group for optimizer in self.optimizers for group in optimizer.param_groups)
-        return tuple(float(group.get("lr", 0.0)) for group in groups)
-
     def _advance_window(self) -> None:
         """Count a step or a check; if that ends a window with rollbacks, report that the run has recovered."""
         attempts = self._escalation.advance()
@@ -405,8 +396,3 @@ class Recovery:
 
     def _report_fault(self, fault: SnapshotFault, snapshot_id: int, message: str) -> None:
         self.reports.snapshot_fault(fault, snapshot_id, self.step, message)
-
-
-def _higher(rates: tuple[float, ...], others: tuple[float, ...]) -> tuple[float, ...]:
-    """Return the higher learning rate of each parameter group; groups may have been added since `others`."""
-    return tuple(map(max, zip_longest(rates, others[: len(rates)], fillvalue=0.0)))

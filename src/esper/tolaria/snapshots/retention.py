@@ -30,7 +30,7 @@ from esper.tolaria.snapshots.serialization import (
 )
 from esper.tolaria.snapshots.snapshots_by_age import SnapshotsByAge
 from esper.tolaria.snapshots.store import Snapshot, SnapshotContext, SnapshotStore
-from esper.tolaria.snapshots.travel import Travel, TravelMeter
+from esper.tolaria.snapshots.travel import Travel, TravelMeter, higher_rates
 from esper.tolaria.snapshots.wrapper_names import PresentNames
 
 OLDER_SNAPSHOT_AGES: Final = (1, 3, 8)
@@ -129,11 +129,11 @@ class SnapshotKeeper:
                 return snapshot
         return None
 
-    def measure_travel(self, learning_rates: Sequence[float]) -> Travel | None:
+    def measure_travel(self, rates: Sequence[float]) -> Travel | None:
         """Return how far the weights have moved since the newest trusted snapshot; None if nothing shows what is usual.
 
         Args:
-            learning_rates: the present ones, of all parameter groups.
+            rates: the present learning rates, of all parameter groups.
         """
         reference = self.reference
         if reference is None:
@@ -144,7 +144,7 @@ class SnapshotKeeper:
                 self._by_age.newest_first,
                 self._store.inventory(),
                 progress=self.progress,
-                learning_rates=learning_rates,
+                learning_rates=rates,
             )
         return None
 
@@ -162,7 +162,7 @@ class SnapshotKeeper:
         """Take a snapshot and keep it.
 
         Args:
-            context: the state of training; its counters of healthy steps and progress are filled in here.
+            context: the state of training; its counters of healthy steps and progress and its highest rates are filled in here.
 
         Raises:
             NotFiniteError: a tensor is not finite; the earlier snapshots are kept.
@@ -171,7 +171,13 @@ class SnapshotKeeper:
         memory = self._memory
         # In a loop that reports no steps, each snapshot counts as one.
         progress = memory.progress if memory.is_stepping else memory.progress + 1
-        context = replace(context, num_healthy_steps=memory.num_healthy_steps, progress=progress)
+        before_it = () if self.newest is None else self.newest.context.highest_rates
+        context = replace(
+            context,
+            num_healthy_steps=memory.num_healthy_steps,
+            progress=progress,
+            highest_rates=higher_rates(context.rates, before_it),
+        )
         snapshot = self._store.take(snapshot_id=memory.next_id, context=context)
         memory.next_id += 1
         memory.progress = progress

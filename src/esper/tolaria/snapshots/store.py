@@ -30,7 +30,7 @@ from esper.tolaria.snapshots.random_state import random_state_dict
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SnapshotContext:
     """The state of training when a snapshot is taken; the keeper fills in the counters of healthy steps and
-    progress and `was_restored`, the governor the rest.
+    progress, `was_restored` and the highest rates, the governor the rest.
 
     The field names are keys of the snapshot's state dict.
     """

@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from typing import Final
 
 import torch
 from torch import Tensor
+from torch.optim import Optimizer
 
 from esper.tolaria.snapshots.inventory import Inventory
 from esper.tolaria.snapshots.store import Snapshot, SnapshotContext
@@ -105,6 +106,17 @@ class TravelMeter:
     def _forget_others(self, snapshots: Iterable[Snapshot]) -> None:
         numbers = {one.info.snapshot_id for one in snapshots}
         self._known = {pair: one for pair, one in self._known.items() if numbers.issuperset(pair)}
+
+
+def learning_rates(optimizers: Iterable[Optimizer]) -> tuple[float, ...]:
+    """Return the learning rates of all parameter groups, 0 where an optimizer has none."""
+    groups = (group for optimizer in optimizers for group in optimizer.param_groups)
+    return tuple(float(group.get("lr", 0.0)) for group in groups)
+
+
+def higher_rates(rates: Sequence[float], others: Sequence[float]) -> tuple[float, ...]:
+    """Return the higher learning rate of each parameter group; groups may have been added since `others`."""
+    return tuple(map(max, zip_longest(rates, others[: len(rates)], fillvalue=0.0)))
 
 
 def _travel(
