@@ -7,23 +7,20 @@ from torch.nn.functional import mse_loss
 from esper._generated.enums import ClearedBy
 from esper._generated.governor import GovernorClearedPayload
 from esper.tolaria.governor import TolariaGovernor
-from tests.tolaria.recording_channel import RecordingChannel
+from tests.tolaria.probing.digits_loop import train
 
 START = 120
 """Step of the change."""
 
 
-def run(*, offset=0.0, wipes=False, detector=None, resumes=False):
+def run(*, offset=0.0, wipes=False, resumes=False):
     """Train a network on noisy data; at `START` the targets are shifted by `offset`, or its weights are wiped."""
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(4, 16), nn.Tanh(), nn.Linear(16, 1))
     optimizer = torch.optim.SGD(model.parameters(), 0.05)
-    channel = RecordingChannel()
 
     def govern():
-        return TolariaGovernor(
-            model, optimizers=[optimizer], channel=channel, step_detector=detector
-        )
+        return TolariaGovernor(model, optimizers=[optimizer])
 
     governor, rollbacks = govern(), []
     for step in range(START + 20):
@@ -46,18 +43,18 @@ def run(*, offset=0.0, wipes=False, detector=None, resumes=False):
         if verdict.needs_rollback:
             rollbacks.append(step)
         governor.after_step()
-    return rollbacks, [one.by for one in channel.of(GovernorClearedPayload)]
+    return rollbacks
 
 
 def test_other_data_are_cleared_because_the_weights_have_moved_as_usual():
-    rollbacks, cleared = run(offset=6.0)
+    result = train("curriculum")
 
-    assert rollbacks == []
-    assert ClearedBy.TRAVEL in cleared
+    assert result.rollback_steps == []
+    assert ClearedBy.TRAVEL in {one.by for one in result.channel.of(GovernorClearedPayload)}
 
 
 def test_damaged_weights_are_undone_at_the_second_anomalous_loss():
-    assert run(wipes=True)[0][0] == START + 1
+    assert run(wipes=True)[0] == START + 1
 
 
 def test_the_distances_survive_a_checkpoint():
