@@ -108,9 +108,10 @@ class TolariaGovernor:
             config=config.probe,
             plan=self._recovery.plan_comparison,
             report_cleared=self._recovery.report_cleared,
+            measure_travel=self._recovery.measure_travel,
         )
-        watch = Watch(self._recovery.reports, accept=self._scrutiny.accept)
-        self._watch = watch if config.mode == "watch" else None
+        accept, reports = self._scrutiny.accept, self._recovery.reports
+        self._watch = Watch(reports, accept=accept) if config.mode == "watch" else None
         self._alarm: Verdict | None = None
         self._step_verdict: Verdict | None = None
         self._validated_loss: float | None = None
@@ -259,8 +260,7 @@ class TolariaGovernor:
     def after_step(self) -> Verdict:
         """Count the step that was taken, and take a snapshot when one is due.
 
-        Return the verdict of `before_step`, unless the snapshot finds weights that are not finite and the governor has
-        acted on that. If the step was refused, nothing is done.
+        Return the verdict of `before_step`, or that on a snapshot whose weights are not finite. A refused step is not counted.
 
         Raises:
             ValueError: `before_step` has not been called.
@@ -313,9 +313,9 @@ class TolariaGovernor:
     def state_dict(self, *, light: bool = False) -> dict[str, Any]:
         """Return counters, detector states and snapshots, for a checkpoint that `torch.load` reads with `weights_only=True`.
 
-        The tensors are those of the snapshots themselves, so save it before the next step. It holds up to five snapshots by
-        default, each as large as the weights, or three times as large with the state of Adam. Batches are
-        not saved. With `light` it holds the newest snapshot only, and a resumed run cannot be rolled back further.
+        The tensors are those of the snapshots themselves, so save it before the next step. By default it holds up to five
+        snapshots, each as large as the weights, or thrice with the state of Adam. Batches are not saved. With `light` it
+        holds the newest snapshot only, and a resumed run cannot be rolled back further.
         """
         return {
             "step": self.step,

@@ -56,7 +56,7 @@ def test_without_a_probe_a_rollback_that_changes_nothing_is_not_repeated_for_eve
     assert len(result.rollback_steps) <= 3
     assert result.governor.stop_report is None
     cleared = result.channel.of(GovernorClearedPayload)
-    assert {payload.by for payload in cleared} <= {ClearedBy.RETURN}
+    assert {payload.by for payload in cleared} <= {ClearedBy.RETURN, ClearedBy.TRAVEL}
 
 
 @pytest.mark.parametrize("kind", ["wiped", "learning rate x100", "new labels"])

@@ -43,6 +43,7 @@ _CLEARED_BY = {
     ClearedBy.COMPARISON: "the snapshot does not do better",
     ClearedBy.RETURN: "a rollback has changed nothing",
     ClearedBy.GRADIENTS: "the gradients have not grown",
+    ClearedBy.TRAVEL: "the weights have moved as usual",
 }
 
 _ROUTINE = "dim"

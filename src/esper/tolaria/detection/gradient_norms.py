@@ -72,6 +72,12 @@ class GradientNorms:
         change = max(map(median, groups)) - median(logs[:-num_newest])
         return change > math.log(_GROWN)
 
+    @property
+    def are_constant(self) -> bool:
+        """Whether there are norms, and they never vary, as those of normalised gradients."""
+        logs = self._logs.values()
+        return bool(logs) and min(logs) == max(logs)
+
     def expect_shift(self) -> None:
         """Drop the history: gradients may be larger from now on."""
         self._logs.clear()

@@ -75,6 +75,11 @@ class StepJudge:
         """Return whether gradients are larger than they were; None if that is not known."""
         return None if self._norms is None else self._norms.have_grown()
 
+    @property
+    def are_norms_constant(self) -> bool:
+        """Whether the loop gives gradient norms, and they never vary."""
+        return self._norms is not None and self._norms.are_constant
+
     def judge(self, loss: float, grad_norm: float | None, *, is_planned_skip: bool) -> Verdict:
         """Return the verdict on a step; with `is_planned_skip` it is SKIP, and the detector does not see the loss."""
         self.grad_norm = grad_norm

@@ -10,7 +10,7 @@ course once more, they have a new level. Without a probe, the second kind is all
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final, Protocol
 
@@ -26,9 +26,11 @@ from esper.tolaria.probing.comparison import Ruling
 from esper.tolaria.probing.config import ProbeConfig
 from esper.tolaria.probing.course import Course
 from esper.tolaria.probing.examiner import SOFT_REASONS, Examiner, Finding, PlanComparison
+from esper.tolaria.probing.movement import Movement
 from esper.tolaria.probing.probe import ProbeFunction, checked_probe
 from esper.tolaria.snapshots.companions import Companions
 from esper.tolaria.snapshots.store import Snapshot
+from esper.tolaria.snapshots.travel import Travel
 
 _NUM_CONTROLS: Final = 5
 """Batches in a row that are anomalous right after a rollback, before any step, which show that it has changed nothing."""
@@ -62,6 +64,7 @@ class Scrutiny:
         examiner: Examiner | None,
         *,
         report_cleared: ReportCleared,
+        measure_travel: Callable[[], Travel | None],
     ) -> None:
         """Judge with `detector` and `judge`.
 
@@ -70,6 +73,7 @@ class Scrutiny:
             judge: the same for steps.
             examiner: compares weights on batches; None without a probe.
             report_cleared: called for each unfounded suspicion.
+            measure_travel: returns how far the weights have moved, which decides if there is no probe.
         """
         self.judge = judge
         self.convicted: Snapshot | None = None
@@ -77,6 +81,7 @@ class Scrutiny:
         self._examiner = examiner
         self._report_cleared = report_cleared
         self._course = Course()
+        self._movement = Movement(measure_travel)
         self._last_check: float | None = (
             None  # the loss of the last check if that was anomalous and finite
         )
@@ -122,6 +127,15 @@ class Scrutiny:
             self._course.note(progress, verdict.loss)
         if self._examiner is not None:
             verdict = self._compare_step(self._examiner, verdict, batch, step)
+        has_moved_far = False
+        if self._examiner is None and self._can_tell_by_travel(verdict):
+            ruling = self._movement.rule(verdict, progress)
+            if ruling is Ruling.CLEARED:
+                assert verdict.reason is not None
+                return self._clear(verdict, LossSeries.STEPS, verdict.reason, ClearedBy.TRAVEL)
+            has_moved_far = ruling is Ruling.CONVICTED
+            if has_moved_far:
+                verdict = _convicted(verdict, verdict.reason or PanicReason.DRIFT)
         if not verdict.needs_rollback or verdict.reason not in SOFT_REASONS:
             return verdict
         if not isinstance(self.judge.detector, LevelLearner):
@@ -131,8 +145,12 @@ class Scrutiny:
         if is_in_vain or self._course.is_repeated(verdict.loss, is_convicted=is_convicted):
             self._tolerate(verdict.loss)
             return self._clear(verdict, LossSeries.STEPS, verdict.reason, ClearedBy.RETURN)
-        is_alone = self._examiner is None and verdict.reason is PanicReason.DRIFT
-        if is_alone and self.judge.have_gradients_grown() is False:
+        is_alone = self._examiner is None and not has_moved_far
+        if (
+            is_alone
+            and verdict.reason is PanicReason.DRIFT
+            and self.judge.have_gradients_grown() is False
+        ):
             return self._clear(verdict, LossSeries.STEPS, verdict.reason, ClearedBy.GRADIENTS)
         return verdict
 
@@ -186,6 +204,7 @@ class Scrutiny:
         self._detector.rewind(state)
         self.judge.note_rollback(step_state)
         self._course.note_rollback(progress)
+        self._movement.note_rollback(progress)
         if self._examiner is not None:
             self._examiner.note_rollback()
 
@@ -195,6 +214,7 @@ class Scrutiny:
         self._detector.expect_shift()
         self.judge.expect_shift()
         self._course.note_shift()
+        self._movement.note_shift()
         if self._examiner is not None:
             self._examiner.note_shift()
 
@@ -206,6 +226,7 @@ class Scrutiny:
             "scrutiny": {
                 "course": self._course.state_dict(),
                 "last_check": self._last_check,
+                "movement": self._movement.state_dict(),
                 "examiner": None if self._examiner is None else self._examiner.state_dict(),
             },
         }
@@ -222,6 +243,8 @@ class Scrutiny:
             return
         self._course.load_state_dict(state["scrutiny"]["course"])
         self._last_check = state["scrutiny"].get("last_check")
+        if "movement" in state["scrutiny"]:
+            self._movement.load_state_dict(state["scrutiny"]["movement"])
         examiner = state["scrutiny"]["examiner"]
         if self._examiner is not None and examiner is not None:
             self._examiner.load_state_dict(examiner)
@@ -237,6 +260,15 @@ class Scrutiny:
         self._tolerate(verdict.loss)
         assert verdict.reason is not None
         return self._clear(verdict, LossSeries.STEPS, verdict.reason, ClearedBy.RETURN)
+
+    def _can_tell_by_travel(self, verdict: Verdict) -> bool:
+        """Return whether the distances that the weights move say anything about a loss.
+
+        Gradients whose norms never vary are not those of a training on batches. A large gradient alone has moved nothing.
+        """
+        is_soft = not verdict.is_anomalous or verdict.reason in SOFT_REASONS
+        can_learn = isinstance(self.judge.detector, LevelLearner)
+        return is_soft and can_learn and not self.judge.are_norms_constant
 
     def _tolerate(self, loss: float) -> None:
         """Without a probe, do not go back again for a loss up to the one that going back has not changed."""
@@ -265,12 +297,7 @@ class Scrutiny:
         verdict = replace(verdict, evidence=finding.evidence)
         if finding.ruling is Ruling.CONVICTED:
             self.convicted = finding.snapshot
-            return replace(
-                verdict,
-                severity=Severity.ROLLBACK,
-                reason=finding.reason,
-                consecutive_panics=max(1, verdict.consecutive_panics),
-            )
+            return _convicted(verdict, finding.reason)
         if finding.ruling is Ruling.CLEARED:
             return self._clear(
                 verdict,
@@ -297,6 +324,7 @@ class Scrutiny:
         self.convicted = None
         if series is LossSeries.STEPS:
             self._course.end_control()
+            self._movement.note_cleared()
         if is_level:
             learn_level(self.judge.detector if series is LossSeries.STEPS else self._detector)
         self._report_cleared(verdict, series, reason=reason, by=by)
@@ -314,6 +342,7 @@ def build_scrutiny(
     config: ProbeConfig,
     plan: PlanComparison,
     report_cleared: ReportCleared,
+    measure_travel: Callable[[], Travel | None],
 ) -> Scrutiny:
     """Return the judging half of a governor, with the default detectors where they are None.
 
@@ -332,4 +361,16 @@ def build_scrutiny(
     if probe is not None:
         modules = (model, *companions.modules.values())
         examiner = Examiner(checked_probe(probe, modules), plan, config)
-    return Scrutiny(detector, judge, examiner, report_cleared=report_cleared)
+    return Scrutiny(
+        detector, judge, examiner, report_cleared=report_cleared, measure_travel=measure_travel
+    )
+
+
+def _convicted(verdict: Verdict, reason: PanicReason) -> Verdict:
+    """Return `verdict` with a rollback for `reason`."""
+    return replace(
+        verdict,
+        severity=Severity.ROLLBACK,
+        reason=reason,
+        consecutive_panics=max(1, verdict.consecutive_panics),
+    )

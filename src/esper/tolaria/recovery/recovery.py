@@ -30,6 +30,7 @@ from esper.tolaria.snapshots.optimizer_state import check_optimizers
 from esper.tolaria.snapshots.restore import RestorePlan
 from esper.tolaria.snapshots.retention import SnapshotKeeper
 from esper.tolaria.snapshots.store import Snapshot, SnapshotContext, SnapshotStore
+from esper.tolaria.snapshots.travel import Travel, learning_rates
 
 DetectorStates = tuple[Mapping[str, Any], ...]
 """State dicts of the detectors, that of checks first."""
@@ -173,6 +174,7 @@ class Recovery:
             detectors=detectors,
             validated_loss=validated_loss,
             is_doubtful=is_doubtful,
+            rates=learning_rates(self.optimizers),
         )
         try:
             taken = self._keeper.take(context)
@@ -212,6 +214,10 @@ class Recovery:
             return self._keeper.plan_older(older_than)
         target = self._escalation.choose_target(reason, has_older=self._keeper.has_older)
         return self._keeper.plan_comparison(target, report_corrupt=self._report_corrupt)
+
+    def measure_travel(self) -> Travel | None:
+        """Return how far the weights have moved since a trusted snapshot; None if nothing shows what is usual."""
+        return self._keeper.measure_travel(learning_rates(self.optimizers))
 
     def roll_back(
         self, alarm: Verdict | None, *, chosen: Snapshot | None = None

@@ -30,6 +30,7 @@ from esper.tolaria.snapshots.serialization import (
 )
 from esper.tolaria.snapshots.snapshots_by_age import SnapshotsByAge
 from esper.tolaria.snapshots.store import Snapshot, SnapshotContext, SnapshotStore
+from esper.tolaria.snapshots.travel import Travel, TravelMeter, higher_rates
 from esper.tolaria.snapshots.wrapper_names import PresentNames
 
 OLDER_SNAPSHOT_AGES: Final = (1, 3, 8)
@@ -71,6 +72,7 @@ class SnapshotKeeper:
         self._fallback: Snapshot | None = None
         self._trust_after_steps = trust_after_steps
         self._memory = _Memory()
+        self._travel = TravelMeter()
 
     @property
     def snapshots(self) -> tuple[Snapshot, ...]:
@@ -119,6 +121,33 @@ class SnapshotKeeper:
         memory.num_healthy_steps += is_healthy
         memory.progress += 1
 
+    @property
+    def reference(self) -> Snapshot | None:
+        """The newest trusted and intact snapshot; None if there is none."""
+        for snapshot in self._by_age.newest_first:
+            if self.is_trusted(snapshot) and snapshot.buffers.is_intact():
+                return snapshot
+        return None
+
+    def measure_travel(self, rates: Sequence[float]) -> Travel | None:
+        """Return how far the weights have moved since the newest trusted snapshot; None if nothing shows what is usual.
+
+        Args:
+            rates: the present learning rates, of all parameter groups.
+        """
+        reference = self.reference
+        if reference is None:
+            return None
+        with suppress(SnapshotError):
+            return self._travel.measure(
+                reference,
+                self._by_age.newest_first,
+                self._store.inventory(),
+                progress=self.progress,
+                learning_rates=rates,
+            )
+        return None
+
     def is_trusted(self, snapshot: Snapshot) -> bool:
         """Return whether `snapshot` is taken to be free of damage."""
         context = snapshot.context
@@ -133,7 +162,7 @@ class SnapshotKeeper:
         """Take a snapshot and keep it.
 
         Args:
-            context: the state of training; its counters of healthy steps and progress are filled in here.
+            context: the state of training; its counters of healthy steps and progress and its highest rates are filled in here.
 
         Raises:
             NotFiniteError: a tensor is not finite; the earlier snapshots are kept.
@@ -142,7 +171,13 @@ class SnapshotKeeper:
         memory = self._memory
         # In a loop that reports no steps, each snapshot counts as one.
         progress = memory.progress if memory.is_stepping else memory.progress + 1
-        context = replace(context, num_healthy_steps=memory.num_healthy_steps, progress=progress)
+        before_it = () if self.newest is None else self.newest.context.highest_rates
+        context = replace(
+            context,
+            num_healthy_steps=memory.num_healthy_steps,
+            progress=progress,
+            highest_rates=higher_rates(context.rates, before_it),
+        )
         snapshot = self._store.take(snapshot_id=memory.next_id, context=context)
         memory.next_id += 1
         memory.progress = progress

@@ -57,6 +57,7 @@ def snapshot_from_state_dict(state: Mapping[str, Any], slots: Mapping[str, SeedS
     buffers.fill()
     inventory.release_tensors()
     info = SnapshotInfo(**state["info"])
+    state = {"rates": (), "highest_rates": (), **state}  # older checkpoints do not hold them
     context = {each.name: state[each.name] for each in fields(SnapshotContext)[1:]}
     return Snapshot(
         info=info,
@@ -69,6 +70,12 @@ def snapshot_from_state_dict(state: Mapping[str, Any], slots: Mapping[str, SeedS
             random=state["random"],
         ),
         context=SnapshotContext(
-            step=info.step, **{**context, "detectors": tuple(context["detectors"])}
+            step=info.step,
+            **{
+                **context,
+                "detectors": tuple(context["detectors"]),
+                "rates": tuple(context["rates"]),
+                "highest_rates": tuple(context["highest_rates"]),
+            },
         ),
     )

@@ -29,7 +29,8 @@ from esper.tolaria.snapshots.random_state import random_state_dict
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SnapshotContext:
-    """The state of training when a snapshot is taken; the governor fills in the first four fields, the keeper the rest.
+    """The state of training when a snapshot is taken; the keeper fills in the counters of healthy steps and
+    progress, `was_restored` and the highest rates, the governor the rest.
 
     The field names are keys of the snapshot's state dict.
     """
@@ -48,6 +49,10 @@ class SnapshotContext:
     """Steps that these weights have been trained for; unlike `step` and `num_healthy_steps` it decreases in a rollback."""
     was_restored: bool = False
     """Whether the weights were validated after a rollback to them, which has pruned the seeds that were live before."""
+    rates: tuple[float, ...] = ()
+    """Learning rates of all parameter groups; empty in snapshots of earlier versions."""
+    highest_rates: tuple[float, ...] = ()
+    """The highest of these so far."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
