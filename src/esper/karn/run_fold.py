@@ -111,10 +111,6 @@ class RunFold:
         )
 
 
-StoryFold = RunFold
-"""The name that `RunFold` had before it kept curves."""
-
-
 def _read_tags(folder: Path) -> dict[str, str | None]:
     """Return the tags of a run; an empty dict if they cannot be read, which must not keep anybody from the story."""
     try:
