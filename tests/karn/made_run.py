@@ -84,6 +84,8 @@ def write_run(
             "num_host_params": 1000,
             "num_params": 1000,
             "duration_s": 20.0,
+            "num_updates": 2_000_000,
+            "num_flops": 4e9,
         }
         writer.emit("RUN_FINISHED", **(values | finish))
     log = Path(folder) / "log"

@@ -235,6 +235,8 @@ def test_the_json_summary_has_stable_keys_and_plain_values(tmp_path):
         "num_params",
         "num_host_params",
         "params_added",
+        "num_updates",
+        "num_flops",
         "num_germinated",
         "num_fossilized",
         "num_pruned",

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from esper._generated.enums import RunOutcome, SeedStage
 from esper._generated.run import emit_run_resumed
-from esper.karn.run import StoryFold, read_story
+from esper.karn.run import RunFold, read_story
 from esper.nissa.hub import Hub
 from esper.nissa.log import RunLog
 from esper.nissa.reader import read_run
@@ -80,7 +80,7 @@ def test_any_order_of_the_lines_of_different_writers_gives_the_same_story(folder
     for envelope, payload in events:
         queues.setdefault(envelope.boot, []).append((envelope, payload))
     boots = [boot for boot, queue in queues.items() for _ in queue]
-    fold = StoryFold()
+    fold = RunFold()
     for boot in data.draw(st.permutations(boots)):
         fold.add(*queues[boot].pop(0))
 

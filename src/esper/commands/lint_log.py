@@ -9,8 +9,8 @@ from typing import TypedDict
 from esper._generated.registry import VERSION
 from esper.commands.run_arguments import add_run_arguments, folder
 from esper.karn.log_problems import describe_unknown
+from esper.karn.log_story import UnknownInLog
 from esper.karn.run import name_unknown
-from esper.karn.story import UnknownInLog
 from esper.karn.summary_json import to_json
 from esper.leyline.text import pluralize, printable
 from esper.nissa.lint import Flaw, LogLint

@@ -5,16 +5,12 @@ Events are kept as the lines of a log have them, so that they are checked agains
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
-from esper._generated.codec import decode_line, decode_payload, encode_line, encode_payload
+from esper._generated.codec import decode_line, encode_line
 from esper._generated.enums import EvidenceMode, SeedStage, Severity
-from esper._generated.envelope import Envelope, make_envelope
-from esper._generated.records import SeedEvidence
 from esper._generated.records_wire import (
     SeedEvidenceWire,
     SeedStatusWire,
@@ -24,58 +20,27 @@ from esper._generated.records_wire import (
     write_seed_status,
 )
 from esper.karn.curves import Curve, CurvesBuilder
-from esper.karn.kept import FirstAndNewest, Spaced
-from esper.karn.series import Mark, SeriesBuilder
-from esper.karn.slots import SeedBuilder, SlotsBuilder, StepEvent
+from esper.karn.kept import FirstAndNewest
+from esper.karn.slots import SeedBuilder, SlotsBuilder
+from esper.karn.value_states import (
+    EvidencesState,
+    KeptState,
+    SeriesState,
+    StepsState,
+    read_evidence,
+    read_kept,
+    read_line,
+    read_series,
+    read_spaced,
+    read_step,
+    write_evidence,
+    write_kept,
+    write_line,
+    write_lines,
+    write_series,
+    write_step,
+)
 from esper.karn.writer_fold import WriterFold
-from esper.nissa.reader import LoggedEvent
-
-
-class _SeriesState(msgspec.Struct, array_like=True):
-    x: bytes
-    y: bytes
-    buckets: list[tuple[tuple[int, int, float], ...]]
-    size: int
-    flushed: int
-    marks: list[tuple[int, float]]
-    num_nonfinite: int
-
-
-class _KeptState(msgspec.Struct, array_like=True):
-    """The lines of kept events."""
-
-    first: list[bytes]
-    newest: list[bytes]
-    count: int
-
-
-class _StepState(msgspec.Struct, array_like=True):
-    line: bytes
-    step: int | None
-    change: bytes | None
-    """The payload of the stage change before the end of a seed."""
-
-
-class _StepsState(msgspec.Struct, array_like=True):
-    first: list[_StepState]
-    newest: list[_StepState]
-    count: int
-
-
-class _EvidenceState(msgspec.Struct, array_like=True):
-    """A comparison, and the place of the event that reported it."""
-
-    epoch: int | None
-    seq: int
-    t_wall_ns: int
-    event: str
-    evidence: SeedEvidenceWire
-
-
-class _EvidencesState(msgspec.Struct, array_like=True):
-    first: list[_EvidenceState]
-    newest: list[_EvidenceState]
-    count: int
 
 
 class _SeedState(msgspec.Struct, array_like=True):
@@ -93,12 +58,12 @@ class _SeedState(msgspec.Struct, array_like=True):
     has_ended: bool
     stage: str | None
     compared: tuple[str, int] | None
-    steps: _StepsState
-    gates: _KeptState
-    evidences: _EvidencesState
-    alpha: _SeriesState
-    gradient: _SeriesState
-    counterfactuals: _SeriesState
+    steps: StepsState
+    gates: KeptState
+    evidences: EvidencesState
+    alpha: SeriesState
+    gradient: SeriesState
+    counterfactuals: SeriesState
 
 
 class _SlotState(msgspec.Struct, array_like=True):
@@ -116,7 +81,7 @@ class _CurveState(msgspec.Struct, array_like=True):
     event: str
     field: str
     env_id: int
-    series: _SeriesState
+    series: SeriesState
 
 
 class _MetricState(msgspec.Struct, array_like=True):
@@ -138,13 +103,13 @@ class WriterState(msgspec.Struct, array_like=True):
     last_epoch: int
     first_ns: int
     last_ns: int
-    kept: dict[str, _KeptState]
+    kept: dict[str, KeptState]
     finished: bytes | None
     epochs: tuple[list[bytes], bytes | None, int, int]
     durations: list[float]
     verdicts: dict[str, int]
     severity: str | None
-    snapshot_bytes: _SeriesState
+    snapshot_bytes: SeriesState
     newest_metrics: dict[str, float]
     num_left_out: int
     last_metrics_step: int | None
@@ -171,13 +136,13 @@ def write_writer(rank: int, boot: str, fold: WriterFold) -> WriterState:
         last_epoch=fold.last_epoch,
         first_ns=fold.first_ns,
         last_ns=fold.last_ns,
-        kept={event: _write_kept(kept) for event, kept in fold.kept.items()},
-        finished=_line(fold.finished),
-        epochs=(_lines(epochs.items), _line(epochs.newest), epochs.count, epochs.stride),
+        kept={event: write_kept(kept) for event, kept in fold.kept.items()},
+        finished=write_line(fold.finished),
+        epochs=(write_lines(epochs.items), write_line(epochs.newest), epochs.count, epochs.stride),
         durations=list(fold.durations),
         verdicts=fold.verdicts,
         severity=None if fold.severity is None else fold.severity.name,
-        snapshot_bytes=_write_series(fold.snapshot_bytes),
+        snapshot_bytes=write_series(fold.snapshot_bytes),
         newest_metrics=fold.newest_metrics,
         num_left_out=fold.num_left_out,
         last_metrics_step=fold.last_metrics_step,
@@ -196,7 +161,7 @@ def write_writer(rank: int, boot: str, fold: WriterFold) -> WriterState:
             for (env_id, slot_id), seeds in fold.slots.slots.items()
         ],
         curves=[
-            _CurveState(*curve, _write_series(builder)) for curve, builder in curves.curves.items()
+            _CurveState(*curve, write_series(builder)) for curve, builder in curves.curves.items()
         ],
         metrics=[
             _MetricState(event, name, env_id, places[id(builder)])
@@ -217,13 +182,13 @@ def read_writer(state: WriterState) -> WriterFold:
     fold = WriterFold()
     fold.counts, fold.run_id = state.counts, state.run_id
     fold.last_epoch, fold.first_ns, fold.last_ns = state.last_epoch, state.first_ns, state.last_ns
-    fold.kept = {event: _read_kept(kept) for event, kept in state.kept.items()}
-    fold.finished = _event(state.finished)
-    fold.epochs = _read_spaced(*state.epochs)
+    fold.kept = {event: read_kept(kept) for event, kept in state.kept.items()}
+    fold.finished = read_line(state.finished)
+    fold.epochs = read_spaced(*state.epochs)
     fold.durations.extend(state.durations)
     fold.verdicts = state.verdicts
     fold.severity = None if state.severity is None else Severity[state.severity]
-    fold.snapshot_bytes = _read_series(state.snapshot_bytes)
+    fold.snapshot_bytes = read_series(state.snapshot_bytes)
     fold.newest_metrics, fold.num_left_out = state.newest_metrics, state.num_left_out
     fold.last_metrics_step = state.last_metrics_step
     fold.newest = {(event, sink): decode_line(line) for event, sink, line in state.newest}
@@ -248,7 +213,7 @@ def _restore_slots(slots: SlotsBuilder, state: WriterState) -> None:
 def _restore_curves(curves: CurvesBuilder, state: WriterState) -> None:
     builders = []
     for one in state.curves:
-        builders.append(_read_series(one.series))
+        builders.append(read_series(one.series))
         curve: Any = (one.group, one.name, one.axis, one.event, one.field, one.env_id)
         curves.curves[Curve(*curve)] = builders[-1]
     for metric in state.metrics:
@@ -272,20 +237,20 @@ def _write_seed(seed: SeedBuilder) -> _SeedState:
         has_ended=seed.has_ended,
         stage=None if seed.stage is None else seed.stage.name,
         compared=None if seed.compared is None else (seed.compared[0].name, seed.compared[1]),
-        steps=_StepsState(
-            [_write_step(step) for step in seed.steps.first],
-            [_write_step(step) for step in seed.steps.newest],
+        steps=StepsState(
+            [write_step(step) for step in seed.steps.first],
+            [write_step(step) for step in seed.steps.newest],
             seed.steps.count,
         ),
-        gates=_write_kept(seed.gates),
-        evidences=_EvidencesState(
-            [_write_evidence(*one) for one in seed.evidences.first],
-            [_write_evidence(*one) for one in seed.evidences.newest],
+        gates=write_kept(seed.gates),
+        evidences=EvidencesState(
+            [write_evidence(*one) for one in seed.evidences.first],
+            [write_evidence(*one) for one in seed.evidences.newest],
             seed.evidences.count,
         ),
-        alpha=_write_series(seed.alpha),
-        gradient=_write_series(seed.gradient),
-        counterfactuals=_write_series(seed.counterfactuals),
+        alpha=write_series(seed.alpha),
+        gradient=write_series(seed.gradient),
+        counterfactuals=write_series(seed.counterfactuals),
     )
 
 
@@ -304,113 +269,17 @@ def _read_seed(state: _SeedState) -> SeedBuilder:
         is_germinated=state.is_germinated,
         has_ended=state.has_ended,
         stage=None if state.stage is None else SeedStage[state.stage],
-        gates=_read_kept(state.gates),
-        alpha=_read_series(state.alpha),
-        gradient=_read_series(state.gradient),
-        counterfactuals=_read_series(state.counterfactuals),
+        gates=read_kept(state.gates),
+        alpha=read_series(state.alpha),
+        gradient=read_series(state.gradient),
+        counterfactuals=read_series(state.counterfactuals),
     )
     if state.compared is not None:
         seed.compared = EvidenceMode[state.compared[0]], state.compared[1]
-    seed.steps.first = [_read_step(step) for step in state.steps.first]
-    seed.steps.newest.extend(_read_step(step) for step in state.steps.newest)
+    seed.steps.first = [read_step(step) for step in state.steps.first]
+    seed.steps.newest.extend(read_step(step) for step in state.steps.newest)
     seed.steps.count = state.steps.count
-    seed.evidences.first = [_read_evidence(one) for one in state.evidences.first]
-    seed.evidences.newest.extend(_read_evidence(one) for one in state.evidences.newest)
+    seed.evidences.first = [read_evidence(one) for one in state.evidences.first]
+    seed.evidences.newest.extend(read_evidence(one) for one in state.evidences.newest)
     seed.evidences.count = state.evidences.count
     return seed
-
-
-def _write_step(item: StepEvent) -> _StepState:
-    envelope, payload, step, change = item
-    return _StepState(
-        encode_line(envelope, payload), step, None if change is None else encode_payload(change)
-    )
-
-
-def _read_step(state: _StepState) -> StepEvent:
-    envelope, payload = decode_line(state.line)
-    change: Any = None
-    if state.change is not None:
-        change = decode_payload("SEED_STAGE_CHANGED", state.change)
-    return envelope, payload, state.step, change
-
-
-def _write_evidence(envelope: Envelope, evidence: SeedEvidence) -> _EvidenceState:
-    return _EvidenceState(
-        envelope.epoch,
-        envelope.seq,
-        envelope.t_wall_ns,
-        envelope.event,
-        write_seed_evidence(evidence),
-    )
-
-
-def _read_evidence(state: _EvidenceState) -> tuple[Envelope, SeedEvidence]:
-    envelope = make_envelope(
-        seq=state.seq,
-        t_wall_ns=state.t_wall_ns,
-        t_mono_ns=0,
-        run="run",
-        rank=0,
-        boot="0",
-        epoch=state.epoch,
-        event=state.event,
-    )
-    return envelope, read_seed_evidence(state.evidence)
-
-
-def _write_kept(kept: FirstAndNewest) -> _KeptState:
-    return _KeptState(_lines(kept.first), _lines(kept.newest), kept.count)
-
-
-def _read_kept(state: _KeptState) -> FirstAndNewest:
-    kept = FirstAndNewest()
-    kept.first = [decode_line(line) for line in state.first]
-    kept.newest.extend(decode_line(line) for line in state.newest)
-    kept.count = state.count
-    return kept
-
-
-def _read_spaced(items: list[bytes], newest: bytes | None, count: int, stride: int) -> Spaced:
-    spaced = Spaced()
-    spaced.items = [decode_line(line) for line in items]
-    # The newest item is one of the spaced ones, or comes after them.
-    spaced.newest, spaced.count, spaced.stride = _event(newest), count, max(stride, 1)
-    return spaced
-
-
-def _write_series(builder: SeriesBuilder) -> _SeriesState:
-    return _SeriesState(
-        x=builder.x.tobytes(),
-        y=builder.y.tobytes(),
-        buckets=builder.buckets,
-        size=builder.size,
-        flushed=builder.flushed,
-        marks=[(mark.x, mark.value) for mark in builder.marks],
-        num_nonfinite=builder.num_nonfinite,
-    )
-
-
-def _read_series(state: _SeriesState) -> SeriesBuilder:
-    builder = SeriesBuilder()
-    builder.x, builder.y = array("q"), array("d")
-    builder.x.frombytes(state.x)
-    builder.y.frombytes(state.y)
-    if len(builder.x) != len(builder.y) or state.size < 1:
-        raise ValueError("a curve must have as many values as places")
-    builder.buckets, builder.size, builder.flushed = state.buckets, state.size, state.flushed
-    builder.marks = [Mark(x=x, value=value) for x, value in state.marks]
-    builder.num_nonfinite = state.num_nonfinite
-    return builder
-
-
-def _lines(events: Iterable[LoggedEvent]) -> list[bytes]:
-    return [encode_line(*event) for event in events]
-
-
-def _line(event: LoggedEvent | None) -> bytes | None:
-    return None if event is None else encode_line(*event)
-
-
-def _event(line: bytes | None) -> LoggedEvent | None:
-    return None if line is None else decode_line(line)

@@ -7,19 +7,10 @@ from typing import Any, Final, TypeVar, final
 
 from esper._generated.records import Provenance
 from esper.karn.curves import CurvesBuilder, build_curves
+from esper.karn.log_story import MetricsStory, MissingInLog, UnknownInLog, WriterStory
 from esper.karn.seed_joining import SlotsJoiner
 from esper.karn.series import SeriesBuilder, build_series
-from esper.karn.story import (
-    Event,
-    GovernorStory,
-    MetricsStory,
-    MissingInLog,
-    Progress,
-    RunStory,
-    SinkStory,
-    UnknownInLog,
-    WriterStory,
-)
+from esper.karn.story import Event, GovernorStory, Progress, RunStory, SinkStory
 from esper.karn.writer_fold import MAX_METRICS, OF_THE_RUN, WriterFold
 from esper.nissa.reader import DamagedLine, Gap, LoggedEvent, RunEvents
 from esper.nissa.writers import Writer

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from esper._generated.registry import VERSION
-from esper.karn.story import RunStory, UnknownInLog
+from esper.karn.log_story import UnknownInLog
+from esper.karn.story import RunStory
 from esper.leyline.text import join_names, pluralize, printable
 
 MAX_LISTED: Final = 5

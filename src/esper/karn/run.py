@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from esper.karn.follow import RunFollower, find_life
-from esper.karn.run_fold import RunFold, StoryFold, name_unknown
+from esper.karn.run_fold import RunFold, name_unknown
 from esper.karn.story import RunStory
 from esper.nissa.reader import RunEvents
 
-__all__ = ["RunFold", "StoryFold", "name_unknown", "read_story"]
+__all__ = ["RunFold", "name_unknown", "read_story"]
 
 
 def read_story(folder: str | Path, *, strict: bool = False) -> RunStory:

@@ -11,7 +11,8 @@ from esper._generated.channel import Payload
 from esper._generated.envelope import Envelope
 from esper._generated.unknown import UnknownName
 from esper.karn.joining import StoryJoiner
-from esper.karn.story import RunStory, UnknownInLog
+from esper.karn.log_story import UnknownInLog
+from esper.karn.story import RunStory
 from esper.karn.writer_fold import WriterFold
 from esper.leyline.errors import LogError
 from esper.leyline.text import pluralize
@@ -108,10 +109,6 @@ class RunFold:
             tags=_read_tags(events.folder),
             is_alive=is_alive,
         )
-
-
-StoryFold = RunFold
-"""The name that `RunFold` had before it kept curves."""
 
 
 def _read_tags(folder: Path) -> dict[str, str | None]:

@@ -39,6 +39,7 @@ from esper._generated.telemetry import (
     SinkStatsPayload,
     TelemetryRejectedPayload,
 )
+from esper.karn.log_story import MetricsStory, MissingInLog, UnknownInLog, WriterStory
 from esper.karn.seed_story import SlotStory
 from esper.karn.series import Series
 from esper.nissa.reader import DamagedLine, Gap, TornLine
@@ -63,59 +64,6 @@ class Event(Generic[_PayloadT]):
     """Rank, process (`boot`) and number (`seq`) of the event, by which it is found in the log."""
     boot: str = ""
     seq: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MetricsStory:
-    """The metrics that the user's own training loop has logged at its steps."""
-
-    num_logged: int
-    """Calls that were written to the log."""
-    num_left_out: int
-    """Calls that were left out to limit the rate."""
-    last_step: int | None
-    """Step of the newest one; None if there is none, or it names no step."""
-    newest: Mapping[str, float]
-    """The newest value of each metric, by name; of the first 1,000 names only."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnknownInLog:
-    """A name that a later minor version of the contract has added, and that this version does not know."""
-
-    kind: str
-    """`field`, `event`, `member`, or `value`: a field with a value outside the bounds that this version has."""
-    name: str
-    count: int
-    """How often it occurs."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MissingInLog:
-    """A field of the contract that events in the log lack; it is None in their payloads."""
-
-    name: str
-    """`EVENT.field`, or `Record.field` for a field of a record."""
-    count: int
-    """How many events lack it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WriterStory:
-    """One process that wrote the log."""
-
-    rank: int
-    boot: str
-    """Random id of the process."""
-    continues: bool
-    """Whether it resumed the run from a checkpoint of the process before it."""
-    num_events: int
-    first_ns: int
-    """Wall time of its first event, in nanoseconds since 1970 UTC."""
-    last_ns: int
-    """Wall time of its newest event, in nanoseconds since 1970 UTC."""
-    files: tuple[str, ...]
-    """Names of its files in the log's folder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -369,6 +317,25 @@ class RunStory:
         if self.finished is not None and not (is_own_loop and self.finished.num_params == 0):
             return self.finished.num_params
         return self.epochs[-1].payload.num_params if self.epochs else None
+
+    @property
+    def num_updates(self) -> int | None:
+        """Parameters that got a gradient, summed over the optimizer steps; None if the log does not contain the number."""
+        newest = self._newest_cost
+        return None if newest is None else newest.num_updates
+
+    @property
+    def num_flops(self) -> float | None:
+        """Floating-point operations of the training; None if the log does not contain the number."""
+        newest = self._newest_cost
+        return None if newest is None else newest.num_flops
+
+    @property
+    def _newest_cost(self) -> RunFinishedPayload | EpochCompletedPayload | None:
+        if self.finished is not None:
+            return self.finished
+        newest = self.epochs[-1].payload if self.epochs else None
+        return newest if isinstance(newest, EpochCompletedPayload) else None
 
     @property
     def params_added(self) -> int | None:

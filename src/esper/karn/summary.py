@@ -16,6 +16,7 @@ from esper._generated.records import SeedEvidence
 from esper._generated.run import HostRejuvenatedPayload, LoopStartedPayload
 from esper.karn.log_problems import MAX_LISTED, describe_telemetry
 from esper.karn.seed_story import SeedStory, Step
+from esper.karn.size_and_cost import describe_cost, describe_parameters, fixed
 from esper.karn.story import Event, RunStory
 from esper.karn.timeline import draw_timeline, slot_labels
 from esper.leyline.evidence import describe_evidence, describe_rejuvenation
@@ -91,7 +92,8 @@ def _facts(story: RunStory) -> list[_Entry]:
         *(("failure", failure, "red") for failure in _describe_failure(story)),
         ("trained", _describe_task(story), ""),
         *_describe_scores(story),
-        ("parameters", _describe_parameters(story), ""),
+        ("parameters", describe_parameters(story), ""),
+        *(("cost", cost, "") for cost in describe_cost(story)),
         *(("metrics", metrics, "") for metrics in _describe_metrics(story)),
         ("seeds", _describe_seeds(story), ""),
         ("governor", governor, ""),
@@ -183,7 +185,7 @@ def _describe_task(story: RunStory) -> str:
     duration = story.finished.duration_s
     if not _are_known(duration):
         return epochs
-    return f"{epochs} in {duration:{_fixed(duration, 1)}} s"
+    return f"{epochs} in {duration:{fixed(duration, 1)}} s"
 
 
 def _describe_failure(story: RunStory) -> Iterator[str]:
@@ -247,17 +249,6 @@ def _describe_loss(grown: float | None, host: float | None) -> Iterator[_Entry]:
         text = f"loss grown {grown:.4g}"
         text += "" if host is None else f", host alone {host:.4g} ({grown - host:+.4f})"
         yield "", text, ""
-
-
-def _describe_parameters(story: RunStory) -> str:
-    grown, host, added = story.num_params, story.num_host_params, story.params_added
-    if isinstance(story.started, LoopStartedPayload) and (grown is None or not story.slots):
-        return "not reported" if grown is None else f"{grown:,}"
-    if grown is None or host is None or added is None:
-        return "not in the log"
-    share_added = 100 * added / host if host else 0.0
-    share = f", {share_added:+{_fixed(share_added, 1)}} %" if host else ""
-    return f"grown {grown:,}, host alone {host:,} ({added:+,}{share})"
 
 
 def _describe_seeds(story: RunStory) -> str:
@@ -347,12 +338,7 @@ def _text(text: str | None) -> str:
 
 def _points(gain: float) -> str:
     """Return a gain in percentage points, with its sign."""
-    return f"{gain:+{_fixed(gain, 2)}} pp"
-
-
-def _fixed(number: float, num_decimals: int) -> str:
-    """Return the format of a number: with fixed decimals, or an exponent if it would have more than nine digits."""
-    return f".{num_decimals}f" if abs(number) < 1e9 else ".3e"
+    return f"{gain:+{fixed(gain, 2)}} pp"
 
 
 def _describe_step(step: Step) -> str:

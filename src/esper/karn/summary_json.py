@@ -26,8 +26,9 @@ from esper._generated.run import (
     RunResumedPayload,
 )
 from esper._generated.telemetry import TelemetryRejectedPayload
+from esper.karn.log_story import MetricsStory, UnknownInLog
 from esper.karn.seed_story import SlotStory
-from esper.karn.story import Event, MetricsStory, RunStory, UnknownInLog
+from esper.karn.story import Event, RunStory
 from esper.nissa.reader import DamagedLine, Gap, TornLine
 from esper.nissa.writers import Overlap
 
@@ -123,6 +124,8 @@ class SummaryJson(TypedDict):
     num_params: int | None
     num_host_params: int | None
     params_added: int | None
+    num_updates: int | None
+    num_flops: float | None
     num_germinated: int
     num_fossilized: int
     num_pruned: int
@@ -181,6 +184,8 @@ def as_dict(story: RunStory) -> dict[str, Any]:
         "num_params": story.num_params,
         "num_host_params": story.num_host_params,
         "params_added": story.params_added,
+        "num_updates": story.num_updates,
+        "num_flops": story.num_flops,
         "num_germinated": story.count_seeds(SeedStage.GERMINATED),
         "num_fossilized": story.count_seeds(SeedStage.FOSSILIZED),
         "num_pruned": story.count_seeds(SeedStage.PRUNED),

@@ -8,8 +8,11 @@ import torch
 from torch import nn
 
 from esper._generated.enums import SeedStage
+from esper._generated.run import EpochCompletedPayload
 from esper.leyline.actions import Advance, Germinate
 from esper.leyline.signals import SlotSignals, TrainingSignals
+from esper.nissa.hub import Hub
+from esper.nissa.sinks.memory import MemorySink
 from esper.tamiyo.budget import GrowthBudget
 from esper.tamiyo.evidence import EvidenceConfig, EvidencePolicy
 from esper.tolaria.tasks.digits import DIGITS
@@ -91,6 +94,37 @@ def test_a_run_counts_its_flops_and_a_resumed_run_goes_on_counting():
 
     assert resumed.cost.num_flops == of_host + 3 * with_seed
     assert resumed.cost.num_steps == 8
+
+
+def test_events_carry_the_cost_of_a_run():
+    with Hub("run") as hub:
+        memory = hub.attach(MemorySink())
+        trainer = Trainer(TASK, RunSettings(), SMALL, channel=hub.channel(env_id=0))
+        trainer.fit()
+    of_epoch = trainer.cost.epoch_flops
+    epochs = [one for _, one in memory.events if isinstance(one, EpochCompletedPayload)]
+
+    assert [one.num_flops for one in epochs] == [of_epoch * number for number in (1, 2, 3, 4)]
+    # Two steps in each epoch.
+    assert [one.num_updates for one in epochs] == [
+        2 * number * trainer.num_params for number in (1, 2, 3, 4)
+    ]
+
+
+def test_a_run_resumed_from_a_checkpoint_without_counts_reports_no_cost():
+    halfway = Trainer(TASK, RunSettings(epochs=2), SMALL)
+    halfway.fit()
+    state = halfway.state_dict()
+    for name in ("num_steps", "num_updates", "num_flops", "cost_is_complete"):
+        del state[name]
+
+    resumed = Trainer(TASK, RunSettings(), SMALL)
+    resumed.load_state_dict(state)
+    again = Trainer(TASK, RunSettings(), SMALL)
+    again.load_state_dict(resumed.state_dict())
+
+    assert again.cost.reported == {"num_updates": None, "num_flops": None}
+    assert halfway.cost.reported["num_flops"] == halfway.cost.num_flops
 
 
 @pytest.mark.parametrize(("flops", "plants"), [(None, True), (1000.1, True), (1000.0, False)])

@@ -112,7 +112,7 @@ def evidence(stories: Stories, *, theme: Theme = "light") -> ChartType:
 
 
 def pareto(stories: Stories, *, theme: Theme = "light") -> ChartType:
-    """Return parameters against quality, with the front of several runs.
+    """Return parameters against quality, with the front of several runs; of these FLOPs against quality too, if logged.
 
     Raises:
         MissingExtraError: Altair is not installed.

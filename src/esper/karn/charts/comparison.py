@@ -158,7 +158,7 @@ def quality(story: RunStory) -> float | None:
 
 
 def pareto_front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Return the points (parameters, quality) that no other point beats in both, by ascending parameters."""
+    """Return the points (cost, quality) that no other point beats in both, by ascending cost."""
     front: list[tuple[float, float]] = []
     for params, score in sorted(points, key=lambda point: (point[0], -point[1])):
         if not front or score > front[-1][1]:
@@ -175,6 +175,7 @@ def _finals(groups: Sequence[RunGroup], names: Mapping[int, str]) -> Iterator[Ro
             if score is not None and story.num_params is not None:
                 yield {
                     "x": story.num_params,
+                    "flops": story.num_flops,
                     "y": score,
                     "s": group.label,
                     "kind": "grown",
@@ -196,7 +197,8 @@ def _finals(groups: Sequence[RunGroup], names: Mapping[int, str]) -> Iterator[Ro
 def draw_pareto(stories: Stories, theme: Theme) -> ChartType:
     """Return parameters against quality: each run's network, its host alone, and the front that no other run beats.
 
-    For a single run the points of its epochs are drawn too. The log does not contain FLOPs.
+    For a single run the points of its epochs are drawn too. Several runs with FLOPs in their logs get a second panel: FLOPs of
+    the training against quality.
     """
     alt = import_altair()
     runs = as_runs(stories)
@@ -207,14 +209,31 @@ def draw_pareto(stories: Stories, theme: Theme) -> ChartType:
     path = list(_path(runs[0])) if len(runs) == 1 else []
     if not finals and not path:
         return empty(text, theme)
-    colours = colours_of(theme)
     labels = [group.label for group in groups]
-    colour, _ = series_scale(labels, theme)
     title = f"{_quality_name(runs)} [%]"
+    panels = [_panel("parameters", finals, path, labels, title, theme)]
+    trained = [row | {"x": row["flops"]} for row in finals if row.get("flops") is not None]
+    if len(runs) > 1 and trained:
+        panels.append(_panel("FLOPs of the training", trained, [], labels, title, theme))
+    return finish(alt.vconcat(*panels, spacing=16) if len(panels) > 1 else panels[0], text, theme)
+
+
+def _panel(
+    cost: str,
+    finals: Sequence[Row],
+    path: Sequence[Row],
+    labels: Sequence[str],
+    title: str,
+    theme: Theme,
+) -> Any:
+    """Return the points of runs with their front, over the `cost` that is the x of the rows; and the path of a run's epochs."""
+    alt = import_altair()
+    colours = colours_of(theme)
+    colour, _ = series_scale(labels, theme)
     x = alt.X(
         "x:Q",
         scale=alt.Scale(zero=False, padding=16),
-        axis=x_axis("parameters", format="~s", grid=False, tickCount=6),
+        axis=x_axis(cost, format="~s", grid=False, tickCount=6),
     )
     y = alt.Y("y:Q", scale=alt.Scale(zero=False, padding=12), axis=y_axis(title))
     layers: list[Any] = []
@@ -223,7 +242,7 @@ def draw_pareto(stories: Stories, theme: Theme) -> ChartType:
         layers.append(steps.mark_line(color=colours["grey"], strokeWidth=1))
         layers.append(steps.mark_point(filled=True, size=12, color=colours["grey"]))
     front = pareto_front([(row["x"], row["y"]) for row in finals])
-    if len(runs) > 1 and len(front) > 1:
+    if len(front) > 1 and sum(row["kind"] == "grown" for row in finals) > 1:
         edge = alt.Chart(data([{"x": px, "y": py} for px, py in front]))
         layers.append(
             edge.mark_line(
@@ -247,8 +266,7 @@ def draw_pareto(stories: Stories, theme: Theme) -> ChartType:
                 description=alt.Text("text:N"),
             )
         )
-    chart = alt.layer(*layers).properties(width=WIDTH, height=_HEIGHT)
-    return finish(chart, text, theme)
+    return alt.layer(*layers).properties(width=WIDTH, height=_HEIGHT)
 
 
 def _path(story: RunStory) -> Iterator[Row]:
@@ -283,10 +301,11 @@ def describe_pareto(stories: Stories) -> str:
         story = runs[0]
         host = story.host_accuracy if story.test_accuracy is None else story.host_test_accuracy
         alone = NOT_IN_LOG if host is None else f"{host:.2f} %"
+        flops = "" if story.num_flops is None else f" FLOPs of the training: {story.num_flops:.3g}."
         size = NOT_IN_LOG if story.num_host_params is None else f"{story.num_host_params:,}"
         return (
             f"Parameters against quality: grown network {params:,} parameters, {_quality_name(runs)} {score:.2f} %;"
-            f" host alone {size} parameters, {alone}."
+            f" host alone {size} parameters, {alone}.{flops}"
         )
     front = set(pareto_front([(params, score) for params, score, _ in known]))
     best = [
@@ -296,5 +315,23 @@ def describe_pareto(stories: Stories) -> str:
     ]
     return (
         f"Parameters against quality of {pluralize(len(known), 'run')}; no other run is both smaller and better than: "
-        f"{join_names(best, max_names=_MAX_NAMED)}."
+        f"{join_names(best, max_names=_MAX_NAMED)}.{_describe_flops(runs, names)}"
     )
+
+
+def _describe_flops(runs: Sequence[RunStory], names: Sequence[str]) -> str:
+    """Return the runs that no other one beats in FLOPs and quality, as a sentence; an empty text if no log has FLOPs."""
+    known = [
+        (story.num_flops, score, name)
+        for name, story in zip(names, runs, strict=True)
+        if story.num_flops is not None and (score := quality(story)) is not None
+    ]
+    front = set(pareto_front([(flops, score) for flops, score, _ in known]))
+    best = [
+        f"{name} ({flops:.3g} FLOPs, {score:.2f} %)"
+        for flops, score, name in sorted(known)
+        if (flops, score) in front
+    ]
+    if not best:
+        return ""
+    return f" No other run took fewer FLOPs and is better than: {join_names(best, max_names=_MAX_NAMED)}."

@@ -95,9 +95,9 @@ class ComparedRun:
     num_steps: int | None
     """The latest step that the log names."""
     num_updates: int | None
-    """Parameter updates; None, as the log does not contain them."""
-    num_flops: int | None
-    """Floating-point operations; None, as the log does not contain them."""
+    """Parameters that got a gradient, summed over the optimizer steps."""
+    num_flops: float | None
+    """Floating-point operations of the training."""
     num_kept: int
     num_removed: int
     num_rollbacks: int
@@ -117,6 +117,7 @@ class ComparedGroup:
     """Quality above that of the host alone, in percentage points."""
     best_val_loss: Mean | None
     num_params: Mean | None
+    num_flops: Mean | None
     duration_s: Mean | None
 
 
@@ -207,8 +208,8 @@ def _run(story: RunStory, name: str, group: int) -> ComparedRun:
         params_added=story.params_added,
         duration_s=story.progress.seconds if finished is None else finished.duration_s,
         num_steps=_num_steps(story),
-        num_updates=None,
-        num_flops=None,
+        num_updates=story.num_updates,
+        num_flops=story.num_flops,
         num_kept=story.count_seeds(SeedStage.FOSSILIZED),
         num_removed=story.count_seeds(SeedStage.PRUNED),
         num_rollbacks=story.num_rollbacks,
@@ -268,6 +269,7 @@ def _group(group: RunGroup, runs: Sequence[ComparedRun]) -> ComparedGroup:
         gain=mean(gain),
         best_val_loss=mean(lambda run: run.best_val_loss),
         num_params=mean(lambda run: run.num_params),
+        num_flops=mean(lambda run: run.num_flops),
         duration_s=mean(lambda run: run.duration_s),
     )
 

@@ -174,6 +174,6 @@ def _cost(runs: Sequence[ComparedRun]) -> Iterator[str]:
     for run in runs[:_MAX_ROWS]:
         yield (
             f"{run.run}: {show(run.duration_s, '.1f', ' s')}, {show(run.num_steps, ',d', ' steps')},"
-            f" {show(run.num_params, ',d', ' parameters')}"
+            f" {show(run.num_params, ',d', ' parameters')}, {show(run.num_updates, ',d', ' parameter updates')},"
+            f" {show(run.num_flops, '.3g', ' FLOPs')}"
         )
-    yield f"parameter updates and FLOPs: {NOT_IN_LOG}"

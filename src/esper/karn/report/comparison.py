@@ -63,6 +63,7 @@ _GROUP_HEAD = (
     "quality [%]",
     "gain over the host [pp]",
     "parameters",
+    "FLOPs",
     "rollbacks",
 )
 _RUN_HEAD = (
@@ -74,6 +75,8 @@ _RUN_HEAD = (
     "quality [%]",
     "host alone [%]",
     "parameters",
+    "updates",
+    "FLOPs",
     "kept",
     "pruned",
     "rollbacks",
@@ -148,6 +151,7 @@ def _group_row(group: RunGroup) -> tuple[str, ...]:
         _mean([quality(story) for story in stories], ".2f"),
         _mean([_gain(story) for story in stories], "+.2f"),
         _mean([story.num_params for story in stories], ",.0f"),
+        _mean([story.num_flops for story in stories], ".3g"),
         f"{sum(story.num_rollbacks for story in stories):,}",
     )
 
@@ -185,6 +189,8 @@ def _run_rows(stories: Sequence[RunStory], groups: Sequence[RunGroup]) -> list[t
                 show(quality(story), ".2f"),
                 show(_host(story), ".2f"),
                 show(story.num_params, ",d"),
+                show(story.num_updates, ",d"),
+                show(story.num_flops, ".3g"),
                 f"{story.count_seeds(SeedStage.FOSSILIZED)}",
                 f"{story.count_seeds(SeedStage.PRUNED)}",
                 f"{story.num_rollbacks:,}",

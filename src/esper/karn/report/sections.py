@@ -122,6 +122,9 @@ def _facts(story: RunStory) -> Iterator[Fact]:
     yield Fact(label=name, value=show(grown, ".2f", " %"), note=alone)
     added = "" if story.params_added is None else f"{story.params_added:+,} by growing"
     yield Fact(label="parameters", value=show(story.num_params, ",d"), note=added)
+    if story.num_updates is not None and story.num_flops is not None:
+        updates = f"{story.num_updates:,} parameter updates"
+        yield Fact(label="FLOPs", value=f"{story.num_flops:.3g}", note=updates)
     planned = "" if story.epochs_planned is None else f"of {story.epochs_planned:,} planned"
     yield Fact(label="epochs", value=f"{story.epochs_completed:,}", note=planned)
     seconds = story.progress.seconds if story.finished is None else story.finished.duration_s

@@ -5,35 +5,35 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, final
 
 from esper.karn.run_html import render_views
+from esper.karn.sql.connection import (
+    LOGS,
+    READ_EVENTS,
+    add_folders,
+    add_read_events,
+    connect,
+    lock,
+    quote_text,
+)
 from esper.karn.sql.exported import Export, find_export
 from esper.karn.sql.log_files import RunFiles, find_files
 from esper.karn.sql.statement import check_query, describe_error
-from esper.karn.sql.view_scripts import EVENT_VIEWS, FOLDERS, TAGS, load_scripts, public_views
+from esper.karn.sql.view_scripts import EVENT_VIEWS, load_scripts, public_views
 from esper.leyline.arguments import describe
-from esper.leyline.errors import EsperError, LogError, MissingExtraError, UsageError
+from esper.leyline.errors import LogError, MissingExtraError, UsageError
 from esper.leyline.text import did_you_mean, pluralize, printable
-from esper.nissa.reader import LoggedEvent, read_run
 from esper.nissa.runs import list_runs, resolve
-from esper.nissa.tables import to_table
-from esper.nissa.tags import read_tags
 
 if TYPE_CHECKING:
     import duckdb
 
 DEFAULT_MEMORY = "1GB"
 """Memory of DuckDB for one database."""
-_LOGS = "logs"
-"""Schema of the generated views where those that queries see have other sources too."""
-_READ = "read_events"
-"""Schema of the tables with the events that went through the reader."""
-_CHUNK_EVENTS = 50_000
 _MEMORY = re.compile(r"[1-9][0-9]{0,8} ?([kmgt]i?)?b", re.IGNORECASE)
 
 
@@ -192,7 +192,7 @@ class RunDatabase:
         query = script.query
         is_generated = name in EVENT_VIEWS or name.startswith("_")
         if is_generated and (self._read_events or self._exported or not self._logs):
-            self._own.execute(f'CREATE VIEW {_LOGS}."{name}" AS {query}')
+            self._own.execute(f'CREATE VIEW {LOGS}."{name}" AS {query}')
             query = self._unite(name, _find_events(query))
         self._own.execute(f'CREATE VIEW "{name}" AS {query}')
 
@@ -201,9 +201,9 @@ class RunDatabase:
         statements = []
         for name in public_views():
             script = load_scripts()[name]
-            statements.append(f'COMMENT ON VIEW "{name}" IS {_text(script.doc)};')
+            statements.append(f'COMMENT ON VIEW "{name}" IS {quote_text(script.doc)};')
             statements += [
-                f'COMMENT ON COLUMN "{name}"."{column}" IS {_text(script.columns[column])};'
+                f'COMMENT ON COLUMN "{name}"."{column}" IS {quote_text(script.columns[column])};'
                 for column, _ in self._describe(f'"{name}"')
                 if column in script.columns
             ]
@@ -211,10 +211,10 @@ class RunDatabase:
 
     def _unite(self, name: str, events: Sequence[str]) -> str:
         """Return the query of a generated view whose events come from several sources."""
-        columns = self._describe(f'{_LOGS}."{name}"')
+        columns = self._describe(f'{LOGS}."{name}"')
         # Without a log, this branch gives the columns their types.
         condition = "" if self._logs else " WHERE false"
-        parts = [f'SELECT * FROM {_LOGS}."{name}"{condition}']
+        parts = [f'SELECT * FROM {LOGS}."{name}"{condition}']
         for event in events:
             for source in self._other_sources(event):
                 own = {column for column, _ in self._describe(source)}
@@ -228,9 +228,9 @@ class RunDatabase:
     def _other_sources(self, event: str) -> Iterable[str]:
         """Return the tables besides the logs that have events of a kind."""
         if event in self._read_events:
-            yield f'{_READ}."{event.lower()}"'
+            yield f'{READ_EVENTS}."{event.lower()}"'
         if event in self._exported:
-            files = ", ".join(map(_text, self._exported[event]))
+            files = ", ".join(map(quote_text, self._exported[event]))
             yield (
                 f"read_parquet([{files}], hive_partitioning = true,"
                 " hive_types = {'event': VARCHAR, 'run': VARCHAR, 'rank': BIGINT})"
@@ -288,11 +288,11 @@ def sql(
 
 
 def _open_export(export: Export, memory: str) -> RunDatabase:
-    connection = _connect(memory)
+    connection = connect(memory)
     exported = export.group_files()
     # `tags` are those that the runs have now, if their folders are still there.
-    _add_folders(connection, [(run.run_id, run.folder) for run in export.runs])
-    _lock(connection, files=[], folders=[export.folder])
+    add_folders(connection, [(run.run_id, run.folder) for run in export.runs])
+    lock(connection, files=[], folders=[export.folder])
     return RunDatabase(
         connection,
         [run.folder for run in export.runs],
@@ -306,7 +306,7 @@ def _open_export(export: Export, memory: str) -> RunDatabase:
 def _open_logs(folders: Sequence[Path], memory: str) -> RunDatabase:
     found: dict[str, RunFiles] = {}
     problems: list[str] = []
-    connection = _connect(memory)
+    connection = connect(memory)
     events: set[str] = set()
     for folder in folders:
         try:
@@ -318,7 +318,7 @@ def _open_logs(folders: Sequence[Path], memory: str) -> RunDatabase:
                     f" and {printable(str(folder))}; name one of them"
                 )
             if not files.is_plain:
-                events |= _add_read_events(connection, files.folder)
+                events |= add_read_events(connection, files.folder)
             found[files.run_id] = files
         except LogError as error:
             if len(folders) == 1:
@@ -327,8 +327,8 @@ def _open_logs(folders: Sequence[Path], memory: str) -> RunDatabase:
     if problems and not found:
         raise LogError(problems[0])
     paths = [str(path.resolve()) for one in found.values() if one.is_plain for path in one.paths]
-    _add_folders(connection, [(one.run_id, one.folder) for one in found.values()])
-    _lock(connection, files=paths, folders=[])
+    add_folders(connection, [(one.run_id, one.folder) for one in found.values()])
+    lock(connection, files=paths, folders=[])
     return RunDatabase(
         connection,
         [one.folder for one in found.values()],
@@ -339,98 +339,6 @@ def _open_logs(folders: Sequence[Path], memory: str) -> RunDatabase:
     )
 
 
-def _connect(memory: str) -> duckdb.DuckDBPyConnection:
-    """Return a database in memory that loads nothing, has no place for temporary files, and does not see Python's variables."""
-    import duckdb
-
-    return duckdb.connect(
-        config={
-            "memory_limit": memory,
-            "temp_directory": "",
-            "python_enable_replacements": False,
-            "autoinstall_known_extensions": False,
-            "autoload_known_extensions": False,
-            "allow_community_extensions": False,
-            "allow_persistent_secrets": False,
-        }
-    )
-
-
-def _lock(
-    connection: duckdb.DuckDBPyConnection, *, files: Sequence[str], folders: Sequence[Path]
-) -> None:
-    """Let the database read these files only, and keep its settings as they are."""
-    connection.execute(f"CREATE SCHEMA {_LOGS}")
-    connection.execute("SET GLOBAL TimeZone = 'UTC'")
-    paths = ", ".join(map(_text, [*files] or [os.devnull]))
-    connection.execute(f"SET allowed_paths = [{paths}]")
-    connection.execute(
-        f"SET allowed_directories = [{', '.join(_text(str(one)) for one in folders)}]"
-    )
-    connection.execute("SET enable_external_access = false")
-    connection.execute("SET lock_configuration = true")
-
-
-def _add_folders(connection: duckdb.DuckDBPyConnection, runs: Sequence[tuple[str, Path]]) -> None:
-    """Add the tables of folders and tags, which are not in the logs."""
-    tags = {run_id: _tags_of(folder) for run_id, folder in runs}
-    connection.execute(
-        f'CREATE TABLE "{FOLDERS}" AS SELECT unnest(?::VARCHAR[]) AS "run", unnest(?::VARCHAR[]) AS "folder",'
-        ' unnest(?::VARCHAR[][]) AS "tags"',
-        [
-            [one for one, _ in runs],
-            [str(one) for _, one in runs],
-            [[*tags[one]] for one, _ in runs],
-        ],
-    )
-    rows = [(run_id, tag, note) for run_id, held in tags.items() for tag, note in held.items()]
-    connection.execute(
-        f'CREATE TABLE "{TAGS}" AS SELECT unnest(?::VARCHAR[]) AS "run", unnest(?::VARCHAR[]) AS "tag",'
-        ' unnest(?::VARCHAR[]) AS "note"',
-        [[row[index] for row in rows] for index in range(3)],
-    )
-
-
-def _tags_of(folder: Path) -> dict[str, str | None]:
-    try:
-        return read_tags(folder)
-    except EsperError:
-        # A damaged file of tags must not hide the run.
-        return {}
-
-
-def _add_read_events(connection: duckdb.DuckDBPyConnection, folder: Path) -> set[str]:
-    """Add the events of a run through the reader, to a table for each kind, and return their kinds.
-
-    Raises:
-        LogError: the log cannot be read.
-        MissingExtraError: pyarrow is not installed.
-    """
-    connection.execute(f"CREATE SCHEMA IF NOT EXISTS {_READ}")
-    added: set[str] = set()
-    waiting: dict[str, list[LoggedEvent]] = defaultdict(list)
-    for one in read_run(folder):
-        of_kind = waiting[one[0].event]
-        of_kind.append(one)
-        if len(of_kind) >= _CHUNK_EVENTS:
-            _insert(connection, one[0].event, of_kind)
-            of_kind.clear()
-    for event, of_kind in waiting.items():
-        _insert(connection, event, of_kind)
-        added.add(event)
-    return added
-
-
-def _insert(
-    connection: duckdb.DuckDBPyConnection, event: str, events: Sequence[LoggedEvent]
-) -> None:
-    connection.register("chunk", to_table(event, events))
-    table = f'{_READ}."{event.lower()}"'
-    connection.execute(f"CREATE TABLE IF NOT EXISTS {table} AS FROM chunk WHERE false")
-    connection.execute(f"INSERT INTO {table} FROM chunk")
-    connection.unregister("chunk")
-
-
 def _find_events(query: str) -> list[str]:
     """Return the events that a generated view selects."""
     return re.findall(r"'(\w+)'", query.rpartition("WHERE")[2])
@@ -438,7 +346,3 @@ def _find_events(query: str) -> list[str]:
 
 def _name(text: str) -> str:
     return '"' + text.replace('"', '""') + '"'
-
-
-def _text(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

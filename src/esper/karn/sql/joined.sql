@@ -26,6 +26,8 @@ WITH told AS (
         arg_max("baseline_test_accuracy", "seq") AS "baseline_test_accuracy",
         any_value("num_host_params" ORDER BY "seq") AS "num_host_params",
         arg_max("num_params", "seq") AS "num_params",
+        arg_max("num_updates", "seq") AS "num_updates",
+        arg_max("num_flops", "seq") AS "num_flops",
         make_timestamp(min("t_wall_ns") // 1000) AS "started_at",
         make_timestamp(max("t_wall_ns") // 1000) AS "last_event_at",
         arg_max("duration_s", "seq") FILTER ("event" = 'RUN_FINISHED') AS "duration_s",
@@ -163,7 +165,7 @@ WITH completed AS (
 SELECT
     "run", "rank", "env_id", "epoch", "t_wall_ns",
     "train_loss", "train_accuracy", "val_loss", "val_accuracy", "metrics", "learning_rate", "host_grad_norm",
-    "num_params", "severity", "duration_s",
+    "num_params", "num_updates", "num_flops", "severity", "duration_s",
     len("seeds") AS "num_seeds",
     "seeds",
     coalesce("num_germinated", 0) AS "num_germinated",

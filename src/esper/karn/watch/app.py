@@ -22,7 +22,8 @@ from textual.widgets import Footer, Input, Static
 
 from esper.karn.watch.chart import CurveChart, find_marks, make_pages
 from esper.karn.watch.details import draw_event, draw_governor_detail, draw_run
-from esper.karn.watch.events import LEVEL_NAMES, EventFilter, EventRow
+from esper.karn.watch.event_panel import draw_event_row, draw_events_title
+from esper.karn.watch.events import LEVEL_NAMES, EventFilter
 from esper.karn.watch.governor_panel import draw_governor
 from esper.karn.watch.header import draw_header
 from esper.karn.watch.line_list import LineList
@@ -34,7 +35,6 @@ from esper.karn.watch.source import RunState
 
 INTERVAL_S = 0.5
 """Seconds between two looks at the log."""
-_LEVEL_STYLES = {"debug": "dim", "info": "", "warning": "yellow", "error": "bold red"}
 
 
 @final
@@ -155,7 +155,7 @@ class WatchApp(App[None]):
                 lambda line, width: line, key=str, placeholder="no governor", widget_id="governor"
             )
         yield LineList(
-            _draw_event,
+            draw_event_row,
             key=lambda row: (row.number, row.boot, row.seq),
             placeholder="no such events; l: other levels, x: no filters",
             starts_at_end=True,
@@ -243,14 +243,7 @@ class WatchApp(App[None]):
         _set_title(self._list("slots"), Text("slots"))
         _set_title(self._list("governor"), Text("governor"))
         events = self._list("events")
-        title = Text("events")
-        if self.state is not None and (shown := self.event_filter.describe()):
-            title.append(
-                f"  {shown}", "bold" if self.event_filter == EventFilter() else "bold yellow"
-            )
-            title.append(f"  {len(events.rows):,} of {len(self.state.events):,}", "dim")
-        if self.state is not None and self.state.has_older_events:
-            title.append("  the newest ones; older: esper tail", "dim")
+        title = draw_events_title(self.event_filter, self.state, num_shown=len(events.rows))
         _set_title(events, title)
 
     def _list(self, name: str) -> LineList:
@@ -394,10 +387,6 @@ class WatchApp(App[None]):
             self._list(name).show(())
         self._show_chart()
         self._reader.follow(folder)
-
-
-def _draw_event(row: EventRow, width: int) -> Text:
-    return Text(row.text, _LEVEL_STYLES[row.level])
 
 
 def _set_title(widget: Widget, title: Text) -> None:

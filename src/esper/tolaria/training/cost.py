@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, final
+from typing import Any, TypedDict, final
 
 import torch
 from torch import nn
@@ -16,6 +16,13 @@ from esper.tolaria.tasks.objective import Objective
 from esper.tolaria.tasks.task import Samples
 
 
+class ReportedCost(TypedDict):
+    """The fields of events with the cost of a run so far."""
+
+    num_updates: int | None
+    num_flops: float | None
+
+
 @final
 class TrainingCost:
     """Counts the cost of a run's training steps, those of trials included; validation and evidence are left out.
@@ -25,8 +32,9 @@ class TrainingCost:
 
     Attributes:
         num_steps: optimizer steps so far.
-        num_updates: parameters that learn times optimizer steps so far.
+        num_updates: parameters that got a gradient, summed over the optimizer steps so far.
         num_flops: FLOPs so far.
+        is_complete: whether the counts are those of the whole run; False after a checkpoint without counts was loaded.
     """
 
     def __init__(
@@ -41,6 +49,7 @@ class TrainingCost:
         self.num_steps = 0
         self.num_updates = 0
         self.num_flops = 0
+        self.is_complete = True
         self._model = model
         self._slots = slots
         self._objective = objective
@@ -71,12 +80,21 @@ class TrainingCost:
         self.num_updates += num_steps * num_learning
         self.num_flops += num_steps * self.step_flops
 
+    @property
+    def reported(self) -> ReportedCost:
+        """The counts as events carry them; None if they are not those of the whole run."""
+        if not self.is_complete:
+            return {"num_updates": None, "num_flops": None}
+        # A float, as an integer of an event ends at 2**63 - 1.
+        return {"num_updates": self.num_updates, "num_flops": float(self.num_flops)}
+
     def state_dict(self) -> dict[str, int]:
         """Return the counts."""
         return {
             "num_steps": self.num_steps,
             "num_updates": self.num_updates,
             "num_flops": self.num_flops,
+            "cost_is_complete": self.is_complete,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -84,6 +102,7 @@ class TrainingCost:
         self.num_steps = state.get("num_steps", 0)
         self.num_updates = state.get("num_updates", 0)
         self.num_flops = state.get("num_flops", 0)
+        self.is_complete = state.get("cost_is_complete", "num_flops" in state)
 
 
 def step_flops(model: nn.Module, objective: Objective, batch: Samples) -> int:

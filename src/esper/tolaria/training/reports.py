@@ -83,6 +83,10 @@ class RunResult:
     """The host trained alone, on the test samples; None when there are none, or it was not trained to its end."""
     failure: Failure | None = None
     """None unless an exception ended the run."""
+    num_updates: int | None = None
+    """Parameters that got a gradient, summed over the optimizer steps, those of trials included; None when not known."""
+    num_flops: float | None = None
+    """Floating-point operations of these steps; None when not known."""
 
     @property
     def test_loss(self) -> float | None:
@@ -168,4 +172,6 @@ def emit_result(channel: TelemetryChannel, result: RunResult) -> None:
         test_accuracy=result.test_accuracy,
         baseline_test_loss=result.baseline_test_loss,
         baseline_test_accuracy=result.baseline_test_accuracy,
+        num_updates=result.num_updates,
+        num_flops=result.num_flops,
     )

@@ -138,6 +138,7 @@ def train_run(
             test=grown.test,
             baseline_test=host.test,
             failure=failure,
+            **trainer.cost.reported,
         )
         before_end()
         emit_result(channel, result)
@@ -301,6 +302,7 @@ def _train_host_alone(
             val_loss=scores.val_loss,
             test=scores.test,
             failure=failure,
+            **trainer.cost.reported,
         )
         emit_result(channel, result)
     return scores

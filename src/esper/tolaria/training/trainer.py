@@ -386,7 +386,7 @@ class Trainer:
             seeds=tuple(slot_status(slot) for slot in self.slots.values() if not slot.is_empty),
             duration_s=duration_s,
         )
-        emit_epoch_completed(self._channel, report)
+        emit_epoch_completed(self._channel, report, **self.cost.reported)
 
 
 def _reason(error: Exception) -> str:
