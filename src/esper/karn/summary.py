@@ -172,8 +172,9 @@ def _describe_task(story: RunStory) -> str:
     epochs = pluralize(story.epochs_completed, "epoch")
     if story.epochs_planned is not None:
         epochs = f"{story.epochs_completed} of {pluralize(story.epochs_planned, 'epoch')}"
-    if story.started is not None:
-        started = story.started
+    elif not story.epochs_completed and story.metrics.last_step is not None:
+        epochs = f"to step {story.metrics.last_step:,}"
+    if (started := story.started) is not None:
         task = _text(started.task)
         task += "" if started.seed is None else f", seed {started.seed}"
         task += "" if started.device is None else f", on {printable(started.device)}"

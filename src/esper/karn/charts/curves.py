@@ -49,6 +49,8 @@ _SYSTEM_TITLES: Final = {
     "celsius": "temperature",
 }
 _GIB = 1 << 30
+_MAX_SECONDS_NS = 180e9
+"""Longest time axis in seconds; a longer one is in minutes."""
 _BAR = "M-0.12,-0.8H0.12V0.8H-0.12Z"
 # A shape and a colour for each kind of event in the strip.
 _SIGNS: Final = {
@@ -169,6 +171,8 @@ def _draw_panel(
     rows: list[Row] = []
     names = []
     start = min((curve.x[0] for _, curve in panel.curves if curve.x), default=0)
+    end = max((curve.x[-1] for _, curve in panel.curves if curve.x), default=0)
+    unit_ns, time_unit = (60e9, "minutes") if end - start > _MAX_SECONDS_NS else (1e9, "seconds")
     for key, curve in panel.curves:
         name = printable(key, MAX_NAME)
         names.append(name)
@@ -178,7 +182,7 @@ def _draw_panel(
             # Where a run was resumed, x goes back; a line there would be a lie.
             part += latest is not None and x < latest
             latest = x
-            place = (x - start) / 60e9 if panel.axis == "time" else x
+            place = (x - start) / unit_ns if panel.axis == "time" else x
             if scale != "log" or y > 0:
                 rows.append({"x": place, "y": y * factor, "s": name, "part": part})
     names = list(dict.fromkeys(names))
@@ -189,7 +193,9 @@ def _draw_panel(
     # One point alone still needs an axis of some width.
     domain = [low, high] if high > low else [low - 0.5, high + 0.5]
     marks = [mark for mark in marks if domain[0] <= mark["x"] <= domain[1]]
-    title = {"epoch": "epoch", "step": "step", "time": "minutes since the first sample"}[panel.axis]
+    title = {"epoch": "epoch", "step": "step", "time": f"{time_unit} since the first sample"}[
+        panel.axis
+    ]
     x_scale = alt.Scale(domain=domain, nice=False)
     colour, dash = series_scale(names, theme)
     has_strip = bool(marks) and is_last
@@ -201,7 +207,7 @@ def _draw_panel(
                 None if has_strip or not is_last else title, labels=is_last and not has_strip
             ),
         ),
-        y=alt.Y("y:Q", scale=alt.Scale(type=scale, zero=False), axis=y_axis(panel.title)),
+        y=alt.Y("y:Q", scale=_y_scale(rows, scale), axis=y_axis(panel.title, **_y_format(rows))),
         color=alt.Color("s:N", scale=colour, legend=legend(panel.title, len(names))),
     )
     lines = base.mark_line(strokeWidth=1.6, strokeJoin="round").encode(
@@ -219,6 +225,21 @@ def _draw_panel(
     if has_strip:
         drawn.append(_draw_strip(marks, x_scale, title, theme))
     return drawn
+
+
+def _y_scale(rows: Sequence[Row], scale: str) -> Any:
+    """Return the scale of the y axis; that of a constant has some height, without which its tick would be rounded to 0."""
+    alt = import_altair()
+    low, high = min(row["y"] for row in rows), max(row["y"] for row in rows)
+    if low == high and scale == "linear":
+        half = abs(low) / 2 or 0.5
+        return alt.Scale(type=scale, zero=False, nice=False, domain=[low - half, high + half])
+    return alt.Scale(type=scale, zero=False)
+
+
+def _y_format(rows: Sequence[Row]) -> dict[str, str]:
+    """Return the format of the ticks: 2e-9 where all decimals would not fit beside the axis."""
+    return {"format": "~g"} if 0 < max(abs(row["y"]) for row in rows) < 1e-3 else {}
 
 
 def _draw_strip(marks: Sequence[Row], x_scale: Any, title: str, theme: Theme) -> Any:

@@ -8,7 +8,7 @@ from math import sqrt
 from statistics import fmean, stdev
 from typing import Final
 
-from esper.karn.charts.rows import MAX_NAME, NOT_IN_LOG
+from esper.karn.charts.rows import MAX_NAME
 from esper.karn.story import RunStory
 from esper.leyline.student import student_quantile
 from esper.leyline.text import printable
@@ -109,10 +109,8 @@ def group_runs(stories: Sequence[RunStory]) -> tuple[RunGroup, ...]:
 
 
 def _label(config: Mapping[str, str], names: Sequence[str]) -> str:
-    """Return the first settings that differ, and how many more there are."""
-    shown = [
-        f"{printable(name, 24)} {printable(config.get(name, NOT_IN_LOG), 24)}"
-        for name in names[:_MAX_KEYS]
-    ]
-    more = [f"{len(names) - _MAX_KEYS} more"] if len(names) > _MAX_KEYS else []
+    """Return the first settings that differ and that the run has, and how many more there are."""
+    known = [name for name in names if name in config]
+    shown = [f"{printable(name, 24)} {printable(config[name], 24)}" for name in known[:_MAX_KEYS]]
+    more = [f"{len(known) - _MAX_KEYS} more"] if len(known) > _MAX_KEYS else []
     return ", ".join(shown + more)

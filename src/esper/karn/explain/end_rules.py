@@ -8,7 +8,7 @@ from typing import Any
 from esper._generated.enums import RunOutcome
 from esper._generated.run import LoopStartedPayload
 from esper.karn.explain.finding import Finding, Value, problem, refs
-from esper.karn.report.sentences import describe_result
+from esper.karn.report.sentences import describe_extent, describe_result
 from esper.karn.story import Event, RunStory
 from esper.leyline.text import pluralize, printable
 
@@ -77,7 +77,7 @@ def _judge_outcome(story: RunStory) -> Iterator[Finding]:
     elif story.outcome is RunOutcome.INTERRUPTED:
         yield from problem(
             "interrupted",
-            f"A signal ended the run after {done} of {planned} epochs.",
+            f"A signal ended the run after {describe_extent(story)}.",
             resume,
             numbers=numbers,
             events=events,
@@ -85,7 +85,7 @@ def _judge_outcome(story: RunStory) -> Iterator[Finding]:
     elif story.state == "died":
         yield from problem(
             "died",
-            f"The run died after epoch {done}: its log has no end, and no process writes it.",
+            f"The run died after {describe_extent(story)}: its log has no end, and no process writes it.",
             resume,
             numbers=numbers,
             events=events,
@@ -93,7 +93,7 @@ def _judge_outcome(story: RunStory) -> Iterator[Finding]:
     elif story.state == "unknown":
         yield from problem(
             "no_end",
-            f"The log has no end after epoch {done}, and without a lock file nobody knows whether a process still writes it.",
+            f"The log has no end after {describe_extent(story)}, and without a lock file nobody knows whether a process still writes it.",
             f"If no process trains it any more: {resume[0].lower()}{resume[1:]}",
             numbers=numbers,
             events=events,

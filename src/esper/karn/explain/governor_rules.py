@@ -232,11 +232,14 @@ def _judge_suspicions(story: RunStory) -> Iterator[Finding]:
     limit = max(T.false_alarms, T.false_alarms_per_epoch * (epochs or 0))
     if count < limit:
         return
+    # A training loop of the user's own may report no epochs.
+    share = f", in {pluralize(epochs, 'epoch')}" if epochs else ""
+    rate = f", and {T.false_alarms_per_epoch:g} an epoch" if epochs else ""
     yield from problem(
         "false_alarms",
-        f"The governor suspected damage {count} times without a cause, in {epochs} epochs.",
+        f"The governor suspected damage {count} times without a cause{share}.",
         "Allow larger losses before a suspicion (the governor's detector), since each one costs a comparison; threshold:"
-        f" {T.false_alarms} suspicions, and {T.false_alarms_per_epoch:g} an epoch.",
+        f" {T.false_alarms} suspicions{rate}.",
         numbers={"num_cleared": count, "epochs": epochs, "threshold": limit},
         events=refs(*story.cleared),
     )

@@ -13,6 +13,7 @@ from esper.karn.charts.groups import configuration
 from esper.karn.charts.rows import MAX_NAME, NOT_IN_LOG, slots_of
 from esper.karn.log_problems import describe_telemetry
 from esper.karn.report.sentences import (
+    describe_extent,
     describe_gate,
     describe_governor,
     describe_result,
@@ -119,14 +120,26 @@ def _facts(story: RunStory) -> Iterator[Fact]:
     host = story.host_test_accuracy if on_test else story.host_accuracy
     alone = f"host alone {NOT_IN_LOG}" if host is None else f"host alone {host:.2f} %"
     name = f"{'test' if on_test else 'validation'} {printable(story.metric, MAX_NAME)}"
-    yield Fact(label=name, value=show(grown, ".2f", " %"), note=alone)
+    newest = story.metrics.newest
+    if grown is None and newest:
+        # A training loop of the user's own has metrics of its own.
+        metric = next((one for one in newest if "loss" in one), next(iter(newest)))
+        step = story.metrics.last_step
+        note = "newest value" if step is None else f"at step {step:,}"
+        yield Fact(label=printable(metric, MAX_NAME), value=f"{newest[metric]:.4g}", note=note)
+    else:
+        yield Fact(label=name, value=show(grown, ".2f", " %"), note=alone)
     added = "" if story.params_added is None else f"{story.params_added:+,} by growing"
     yield Fact(label="parameters", value=show(story.num_params, ",d"), note=added)
     if story.num_updates is not None and story.num_flops is not None:
         updates = f"{story.num_updates:,} parameter updates"
         yield Fact(label="FLOPs", value=f"{story.num_flops:.3g}", note=updates)
     planned = "" if story.epochs_planned is None else f"of {story.epochs_planned:,} planned"
-    yield Fact(label="epochs", value=f"{story.epochs_completed:,}", note=planned)
+    if describe_extent(story).startswith("step"):
+        step = f"{story.metrics.last_step:,}"
+        yield Fact(label="newest step", value=step, note="no epochs were reported")
+    else:
+        yield Fact(label="epochs", value=f"{story.epochs_completed:,}", note=planned)
     seconds = story.progress.seconds if story.finished is None else story.finished.duration_s
     yield Fact(label="time", value=_duration(seconds), note=_start_time(story))
     kept, pruned = story.count_seeds(SeedStage.FOSSILIZED), story.count_seeds(SeedStage.PRUNED)

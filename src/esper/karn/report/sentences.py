@@ -41,6 +41,7 @@ _VERBS: Final = {
     SeedStage.PRUNED: "pruned in",
     SeedStage.DORMANT: "its slot empty again from",
 }
+_MAX_METRICS: Final = 4
 
 
 def show(value: float | int | None, spec: str = ".4g", unit: str = "") -> str:
@@ -75,7 +76,6 @@ def describe_result(story: RunStory) -> Iterator[str]:
 
 def _describe_end(story: RunStory) -> str:
     name, _ = outcome_of(story)
-    planned = "" if story.epochs_planned is None else f" of {story.epochs_planned:,}"
     text = f"The run {'has ' + name if story.finished is None else 'was ' + name}"
     if story.outcome is RunOutcome.COMPLETED:
         text = "The run completed"
@@ -84,7 +84,7 @@ def _describe_end(story: RunStory) -> str:
     elif story.finished is None:
         alive = story.progress.is_alive
         text = "The run goes on" if alive else "The log has no end of the run"
-    text += f" after {story.epochs_completed:,}{planned} epochs"
+    text += f" after {describe_extent(story)}"
     if story.finished is not None:
         text += f" in {show(story.finished.duration_s, '.1f', ' s')}"
     finished = story.finished
@@ -93,6 +93,15 @@ def _describe_end(story: RunStory) -> str:
         text += "" if finished.error_message is None else f": {printable(finished.error_message)}"
         text += "" if finished.error_place is None else f", at {printable(finished.error_place)}"
     return f"{text}."
+
+
+def describe_extent(story: RunStory) -> str:
+    """Return how far a run got, such as "20 of 20 epochs"; its newest logged step if its training loop reports no epochs."""
+    if story.epochs_planned is not None:
+        return f"{story.epochs_completed:,} of {story.epochs_planned:,} epochs"
+    if not story.epochs_completed and story.metrics.last_step is not None:
+        return f"step {story.metrics.last_step:,}"
+    return pluralize(story.epochs_completed, "epoch")
 
 
 def outcome_of(story: RunStory) -> tuple[str, str]:
@@ -109,6 +118,8 @@ def _describe_score(story: RunStory) -> str:
     grown = story.test_accuracy if on_test else story.grown_accuracy
     host = story.host_test_accuracy if on_test else story.host_accuracy
     name = f"{'test' if on_test else 'validation'} {printable(story.metric)}"
+    if grown is None and story.metrics.newest:
+        return f"Its newest metrics are {_join_metrics(story)}."
     if grown is None:
         return f"Its {name} is {NOT_IN_LOG}."
     text = f"The network reaches {grown:.2f} % {name}"
@@ -121,6 +132,15 @@ def _describe_score(story: RunStory) -> str:
         text += f", with {story.num_params:,} parameters"
         text += "" if added is None else f" ({added:+,})"
     return f"{text}."
+
+
+def _join_metrics(story: RunStory) -> str:
+    names = list(story.metrics.newest)
+    shown = [
+        f"{show_text(name, 40)} {story.metrics.newest[name]:.4g}" for name in names[:_MAX_METRICS]
+    ]
+    more = [f"{len(names) - _MAX_METRICS} more"] if len(names) > _MAX_METRICS else []
+    return ", ".join(shown + more)
 
 
 def _describe_health(story: RunStory) -> str:
