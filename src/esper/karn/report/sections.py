@@ -136,8 +136,8 @@ def _facts(story: RunStory) -> Iterator[Fact]:
         yield Fact(label="FLOPs", value=f"{story.num_flops:.3g}", note=updates)
     planned = "" if story.epochs_planned is None else f"of {story.epochs_planned:,} planned"
     if describe_extent(story).startswith("step"):
-        step = f"{story.metrics.last_step:,}"
-        yield Fact(label="newest step", value=step, note="no epochs were reported")
+        newest_step = show(story.metrics.last_step, ",d")
+        yield Fact(label="newest step", value=newest_step, note="no epochs were reported")
     else:
         yield Fact(label="epochs", value=f"{story.epochs_completed:,}", note=planned)
     seconds = story.progress.seconds if story.finished is None else story.finished.duration_s
