@@ -38,11 +38,13 @@ toc_object_entries_show_parents = "hide"
 
 # Names of other libraries are shown and not linked: their inventories would have to be fetched.
 nitpick_ignore_regex = [
-    (r"py:.*", r"(torch|collections|enum|pathlib|pyarrow|rich|types|typing)\..*"),
+    (r"py:.*", r"(torch|collections|duckdb|enum|pathlib|pyarrow|rich|types|typing)\..*"),
     # Type variables and protocols of one signature.
     (r"py:.*", r"esper\..*\._\w+"),
     # What users pass on to slots without naming it.
     (r"py:.*", r"esper\.kasmina\.(gates\.Gates|state\.SeedState)"),
+    # The description of a column, a plain record, and types of files of other libraries.
+    (r"py:.*", r"esper\.karn\.sql\.database\.Column|ChartType|Path|Stories|Theme"),
     # An argument of a constructor that users do not call.
     (r"py:.*", r"esper\..*\.LoopDescription"),
 ]

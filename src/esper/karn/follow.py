@@ -23,7 +23,7 @@ _SAVE_EVENTS: Final = 100_000
 
 @final
 class RunFollower:
-    """Reads the log of a run again and again, for live views; each time only what is new.
+    """Reads the log of a run again and again, for live views, each time only what is new:
 
         follower = RunFollower(folder)
         while (story := follower.poll()).state in ("running", "unknown"):

@@ -138,7 +138,7 @@ def _rejuvenations(story: RunStory) -> list[_Entry]:
         else:
             after = event.payload.after_epoch
             label = "" if after is None else f"epoch {after}"
-            entries.append((label, describe_rejuvenation(event.payload), ""))
+            entries.append((label, _describe_rejuvenation(event.payload), ""))
     return entries
 
 

@@ -49,7 +49,7 @@ class TolariaGovernor:
     Without a listener on its channel it warns of all that it does through the standard library's logger `esper`.
 
     Attributes:
-        optimizers, loss_scaling: the optimizers that it was given, and the GradScalers among its companions.
+        optimizers: the optimizers that it was given, by name; `loss_scaling` has the GradScalers among its companions.
         last_rollback: the report of the latest rollback; None before the first.
         stop_report: why the run was stopped; None while it goes on.
     """

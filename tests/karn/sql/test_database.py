@@ -64,7 +64,7 @@ def test_every_view_can_be_read_and_each_column_is_described(root):
             "SELECT count(*) FROM duckdb_columns() WHERE schema_name = 'main' AND comment IS NOT NULL"
             " AND table_name = 'epochs'"
         ).fetchall()
-    assert comments == [(26,)]
+    assert comments == [(28,)]
 
 
 def test_views_that_join_events_have_names_of_their_own():
