@@ -83,7 +83,15 @@ def test_after_kill_9_the_resumed_run_ends_bit_equal(uninterrupted, tmp_path, ep
 
 @pytest.mark.parametrize("epoch", [10, 11])
 def test_a_run_resumed_between_rollbacks_still_has_the_older_snapshots(tmp_path, epoch):
-    arguments = ["--no-baseline", "--epochs", "16", "--inject-fault", "spike@10"]
+    arguments = [
+        "--no-baseline",
+        "--policy",
+        "none",
+        "--epochs",
+        "16",
+        "--inject-fault",
+        "spike@10",
+    ]
     assert main(["train", "--run-dir", str(tmp_path / "uninterrupted"), *arguments]) == 0
     assert len(payloads_of(log_of(tmp_path / "uninterrupted"), "GOVERNOR_ROLLBACK")) >= 3
     killed = tmp_path / "killed"

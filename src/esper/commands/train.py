@@ -122,10 +122,10 @@ def run(options: argparse.Namespace) -> int:
             raise StopAtOnce(stop.number) from error
     try:
         render(story, console)
-        if story.outcome is RunOutcome.INTERRUPTED:
-            print_line(console, f"To continue: {_resume_command(story, options.run_dir)}")
         if can_report():
             print_line(console, f"To see it with charts: {_report_command(options.run_dir)}")
+        if story.outcome is RunOutcome.INTERRUPTED:
+            print_line(console, f"To continue: {_resume_command(story, options.run_dir)}")
         flush_output()
     except OSError as error:
         # The run counts, not whether somebody reads about it.

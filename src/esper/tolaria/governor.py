@@ -327,6 +327,14 @@ class TolariaGovernor:
             **self._scrutiny.state_dict(),
         }
 
+    def detection_state(self) -> dict[str, Any]:
+        """Return what the detectors know, in plain types, without counters and snapshots."""
+        return self._scrutiny.state_dict()
+
+    def load_detection_state(self, state: Mapping[str, Any]) -> None:
+        """Judge as at the time of `detection_state`, for a model that is put back by other means than a rollback."""
+        self._scrutiny.load_state_dict(state)
+
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what `state_dict` returned; the model must have the structure that it had at that time.
 

@@ -134,6 +134,24 @@ def test_a_refused_trial_goes_on_as_if_there_had_been_none(monkeypatch):
     assert all(map(torch.equal, tried.model.parameters(), alone.model.parameters()))
 
 
+def test_a_reference_that_breaks_is_replaced_by_the_network_before_the_trial(monkeypatch):
+    monkeypatch.setattr(rejuvenation, "has_caught_up", lambda evidence: False)
+    train_reference = rejuvenation.Rejuvenator._train_reference
+    before = []
+
+    def wreck(self, epochs):
+        before.extend(one.detach().clone() for one in self._model.parameters())
+        monkeypatch.setattr(self, "_learning_rate", lambda epoch: 1e3)
+        return train_reference(self, epochs)
+
+    monkeypatch.setattr(rejuvenation.Rejuvenator, "_train_reference", wreck)
+    # The trial takes all epochs that are left.
+    trainer, _, memory = train({3: [Rejuvenate(trial_share=1.0)]})
+
+    assert not memory.of(HostRejuvenatedPayload)[0].is_kept
+    assert all(map(torch.equal, trainer.model.parameters(), before))
+
+
 @pytest.mark.parametrize("step", [1, 7], ids=["at its first step", "within it"])
 def test_a_trial_heeds_a_request_to_stop_and_is_repeated_to_the_bit(step):
     plan = {3: [*plant(), Rejuvenate(trial_share=0.5)]}

@@ -33,7 +33,7 @@ from esper.tolaria.training.cost import TrainingCost
 from esper.tolaria.training.gradients import host_parameters
 from esper.tolaria.training.metrics import evaluate
 from esper.tolaria.training.training_state import NetworkCopy, TrainingState
-from esper.tolaria.training.trial import Trial, compare, has_caught_up
+from esper.tolaria.training.trial import Trial, compare, has_broken, has_caught_up
 
 _LOG = logging.getLogger("esper")
 
@@ -154,6 +154,8 @@ class Rejuvenator:
         )
         if not has_caught_up(evidence):
             trial.reference.restore(self._model, self._optimizer)
+            # The losses of the other copy say nothing about this one.
+            self._governor.load_detection_state(trial.detection)
             self.restarted_after = trial.restarted_before
             self._accept_shift()
         self._emit(trial.action, trial.after_epoch, evidence, duration_s=trial.duration_s)
@@ -235,6 +237,8 @@ class Rejuvenator:
     ) -> Trial:
         """Train the reference for `num_epochs` epochs, and put everything back.
 
+        No governor watches over the reference. If its training breaks, the network as it was before is the reference.
+
         Raises:
             TrialInterruptedError: the run was asked to stop.
         """
@@ -242,11 +246,17 @@ class Rejuvenator:
         # Around the state that is restored, which would otherwise hold the amplitudes of before.
         with self._at_full_amplitude():
             start = TrainingState(self._model, self._optimizer)
+            before = self._decision_losses()
+            start.restore()
             try:
                 losses = self._train_reference(range(epoch + 1, epoch + 1 + num_epochs))
                 reference = NetworkCopy.of(self._model, self._optimizer)
             finally:
                 start.restore()
+            num_updates = self._cost.num_updates - num_updates_before
+            num_steps = num_epochs * self._steps_per_epoch
+            if has_broken(compare(before, losses, num_steps, num_updates)):
+                losses, reference = before, NetworkCopy.of(self._model, self._optimizer)
         return Trial(
             action=action,
             after_epoch=epoch,
@@ -254,6 +264,7 @@ class Rejuvenator:
             restarted_before=self.restarted_after,
             losses=losses,
             reference=reference,
+            detection=self._governor.detection_state(),
             num_updates_before=num_updates_before,
             duration_s=time.monotonic() - started,
         )
@@ -282,6 +293,10 @@ class Rejuvenator:
                 self._clip_gradients()
                 self._optimizer.step()
         self._cost.count_steps(len(epochs) * self._steps_per_epoch)
+        return self._decision_losses()
+
+    def _decision_losses(self) -> Tensor:
+        """Return the losses of the network on the decision split, (N,)."""
         return evaluate(self._model, self._val_samples, self._task.objective).losses.clone()
 
     def _endless_batches(self, epoch: int) -> Iterator[Samples]:

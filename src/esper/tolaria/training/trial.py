@@ -38,6 +38,8 @@ class Trial:
     losses: Tensor
     """Losses of the reference on the decision split, (N,)."""
     reference: NetworkCopy
+    detection: Mapping[str, Any]
+    """What the governor's detectors knew before the trial."""
     num_updates_before: int
     duration_s: float
 
@@ -67,6 +69,11 @@ def has_caught_up(evidence: RejuvenationEvidence) -> bool:
     has not caught up by then had too much to lose.
     """
     return evidence.low > -evidence.tolerance
+
+
+def has_broken(evidence: RejuvenationEvidence) -> bool:
+    """Return whether a copy is shown to be worse by more than the tolerance than what it is compared with."""
+    return evidence.high < -evidence.tolerance
 
 
 def compare(
