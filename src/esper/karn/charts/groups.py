@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import sqrt
+from math import inf, sqrt
 from statistics import fmean, stdev
 from typing import Final
 
@@ -16,6 +16,7 @@ from esper.leyline.text import printable
 CONFIDENCE: Final = 0.95
 _SEED_KEYS: Final = ("seed", "run_seed", "random_seed")
 _MAX_KEYS = 3
+_LARGE: Final = 1e150
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,9 +52,13 @@ def mean_interval(values: Sequence[float]) -> Interval:
     """Return the mean of `values`, of which there is at least one, and Student's interval of the mean of their distribution."""
     num = len(values)
     half = None
+    # The sum of diverged losses may exceed the largest number, and so may their squares.
+    largest = max(map(abs, values))
+    scale = largest if _LARGE < largest < inf else 1.0
+    scaled = [value / scale for value in values]
     if num > 1:
-        half = student_quantile((1 - CONFIDENCE) / 2, num - 1) * stdev(values) / sqrt(num)
-    return Interval(mean=fmean(values), half_width=half, num=num)
+        half = student_quantile((1 - CONFIDENCE) / 2, num - 1) * stdev(scaled) / sqrt(num) * scale
+    return Interval(mean=fmean(scaled) * scale, half_width=half, num=num)
 
 
 def configuration(story: RunStory) -> dict[str, str]:
