@@ -1,32 +1,22 @@
 """Measures queries over the views of `esper.sql`, compared with queries that a user of DuckDB writes over the same lines.
 
-python -m benchmarks.karn_figures.query                 a log of 1 million events
-python -m benchmarks.karn_figures.query --many 10000    also: many small runs, as logs and as Parquet
+python benchmarks/karn.py --only query_vs_handwritten    the highest ratio, over a log of 1 million events
 
 A query written by hand names the type of each field that it needs, and no other, which is the fastest way in DuckDB. Both
 take turns in one process; the least processor time of each counts, as other programs change it less than the wall time.
 """
 
-import argparse
-import json
-import tempfile
 import time
 from pathlib import Path
 
 import duckdb
 
 import esper
-from benchmarks.reading import write_log
-from esper._generated.codec import encode_line
-from esper.nissa.exporting.dataset import open_dataset
-from esper.nissa.exporting.export import export_run
-from esper.nissa.exporting.formats import FORMATS
-from esper.testing.sample_events import make_every_event
+from karn_figures.logs import make_log
 
-NUM_EVENTS = 1_000_000
+NAMES = ("query_vs_handwritten",)
+LIMITS = {"query_vs_handwritten": 1.1}
 REPEATS = 5
-MAX_RATIO = 1.1
-"""Most time of a query over the views, in multiples of the time of the one written by hand."""
 
 _READ = "read_json(getvariable('lines'), format = 'newline_delimited', ignore_errors = true, columns = {columns})"
 PAIRS = {
@@ -89,41 +79,9 @@ def measure_queries(folder: Path, repeats: int = REPEATS) -> dict[str, float]:
     return ratios
 
 
-def measure(num_events: int, repeats: int) -> dict[str, object]:
-    """Return the figures for a new log."""
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        write_log(folder, num_events)
-        ratios = measure_queries(folder, repeats)
-    return {"query_vs_handwritten": round(max(ratios.values()), 3), "queries": ratios}
-
-
-def measure_many(num_runs: int) -> dict[str, float]:
-    """Return seconds for opening and querying many small runs, as logs and as an export."""
-    query = "SELECT run, max(val_loss) FROM epochs GROUP BY run ORDER BY 2 DESC LIMIT 3"
-    with tempfile.TemporaryDirectory() as temporary:
-        root, lake = Path(temporary, "runs"), Path(temporary, "lake")
-        dataset = open_dataset(lake, FORMATS["parquet"])
-        for number in range(num_runs):
-            folder = root / f"run-{number}"
-            (folder / "log").mkdir(parents=True)
-            lines = [encode_line(*one) for one in make_every_event(run_id=folder.name)]
-            (folder / "log" / "0-00f1-0000.jsonl").write_bytes(b"".join(lines))
-            export_run(folder, dataset)
-        seconds = {}
-        for name, options in {"logs": {"run_dir": root}, "parquet": {"parquet": lake}}.items():
-            start = time.perf_counter()
-            with esper.sql(memory="4GB", **options) as database:  # type: ignore[arg-type] # paths
-                opened = time.perf_counter()
-                assert len(database.sql(query).fetchall()) == 3
-                first = time.perf_counter()
-                database.sql(query).fetchall()
-                seconds |= {
-                    f"{name}_open_s": round(opened - start, 2),
-                    f"{name}_first_query_s": round(first - opened, 2),
-                    f"{name}_query_s": round(time.perf_counter() - first, 2),
-                }
-    return seconds
+def measure(num_events: int, folder: Path) -> dict[str, float]:
+    """Return the highest of the ratios."""
+    return {"query_vs_handwritten": max(measure_queries(make_log(num_events, folder)).values())}
 
 
 def _answer(relation: duckdb.DuckDBPyRelation) -> list[str]:
@@ -139,22 +97,3 @@ def _time(database: esper.RunDatabase | duckdb.DuckDBPyConnection, query: str) -
     start = time.process_time()
     database.sql(query).fetchall()
     return time.process_time() - start
-
-
-def main() -> None:
-    """Measure and print JSON."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--events", type=int, default=NUM_EVENTS)
-    parser.add_argument("--repeats", type=int, default=REPEATS)
-    parser.add_argument("--many", type=int, default=0, help="measure as many small runs too")
-    options = parser.parse_args()
-    figures = measure(options.events, options.repeats)
-    if options.many:
-        figures["many"] = measure_many(options.many)
-    print(json.dumps(figures, indent=2))
-
-
-if __name__ == "__main__":
-    main()
