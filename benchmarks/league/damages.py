@@ -114,12 +114,6 @@ def _forget_second_moments(training: Training, step: int) -> None:
         moment.zero_()
 
 
-def _scale_first_moments(training: Training, step: int) -> None:
-    """Multiply the first moments of Adam by a thousand."""
-    for moment in _moments(training, "exp_avg"):
-        moment.mul_(1000.0)
-
-
 def _nan_loss(training: Training, loss: Tensor) -> Tensor:
     """Make the loss and all gradients NaN."""
     for parameter in training.model.parameters():

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 _EPILOG = """\
 examples:
-  esper train                             grow a network on digits, about a minute on a laptop
+  esper train                             grow a network on digits, some ten seconds on a laptop
   esper train --seed 3 --epochs 80        another seed, more epochs
   esper train --task my_task.py:TASK      a task of your own, in a Python file
   esper train --policy none               the host alone; esper policies lists the policies
