@@ -152,11 +152,6 @@ def _describe_mean(values: Sequence[float]) -> str:
     return f"{number(interval.mean)} ± {number(interval.half_width)} ({interval.num} runs, 95 % interval)"
 
 
-def quality(story: RunStory) -> float | None:
-    """Return the quality by which runs are compared: test accuracy, or else the newest validation accuracy, in percent."""
-    return story.grown_accuracy if story.test_accuracy is None else story.test_accuracy
-
-
 def pareto_front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
     """Return the points (cost, quality) that no other point beats in both, by ascending cost."""
     front: list[tuple[float, float]] = []
@@ -171,7 +166,7 @@ def _finals(groups: Sequence[RunGroup], names: Mapping[int, str]) -> Iterator[Ro
     hosts = set()
     for group in groups:
         for story in group.stories:
-            score = quality(story)
+            score = story.quality
             if score is not None and story.num_params is not None:
                 yield {
                     "x": story.num_params,
@@ -181,7 +176,7 @@ def _finals(groups: Sequence[RunGroup], names: Mapping[int, str]) -> Iterator[Ro
                     "kind": "grown",
                     "text": names[id(story)],
                 }
-            host = story.host_accuracy if story.test_accuracy is None else story.host_test_accuracy
+            host = story.host_quality
             key = story.num_host_params, host
             if host is not None and story.num_host_params is not None and key not in hosts:
                 hosts.add(key)
@@ -291,7 +286,7 @@ def describe_pareto(stories: Stories) -> str:
     names = name_runs(runs)
     known: list[tuple[int, float, str]] = []
     for name, story in zip(names, runs, strict=True):
-        score = quality(story)
+        score = story.quality
         if story.num_params is not None and score is not None:
             known.append((story.num_params, score, name))
     if not known:
@@ -299,7 +294,7 @@ def describe_pareto(stories: Stories) -> str:
     if len(runs) == 1:
         params, score, _ = known[0]
         story = runs[0]
-        host = story.host_accuracy if story.test_accuracy is None else story.host_test_accuracy
+        host = story.host_quality
         alone = NOT_IN_LOG if host is None else f"{host:.2f} %"
         flops = "" if story.num_flops is None else f" FLOPs of the training: {story.num_flops:.3g}."
         size = NOT_IN_LOG if story.num_host_params is None else f"{story.num_host_params:,}"
@@ -324,7 +319,7 @@ def _describe_flops(runs: Sequence[RunStory], names: Sequence[str]) -> str:
     known = [
         (story.num_flops, score, name)
         for name, story in zip(names, runs, strict=True)
-        if story.num_flops is not None and (score := quality(story)) is not None
+        if story.num_flops is not None and (score := story.quality) is not None
     ]
     front = set(pareto_front([(flops, score) for flops, score, _ in known]))
     best = [
