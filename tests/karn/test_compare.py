@@ -2,12 +2,15 @@
 
 import json
 import math
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import esper
 from esper.cli import main
 from esper.karn.compare.comparison import compare
 from esper.karn.compare.text import describe
@@ -16,6 +19,8 @@ from esper.karn.summary_json import to_json
 from tests.karn.example_run import _provenance, write_example_run
 from tests.karn.made_run import fall, make_story, write_run
 from tests.karn.missing_fields import SOME_FIELDS, write_without
+
+ROOT = Path(__file__).parents[2]
 
 
 def wobble(epoch, seed=0):
@@ -107,8 +112,6 @@ def test_settings_versions_and_seeds_that_differ_are_shown(tmp_path):
     ):
         assert expected in text
     assert "2,000,000 parameter updates, 4e+09 FLOPs" in text
-    # The third run has no end with these fields.
-    assert "not in the log parameter updates" not in text
 
 
 @pytest.mark.parametrize("field", SOME_FIELDS)
@@ -144,3 +147,42 @@ def test_one_run_is_not_compared(tmp_path, capsys):
 
     assert main(["compare", run, run]) == 2
     assert "needs two different runs, got 1" in capsys.readouterr().err
+
+
+def test_values_that_own_loops_do_not_report_are_named_once(tmp_path):
+    stories = []
+    for name in ("a", "b"):
+        with esper.start_run(tmp_path, name) as run:
+            run.log(step=1, loss=0.5)
+        stories.append(read_story(tmp_path / name))
+
+    lines = list(describe(compare(stories), width=200))
+
+    assert lines[0].split() == ["run", "group", "outcome", "epochs"]
+    assert lines[-1].endswith(" s, 1 step; not in the log: parameters, parameter updates, FLOPs")
+    assert any("group 2: task b (1 run): time " in line for line in lines)
+
+
+def kinds(text):
+    """Return the titles of a comparison, and its first group and cost with all numbers as #."""
+    titles = re.findall(r"^[A-Z].*", text, re.MULTILINE)
+    # Wrapped lines are indented twice.
+    lines = re.sub(r"\n    +", " ", text).splitlines()
+    first = [lines[lines.index(title) + 1] for title in (titles[0], "Cost")]
+    values = [re.split(r"runs\): |-\w{4}: ", line)[1] for line in first]
+    return titles, [re.sub(r"\d[\d,.]*(e\+\d+)?\b", "#", value) for value in values]
+
+
+def test_the_page_shows_what_the_command_prints(tmp_path):
+    page = (ROOT / "docs" / "howto" / "explain_runs.md").read_text(encoding="utf-8")
+    sample = page.partition("    esper compare 2026")[2].partition("\nValues that")[0]
+
+    def during(writer, epoch):
+        writer.emit("METRICS_LOGGED", step=12 * epoch, metrics={"norm": 1.0})
+
+    options = {"baseline_accuracy": None, "provenance": _provenance(), "during": during}
+    stories = [make_story(tmp_path / str(seed), seed=seed, **options) for seed in (0, 1)]
+
+    printed = "\n".join(describe(compare(stories), width=200))
+
+    assert kinds(sample.replace("\n    ", "\n")) == kinds(printed)

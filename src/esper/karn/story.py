@@ -302,6 +302,16 @@ class RunStory:
         return next((accuracy for accuracy in measured if accuracy is not None), None)
 
     @property
+    def quality(self) -> float | None:
+        """The accuracy by which runs are compared, in percent: on test samples, or else the latest on validation samples."""
+        return self.grown_accuracy if self.test_accuracy is None else self.test_accuracy
+
+    @property
+    def host_quality(self) -> float | None:
+        """That of the host alone, on the same samples; None when not measured."""
+        return self.host_accuracy if self.test_accuracy is None else self.host_test_accuracy
+
+    @property
     def num_host_params(self) -> int | None:
         """Parameters of the host alone; None if the log does not contain the number."""
         if isinstance(self.started, LoopStartedPayload):

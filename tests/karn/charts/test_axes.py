@@ -14,7 +14,7 @@ def rows(*values):
 
 @pytest.mark.parametrize("value", [0.01, 2e-9, -3.0, 0.0])
 def test_the_axis_of_a_constant_has_some_height_in_proportion_to_it(value):
-    low, high = _y_scale(rows(value, value), "linear").to_dict()["domain"]
+    low, high = _y_scale(rows(value, value)).to_dict()["domain"]
 
     assert low < value < high
     assert high - low == pytest.approx(abs(value) or 1.0)

@@ -16,7 +16,7 @@ from esper.karn.charts.render import to_spec
 from esper.karn.report.comparison import compare_runs
 from esper.karn.report.glossary import GLOSSARY
 from esper.karn.report.markdown import render_markdown
-from esper.karn.report.page import COMPARISON_CHARTS, render_page
+from esper.karn.report.page import COMPARISON_CHARTS, Figure, render_page
 from esper.karn.report.sections import make_section
 from esper.karn.run import read_story
 from esper.leyline.text import printable
@@ -89,6 +89,23 @@ def test_a_comparison_groups_seeds_and_marks_what_differs():
     assert [row[0] for row in comparison.settings[1:]] == ["policy"]
     assert [row[0] for row in comparison.runs[1:]] == [RUN_ID, "second", "third"]
     assert "<mark>other</mark>" in render_page(runs, ())
+
+
+def test_charts_without_values_are_one_list_after_the_others():
+    def figure(name, svg):
+        return Figure(name=name, title=name.title(), svg=svg, text="", caption=f"About {name}.")
+
+    drawn, other = figure("losses", "<svg></svg>"), [figure(one, None) for one in ("a", "b")]
+
+    page = render_page([example()], [other[0], drawn, other[1]])
+
+    assert re.findall(r'<(figure|li) id="(.*?)"', page) == [
+        ("figure", "losses"),
+        ("li", "a"),
+        ("li", "b"),
+    ]
+    assert page.count("Without a chart") == 1
+    assert "Without a chart" not in render_page([example()], [drawn])
 
 
 def test_a_page_contains_no_script_and_forbids_everything():

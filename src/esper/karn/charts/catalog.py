@@ -6,6 +6,7 @@ A chart whose values are not in the log says so in the place of the drawing. Eac
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -16,7 +17,7 @@ from esper.karn.charts.evidence import describe_evidence, draw_evidence
 from esper.karn.charts.palette import Theme
 from esper.karn.charts.rows import NOT_IN_LOG, Stories, as_runs
 from esper.karn.charts.style import empty
-from esper.karn.series import Series
+from esper.karn.series import Axis, Series
 from esper.karn.story import RunStory
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ _SMALL = 110
 def losses(stories: Stories, *, theme: Theme = "light") -> ChartType:
     """Return the losses over epochs and steps, with stage changes, snapshots, cleared suspicions and rollbacks.
 
-    Of several runs, the validation loss of each group of runs that differ only in their seed.
+    Of several runs, the validation loss of each group of runs that differ only in their seed; if none of them has one, the
+    loss that most of them logged.
 
     Raises:
         MissingExtraError: Altair is not installed.
@@ -36,11 +38,12 @@ def losses(stories: Stories, *, theme: Theme = "light") -> ChartType:
     runs = as_runs(stories)
     if len(runs) == 1:
         return _draw_run(runs[0], "losses", theme)
-    return _draw_group(runs, "losses", "val_loss", theme)
+    return _draw_group(runs, "losses", theme)
 
 
 def metrics(stories: Stories, *, theme: Theme = "light") -> ChartType:
-    """Return accuracies and logged metrics, marked as the losses are; of several runs, the validation accuracy.
+    """Return accuracies and logged metrics, marked as the losses are; of several runs, the validation accuracy, or else
+    the metric that most of them logged.
 
     Raises:
         MissingExtraError: Altair is not installed.
@@ -48,7 +51,7 @@ def metrics(stories: Stories, *, theme: Theme = "light") -> ChartType:
     runs = as_runs(stories)
     if len(runs) == 1:
         return _draw_run(runs[0], "metrics", theme)
-    return _draw_group(runs, "metrics", "val_accuracy", theme)
+    return _draw_group(runs, "metrics", theme)
 
 
 def learning_rate(stories: Stories, *, theme: Theme = "light") -> ChartType:
@@ -60,7 +63,7 @@ def learning_rate(stories: Stories, *, theme: Theme = "light") -> ChartType:
     runs = as_runs(stories)
     if len(runs) == 1:
         return _draw_run(runs[0], "learning_rate", theme, height=_SMALL, has_strip=False)
-    return _draw_group(runs, "learning_rate", "learning_rate", theme)
+    return _draw_group(runs, "learning_rate", theme)
 
 
 def system(stories: Stories, *, theme: Theme = "light") -> ChartType:
@@ -161,7 +164,7 @@ CHARTS: Final[Mapping[str, ChartEntry]] = {
     "pareto": ChartEntry(
         title="Parameters and quality",
         draw=pareto,
-        reading="Further to the left is smaller, higher is better. The log does not contain FLOPs.",
+        reading="Further to the left is smaller, higher is better.",
     ),
     "learning_rate": ChartEntry(title="Learning rate", draw=learning_rate, reading=""),
     "system": ChartEntry(title="Load of the machine", draw=system, reading=""),
@@ -184,10 +187,7 @@ def describe(name: str, stories: Stories) -> str:
         return comparison.describe_pareto(runs)
     if len(runs) == 1 or name == "system":
         return describe_curves(_series(runs[0], name) if runs else {}, CHARTS[name].title)
-    fields = {"losses": "val_loss", "metrics": "val_accuracy", "learning_rate": "learning_rate"}
-    return comparison.describe_group_curves(
-        runs, [_series(run, name) for run in runs], fields[name]
-    )
+    return comparison.describe_group_curves(runs, *_compared_curves(runs, name))
 
 
 def has_data(name: str, stories: Stories) -> bool:
@@ -210,7 +210,22 @@ def _draw_run(story: RunStory, name: str, theme: Theme, **options: Any) -> Chart
     return draw_curves(story, series, text=describe(name, story), theme=theme, **options)
 
 
-def _draw_group(runs: tuple[RunStory, ...], name: str, field: str, theme: Theme) -> ChartType:
-    curves = [_series(run, name) for run in runs]
+def _draw_group(runs: tuple[RunStory, ...], name: str, theme: Theme) -> ChartType:
     text = describe(name, runs)
-    return comparison.draw_group_curves(runs, curves, field, theme, text)
+    return comparison.draw_group_curves(runs, *_compared_curves(runs, name), theme, text)
+
+
+def _compared_curves(
+    runs: tuple[RunStory, ...], name: str
+) -> tuple[str, tuple[Series | None, ...]]:
+    """Return the curve by which several runs are compared: its name, and that of each run, if it has one over the same axis.
+
+    It is that of Esper's own loop if a run has it, or else the one that most runs have.
+    """
+    own = {"losses": "val_loss", "metrics": "val_accuracy", "learning_rate": "learning_rate"}[name]
+    curves = [_series(run, name) for run in runs]
+    counts = Counter((key, curve.axis) for one in curves for key, curve in one.items())
+    none: tuple[str, Axis] = own, "epoch"
+    key, axis = max(counts, key=lambda one: (one[0] == own, counts[one]), default=none)
+    found = (one.get(key) for one in curves)
+    return key, tuple(one if one is not None and one.axis == axis else None for one in found)

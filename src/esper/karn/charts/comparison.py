@@ -34,115 +34,125 @@ _MAX_NAMED = 6
 
 def draw_group_curves(
     stories: Sequence[RunStory],
-    curves: Sequence[Mapping[str, Series]],
-    field: str,
+    name: str,
+    curves: Sequence[Series | None],
     theme: Theme,
     text: str,
 ) -> ChartType:
     """Return one curve of several runs: a thin line for each, and for each group of runs the mean with its interval.
 
     Args:
-        curves: for each run its curves by name.
-        field: name of the curve, such as `val_loss`.
+        name: name of the curve, such as `val_loss`.
+        curves: that of each run; None for a run without one.
         text: the text alternative.
     """
     alt = import_altair()
-    found = [curve.get(field) for curve in curves]
-    by_run = {id(story): series for story, series in zip(stories, found, strict=True)}
     groups = group_runs(stories)[:MAX_GROUPS]
-    lines: list[Row] = []
-    means: list[Row] = []
-    for group in groups:
-        values: dict[int, list[float]] = {}
-        for member, story in enumerate(group.stories):
-            series = by_run[id(story)]
-            for x, y in () if series is None else points_of(series):
-                values.setdefault(x, []).append(y)
-                lines.append({"x": x, "y": y, "s": group.label, "run": member})
-        if len(group.stories) > 1:
-            for x in sorted(values):
-                interval = mean_interval(values[x])
-                means.append(
-                    {
-                        "x": x,
-                        "y": interval.mean,
-                        "low": interval.low,
-                        "high": interval.high,
-                        "s": group.label,
-                    }
-                )
+    by_run = _points_by_run(stories, curves)
+    lines = list(_line_rows(groups, by_run))
     if not lines:
         return empty(text, theme)
+    means = [row for group in groups for row in _mean_rows(group, by_run)]
     labels = [group.label for group in groups]
     colour, dash = series_scale(labels, theme)
-    series = next(one for one in found if one is not None)
-    title = with_unit(field.replace("_", " "), series.unit)
-    x_scale = alt.Scale(
-        domain=[min(row["x"] for row in lines), max(row["x"] for row in lines)], nice=False
-    )
-    shown_legend = (
-        None
-        if len(labels) < 2
-        else alt.Legend(orient="bottom", offset=8, columns=1, symbolType="stroke")
-    )
+    curve = next(one for one in curves if one is not None)
+    title = with_unit(printable(name.replace("_", " "), MAX_NAME), curve.unit)
+    places, values = [row["x"] for row in lines], [row["y"] for row in lines]
     coded = {
-        "x": alt.X("x:Q", scale=x_scale, axis=x_axis(series.axis)),
-        "color": alt.Color("s:N", scale=colour, legend=shown_legend),
+        "x": alt.X(
+            "x:Q",
+            scale=alt.Scale(domain=[min(places), max(places)], nice=False),
+            axis=x_axis(curve.axis),
+        ),
+        "color": alt.Color("s:N", scale=colour, legend=_group_legend(labels, "stroke")),
     }
     # The interval of two runs can be wider than all curves; it is cut off at the edge.
-    values_of_runs = [row["y"] for row in lines]
-    y_scale = alt.Scale(domain=[min(values_of_runs), max(values_of_runs)], nice=True, zero=False)
+    y_scale = alt.Scale(domain=[min(values), max(values)], nice=True, zero=False)
     y = alt.Y("y:Q", scale=y_scale, axis=y_axis(title))
+    dashed = {"y": y, "strokeDash": alt.StrokeDash("s:N", scale=dash, legend=None)}
     alone = {group.label for group in groups if len(group.stories) == 1}
     layers = []
-    if means:
-        mean = alt.Chart(data(means)).encode(**coded)
-        layers.append(
-            mean.mark_area(opacity=0.18, clip=True).encode(
-                y=alt.Y("low:Q", scale=y_scale, axis=y_axis(title)), y2="high:Q"
-            )
-        )
-        layers.append(
-            mean.mark_line(strokeWidth=2.2, clip=True).encode(
-                y=y, strokeDash=alt.StrokeDash("s:N", scale=dash, legend=None)
-            )
-        )
     members = [row for row in lines if row["s"] not in alone]
     if members:
         thin = alt.Chart(data(members)).mark_line(strokeWidth=0.6, opacity=0.45)
-        layers.insert(0, thin.encode(y=y, detail="run:N", **coded))
+        layers.append(thin.encode(y=y, detail="run:N", **coded))
+    if means:
+        mean = alt.Chart(data(means)).encode(**coded)
+        low = alt.Y("low:Q", scale=y_scale, axis=y_axis(title))
+        layers.append(mean.mark_area(opacity=0.18, clip=True).encode(y=low, y2="high:Q"))
+        layers.append(mean.mark_line(strokeWidth=2.2, clip=True).encode(**dashed))
     singles = [row for row in lines if row["s"] in alone]
     if singles:
         line = alt.Chart(data(singles)).mark_line(strokeWidth=1.6)
-        layers.append(
-            line.encode(y=y, strokeDash=alt.StrokeDash("s:N", scale=dash, legend=None), **coded)
-        )
+        layers.append(line.encode(**dashed, **coded))
     return finish(alt.layer(*layers).properties(width=WIDTH, height=_HEIGHT), text, theme)
 
 
+def _points_by_run(
+    stories: Sequence[RunStory], curves: Sequence[Series | None]
+) -> dict[int, list[tuple[int, float]]]:
+    """Return the finite points of each run's curve by the id of its story."""
+    return {
+        id(story): [] if curve is None else list(points_of(curve))
+        for story, curve in zip(stories, curves, strict=True)
+    }
+
+
+def _line_rows(
+    groups: Sequence[RunGroup], by_run: Mapping[int, Sequence[tuple[int, float]]]
+) -> Iterator[Row]:
+    for group in groups:
+        for member, story in enumerate(group.stories):
+            for x, y in by_run[id(story)]:
+                yield {"x": x, "y": y, "s": group.label, "run": member}
+
+
+def _mean_rows(group: RunGroup, by_run: Mapping[int, Sequence[tuple[int, float]]]) -> Iterator[Row]:
+    """Yield the mean of a group of several runs, with its interval, at each place that has a value of each run.
+
+    Runs may log at different steps: a mean of those that happen to have a value would jump. A run counts only from its first
+    to its last point.
+    """
+    if len(group.stories) < 2:
+        return
+    runs = [dict(points) for story in group.stories if (points := by_run[id(story)])]
+    spans = [(min(run), max(run)) for run in runs]
+    for x in sorted(set().union(*runs)):
+        there = [run for run, (low, high) in zip(runs, spans, strict=True) if low <= x <= high]
+        values = [run[x] for run in there if x in run]
+        if len(values) == len(there):
+            interval = mean_interval(values)
+            ends = {"low": interval.low, "high": interval.high}
+            yield {"x": x, "y": interval.mean, **ends, "s": group.label}
+
+
+def _group_legend(labels: Sequence[str], symbol: str) -> Any:
+    """Return the legend of the groups below the chart; None for a single group, which needs none."""
+    if len(labels) < 2:
+        return None
+    return import_altair().Legend(orient="bottom", offset=8, columns=1, symbolType=symbol)
+
+
 def describe_group_curves(
-    stories: Sequence[RunStory], curves: Sequence[Mapping[str, Series]], field: str
+    stories: Sequence[RunStory], name: str, curves: Sequence[Series | None]
 ) -> str:
     """Return the last value of a curve of each group of runs, with its interval, as a sentence."""
-    by_run = {id(story): curve.get(field) for story, curve in zip(stories, curves, strict=True)}
+    by_run = _points_by_run(stories, curves)
     groups = group_runs(stories)
     parts = []
     for group in groups:
-        series = [by_run[id(story)] for story in group.stories]
-        last = [
-            list(points_of(one))[-1][1] for one in series if one is not None and one.low is not None
-        ]
+        last = [points[-1][1] for story in group.stories if (points := by_run[id(story)])]
         if last:
             parts.append(f"{group.label} {_describe_mean(last)}")
-    name = printable(field, MAX_NAME)
+    shown = f"{printable(name, MAX_NAME)} of {pluralize(len(stories), 'run')}"
     if not parts:
-        return f"{name} of {pluralize(len(stories), 'run')}: {NOT_IN_LOG}."
+        return f"{shown}: {NOT_IN_LOG}."
     more = (
         f" Only the first {MAX_GROUPS} of {len(groups)} groups are drawn."
         if len(groups) > MAX_GROUPS
         else ""
     )
-    return f"{name} of {pluralize(len(stories), 'run')}, last value: {join_names(parts, max_names=_MAX_NAMED)}.{more}"
+    return f"{shown}, last value: {join_names(parts, max_names=_MAX_NAMED)}.{more}"
 
 
 def _describe_mean(values: Sequence[float]) -> str:
@@ -150,11 +160,6 @@ def _describe_mean(values: Sequence[float]) -> str:
     if interval.half_width is None:
         return number(interval.mean)
     return f"{number(interval.mean)} ± {number(interval.half_width)} ({interval.num} runs, 95 % interval)"
-
-
-def quality(story: RunStory) -> float | None:
-    """Return the quality by which runs are compared: test accuracy, or else the newest validation accuracy, in percent."""
-    return story.grown_accuracy if story.test_accuracy is None else story.test_accuracy
 
 
 def pareto_front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
@@ -171,7 +176,7 @@ def _finals(groups: Sequence[RunGroup], names: Mapping[int, str]) -> Iterator[Ro
     hosts = set()
     for group in groups:
         for story in group.stories:
-            score = quality(story)
+            score = story.quality
             if score is not None and story.num_params is not None:
                 yield {
                     "x": story.num_params,
@@ -181,7 +186,7 @@ def _finals(groups: Sequence[RunGroup], names: Mapping[int, str]) -> Iterator[Ro
                     "kind": "grown",
                     "text": names[id(story)],
                 }
-            host = story.host_accuracy if story.test_accuracy is None else story.host_test_accuracy
+            host = story.host_quality
             key = story.num_host_params, host
             if host is not None and story.num_host_params is not None and key not in hosts:
                 hosts.add(key)
@@ -251,11 +256,7 @@ def _panel(
         )
     if finals:
         shapes = alt.Scale(domain=["grown", "host alone"], range=["circle", "diamond"])
-        shown = (
-            None
-            if len(labels) < 2
-            else alt.Legend(orient="bottom", offset=8, columns=1, symbolType="circle")
-        )
+        shown = _group_legend(labels, "circle")
         points = alt.Chart(data(finals)).mark_point(aria=True, filled=True, size=70, opacity=0.9)
         layers.append(
             points.encode(
@@ -291,7 +292,7 @@ def describe_pareto(stories: Stories) -> str:
     names = name_runs(runs)
     known: list[tuple[int, float, str]] = []
     for name, story in zip(names, runs, strict=True):
-        score = quality(story)
+        score = story.quality
         if story.num_params is not None and score is not None:
             known.append((story.num_params, score, name))
     if not known:
@@ -299,7 +300,7 @@ def describe_pareto(stories: Stories) -> str:
     if len(runs) == 1:
         params, score, _ = known[0]
         story = runs[0]
-        host = story.host_accuracy if story.test_accuracy is None else story.host_test_accuracy
+        host = story.host_quality
         alone = NOT_IN_LOG if host is None else f"{host:.2f} %"
         flops = "" if story.num_flops is None else f" FLOPs of the training: {story.num_flops:.3g}."
         size = NOT_IN_LOG if story.num_host_params is None else f"{story.num_host_params:,}"
@@ -324,7 +325,7 @@ def _describe_flops(runs: Sequence[RunStory], names: Sequence[str]) -> str:
     known = [
         (story.num_flops, score, name)
         for name, story in zip(names, runs, strict=True)
-        if story.num_flops is not None and (score := quality(story)) is not None
+        if story.num_flops is not None and (score := story.quality) is not None
     ]
     front = set(pareto_front([(flops, score) for flops, score, _ in known]))
     best = [

@@ -71,13 +71,11 @@ class Panel:
     axis: Axis
     curves: tuple[tuple[str, Series], ...]
     """Each with its name among the curves of the run."""
-    num_left_out: int
-    """Curves of the panel that are not drawn."""
 
 
 def make_panels(series: Mapping[str, Series]) -> tuple[Panel, ...]:
     """Group curves into panels: those of one axis and one quantity share a panel, as do train and validation."""
-    grouped: dict[tuple[str, str], list[tuple[str, Series]]] = {}
+    grouped: dict[tuple[Axis, str], list[tuple[str, Series]]] = {}
     for name, curve in series.items():
         grouped.setdefault((curve.axis, _quantity(curve)), []).append((name, curve))
     panels = []
@@ -90,9 +88,8 @@ def make_panels(series: Mapping[str, Series]) -> tuple[Panel, ...]:
         panels.append(
             Panel(
                 title=with_unit(title, units.pop() if len(units) == 1 else None),
-                axis=_AXES[_AXES.index(axis)],
+                axis=axis,
                 curves=tuple(curves[:MAX_CURVES]),
-                num_left_out=max(len(curves) - MAX_CURVES, 0),
             )
         )
     return tuple(panels)
@@ -113,7 +110,6 @@ def draw_curves(
     *,
     text: str,
     theme: Theme,
-    scale: str = "linear",
     height: int = _HEIGHT,
     has_strip: bool = True,
 ) -> ChartType:
@@ -121,7 +117,6 @@ def draw_curves(
 
     Args:
         text: the text alternative, which is shown instead if there is no curve.
-        scale: "linear" or "log", the scale of the y axis.
         height: of a panel, in pixels.
         has_strip: whether to mark stage changes, snapshots, cleared suspicions and rollbacks.
     """
@@ -147,7 +142,6 @@ def draw_curves(
             panel,
             marks,
             theme,
-            scale,
             height if number == 0 else _SMALL_HEIGHT,
             last_epoch=story.last_epoch,
             is_last=is_last,
@@ -160,7 +154,6 @@ def _draw_panel(
     panel: Panel,
     marks: Sequence[Row],
     theme: Theme,
-    scale: str,
     height: int,
     *,
     last_epoch: int,
@@ -168,24 +161,8 @@ def _draw_panel(
 ) -> list[Any]:
     alt = import_altair()
     colours = colours_of(theme)
-    rows: list[Row] = []
-    names = []
-    start = min((curve.x[0] for _, curve in panel.curves if curve.x), default=0)
-    end = max((curve.x[-1] for _, curve in panel.curves if curve.x), default=0)
-    unit_ns, time_unit = (60e9, "minutes") if end - start > _MAX_SECONDS_NS else (1e9, "seconds")
-    for key, curve in panel.curves:
-        name = printable(key, MAX_NAME)
-        names.append(name)
-        factor = 1 / _GIB if curve.unit == "bytes" else 1.0
-        part, latest = 0, None
-        for x, y in points_of(curve):
-            # Where a run was resumed, x goes back; a line there would be a lie.
-            part += latest is not None and x < latest
-            latest = x
-            place = (x - start) / unit_ns if panel.axis == "time" else x
-            if scale != "log" or y > 0:
-                rows.append({"x": place, "y": y * factor, "s": name, "part": part})
-    names = list(dict.fromkeys(names))
+    rows, title = _panel_rows(panel)
+    names = list(dict.fromkeys(printable(key, MAX_NAME) for key, _ in panel.curves))
     low, high = min(row["x"] for row in rows), max(row["x"] for row in rows)
     if panel.axis == "epoch":
         # As in the timeline of the slots, in which the last epoch has a width.
@@ -193,9 +170,6 @@ def _draw_panel(
     # One point alone still needs an axis of some width.
     domain = [low, high] if high > low else [low - 0.5, high + 0.5]
     marks = [mark for mark in marks if domain[0] <= mark["x"] <= domain[1]]
-    title = {"epoch": "epoch", "step": "step", "time": f"{time_unit} since the first sample"}[
-        panel.axis
-    ]
     x_scale = alt.Scale(domain=domain, nice=False)
     colour, dash = series_scale(names, theme)
     has_strip = bool(marks) and is_last
@@ -207,7 +181,7 @@ def _draw_panel(
                 None if has_strip or not is_last else title, labels=is_last and not has_strip
             ),
         ),
-        y=alt.Y("y:Q", scale=_y_scale(rows, scale), axis=y_axis(panel.title, **_y_format(rows))),
+        y=alt.Y("y:Q", scale=_y_scale(rows), axis=y_axis(panel.title, **_y_format(rows))),
         color=alt.Color("s:N", scale=colour, legend=legend(panel.title, len(names))),
     )
     lines = base.mark_line(strokeWidth=1.6, strokeJoin="round").encode(
@@ -227,14 +201,34 @@ def _draw_panel(
     return drawn
 
 
-def _y_scale(rows: Sequence[Row], scale: str) -> Any:
+def _panel_rows(panel: Panel) -> tuple[list[Row], str]:
+    """Return the finite points of the curves, and the title of the x axis; times are since the first sample."""
+    start = min((curve.x[0] for _, curve in panel.curves if curve.x), default=0)
+    end = max((curve.x[-1] for _, curve in panel.curves if curve.x), default=0)
+    unit_ns, time_unit = (60e9, "minutes") if end - start > _MAX_SECONDS_NS else (1e9, "seconds")
+    is_time = panel.axis == "time"
+    rows: list[Row] = []
+    for key, curve in panel.curves:
+        name = printable(key, MAX_NAME)
+        factor = 1 / _GIB if curve.unit == "bytes" else 1.0
+        part, latest = 0, None
+        for x, y in points_of(curve):
+            # Where a run was resumed, x goes back; a line there would be a lie.
+            part += latest is not None and x < latest
+            latest = x
+            place = (x - start) / unit_ns if is_time else x
+            rows.append({"x": place, "y": y * factor, "s": name, "part": part})
+    return rows, f"{time_unit} since the first sample" if is_time else panel.axis
+
+
+def _y_scale(rows: Sequence[Row]) -> Any:
     """Return the scale of the y axis; that of a constant has some height, without which its tick would be rounded to 0."""
     alt = import_altair()
     low, high = min(row["y"] for row in rows), max(row["y"] for row in rows)
-    if low == high and scale == "linear":
+    if low == high:
         half = abs(low) / 2 or 0.5
-        return alt.Scale(type=scale, zero=False, nice=False, domain=[low - half, high + half])
-    return alt.Scale(type=scale, zero=False)
+        return alt.Scale(zero=False, nice=False, domain=[low - half, high + half])
+    return alt.Scale(zero=False)
 
 
 def _y_format(rows: Sequence[Row]) -> dict[str, str]:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from esper._generated.enums import RunOutcome, SeedStage
-from esper.karn.charts.comparison import quality
 from esper.karn.charts.groups import (
     RunGroup,
     configuration,
@@ -191,7 +190,6 @@ def _run(story: RunStory, name: str, group: int) -> ComparedRun:
     place = None
     if val_loss is not None and best is not None:
         place = val_loss.x[val_loss.y.index(best)]
-    on_test = story.test_accuracy is not None
     return ComparedRun(
         run=name,
         folder=printable(str(story.folder), 4096),
@@ -200,8 +198,8 @@ def _run(story: RunStory, name: str, group: int) -> ComparedRun:
         state=story.state,
         outcome=story.outcome,
         epochs_completed=story.epochs_completed,
-        quality=quality(story),
-        host_quality=story.host_test_accuracy if on_test else story.host_accuracy,
+        quality=story.quality,
+        host_quality=story.host_quality,
         best_val_loss=best,
         best_epoch=place,
         num_params=story.num_params,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from esper.karn.charts.rows import NOT_IN_LOG
 from esper.karn.compare.comparison import (
@@ -77,23 +77,43 @@ def _run_rows(runs: Sequence[ComparedRun]) -> list[tuple[str, ...]]:
                 show(run.num_params, ",d"),
             )
         )
-    return rows
+    # A column that is empty in all runs, such as the accuracies of a training loop that reports none, is left out.
+    columns = [column for column in zip(*rows, strict=True) if set(column[1:]) != {NOT_IN_LOG}]
+    return list(zip(*columns, strict=True))
 
 
-def _mean(mean: Mean | None, spec: str, unit: str) -> str:
+def _join_known(values: Mapping[str, str | None]) -> str:
+    """Return the values that the log has, and then the names of those that it lacks."""
+    known = [value for value in values.values() if value is not None]
+    missing = [name for name, value in values.items() if value is None]
+    parts = [", ".join(known)] if known else []
+    if missing:
+        parts.append(f"{NOT_IN_LOG}: {', '.join(missing)}")
+    return "; ".join(parts)
+
+
+def _mean(mean: Mean | None, spec: str, unit: str) -> str | None:
     if mean is None:
-        return NOT_IN_LOG
+        return None
     half = "" if mean.half_width is None else f" ± {mean.half_width:{spec.lstrip('+')}}"
     return f"{mean.mean:{spec}}{half}{unit}"
 
 
 def _groups(comparison: Comparison) -> Iterator[str]:
-    for number, group in enumerate(comparison.groups, 1):
-        yield (
-            f"group {number}, {group.label}: {pluralize(len(group.runs), 'run')}, quality {_mean(group.quality, '.2f', ' %')},"
-            f" gain over the host {_mean(group.gain, '+.2f', ' pp')}, best decision loss {_mean(group.best_val_loss, '.4g', '')},"
-            f" parameters {_mean(group.num_params, ',.0f', '')}, {_mean(group.duration_s, '.1f', ' s')}"
-        )
+    for group in comparison.groups:
+        # The labels of several groups begin with their number.
+        label = group.label if len(comparison.groups) > 1 else f"1: {group.label}"
+        means = {
+            "quality": _mean(group.quality, ".2f", " %"),
+            "gain over the host": _mean(group.gain, "+.2f", " pp"),
+            "best decision loss": _mean(group.best_val_loss, ".4g", ""),
+            "parameters": _mean(group.num_params, ",.0f", ""),
+            "time": _mean(group.duration_s, ".1f", " s"),
+        }
+        named = {
+            name: None if value is None else f"{name} {value}" for name, value in means.items()
+        }
+        yield f"group {label} ({pluralize(len(group.runs), 'run')}): {_join_known(named)}"
     if any(len(group.runs) < 2 for group in comparison.groups):
         yield "A group of one run has no interval: run it with further seeds to learn how much the result varies."
 
@@ -172,8 +192,15 @@ def _governor(runs: Sequence[ComparedRun]) -> Iterator[str]:
 
 def _cost(runs: Sequence[ComparedRun]) -> Iterator[str]:
     for run in runs[:_MAX_ROWS]:
-        yield (
-            f"{run.run}: {show(run.duration_s, '.1f', ' s')}, {show(run.num_steps, ',d', ' steps')},"
-            f" {show(run.num_params, ',d', ' parameters')}, {show(run.num_updates, ',d', ' parameter updates')},"
-            f" {show(run.num_flops, '.3g', ' FLOPs')}"
-        )
+        values = {
+            "time": _amount(run.duration_s, ".1f", "s"),
+            "steps": None if run.num_steps is None else pluralize(run.num_steps, "step"),
+            "parameters": _amount(run.num_params, ",d", "parameters"),
+            "parameter updates": _amount(run.num_updates, ",d", "parameter updates"),
+            "FLOPs": _amount(run.num_flops, ".3g", "FLOPs"),
+        }
+        yield f"{run.run}: {_join_known(values)}"
+
+
+def _amount(value: float | None, spec: str, unit: str) -> str | None:
+    return None if value is None else f"{value:{spec}} {unit}"

@@ -56,8 +56,7 @@ def judge_growth(story: RunStory) -> Iterator[Finding]:
 def _judge_result(story: RunStory) -> Iterator[Finding]:
     """Yield that the grown network is worse than the host alone by more than chance."""
     on_test = story.test_accuracy is not None
-    grown = story.test_accuracy if on_test else story.grown_accuracy
-    host = story.host_test_accuracy if on_test else story.host_accuracy
+    grown, host = story.quality, story.host_quality
     count = story.num_test if on_test else _num_validation(story)
     if grown is None or host is None or not count or story.end is None:
         return

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from esper._generated.enums import SeedStage
-from esper.karn.charts.comparison import quality
 from esper.karn.charts.groups import (
     Interval,
     RunGroup,
@@ -114,7 +113,7 @@ def _sentences(
 
 
 def _interval(group: RunGroup) -> Interval | None:
-    values = [score for story in group.stories if (score := quality(story)) is not None]
+    values = [score for story in group.stories if (score := story.quality) is not None]
     return mean_interval(values) if values else None
 
 
@@ -131,12 +130,8 @@ def _mean(values: Sequence[float | None], spec: str) -> str:
     )
 
 
-def _host(story: RunStory) -> float | None:
-    return story.host_accuracy if story.test_accuracy is None else story.host_test_accuracy
-
-
 def _gain(story: RunStory) -> float | None:
-    score, host = quality(story), _host(story)
+    score, host = story.quality, story.host_quality
     return None if score is None or host is None else score - host
 
 
@@ -148,7 +143,7 @@ def _group_row(group: RunGroup) -> tuple[str, ...]:
         group.label,
         f"{len(stories)}",
         shown,
-        _mean([quality(story) for story in stories], ".2f"),
+        _mean([story.quality for story in stories], ".2f"),
         _mean([_gain(story) for story in stories], "+.2f"),
         _mean([story.num_params for story in stories], ",.0f"),
         _mean([story.num_flops for story in stories], ".3g"),
@@ -186,8 +181,8 @@ def _run_rows(stories: Sequence[RunStory], groups: Sequence[RunGroup]) -> list[t
                 _seed(story),
                 outcome_of(story)[0],
                 f"{story.epochs_completed:,}",
-                show(quality(story), ".2f"),
-                show(_host(story), ".2f"),
+                show(story.quality, ".2f"),
+                show(story.host_quality, ".2f"),
                 show(story.num_params, ",d"),
                 show(story.num_updates, ",d"),
                 show(story.num_flops, ".3g"),

@@ -116,8 +116,7 @@ def _title(story: RunStory) -> str:
 
 def _facts(story: RunStory) -> Iterator[Fact]:
     on_test = story.test_accuracy is not None
-    grown = story.test_accuracy if on_test else story.grown_accuracy
-    host = story.host_test_accuracy if on_test else story.host_accuracy
+    grown, host = story.quality, story.host_quality
     alone = f"host alone {NOT_IN_LOG}" if host is None else f"host alone {host:.2f} %"
     name = f"{'test' if on_test else 'validation'} {printable(story.metric, MAX_NAME)}"
     newest = story.metrics.newest

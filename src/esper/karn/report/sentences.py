@@ -115,8 +115,7 @@ def outcome_of(story: RunStory) -> tuple[str, str]:
 
 def _describe_score(story: RunStory) -> str:
     on_test = story.test_accuracy is not None
-    grown = story.test_accuracy if on_test else story.grown_accuracy
-    host = story.host_test_accuracy if on_test else story.host_accuracy
+    grown, host = story.quality, story.host_quality
     name = f"{'test' if on_test else 'validation'} {printable(story.metric)}"
     if grown is None and story.metrics.newest:
         return f"Its newest metrics are {_join_metrics(story)}."
