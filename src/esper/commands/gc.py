@@ -7,11 +7,11 @@ import sys
 import time
 from pathlib import Path
 
-from esper.commands.run_arguments import add_run_dir
+from esper.commands.run_arguments import add_run_dir, check_run_dir
 from esper.commands.terminal import make_console, print_error, print_line
 from esper.karn.listing import as_dict, format_size, render_runs
 from esper.karn.overview import RunOverview, read_overview
-from esper.leyline.errors import RunNotFoundError, UsageError
+from esper.leyline.errors import UsageError
 from esper.leyline.text import pluralize, printable
 from esper.nissa.removal import changed_s, clear_removed, find_obstacle, remove_run
 from esper.nissa.runs import list_runs
@@ -82,11 +82,7 @@ def run(options: argparse.Namespace) -> int:
             "say which runs: --keep N, --older-than AGE or --larger-than SIZE, such as --older-than 30d"
         )
     root: Path = options.run_dir
-    if not root.is_dir():
-        kind = "is not a folder" if root.exists() else "does not exist"
-        raise RunNotFoundError(
-            f"the folder of runs must exist, but {root} {kind}; name another --run-dir"
-        )
+    check_run_dir(root)
     is_asked = options.remove and not options.yes
     if is_asked and (options.json or sys.stdin is None or not sys.stdin.isatty()):
         raise UsageError("--remove asks on a terminal, which this is not; give --yes")

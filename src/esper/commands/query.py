@@ -18,7 +18,7 @@ from esper.karn.sql.answer import WRITERS, Answer, make_answer, write_table
 from esper.karn.sql.database import DEFAULT_MEMORY, RunDatabase, sql
 from esper.karn.sql.limits import TimeLimit
 from esper.karn.sql.row_schema import row_schema
-from esper.karn.sql.view_scripts import load_scripts, public_views
+from esper.karn.sql.view_scripts import describe_views, public_views
 from esper.leyline.atomic import write_atomically
 from esper.leyline.errors import UsageError
 from esper.leyline.text import pluralize, printable
@@ -34,7 +34,8 @@ _INTERRUPTED_EXIT_CODE = 130
 _SPARE_BYTES = 2**30
 """Memory beside that of DuckDB's own count: threads, libraries, and lists in the middle of an expression."""
 _MAX_PROBLEMS = 5
-_SIZES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
+_UNITS = ("", "k", "m", "g", "t")
+"""Units of sizes, each 1000 or 1024 times the one before."""
 _EPILOG = """\
 views: runs, seeds, epochs, governor and tags join events; each event has a view of its own, such as seed_pruned.
 
@@ -206,7 +207,7 @@ def _write_text(answer: Answer, format_: str, out: TextIO) -> None:
 
 
 def _list_views(as_json: bool) -> int:
-    docs = {name: load_scripts()[name].doc for name in public_views()}
+    docs = describe_views()
     if as_json:
         print(json.dumps({"views": docs}, indent=2))
         return 0
@@ -255,9 +256,7 @@ def _bounded_memory(memory: str) -> Iterator[None]:
         # Not Linux: DuckDB's own limit must do.
         yield
         return
-    found = re.match(r"(\d+) ?([kmgt]?)", memory.lower())
-    assert found is not None
-    wanted = pages * resource.getpagesize() + int(found[1]) * _SIZES[found[2]] + _SPARE_BYTES
+    wanted = pages * resource.getpagesize() + _count_bytes(memory) + _SPARE_BYTES
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     limits = [one for one in (wanted, soft, hard) if one != resource.RLIM_INFINITY]
     resource.setrlimit(resource.RLIMIT_AS, (min(limits), hard))
@@ -265,6 +264,13 @@ def _bounded_memory(memory: str) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+def _count_bytes(memory: str) -> int:
+    """Return the bytes of a size that `sql` has accepted, such as 512MB or 1GiB."""
+    found = re.match(r"(\d+) ?([kmgt]?)(i?)", memory.lower())
+    assert found is not None
+    return int(found[1]) * (1024 if found[3] else 1000) ** _UNITS.index(found[2])
 
 
 def _count(text: str) -> int:

@@ -4,6 +4,7 @@ import argparse
 import re
 from pathlib import Path
 
+from esper.leyline.errors import RunNotFoundError
 from esper.tolaria.training.run_settings import SETTINGS
 
 DEFAULT_RUN_DIR = Path("runs")
@@ -35,6 +36,19 @@ def add_run_dir(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="folder that holds the runs (default: %(default)s)",
     )
+
+
+def check_run_dir(root: Path) -> None:
+    """Check that there is a folder of runs: a list of them would be empty without it.
+
+    Raises:
+        RunNotFoundError: there is no such folder.
+    """
+    if not root.is_dir():
+        kind = "is not a folder" if root.exists() else "does not exist"
+        raise RunNotFoundError(
+            f"the folder of runs must exist, but {root} {kind}; start a run with esper train, or name another --run-dir"
+        )
 
 
 def with_flags(message: str) -> str:

@@ -4,12 +4,11 @@ import argparse
 import json
 from typing import TypedDict
 
-from esper.commands.run_arguments import add_run_dir
+from esper.commands.run_arguments import add_run_dir, check_run_dir
 from esper.commands.terminal import make_console, print_line
 from esper.karn.listing import SORT_KEYS, render_runs, sort_runs
 from esper.karn.overview import STATES, RunOverview, read_overview
 from esper.karn.summary_json import to_json
-from esper.leyline.errors import RunNotFoundError
 from esper.nissa.runs import list_runs
 from esper.nissa.tags import check_tag
 
@@ -87,11 +86,7 @@ def run(options: argparse.Namespace) -> int:
     root = options.run_dir
     for tag in options.tag or ():
         check_tag(tag)
-    if not root.is_dir():
-        kind = "is not a folder" if root.exists() else "does not exist"
-        raise RunNotFoundError(
-            f"the folder of runs must exist, but {root} {kind}; start a run with esper train, or name another --run-dir"
-        )
+    check_run_dir(root)
     runs = [read_overview(folder) for folder in list_runs(root)]
     shown = sort_runs(
         [one for one in runs if _is_wanted(one, options)], options.sort, is_reversed=options.reverse

@@ -15,6 +15,7 @@ from esper._generated.codec import encode_line, encode_payload
 from esper._generated.registry import LEVELS
 from esper.commands.run_arguments import add_run_arguments
 from esper.commands.terminal import make_console, print_line
+from esper.karn.watch.texts import show_clock
 from esper.leyline.errors import UsageError
 from esper.leyline.text import did_you_mean, printable
 from esper.nissa.reader import LoggedEvent
@@ -137,18 +138,12 @@ def _print(events: Iterable[LoggedEvent], *, as_json: bool) -> None:
 def _describe(event: LoggedEvent) -> str:
     """Return an event as one line: time, rank, epoch, name, and the values that are not empty."""
     envelope, payload = event
-    seconds = envelope.t_wall_ns // 1_000_000_000
-    try:
-        clock = time.strftime("%H:%M:%S", time.localtime(seconds))
-    except (OverflowError, ValueError, OSError):
-        # A time beyond the calendar.
-        clock = "--:--:--"
     rank = f" rank {envelope.rank}" if envelope.rank else ""
     epoch = "" if envelope.epoch is None else f" epoch {envelope.epoch}"
     shown = " ".join(
         f"{name}={_show(value)}" for name, value in _values(payload).items() if value is not None
     )
-    return f"{clock}{rank}{epoch} {envelope.event} {shown}"
+    return f"{show_clock(envelope.t_wall_ns)}{rank}{epoch} {envelope.event} {shown}"
 
 
 def _values(payload: Any) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from esper.karn.watch.app import WatchApp
 NOW_NS = 1_767_603_800_000_000_000
 """The time at which the example run is looked at."""
 _PATIENCE_S = 60
+_MAX_STEPS = 8
+"""Handlers that a key or a message passes at most, from the focused widget to the app and back."""
 
 
 def screen_text(app):
@@ -29,16 +31,26 @@ def screen_text(app):
 
 async def until(pilot, condition):
     """Wait until `condition` holds."""
-    async with asyncio.timeout(_PATIENCE_S):
-        while not condition():
-            await pilot.pause()
+    try:
+        async with asyncio.timeout(_PATIENCE_S):
+            while not condition():
+                await asyncio.sleep(0.01)
+    except TimeoutError:
+        raise AssertionError(f"not so on this screen:\n{screen_text(pilot.app)}") from None
+
+
+async def handled(pilot):
+    """Wait until each message that is on its way has been handled, and the handlers' messages too."""
+    # Waiting until the process is idle would not do: it looks idle while others have the processor.
+    for _ in range(_MAX_STEPS):
+        await pilot.pause(0)
 
 
 async def settle(app, pilot):
     """Wait until the screen stays the same, and return its text."""
     text, before = screen_text(app), ""
     while text != before:
-        await pilot.pause()
+        await handled(pilot)
         text, before = screen_text(app), text
     return text
 
@@ -47,6 +59,7 @@ async def press(pilot, *keys):
     """Press keys, one after another, each when the one before has been handled."""
     for key in keys:
         await pilot.press(key)
+        await handled(pilot)
 
 
 @asynccontextmanager

@@ -192,7 +192,7 @@ def test_sizes_bars_and_small_curves():
         "2.5 GB",
         "40 TB",
     ]
-    assert [draw_bar(share, 4) for share in (0.0, 0.5, 1.0, 7.0, None)] == [
+    assert [draw_bar(share, 4) for share in (0.0, 0.5, 1.0, 7.0, float("nan"))] == [
         "░░░░",
         "██░░",
         "████",

@@ -24,7 +24,7 @@ from esper.karn.sql.database import RunDatabase
 from esper.karn.sql.limits import TimeLimit
 from esper.karn.sql.statement import describe_error
 from esper.leyline.errors import MissingExtraError, UsageError
-from esper.leyline.text import printable
+from esper.leyline.text import pluralize, printable
 
 if TYPE_CHECKING:
     import duckdb
@@ -181,7 +181,7 @@ def write_table(answer: Answer, out: TextIO, width: int, *, unlimited: str) -> N
     rows = [[_to_cell(value) for value in row] for row in answer.rows()]
     names = [printable(column.name, _MAX_CELL) for column in answer.columns]
     widths = [
-        max(cell_len(name), *(cell_len(row[number]) for row in rows)) if rows else cell_len(name)
+        max(map(cell_len, [name, *(row[number] for row in rows)]))
         for number, name in enumerate(names)
     ]
     if sum(widths) + 2 * len(widths) > width and rows:
@@ -200,8 +200,8 @@ def write_table(answer: Answer, out: TextIO, width: int, *, unlimited: str) -> N
                 for cell, wide, right in zip(line, widths, is_number, strict=True)
             ]
             out.write("  ".join(cells).rstrip() + "\n")
-    shown = f"{len(rows):,} row{'' if len(rows) == 1 else 's'}"
-    out.write(f"({shown}{f', and more: {unlimited}' if answer.has_more else ''})\n")
+    more = f", and more: {unlimited}" if answer.has_more else ""
+    out.write(f"({pluralize(len(rows), 'row')}{more})\n")
 
 
 class ColumnJson(TypedDict):
@@ -262,9 +262,7 @@ def unique_names(columns: Sequence[AnswerColumn]) -> list[str]:
 def to_plain(value: Any) -> Any:
     """Return a value of DuckDB as values of JSON."""
     match value:
-        case None | bool() | int():
-            return value
-        case str():
+        case None | bool() | int() | str():
             return value
         case float():
             return value if math.isfinite(value) else _NOT_FINITE.get(value, "NaN")

@@ -23,7 +23,7 @@ from esper.karn.sql.connection import (
 from esper.karn.sql.exported import Export, find_export
 from esper.karn.sql.log_files import RunFiles, find_files
 from esper.karn.sql.statement import check_query, describe_error
-from esper.karn.sql.view_scripts import EVENT_VIEWS, load_scripts, public_views
+from esper.karn.sql.view_scripts import EVENT_VIEWS, describe_views, load_scripts, public_views
 from esper.leyline.arguments import describe
 from esper.leyline.errors import LogError, MissingExtraError, UsageError
 from esper.leyline.text import did_you_mean, pluralize, printable
@@ -97,8 +97,7 @@ class RunDatabase:
     @property
     def views(self) -> dict[str, str]:
         """The descriptions of the views, by name."""
-        scripts = load_scripts()
-        return {name: scripts[name].doc for name in public_views()}
+        return describe_views()
 
     @property
     def connection(self) -> duckdb.DuckDBPyConnection:

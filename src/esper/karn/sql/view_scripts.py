@@ -65,6 +65,11 @@ def public_views() -> tuple[str, ...]:
     return tuple(name for name, script in load_scripts().items() if script.is_public)
 
 
+def describe_views() -> dict[str, str]:
+    """Return the descriptions of the views that queries may read, by name."""
+    return {name: load_scripts()[name].doc for name in public_views()}
+
+
 def _parse(text: str, known: Mapping[str, ViewScript]) -> dict[str, ViewScript]:
     """Return the views that a script creates; `known` are those whose descriptions of columns they inherit."""
     docs: dict[str, str] = {}

@@ -54,10 +54,8 @@ def show_duration(seconds: float | None) -> str:
     raise AssertionError(whole)
 
 
-def show_clock(t_wall_ns: int | None) -> str:
+def show_clock(t_wall_ns: int) -> str:
     """Return a wall time as hours, minutes and seconds of the local time zone."""
-    if t_wall_ns is None:
-        return MISSING
     try:
         return time.strftime("%H:%M:%S", time.localtime(t_wall_ns // 1_000_000_000))
     except (OverflowError, ValueError, OSError):
@@ -65,9 +63,9 @@ def show_clock(t_wall_ns: int | None) -> str:
         return "--:--:--"
 
 
-def draw_bar(share: float | None, width: int) -> str:
-    """Return a bar of `width` characters, filled by `share`, which is from 0 to 1."""
-    if share is None or not isfinite(share):
+def draw_bar(share: float, width: int) -> str:
+    """Return a bar of `width` characters, filled by `share`, which is from 0 to 1; empty if that is not finite."""
+    if not isfinite(share):
         return " " * width
     filled = round(min(max(share, 0.0), 1.0) * width)
     return _FULL * filled + _EMPTY * (width - filled)
