@@ -74,7 +74,7 @@ def test_samples_are_in_the_log_with_the_epoch_and_nothing_follows_the_end(tmp_p
 
 
 def test_the_hub_is_reported_while_the_run_goes_on(tmp_path, sampler, monkeypatch):
-    monkeypatch.setattr(monitor_module, "HUB_INTERVAL_S", 0.0)
+    monkeypatch.setattr(monitor_module, "HUB_INTERVAL_S", 0.001)
     with esper.start_run(tmp_path, "run", system_interval_s=0.001):
         assert sampler.is_enough.wait(60)
 
@@ -84,6 +84,21 @@ def test_the_hub_is_reported_while_the_run_goes_on(tmp_path, sampler, monkeypatc
     assert len(reports) >= 2
     assert reports[-1].num_bytes > reports[0].num_bytes > 0
     assert [one.sink for one in reports[-1].sinks] == ["VerdictSink"]
+
+
+def test_the_hub_is_reported_also_between_rare_samples(tmp_path, sampler, monkeypatch):
+    monkeypatch.setattr(monitor_module, "HUB_INTERVAL_S", 0.001)
+    is_reported = threading.Event()
+
+    def count(hub, log):
+        is_reported.set()
+        return count_events(hub, log)
+
+    monkeypatch.setattr(monitor_module, "count_events", count)
+    with esper.start_run(tmp_path, "run", system_interval_s=86400):
+        assert is_reported.wait(60)
+
+    assert sampler.num_readings == 0
 
 
 def test_no_sample_is_taken_where_the_interval_is_zero(tmp_path, sampler):
