@@ -62,7 +62,7 @@ def emit_us(num_events: int, repeats: int) -> dict[str, float]:
     pieces: dict[str, list[float]] = {}
     for _ in range(repeats):
         for name, (open_logger, module) in LOGGERS.items():
-            if module is not None and find_spec(module) is None:
+            if not is_installed(module):
                 continue
             with tempfile.TemporaryDirectory() as folder, open_logger(Path(folder)) as emit:
                 emit(0)
@@ -78,11 +78,20 @@ def emit_us(num_events: int, repeats: int) -> dict[str, float]:
     return {name: median(times) for name, times in pieces.items()}
 
 
+def is_installed(module: str | None) -> bool:
+    """Return whether a logger can be used that needs `module`, and nothing else if it is None."""
+    try:
+        return module is None or find_spec(module) is not None
+    except ModuleNotFoundError:
+        # The package that would hold the module is missing.
+        return False
+
+
 def installed_sinks() -> list[str]:
     """Return the names of Esper's sinks whose packages are installed and that need no argument."""
     found = []
     for name in BUILT_IN:
-        if all(find_spec(module) is not None for module in load_sink(name).REQUIRES):
+        if all(map(is_installed, load_sink(name).REQUIRES)):
             found.append(name)
     return found
 
@@ -268,7 +277,7 @@ def measure(parts: Parts, *, is_quick: bool) -> dict[str, Any]:
         "emit_us": us,
         "shipped_per_s": shipped,
         "memory_growth_mb": growth,
-        "absent": sorted({m for _, m in LOGGERS.values() if m and find_spec(m) is None}),
+        "absent": sorted({one for _, one in LOGGERS.values() if one and not is_installed(one)}),
     }
 
 

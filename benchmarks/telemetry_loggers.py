@@ -198,6 +198,6 @@ LOGGERS: dict[str, tuple[Callable[[Path], AbstractContextManager[Emit]], str | N
     "tensorboard_1": (tensorboard_one, "tensorboard"),
     "tensorboard_12": (tensorboard_twelve, "tensorboard"),
     "wandb_offline": (wandb_offline, "wandb"),
-    "otel": (otel_logs, "opentelemetry"),
+    "otel": (otel_logs, "opentelemetry.sdk"),
 }
 """Loggers, and the module that each needs."""

@@ -31,14 +31,16 @@ READING = SystemReading(
 
 
 class FakeSampler:
-    """Counts its readings; `is_enough` is set after the third, and the second one fails."""
+    """Counts its readings; `is_enough` is set at the fourth, and the second one fails."""
 
     is_enough = threading.Event()
     num_readings = 0
+    is_made = False
 
     def __init__(self, folder):
         """Begin to count again."""
         type(self).num_readings = 0
+        type(self).is_made = True
         self.is_enough.clear()
 
     def read(self):
@@ -55,6 +57,7 @@ class FakeSampler:
 def sampler(monkeypatch):
     monkeypatch.setattr(monitor_module, "SystemSampler", FakeSampler)
     monkeypatch.setattr(monitor_module, "can_sample", lambda: True)
+    monkeypatch.setattr(FakeSampler, "is_made", False)
     return FakeSampler
 
 
@@ -71,7 +74,7 @@ def test_samples_are_in_the_log_with_the_epoch_and_nothing_follows_the_end(tmp_p
 
 
 def test_the_hub_is_reported_while_the_run_goes_on(tmp_path, sampler, monkeypatch):
-    monkeypatch.setattr(monitor_module, "HUB_INTERVAL_S", 0.0)
+    monkeypatch.setattr(monitor_module, "HUB_INTERVAL_S", 0.001)
     with esper.start_run(tmp_path, "run", system_interval_s=0.001):
         assert sampler.is_enough.wait(60)
 
@@ -83,12 +86,26 @@ def test_the_hub_is_reported_while_the_run_goes_on(tmp_path, sampler, monkeypatc
     assert [one.sink for one in reports[-1].sinks] == ["VerdictSink"]
 
 
+def test_the_hub_is_reported_also_between_rare_samples(tmp_path, sampler, monkeypatch):
+    monkeypatch.setattr(monitor_module, "HUB_INTERVAL_S", 0.001)
+    is_reported = threading.Event()
+
+    def count(hub, log):
+        is_reported.set()
+        return count_events(hub, log)
+
+    monkeypatch.setattr(monitor_module, "count_events", count)
+    with esper.start_run(tmp_path, "run", system_interval_s=86400):
+        assert is_reported.wait(60)
+
+    assert sampler.num_readings == 0
+
+
 def test_no_sample_is_taken_where_the_interval_is_zero(tmp_path, sampler):
-    sampler.num_readings = 0
     with esper.start_run(tmp_path, "run", system_interval_s=0):
         pass
 
-    assert sampler.num_readings == 0
+    assert not sampler.is_made
 
 
 @pytest.mark.parametrize("interval", [-1, float("nan"), float("inf"), "5", True])

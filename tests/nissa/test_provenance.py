@@ -3,7 +3,6 @@
 import subprocess
 import sys
 import threading
-import time
 
 import pytest
 
@@ -86,13 +85,11 @@ def test_a_git_that_takes_too_long_is_killed(tmp_path, monkeypatch):
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     monkeypatch.setattr(git_state, "_COMMAND_TIMEOUT_S", 0.05)
-    started = time.monotonic()
 
     state = GitState((tmp_path,))
     state.wait(60)
 
     assert not state._thread.is_alive()
-    assert time.monotonic() - started < 60
     assert state.commit is None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 import weakref
@@ -65,7 +66,6 @@ class Monitor:
         self._log = log
         self._training = channel
         self._channel = channel.bind(env_id=-1)
-        self._next_report = time.monotonic() + HUB_INTERVAL_S
         self._stop = threading.Event()
         # The thread must not keep alive a hub to which nothing else refers any more.
         weakref.finalize(self, self._stop.set).atexit = False
@@ -100,13 +100,6 @@ class Monitor:
         self._thread.join(_JOIN_TIMEOUT_S)
         return was_going_on
 
-    def _tick(self, sampler: SystemSampler | None) -> None:
-        if sampler is not None:
-            self._sample(sampler)
-        if time.monotonic() >= self._next_report and not self._stop.is_set():
-            self._next_report = time.monotonic() + HUB_INTERVAL_S
-            self._report_hub()
-
     def _sample(self, sampler: SystemSampler) -> None:
         try:
             reading = sampler.read()
@@ -135,9 +128,18 @@ def _watch(
     except OSError as error:
         warn(f"processor, memory and disk are not sampled ({error})")
         sampler = None
-    while not stop.wait(interval_s or HUB_INTERVAL_S):
+    started = time.monotonic()
+    sample_at = math.inf if sampler is None else started + interval_s
+    report_at = started + HUB_INTERVAL_S
+    while not stop.wait(max(0.0, min(sample_at, report_at) - time.monotonic())):
         present = monitor()
         if present is None:
             return
-        present._tick(sampler)
+        now = time.monotonic()
+        if sampler is not None and now >= sample_at:
+            sample_at = now + interval_s
+            present._sample(sampler)
+        if now >= report_at and not stop.is_set():
+            report_at = now + HUB_INTERVAL_S
+            present._report_hub()
         del present

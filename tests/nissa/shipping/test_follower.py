@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from esper.nissa import segments
 from esper.nissa.hub import Hub
 from esper.nissa.log import RunLog, RunLogConfig
-from esper.nissa.reader import read_run
+from esper.nissa.reader import RunEvents, read_run
 from esper.nissa.rewind import rewind
+from esper.nissa.shipping import follower as follower_module
 from esper.nissa.shipping.follower import LogFollower, LogPosition
 from tests.nissa.sample_events import emit_epoch, emit_start, emit_whole_run
 
@@ -112,6 +114,30 @@ def test_damaged_lines_are_counted_and_hide_no_others(tmp_path):
     seqs = [envelope.seq for envelope, _ in events]
     assert sorted(seqs) == [*range(len(lines)), 2**62]
     assert follower.position.num_damaged == 1
+
+
+def test_flaws_are_described_as_by_the_reader(tmp_path, monkeypatch):
+    for module in (follower_module, segments):
+        monkeypatch.setattr(module, "MAX_LINE_BYTES", 4000)
+    write_run(tmp_path)
+    (path,) = (tmp_path / "log").iterdir()
+    lines = path.read_bytes().splitlines(keepends=True)
+    foreign = json.dumps(json.loads(lines[3]) | {"run": "another"}).encode() + b"\n"
+    flaws = RunEvents(tmp_path, lenient=True)
+    follower = LogFollower(tmp_path, flaws=flaws)
+
+    path.write_bytes(b"".join(lines[:3]) + b"x" * 20_000)
+    for _ in range(3):
+        read_all(follower)
+        assert flaws.num_damaged == 0
+    path.write_bytes(b"".join((*lines[:3], b"x" * 20_000, b"\n", foreign, b"{}\n", *lines[3:])))
+    read_all(follower)
+
+    expected = read_run(tmp_path)
+    list(expected)
+    assert flaws.num_damaged == expected.num_damaged == follower.position.num_damaged == 3
+    assert flaws.damaged == expected.damaged
+    assert flaws.num_lines == expected.num_lines
 
 
 def test_a_resumed_run_replaces_events(tmp_path):

@@ -200,35 +200,27 @@ def open_dataset(folder: Path, format_: Format) -> Dataset:
         MissingExtraError: the package that the format needs is not installed.
     """
     format_.check_installed()
-    path = folder / _STATE_FOLDER / _FORMAT_FILE
     shown = printable(str(folder))
     try:
-        if path.is_file():
-            held = json.loads(path.read_bytes())["format"]
-            if held != format_.name:
-                raise UsageError(
-                    f"an export must have one format, but {shown} holds {printable(str(held))}; name another --out"
-                )
+        held = _find_format(folder)
+        if held is not None and held != format_.name:
+            raise UsageError(
+                f"an export must have one format, but {shown} holds {printable(held)}; name another --out"
+            )
+        if held is not None:
             return Dataset(folder, format_)
         if folder.exists() and any(one.name != _STATE_FOLDER for one in folder.iterdir()):
             raise UsageError(
                 f"an export must have a folder of its own, but {shown} holds other files; name another --out"
             )
         content = json.dumps({"format": format_.name}).encode()
+        path = folder / _STATE_FOLDER / _FORMAT_FILE
         write_atomically(path, lambda file: file.write(content))
     except OSError as error:
         raise UsageError(
             f"--out must be a folder that can be written, got {shown} ({error.strerror}); name another"
         ) from error
-    except (ValueError, KeyError, TypeError) as error:
-        if isinstance(error, UsageError):
-            raise
-        raise UsageError(f"{path} is damaged; name another --out, or remove {shown}") from error
     return Dataset(folder, format_)
-
-
-def _file_name(number: int, format_: Format) -> str:
-    return f"part-{number:06d}.{format_.name}"
 
 
 def find_dataset(folder: Path, format_: Format) -> Dataset:
@@ -239,17 +231,41 @@ def find_dataset(folder: Path, format_: Format) -> Dataset:
     """
     shown = printable(str(folder))
     try:
-        held = json.loads((folder / _STATE_FOLDER / _FORMAT_FILE).read_bytes())["format"]
-    except (OSError, ValueError, KeyError, TypeError):
+        held = _find_format(folder)
+    except OSError:
+        held = None
+    if held is None:
         raise UsageError(
             f"an export must be a folder that esper export has made, got {shown}; make it with: esper export --all"
             f" --to {format_.name} --out {shown}"
-        ) from None
+        )
     if held != format_.name:
         raise UsageError(
-            f"an export must hold {format_.name} files here, but {shown} holds {printable(str(held))}; export to another folder"
+            f"an export must hold {format_.name} files here, but {shown} holds {printable(held)}; export to another folder"
         )
     return Dataset(folder, format_)
+
+
+def _find_format(folder: Path) -> str | None:
+    """Return the name of the format of the export in `folder`; None if there is no export.
+
+    Raises:
+        UsageError: the file that names it is damaged.
+        OSError: it cannot be read.
+    """
+    path = folder / _STATE_FOLDER / _FORMAT_FILE
+    try:
+        return str(json.loads(path.read_bytes())["format"])
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(
+            f"{printable(str(path))} is damaged; name another folder, or remove {printable(str(folder))}"
+        ) from error
+
+
+def _file_name(number: int, format_: Format) -> str:
+    return f"part-{number:06d}.{format_.name}"
 
 
 def _run_folder(event: str, run_id: str) -> str:

@@ -8,7 +8,7 @@ import os
 import re
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -132,10 +132,7 @@ class WandbSink(LogSink):
             opened.flush()
             self._parts[name].num_records = opened.num_records
         self._is_committed = True
-        parts = {
-            name: {one: getattr(part, one) for one in _Part.__slots__}
-            for name, part in self._parts.items()
-        }
+        parts = {name: asdict(part) for name, part in self._parts.items()}
         return {"sizes": self._folder.commit(), "parts": parts}
 
     def close(self) -> None:
@@ -183,11 +180,7 @@ class WandbSink(LogSink):
         from wandb.proto.wandb_internal_pb2 import FilesItem, FilesRecord, Record, RunExitRecord
 
         assert self._folder is not None
-        file = self._files.get(name) or WandbFile(
-            self._folder.path / part.folder / f"run-{part.wandb_id}.wandb",
-            num_records=part.num_records,
-        )
-        self._files[name] = file
+        file = self._files.get(name) or self._open_file(name, part)
         tables = {}
         for family in _TABLES:
             rows = self._rows_path(part, family)
@@ -227,7 +220,6 @@ class WandbSink(LogSink):
         """Return the open file of a run of W&B; begin both if this is the first event of it."""
         if name in self._files:
             return self._files[name]
-        assert self._folder is not None
         part = self._parts.get(name)
         is_new = part is None
         if part is None:
@@ -235,16 +227,18 @@ class WandbSink(LogSink):
             begin = datetime.fromtimestamp(event[0].t_wall_ns / 1e9, UTC)
             folder = f"offline-run-{begin:%Y%m%d_%H%M%S}-{wandb_id}"
             part = self._parts[name] = _Part(folder=folder, wandb_id=wandb_id)
-        file = WandbFile(
-            self._folder.path / part.folder / f"run-{part.wandb_id}.wandb",
-            num_records=part.num_records,
-        )
-        self._files[name] = file
+        file = self._open_file(name, part)
         if is_new:
             file.append(_run_record(part, self._run_id, event[0].t_wall_ns))
             for axis in _AXES:
                 file.append_metric(axis, None)
         return file
+
+    def _open_file(self, name: str, part: _Part) -> WandbFile:
+        assert self._folder is not None
+        path = self._folder.path / part.folder / f"run-{part.wandb_id}.wandb"
+        self._files[name] = WandbFile(path, num_records=part.num_records)
+        return self._files[name]
 
     def _rows_path(self, part: _Part, family: str) -> Path:
         assert self._folder is not None

@@ -10,7 +10,6 @@ from typing import Any, final
 
 from esper._generated.checks import ContractError
 from esper._generated.codec import inspect_line
-from esper._generated.envelope import Envelope
 from esper._generated.unknown import UnknownName, UnknownPayload
 from esper.leyline.errors import LogError, RunNotFoundError
 from esper.nissa.event_numbers import EventNumbers
@@ -224,22 +223,15 @@ class LogFollower:
             with source.segment.path.open("rb") as file:
                 file.seek(offset)
                 while offset < end and len(events) < max_events:
-                    data = file.readline(MAX_LINE_BYTES + 1)
+                    head = data = file.readline(MAX_LINE_BYTES + 1)
                     num_bytes = len(data)
-                    if num_bytes > MAX_LINE_BYTES:
-                        # No writer writes such a line.
-                        while data and data[-1:] != b"\n":
-                            data = file.readline(MAX_LINE_BYTES)
-                            num_bytes += len(data)
-                        position.num_damaged += bool(data)
-                        if self._flaws is not None:
-                            self._note_line(name)
-                            problem = ContractError(None, "a line must be shorter", "a longer one")
-                            self._note_damage(source, data[: MAX_LINE_BYTES + 1], problem, numbers)
-                    elif data[-1:] == b"\n":
-                        self._take(source, data, numbers, events)
+                    # No writer writes a longer line; its head is taken as a damaged one.
+                    while num_bytes > MAX_LINE_BYTES and data and data[-1:] != b"\n":
+                        data = file.readline(MAX_LINE_BYTES)
+                        num_bytes += len(data)
                     if data[-1:] != b"\n":
                         return True
+                    self._take(source, head, numbers, events)
                     offset += num_bytes
                     position.num_bytes += num_bytes
                     position.offsets[name] = offset
@@ -258,7 +250,8 @@ class LogFollower:
         """Append the event of a line, unless it cannot be read, was replaced, or is there already."""
         flaws = self._flaws
         if flaws is not None:
-            self._note_line(source.segment.name)
+            lines, name = flaws.num_lines, source.segment.name
+            lines[name] = lines.get(name, 0) + 1
         try:
             try:
                 envelope, payload, unknown = inspect_line(data)
@@ -266,6 +259,9 @@ class LogFollower:
                 if flaws is None:
                     raise
                 envelope, payload, unknown = flaws.read_incomplete(data, error)
+            owner = (self._run_id, source.writer.rank, source.writer.boot)
+            if (envelope.run, envelope.rank, envelope.boot) != owner:
+                refuse_owner(owner, envelope)
         except ContractError as error:
             self.position.num_damaged += 1
             self._later_majors += is_later_major(read_version(data))
@@ -275,14 +271,12 @@ class LogFollower:
                     f"{source.segment.path}: the log was written under a later version of the contract"
                     f" ({error}); update Esper"
                 ) from None
-            self._note_damage(source, data, error, numbers)
+            if flaws is not None:
+                numbers.num_unreadable += 1
+                path, line = source.segment.path, flaws.num_lines[source.segment.name]
+                flaws.add_damaged(describe_damage(path, line, data, error))
             return
         self._later_majors = 0
-        owner = (envelope.rank, envelope.boot, envelope.run)
-        if owner != (source.writer.rank, source.writer.boot, self._run_id):
-            self.position.num_damaged += 1
-            self._note_owner(source, data, envelope, numbers)
-            return
         if envelope.seq >= source.writer.end_seq:
             if flaws is not None:
                 flaws.num_superseded += 1
@@ -312,30 +306,6 @@ class LogFollower:
         if earlier is None:
             return EventNumbers()
         return EventNumbers.from_intervals(earlier.intervals, earlier.current_interval)
-
-    def _note_line(self, name: str) -> None:
-        assert self._flaws is not None
-        lines = self._flaws.num_lines
-        lines[name] = lines.get(name, 0) + 1
-
-    def _note_damage(
-        self, source: _Source, data: bytes, error: ContractError, numbers: EventNumbers
-    ) -> None:
-        """Add a line that breaks the contract to the flaws of the log."""
-        if self._flaws is None:
-            return
-        numbers.num_unreadable += 1
-        path, line = source.segment.path, self._flaws.num_lines[source.segment.name]
-        self._flaws.add_damaged(describe_damage(path, line, data, error))
-
-    def _note_owner(
-        self, source: _Source, data: bytes, envelope: Envelope, numbers: EventNumbers
-    ) -> None:
-        """Add a line that belongs to another log to the flaws of the log."""
-        try:
-            refuse_owner((self._run_id, source.writer.rank, source.writer.boot), envelope)
-        except ContractError as error:
-            self._note_damage(source, data, error, numbers)
 
 
 def _size(path: Path) -> int:

@@ -35,9 +35,10 @@ class Shipping:
     def start(self, run_folder: Path) -> int | None:
         """Start `esper ship RUN --follow` for the run in `run_folder`, which this process writes; return its process id.
 
-        It is in a session of its own, so that Ctrl-C does not reach it, has a lower priority than this process, so that it
-        takes no time from training where the cores are busy, and ends once the run has ended and the sinks have all events. What it prints goes to `ship/output.txt` in the run's folder. A failure to start is warned about: the run
-        can be shipped later. None if there are no sinks, or on failure.
+        It is in a session of its own, so that Ctrl-C does not reach it, and has a lower priority than this process, so that it
+        takes no time from training where the cores are busy. It ends once the run has ended and the sinks have all events.
+        What it prints goes to `ship/output.txt` in the run's folder. A failure to start is warned about: the run can be
+        shipped later. None if there are no sinks, or on failure.
         """
         if not self.targets:
             return None
