@@ -1,6 +1,11 @@
 """`esper tasks`, `blueprints` and `policies`, and tasks from files and installed packages."""
 
+import os
+import shlex
+import signal
+
 import pytest
+from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from esper.cli import main
 from esper.leyline.errors import UsageError
@@ -61,6 +66,19 @@ def test_a_task_of_a_file_is_trained_and_resumed(capsys, file):
 
     assert main([*resume]) == 2
     assert main([*resume, "--task", "my_task.py:TASK"]) == 0
+
+
+def test_the_command_that_continues_a_run_names_the_file_of_its_task(capsys, file):
+    def stop_after_a_step(optimizer, args, kwargs):
+        os.kill(os.getpid(), signal.SIGINT)
+
+    hook = register_optimizer_step_post_hook(stop_after_a_step)
+    assert main(["train", "--task", "my_task.py:TASK", "--no-baseline"]) == 130
+    hook.remove()
+    last = capsys.readouterr().out.splitlines()[-1]
+    registry._TASKS.pop("of_a_file")
+
+    assert main(shlex.split(last.removeprefix("To continue: esper"))) == 0
 
 
 @pytest.mark.parametrize(

@@ -208,17 +208,39 @@ class TestMerge:
 
         assert type(model[0]) is nn.Linear
 
-    @pytest.mark.parametrize("case", ["mlp", "gate", "norm layer", "tied", "two fossils"])
+    @pytest.mark.parametrize("later", ["lora", "mlp_small"])
+    def test_fossils_of_a_network_that_was_grafted_again_are_merged_up_to_the_first_that_cannot_be(
+        self, later
+    ):
+        model = nn.Sequential(nn.Linear(4, CHANNELS))
+        grow(graft(model, {"0": SPEC})["0"], "lora")
+        ungraft(model)
+        grow(graft(model, {"0": SPEC})["0"], later)
+        before = model(X)
+
+        ungraft(model, merge=True)
+
+        torch.testing.assert_close(model(X), before)
+        fossils = describe(model)["fossils"]
+        assert {path: fossil["blueprint_id"] for path, fossil in fossils.items()} == (
+            {} if later == "lora" else {"0.seed_slot": later}
+        )
+        loaded = rebuild(nn.Sequential(nn.Linear(4, CHANNELS)), describe(model))
+        loaded.load_state_dict(model.state_dict())
+        assert torch.equal(loaded(X), model(X))
+
+    @pytest.mark.parametrize("case", ["mlp", "gate", "norm layer", "tied", "lora after mlp"])
     def test_what_is_not_linear_or_shared_stays_a_fossil(self, case):
         layer = nn.LayerNorm(4) if case == "norm layer" else nn.Linear(4, 4)
         model = nn.Sequential(layer, nn.Linear(4, 4))
         if case == "tied":
             model[1].weight = model[0].weight
         slot = graft(model, {"0": SPEC})["0"]
-        grow(slot, "mlp" if case == "mlp" else "lora", **(GATED if case == "gate" else {}))
-        if case == "two fossils":
+        is_mlp = case in ("mlp", "lora after mlp")
+        grow(slot, "mlp" if is_mlp else "lora", **(GATED if case == "gate" else {}))
+        if case == "lora after mlp":
             ungraft(model)
-            grow(graft(model, {"0": SPEC})["0"])
+            grow(graft(model, {"0": SPEC})["0"], "lora")
         twin = copy.deepcopy(model)
 
         ungraft(model, merge=True)

@@ -3,7 +3,9 @@
 import json
 
 import pytest
+from torch import nn
 
+from esper import Task
 from esper._generated.enums import RunOutcome
 from esper._generated.run import RunFinishedPayload
 from esper.leyline.failure import describe_end, describe_failure
@@ -108,6 +110,13 @@ def test_a_message_has_type_message_and_place_in_one_printable_line():
     assert head == r"ValueError: bad \x1b[31m batch"
     assert place.startswith(f"{__file__}:")
     assert place.endswith(")")
+
+
+def test_the_place_is_not_the_generated_code_of_a_data_class():
+    # The generated __init__ of a task calls a check of Esper, which raises.
+    with pytest.raises(ValueError, match="num_classes") as caught:
+        Task(name="x", load_samples=tuple, build_host=nn.Identity, num_classes=1)
+    assert f"({__file__}:" in describe_failure(caught.value)
 
 
 def test_a_message_of_an_exception_that_was_not_raised_has_no_place():

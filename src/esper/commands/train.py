@@ -109,6 +109,7 @@ def run(options: argparse.Namespace) -> int:
         MissingExtraError: the task needs a package that is not installed.
     """
     given = given_settings(options)
+    task = given.get("task", "")
     console = make_console()
     start = _start if options.resume is None else _resume
     stop = StopRequest(lambda line: print_line(console, line))
@@ -125,7 +126,7 @@ def run(options: argparse.Namespace) -> int:
         if can_report():
             print_line(console, f"To see it with charts: {_report_command(options.run_dir)}")
         if story.outcome is RunOutcome.INTERRUPTED:
-            print_line(console, f"To continue: {_resume_command(story, options.run_dir)}")
+            print_line(console, f"To continue: {_resume_command(story, task, options.run_dir)}")
         flush_output()
     except OSError as error:
         # The run counts, not whether somebody reads about it.
@@ -136,8 +137,10 @@ def run(options: argparse.Namespace) -> int:
     return _EXIT_CODES.get(story.outcome, _NOT_COMPLETED)
 
 
-def _resume_command(story: RunStory, run_dir: Path) -> str:
-    return _with_run_dir(["esper", "train", "--resume", story.folder.name], run_dir)
+def _resume_command(story: RunStory, task: str, run_dir: Path) -> str:
+    # The run's files hold the name of its task alone, so that of a file has to be given again.
+    place = ["--task", task] if is_place(task) else []
+    return _with_run_dir(["esper", "train", "--resume", story.folder.name, *place], run_dir)
 
 
 def _report_command(run_dir: Path) -> str:

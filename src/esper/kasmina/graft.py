@@ -189,7 +189,9 @@ def ungraft(model: nn.Module, *, merge: bool = False) -> nn.Module:
     an empty slot that was not grafted becomes an identity. To load the weights elsewhere, see `esper.describe`.
 
     With `merge`, a fossil that is a linear map after an `nn.Linear`, as the blueprints `lora` and `lora_large` are, is
-    multiplied into the weights of that layer, and nothing of it remains; the output differs by rounding then.
+    multiplied into the weights of that layer, and nothing of it remains; the output differs by rounding then. Others stay
+    fossils: those of other blueprints, those blended otherwise than by ADD, and those after weights that are shared,
+    parametrized, or not those of an `nn.Linear`.
 
     Raises:
         SlotError: a slot holds a seed that is neither a fossil nor pruned; nothing has been changed.
@@ -212,15 +214,23 @@ def ungraft(model: nn.Module, *, merge: bool = False) -> nn.Module:
             else:
                 parent.register_module(name, nn.Identity())
     if merge:
-        for parent, name, child in list(_slots_with_parents(model)):
-            if (
-                isinstance(parent, Grafted)
-                and name == SLOT_NAME
-                and merge_fossil(model, parent, child)
-            ):
-                _remove(parent)
+        for module in list(model.modules()):
+            if isinstance(module, Grafted):
+                _merge(model, module)
     release(model)
     return model
+
+
+def _merge(model: nn.Module, module: Grafted) -> None:
+    """Merge the fossils of `module` one after the other, up to the first that cannot be merged, which takes their place."""
+    fossil: nn.Module | None = module._modules[SLOT_NAME]
+    while fossil is not None and merge_fossil(model, module, fossil):
+        # A network that was grafted again has the later fossil as a child of the earlier one.
+        fossil = fossil._modules[SLOT_NAME] if isinstance(fossil, Grafted) else None
+        if fossil is None:
+            _remove(module)
+        else:
+            module.register_module(SLOT_NAME, fossil)
 
 
 def _remove(module: Grafted) -> None:

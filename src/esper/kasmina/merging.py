@@ -16,7 +16,7 @@ def merge_fossil(model: nn.Module, layer: Grafted, fossil: nn.Module) -> bool:
     x + B A x of y = W x + c is (W + B A W) x + (c + B A c). It needs a plain `nn.Linear` whose weights no other module
     shares, and a seed that adds linear layers without bias to its input, blended by ADD.
     """
-    if type(fossil) is not Fossil or fossil.plan.algorithm is not AlphaAlgorithm.ADD:
+    if not isinstance(fossil, Fossil) or fossil.plan.algorithm is not AlphaAlgorithm.ADD:
         return False
     maps = _linear_maps(fossil.seed)
     if not maps or not isinstance(layer, nn.Linear) or not _is_plain(model, layer):

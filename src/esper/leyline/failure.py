@@ -69,12 +69,14 @@ def _describe(error: BaseException) -> Failure:
 
 
 def _find_place(frames: TracebackType | None) -> str | None:
-    """Return the innermost frame outside of Esper and of installed packages; without one, the innermost frame."""
+    """Return the innermost frame outside of Esper and of installed packages, preferably one in a file; else the innermost frame."""
     places = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(frames)]
     if not places:
         return None
     own = [place for place in places if _is_users(place[0])]
-    file, line = (own or places)[-1]
+    # Generated code, such as the __init__ of a data class, is in no file; but so is all of `python -c`.
+    in_files = [place for place in own if not place[0].startswith("<")]
+    file, line = (in_files or own or places)[-1]
     place = encodable(f"{file}:{line}")
     # The end of a long path says more than its start.
     return place if len(place) <= _MAX_PLACE else f"...{place[3 - _MAX_PLACE:]}"

@@ -213,3 +213,14 @@ def test_without_a_price_the_seed_must_earn_what_a_wider_host_gains():
 def test_a_price_must_not_be_negative():
     with pytest.raises(ValueError, match="price_per_parameter must be at least 0"):
         replace(CLASSES, price_per_parameter=-1e-6)
+
+
+@pytest.mark.parametrize(("price", "num_warnings"), [(1.0, 1), (1e-5, 0)])
+def test_a_seed_whose_price_is_more_than_all_of_the_loss_is_named_in_a_warning(
+    caplog, price, num_warnings
+):
+    Trainer(replace(CLASSES, price_per_parameter=price), policy=Grow()).fit()
+
+    warned = [record.getMessage() for record in caplog.records if "cannot pay" in record.msg]
+    assert len(warned) == num_warnings
+    assert all("seed 's-mlp_small' cannot pay: its 280 parameters" in text for text in warned)

@@ -1,5 +1,6 @@
 """Scores the seeds of a network at the end of an epoch: accuracy, contribution, and evidence from the loss of each sample."""
 
+import logging
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -12,6 +13,8 @@ from esper.kasmina.slot import SeedSlot
 from esper.tolaria.tasks.objective import Objective
 from esper.tolaria.tasks.task import GAIN_OF_A_WIDER_HOST, Samples
 from esper.tolaria.training.metrics import Evaluation, evaluate
+
+_LOG = logging.getLogger("esper")
 
 
 class SeedScorer:
@@ -89,6 +92,22 @@ class SeedScorer:
             duration_s=duration_s,
         )
         slot.record_evidence(evidence)
+        if mode is EvidenceMode.COUNTERFACTUAL and evidence.look == 1:
+            self._warn_of_price(slot, evidence.price, without_seed)
+
+    def _warn_of_price(self, slot: SeedSlot, price: float, without_seed: Evaluation) -> None:
+        """Log a warning if the seed would have to earn more than all of the loss, which no evidence can show."""
+        loss = without_seed.losses.mean().item()
+        # Losses that may be negative, such as those of densities, have no such limit.
+        if loss < price and without_seed.losses.min().item() >= 0.0:
+            _LOG.warning(
+                "seed %r cannot pay: its %d parameters must lower the loss by %.3g, and all of the loss without it is %.3g;"
+                " lower Task.price_per_parameter, or name smaller blueprints in Task.blueprint_ids",
+                slot.seed_id,
+                slot.num_seed_params,
+                price,
+                loss,
+            )
 
 
 def ask_for_evidence(slots: Iterable[SeedSlot]) -> None:
