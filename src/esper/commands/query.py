@@ -270,7 +270,8 @@ def _count_bytes(memory: str) -> int:
     """Return the bytes of a size that `sql` has accepted, such as 512MB or 1GiB."""
     found = re.match(r"(\d+) ?([kmgt]?)(i?)", memory.lower())
     assert found is not None
-    return int(found[1]) * (1024 if found[3] else 1000) ** _UNITS.index(found[2])
+    unit: int = (1024 if found[3] else 1000) ** _UNITS.index(found[2])
+    return int(found[1]) * unit
 
 
 def _count(text: str) -> int:
