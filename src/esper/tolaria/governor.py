@@ -153,7 +153,7 @@ class TolariaGovernor:
 
     def expect_shift(self) -> None:
         """Announce that losses will change on purpose: a seed is planted, the learning rate restarts, the data changes."""
-        self._scrutiny.expect_shift()
+        self._scrutiny.expect_shift(self._recovery.next_snapshot_id)
 
     def check_vital_signs(
         self, loss: float | Tensor, *, batches: Iterable[Any] | None = None
@@ -208,9 +208,11 @@ class TolariaGovernor:
             SnapshotError: there is no intact snapshot, or the model has been rebuilt; the model is unchanged.
         """
         is_last = self._alarm is not None and self._recovery.is_exhausted
+        progress_before = self._recovery.progress
         report, states = self._recovery.roll_back(self._alarm, chosen=self._scrutiny.convicted)
         self.last_rollback = report
-        self._scrutiny.note_rollback(states, self._recovery.progress)
+        progress = self._recovery.progress
+        self._scrutiny.note_rollback(states, progress, num_undone=progress_before - progress)
         self._alarm = None
         self._validated_loss = None
         if report.kept_fossils:
@@ -331,9 +333,13 @@ class TolariaGovernor:
         """Return what the detectors know, in plain types, without counters and snapshots."""
         return self._scrutiny.state_dict()
 
-    def load_detection_state(self, state: Mapping[str, Any]) -> None:
-        """Judge as at the time of `detection_state`, for a model that is put back by other means than a rollback."""
+    def load_detection_state(self, state: Mapping[str, Any], *, validated_loss: float) -> None:
+        """Judge as at the time of `detection_state`, for a model that is put back by other means than a rollback.
+
+        `validated_loss` is that of the model as it is now. A snapshot of it is trusted at once, and preferred to older ones.
+        """
         self._scrutiny.load_state_dict(state)
+        self._validated_loss = validated_loss
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what `state_dict` returned; the model must have the structure that it had at that time.

@@ -95,7 +95,7 @@ def test_the_canary_opens_a_suspicion_but_fresh_batches_decide():
     loop = ready(50, config=config)
     canary = [0.5, 0.5]
     loop.governor.expect_shift()
-    loop.step(0.6, batch=canary)
+    loop.step(2.3, batch=canary)
     canary[0] = 5.0
 
     for loss in healthy_losses(30, noise=0.05):

@@ -37,3 +37,16 @@ def test_levels_that_change_every_few_batches_are_noise_although_neighbours_agre
 
 def test_a_short_or_constant_series_has_none():
     assert noise_of([1.0] * 7) == noise_of([1.0] * 64) == 0.0
+
+
+def test_losses_of_undone_steps_are_forgotten_but_for_as_many_as_an_estimate_needs():
+    scale = LossScale()
+    for loss in [*draws(0)[:20], *(2.0, 9.0) * 15]:
+        scale.note(loss)
+    assert scale.noise > 1.0
+
+    scale.forget_newest(30)
+    assert scale.noise == pytest.approx(0.1, rel=0.6)
+
+    scale.forget_newest(1000)
+    assert scale.noise > 0.0

@@ -17,6 +17,7 @@ from typing import Any, Final, Protocol
 from esper._generated.enums import LossSeries, PanicReason
 from esper._generated.records import ProbeEvidence
 from esper.tolaria.detection.verdict import Verdict
+from esper.tolaria.probing.after_shift import AfterShift
 from esper.tolaria.probing.canary import Canary
 from esper.tolaria.probing.comparison import Comparison, Reference, Ruling
 from esper.tolaria.probing.config import ProbeConfig
@@ -75,6 +76,7 @@ class Examiner:
         self._config = config
         self._canary = Canary(config)
         self._onset = Onset()
+        self._after_shift = AfterShift()
         self._scales = {series: LossScale() for series in LossSeries}
         self._suspicion: Suspicion | None = None
         self._rises_by_itself = False  # a game's loss does; it is no measure of quality
@@ -87,8 +89,26 @@ class Examiner:
 
     def note_healthy(self, loss: float, series: LossSeries) -> None:
         """Remember a loss that is not anomalous."""
-        if not self.is_open:
-            self._scales[series].note(loss)
+        if self.is_open:
+            return
+        self._scales[series].note(loss)
+        if series is LossSeries.STEPS:
+            self._after_shift.note_healthy(loss)
+
+    def has_jumped(self, verdict: Verdict) -> bool:
+        """Return whether a loss that is not anomalous has opened a suspicion, because the detector knows no level yet."""
+        if verdict.statistic is not None:
+            return False
+        margin = self._reference(LossSeries.STEPS).margin
+        if not self._after_shift.has_jumped(verdict.loss, margin):
+            return False
+        plan = self._plan(PanicReason.DIVERGENCE)
+        if plan is None:
+            return False
+        if not self._after_shift.is_comparable(plan.snapshot.info.snapshot_id, margin):
+            return False
+        self._suspicion = Suspicion(reason=PanicReason.DIVERGENCE)
+        return True
 
     def suspects(self, verdict: Verdict, batch: Any, step: int) -> bool:
         """Return whether a loss that is not anomalous, or the canary if it is time to score it, has opened a suspicion."""
@@ -158,18 +178,22 @@ class Examiner:
         self._suspicion = None
         self._onset.restart()
 
-    def note_rollback(self) -> None:
-        """Note that the weights have been restored."""
+    def note_rollback(self, num_undone: int) -> None:
+        """Note that the weights have been restored, and so many steps undone."""
         self.close()
+        self._scales[LossSeries.STEPS].forget_newest(num_undone)
+        self._after_shift.note_rollback()
         self._onset.confirm()
         self._steps_since_bad = _MOMENTUM_STEPS  # the bad batch has been undone, too
         self._canary.forget_losses()
 
-    def note_shift(self) -> None:
-        """Note that the losses change on purpose."""
+    def note_shift(self, next_snapshot_id: int) -> None:
+        """Note that the losses change on purpose, before the snapshot with this number is taken."""
         self.close()
         self._canary.renew()
-        self._scales[LossSeries.STEPS].restart_noise()
+        scale = self._scales[LossSeries.STEPS]
+        self._after_shift.note_shift(scale.usual, scale.noise, next_snapshot_id=next_snapshot_id)
+        scale.restart_noise()
 
     def state_dict(self) -> dict[str, Any]:
         """Return the sizes of losses, the open suspicion and further memory in plain types; the canary's batch is not saved."""
@@ -178,6 +202,7 @@ class Examiner:
             **{series.name: scale.state_dict() for series, scale in self._scales.items()},
             "suspicion": None if suspicion is None else suspicion.state_dict(),
             "onset": self._onset.state_dict(),
+            "after_shift": self._after_shift.state_dict(),
             "rises_by_itself": self._rises_by_itself,
             "steps_since_bad": self._steps_since_bad,
         }
@@ -193,8 +218,9 @@ class Examiner:
         self._onset.load_state_dict(state["onset"])
         saved, rises_by_itself = state["suspicion"], state["rises_by_itself"]
         self._rises_by_itself = rises_by_itself
-        # Checkpoints of earlier versions do not hold it.
+        # Checkpoints of earlier versions do not hold these.
         self._steps_since_bad = state.get("steps_since_bad", _MOMENTUM_STEPS)
+        self._after_shift = AfterShift.from_state_dict(state.get("after_shift", {}))
         self._suspicion = None if saved is None else Suspicion.from_state_dict(saved)
         self._canary.renew()
 
@@ -276,6 +302,8 @@ class Examiner:
         """Return how large differences of this series must be to matter."""
         scale = self._scales[series]
         noise, progress = scale.noise, scale.progress
+        if series is LossSeries.STEPS and scale.usual is None:
+            noise = self._after_shift.noise
         least = self._config.scale_share * progress
         return Reference(
             margin=max(least, noise),

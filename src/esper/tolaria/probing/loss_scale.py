@@ -52,6 +52,14 @@ class LossScale:
         """Forget the recent losses, because those that follow have another level."""
         self._recent.clear()
 
+    def forget_newest(self, num: int) -> None:
+        """Forget the newest `num` losses, those of steps that are undone; as many as an estimate needs are kept.
+
+        Those of the first damaged steps are taken for healthy, and would make the noise large and later damage small.
+        """
+        for _ in range(min(num, len(self._recent) - _NUM_ENOUGH)):
+            self._recent.pop()
+
     @property
     def progress(self) -> float:
         """How far training has lowered the loss: from the median of the first losses to the lowest level so far.

@@ -197,8 +197,16 @@ class Scrutiny:
         else:
             learn_level(self._detector)
 
-    def note_rollback(self, states: tuple[Mapping[str, Any], ...], progress: int) -> None:
-        """Note that the weights are again those for which `detector_states` returned `states`, after `progress` steps."""
+    def note_rollback(
+        self, states: tuple[Mapping[str, Any], ...], progress: int, *, num_undone: int
+    ) -> None:
+        """Note that the weights are again those for which `detector_states` returned `states`.
+
+        Args:
+            states: those of the time of the snapshot.
+            progress: steps that the weights have been trained for.
+            num_undone: steps that have been undone.
+        """
         self.convicted = self._last_check = None
         state, step_state = states
         self._detector.rewind(state)
@@ -206,17 +214,17 @@ class Scrutiny:
         self._course.note_rollback(progress)
         self._movement.note_rollback(progress)
         if self._examiner is not None:
-            self._examiner.note_rollback()
+            self._examiner.note_rollback(num_undone)
 
-    def expect_shift(self) -> None:
-        """Expect the losses to change on purpose."""
+    def expect_shift(self, next_snapshot_id: int) -> None:
+        """Expect the losses to change on purpose, before the snapshot with this number is taken."""
         self._last_check = None
         self._detector.expect_shift()
         self.judge.expect_shift()
         self._course.note_shift()
         self._movement.note_shift()
         if self._examiner is not None:
-            self._examiner.note_shift()
+            self._examiner.note_shift(next_snapshot_id)
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything that is remembered, in plain types; batches are not saved."""
@@ -283,7 +291,7 @@ class Scrutiny:
         if verdict.is_anomalous and not is_soft:
             examiner.close()
             return verdict
-        if not (verdict.is_anomalous or examiner.is_open):
+        if not (verdict.is_anomalous or examiner.is_open or examiner.has_jumped(verdict)):
             examiner.note_healthy(verdict.loss, LossSeries.STEPS)
             if not examiner.suspects(verdict, batch, step):
                 return verdict

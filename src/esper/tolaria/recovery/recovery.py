@@ -101,6 +101,11 @@ class Recovery:
         return self._keeper.newest is not None
 
     @property
+    def next_snapshot_id(self) -> int:
+        """Number of the next snapshot."""
+        return self._keeper.next_id
+
+    @property
     def is_snapshot_due(self) -> bool:
         """Whether the last attempt to take a snapshot is `snapshot_interval` steps ago."""
         return self.step - self._last_snapshot_step >= self._snapshot_interval

@@ -155,7 +155,9 @@ class Rejuvenator:
         if not has_caught_up(evidence):
             trial.reference.restore(self._model, self._optimizer)
             # The losses of the other copy say nothing about this one.
-            self._governor.load_detection_state(trial.detection)
+            self._governor.load_detection_state(
+                trial.detection, validated_loss=evidence.loss_without
+            )
             self.restarted_after = trial.restarted_before
             self._accept_shift()
         self._emit(trial.action, trial.after_epoch, evidence, duration_s=trial.duration_s)
