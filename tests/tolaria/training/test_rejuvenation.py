@@ -134,29 +134,6 @@ def test_a_refused_trial_goes_on_as_if_there_had_been_none(monkeypatch):
     assert all(map(torch.equal, tried.model.parameters(), alone.model.parameters()))
 
 
-def test_after_a_refused_trial_a_rollback_does_not_bring_the_rejuvenated_network_back(monkeypatch):
-    monkeypatch.setattr(rejuvenation, "has_caught_up", lambda evidence: False)
-    end_epoch = rejuvenation.Rejuvenator.end_epoch
-
-    def roll_back_afterwards(self, epoch, losses):
-        was_running = self._trial is not None
-        # As where the last steps were anomalous, so that the last check says nothing about the weights.
-        self._governor._validated_loss = None
-        end_epoch(self, epoch, losses)
-        if was_running and self._trial is None:
-            kept = [one.detach().clone() for one in self._model.parameters()]
-            self._governor.execute_rollback()
-            assert all(map(torch.equal, self._model.parameters(), kept))
-            restored.append(self._governor.last_rollback)
-
-    restored = []
-    monkeypatch.setattr(rejuvenation.Rejuvenator, "end_epoch", roll_back_afterwards)
-
-    train({3: [Rejuvenate(trial_share=0.5)]})
-
-    assert len(restored) == 1
-
-
 def test_a_reference_that_breaks_is_replaced_by_the_network_before_the_trial(monkeypatch):
     monkeypatch.setattr(rejuvenation, "has_caught_up", lambda evidence: False)
     train_reference = rejuvenation.Rejuvenator._train_reference
