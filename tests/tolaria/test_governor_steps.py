@@ -1,5 +1,6 @@
 """Tests of the governor around an optimizer's step, where it acts on its verdicts by itself."""
 
+import copy
 import math
 from dataclasses import replace
 
@@ -18,6 +19,7 @@ from esper._generated.governor import (
 )
 from esper.leyline.errors import SnapshotError
 from esper.tolaria.governor import TolariaGovernor
+from esper.tolaria.recovery.config import GovernorConfig
 from esper.tolaria.snapshots import buffers
 from tests.tolaria.curves import healthy_losses
 from tests.tolaria.disk import through_disk
@@ -331,16 +333,49 @@ def test_a_running_statistic_outside_of_the_state_dict_is_undone():
 
 
 @pytest.mark.parametrize("bad", [0, 30])
-def test_an_infinite_statistic_of_batch_normalisation_is_seen(bad):
+@pytest.mark.parametrize("value", [1e25, math.nan])
+def test_a_broken_statistic_of_batch_normalisation_is_undone(bad, value):
     model = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4))
 
-    if bad == 0:
-        with pytest.raises(SnapshotError, match=r"infinite in 1\.running_var; there is no earlier"):
-            train(model, bad=bad, value=1e25, num_steps=1)
-    else:
-        governor, _ = train(model, bad=bad, value=1e25, num_steps=60)
-        assert governor.last_rollback.reason is PanicReason.WEIGHTS
-        assert model[1].running_var.isfinite().all()
+    governor, severities = train(model, bad=bad, value=value, num_steps=60)
+
+    assert severities.count(Severity.ROLLBACK) == 1
+    assert governor.stop_report is None
+    assert all(buffer.isfinite().all() for buffer in model.buffers())
+
+
+def test_the_first_batch_is_undone_bit_for_bit():
+    model = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.BatchNorm1d(4))
+    model[1].running_mean.fill_(3.0)
+    before = state_of(model)
+
+    governor, severities = train(model, bad=0, value=1e25, num_steps=1)
+
+    assert severities == [Severity.ROLLBACK]
+    assert governor.last_rollback.reason is PanicReason.WEIGHTS
+    assert same(state_of(model), before)
+
+
+@pytest.mark.parametrize("is_replaced", [False, True])
+def test_the_buffers_of_weights_that_were_loaded_later_are_not_known(is_replaced):
+    model = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4))
+    governor = TolariaGovernor(model)
+    model.load_state_dict(copy.deepcopy(model.state_dict()), assign=is_replaced)
+    model(torch.full((4, 4), 1e25) * torch.arange(4).reshape(4, 1))
+
+    with pytest.raises(SnapshotError, match=r"infinite in 1\.running_var; there is no earlier"):
+        governor.before_step(1.0)
+    assert model[1].running_var.isinf().all()
+
+
+def test_a_governor_that_watches_reports_a_broken_first_batch_and_goes_on():
+    model = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4))
+    governor = TolariaGovernor(model, config=GovernorConfig(mode="watch"))
+    model(torch.full((4, 4), 1e25) * torch.arange(4).reshape(4, 1))
+
+    assert governor.before_step(1.0).severity is Severity.PANIC
+    assert model[1].running_var.isinf().all()
+    assert "ROLLBACK for WEIGHTS 1 time (at step 0)" in str(governor.watch_report)
 
 
 @pytest.mark.parametrize("state", [None, [], "governor.pt"], ids=["none", "list", "path"])

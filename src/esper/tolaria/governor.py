@@ -31,6 +31,7 @@ from esper.tolaria.recovery.recovery import Recovery
 from esper.tolaria.recovery.stop_report import stop_report_from_state_dict, stop_report_state_dict
 from esper.tolaria.recovery.watch import Watch, WatchReport
 from esper.tolaria.snapshots.companions import Companions, Stateful
+from esper.tolaria.snapshots.finite import NotFiniteError
 from esper.tolaria.snapshots.optimizer_state import optimizers_by_name
 from esper.tolaria.snapshots.serialization import with_present_keys
 
@@ -66,7 +67,7 @@ class TolariaGovernor:
         channel: Channel = SILENT,
         config: GovernorConfig | None = None,
     ) -> None:
-        """Govern the training of `model`; nothing is copied yet.
+        """Govern the training of `model`; build it before the first forward pass.
 
         Args:
             model: the network in training, with or without slots.
@@ -252,8 +253,10 @@ class TolariaGovernor:
             return self._step_verdict
         is_planned_skip = self._recovery.begin_step()
         if not self._recovery.has_snapshot:
-            self.snapshot()
-        elif self._recovery.lacks_fossil and not self._try_snapshot():
+            is_sound = self._try_first_snapshot()
+        else:
+            is_sound = not self._recovery.lacks_fossil or self._try_snapshot()
+        if not is_sound:
             return self._act_on(weights_verdict(loss))
         verdict = self._scrutiny.judge.judge(loss, grad_norm, is_planned_skip=is_planned_skip)
         progress = self._recovery.progress
@@ -408,6 +411,21 @@ class TolariaGovernor:
             self.stop_report = self._recovery.stop(verdict.reason, str(error))
             return replace(verdict, severity=Severity.STOP)
         return verdict
+
+    def _try_first_snapshot(self) -> bool:
+        """Take the first snapshot; return False if the first batch had made buffers NaN or infinite.
+
+        They are put back before, unless the governor only watches.
+        """
+        try:
+            self.snapshot()
+        except NotFiniteError:
+            if self._watch is None:
+                if not self._recovery.undo_first_batch():
+                    raise
+                self.snapshot()
+            return False
+        return True
 
     def _try_snapshot(self) -> bool:
         """Take a snapshot that the caller has not asked for; return False if a tensor is not finite."""

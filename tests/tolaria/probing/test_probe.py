@@ -113,6 +113,36 @@ def test_a_probe_may_score_averaged_weights_and_put_the_others_back():
     assert_equal(state(model), before)
 
 
+def test_a_probe_that_changes_weights_in_a_later_call_is_refused():
+    model = network()
+    calls = []
+
+    def losses(batch):
+        calls.append(batch)
+        if len(calls) > 2:
+            model[0].weight.clamp_(-0.1, 0.1)
+        return model(batch).square().sum(dim=1)
+
+    probe = Probe(losses, [model])
+    probe.losses(torch.zeros(4, 3))
+
+    with pytest.raises(ProbeError, match=r"wrote to weight, which it did not do in its first call"):
+        probe.losses(torch.zeros(4, 3))
+
+
+def test_weights_that_a_forward_pass_itself_renormalises_are_put_back():
+    model = nn.Embedding(4, 2, max_norm=1.0)
+    nn.init.constant_(model.weight, 3.0)
+    probe = Probe(lambda batch: model(batch).sum(dim=1), [model])
+    model(torch.tensor([0, 1]))
+    before = state(model)
+
+    probe.losses(torch.tensor([0, 1]))
+    probe.losses(torch.tensor([2, 3]))
+
+    assert_equal(state(model), before)
+
+
 def test_numbers_of_numpy_are_losses():
     assert Probe(lambda batch: np.float32(batch), []).losses(1.5)[0].item() == 1.5
 
@@ -193,6 +223,9 @@ def test_a_probe_that_answers_differently_is_refused_with_the_likely_cause():
         (torch.zeros(2, 3), r"got a tensor of torch.float32 and shape \(2, 3\)"),
         (torch.zeros(0), r"got a tensor of torch.float32 and shape \(0,\)"),
         (torch.zeros(2, dtype=torch.complex64), "got a tensor of torch.complex64"),
+        (torch.zeros(2, dtype=torch.bool), "got a tensor of torch.bool"),
+        (torch.zeros(2).to_sparse(), "got a tensor of torch.float32 in torch.sparse_coo and shape"),
+        (torch.zeros(2, device="meta"), "got a tensor of torch.float32 on the meta device and"),
         ("0.5", "got '0.5'"),
     ],
 )

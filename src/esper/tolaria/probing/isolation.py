@@ -40,6 +40,23 @@ class Surroundings:
         self._counted = [one for one in (*parameters, *buffers) if not one.is_inference()]
         self._versions = [one._version for one in self._counted]
         self._random = _random_state({one.device for one in (*parameters, *buffers)})
+        self._modules = all_modules
+
+    def written_parameters(self) -> list[str]:
+        """Return the names, within their modules, of the parameters that autograd saw being written to since."""
+        written = {
+            id(one)
+            for one, version in zip(self._counted, self._versions, strict=True)
+            if one._version != version
+        }
+        if not written:
+            return []
+        return [
+            name
+            for module in self._modules
+            for name, one in module._parameters.items()
+            if id(one) in written
+        ]
 
     def reset(self) -> None:
         """Start another pass from the same state; its gradients would be new ones."""

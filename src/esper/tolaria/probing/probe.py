@@ -34,6 +34,7 @@ class Probe:
         self._function = function
         self._modules = tuple(modules)
         self._is_repeatable = False
+        self._writes_weights = False  # and puts them back
 
     def losses(self, batch: Any, plan: RestorePlan | None = None) -> list[Tensor]:
         """Return the losses of `batch`, float64 (B,) or (), under the present weights and those that `plan` restores.
@@ -48,11 +49,14 @@ class Probe:
         try:
             with torch.no_grad():
                 around.reset()
-                if self._is_repeatable:
+                if self._is_repeatable and not self._writes_weights:
                     results = [_as_losses(self._function(batch))]
+                    _check_unwritten(around)
                 else:
                     with self._unchanged_weights():
                         results = [_as_losses(self._function(batch))]
+                if not self._is_repeatable:
+                    self._writes_weights = bool(around.written_parameters())
                     around.reset()
                     self._check_repeatable(results[0], _as_losses(self._function(batch)))
                 if plan is not None:
@@ -72,11 +76,11 @@ class Probe:
     def _unchanged_weights(self) -> Iterator[None]:
         """Put the weights back at the end, and check that they were the same.
 
-        Only the first call is checked: a function that changes weights, to clip them or to load averaged ones, does so
-        in every call, and a copy for each would cost more than the comparison.
+        It copies them, so that this is done in the first call, and in the others only if that one has written to weights:
+        to score averaged ones, or as an embedding with `max_norm` does. Otherwise their version counters suffice.
 
         Raises:
-            ProbeError: a parameter has other values than at the start.
+            ProbeError: after the first call a parameter has other values than at the start.
         """
         weights = [
             (name, one.data, one.data.clone())
@@ -92,7 +96,7 @@ class Probe:
                 if not _is_same(live, before):
                     changed.append(name)
                     live.copy_(before)
-        if changed:
+        if changed and not self._is_repeatable:
             raise ProbeError(
                 f"a probe must not change weights, got other values in {join_names(changed, max_names=3)}, which have"
                 " been put back; evaluate other weights with torch.func.functional_call, or a copy of the network"
@@ -112,6 +116,20 @@ class Probe:
                 " numbers in with the batch, or keep the count in a buffer"
             )
         self._is_repeatable = True
+
+
+def _check_unwritten(around: Surroundings) -> None:
+    """Check by the version counters that no weight was written to.
+
+    Raises:
+        ProbeError: one was, although the first call of the probe had written to none.
+    """
+    if names := around.written_parameters():
+        raise ProbeError(
+            f"a probe must not change weights, got one that wrote to {join_names(names, max_names=3)}, which it did not"
+            " do in its first call, so that they cannot be put back; load the last checkpoint, and evaluate other"
+            " weights with torch.func.functional_call, or a copy of the network"
+        )
 
 
 def checked_probe(function: ProbeFunction, modules: Iterable[nn.Module]) -> Probe:
@@ -144,21 +162,28 @@ def _mean(losses: Tensor) -> float:
     return float(losses.mean())
 
 
+def _holds_losses(tensor: Tensor) -> bool:
+    """Return whether `tensor` is dense, has at most one dimension and an element, and holds real numbers."""
+    is_dense = tensor.layout is torch.strided and not tensor.is_nested and not tensor.is_meta
+    is_real = tensor.dtype is not torch.bool and not tensor.is_complex()
+    return is_dense and is_real and tensor.ndim <= 1 and tensor.numel() > 0
+
+
 def _as_losses(value: object) -> Tensor:
     """Return what a probe returned as a float64 tensor in host memory, (B,) or ().
 
     Raises:
         ProbeError: it is neither a number nor a tensor of real numbers with at most one dimension and an element.
     """
-    if isinstance(value, Tensor) and value.ndim <= 1 and value.numel() and not value.is_complex():
+    if isinstance(value, Tensor) and _holds_losses(value):
         return value.detach().to("cpu", torch.float64)
     if isinstance(value, Real) and not isinstance(value, bool):
         return torch.tensor(float(value), dtype=torch.float64)
-    got = (
-        f"a tensor of {value.dtype} and shape {tuple(value.shape)}"
-        if isinstance(value, Tensor)
-        else describe(value)
-    )
+    got = describe(value)
+    if isinstance(value, Tensor):
+        place = "" if value.layout is torch.strided else f" in {value.layout}"
+        place = " on the meta device" if value.is_meta else place
+        got = f"a tensor of {value.dtype}{place} and shape {tuple(value.shape)}"
     raise ProbeError(
         f"a probe must return one loss for each sample of the batch, or a single number, got {got};"
         ' pass reduction="none", and take the mean over all dimensions but the first'

@@ -55,7 +55,7 @@ class Recovery:
         channel: Channel,
         has_probe: bool = False,
     ) -> None:
-        """Prepare to save and restore `model`, `optimizers` and `companions`; nothing is copied yet.
+        """Prepare to save and restore `model`, `optimizers` and `companions`; only buffers are copied now.
 
         Raises:
             ValueError: `model` is not a module, `channel` is not a channel, or an optimizer is of another model or takes no hooks on its step.
@@ -204,6 +204,10 @@ class Recovery:
             if not self.reports.channel.listening:
                 warn_of_missing_snapshot(error, step=self.step)
         return True
+
+    def undo_first_batch(self) -> bool:
+        """Put the buffers back that the first batch has broken before the first snapshot; return False if impossible."""
+        return self._keeper.undo_first_batch()
 
     def plan_comparison(
         self, reason: PanicReason, *, older_than: Snapshot | None = None

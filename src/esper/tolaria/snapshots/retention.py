@@ -191,6 +191,10 @@ class SnapshotKeeper:
         self._release_discarded(before)
         return snapshot
 
+    def undo_first_batch(self) -> bool:
+        """Put the buffers back that the first batch has broken before the first snapshot; return False if impossible."""
+        return self._store.undo_first_batch()
+
     def plan_restore(
         self,
         target: EscalationAction,

@@ -21,7 +21,8 @@ from esper.leyline.errors import SnapshotError
 from esper.tolaria.snapshots.buffer_layout import Layout
 from esper.tolaria.snapshots.buffers import SnapshotBuffers
 from esper.tolaria.snapshots.companions import Companions
-from esper.tolaria.snapshots.finite import AllowedInfinities, NotFiniteError
+from esper.tolaria.snapshots.finite import AllowedInfinities, NotFiniteError, count_not_finite
+from esper.tolaria.snapshots.first_buffers import FirstBuffers
 from esper.tolaria.snapshots.inventory import Inventory, named_buffers
 from esper.tolaria.snapshots.optimizer_state import non_tensor_state
 from esper.tolaria.snapshots.random_state import random_state_dict
@@ -93,7 +94,7 @@ class SnapshotStore:
         companions: Companions,
         saves_random_state: bool,
     ) -> None:
-        """Take snapshots of `model`, `optimizers` and `companions`; nothing is copied yet.
+        """Take snapshots of `model`, `optimizers` and `companions`; only buffers are copied now.
 
         Build it before the first forward pass: the buffers that are infinite now are taken for masks.
         """
@@ -105,9 +106,9 @@ class SnapshotStore:
         self._verified_layout: Layout | None = None
         self._free: list[SnapshotBuffers] = []
         roots = {"": model} | {f"{name}/": one for name, one in companions.modules.items()}
-        self._allowed = AllowedInfinities(
-            buffer for prefix, root in roots.items() for buffer in named_buffers(root, prefix)
-        )
+        buffers = [one for prefix, root in roots.items() for one in named_buffers(root, prefix)]
+        self._allowed = AllowedInfinities(buffers)
+        self._first: FirstBuffers | None = FirstBuffers(roots.values(), buffers)
 
     @property
     def num_free_buffers(self) -> int:
@@ -143,6 +144,7 @@ class SnapshotStore:
         except BaseException:
             self._free.append(buffers)
             raise
+        self._first = None
         inventory = layout.inventory
         info = SnapshotInfo(
             snapshot_id=snapshot_id,
@@ -164,6 +166,17 @@ class SnapshotStore:
             non_tensors=non_tensors,
             context=context,
         )
+
+    def undo_first_batch(self) -> bool:
+        """Put the buffers back that the first batch has made NaN or infinite; return False if that is impossible.
+
+        It is impossible once a snapshot has been taken, and where weights are not finite or other ones have been loaded.
+        """
+        if self._first is None:
+            return False
+        tensors = self.inventory().tensors
+        checked = ((key, one) for key, one in tensors.items() if key not in self._allowed.keys)
+        return self._first.put_back({key: tensors[key] for key in count_not_finite(checked)})
 
     def release(self, snapshot: Snapshot) -> None:
         """Let the next snapshot use the memory of `snapshot`, which must not be used any more."""
