@@ -9,9 +9,9 @@ from ..languages.printable import environment
 from ..languages.python.codec import (
     EnumWireView,
     WireNames,
+    num_required_keys,
     view_event_wire,
     view_record_wire,
-    num_required_keys,
     view_wire_field,
 )
 from ..languages.python.declarations import (

@@ -231,5 +231,7 @@ def _each(subject: Python, item: Python, is_list: bool) -> Python:
     if item == "item":
         return subject
     if is_list:
-        return code("tuple([{item} for item in {subject}])", item=item, subject=subject)
+        return code(
+            "tuple([{item} for item in {subject}]) if {subject} else ()", item=item, subject=subject
+        )
     return code("{{key: {item} for key, item in {subject}.items()}}", item=item, subject=subject)
