@@ -65,6 +65,7 @@ def test_a_sink_whose_package_is_missing_does_not_stop_the_others(folder, capfd)
         (["--to", "nowhere.py:Sink"], "a sink's file must exist, got nowhere.py"),
         (["--to", f"{SINKS}:Nothing"], "has no class Nothing"),
         (["--to", f"{SINKS}:Path"], "must be a subclass of esper.LogSink"),
+        (["--to", f"{SINKS}:SilentSink"], "but it lacks close, RESUMPTION"),
         (["--to", "csv", "--to", "csv"], "a sink must be named once, got --to csv twice"),
         (["--to", "csv", "--events", "SEED_PRUNE"], "did you mean SEED_PRUNED?"),
         (["--to", "csv", "--sample", "x"], "--sample must be PATTERN=PART"),
