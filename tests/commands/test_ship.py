@@ -68,6 +68,8 @@ def test_a_sink_whose_package_is_missing_does_not_stop_the_others(folder, capfd)
         (["--to", f"{SINKS}:SilentSink"], "but it lacks close, RESUMPTION"),
         (["--to", "csv", "--to", "csv"], "a sink must be named once, got --to csv twice"),
         (["--to", "csv", "--events", "SEED_PRUNE"], "did you mean SEED_PRUNED?"),
+        (["--to", "csv", "--exclude", "SED_*"], 'no event "SED_*"'),
+        (["--to", "csv", "--sample", "SEED_?=0.5"], 'no event "SEED_?"'),
         (["--to", "csv", "--sample", "x"], "--sample must be PATTERN=PART"),
         (["--to", "csv", "--reveal", "RUN_FINISHED.error"], "did you mean RUN_FINISHED.error_place?"),
         (["--to", "csv", "--config", "nowhere.toml"], "must be a file of TOML, got nowhere.toml"),

@@ -78,6 +78,7 @@ def test_a_sink_that_never_answers_has_counts_too(tmp_path, folder):
     (status,) = read_status(folder)
     assert status.as_dict()["kills"] == 1
     assert status.stats.num_written == 0
+    assert status.stats.waiting_bytes > 0
     assert "1 kill" in status.as_line()
 
 

@@ -140,8 +140,6 @@ class Carrier:
             esper_version=VERSION,
         )
         self._beat(self.counts)
-        # Now, because a sink that hangs or ends the process at once would leave no counts.
-        self._emit_stats()
         while not self._is_finished and not self._stop.is_set():
             try:
                 self._attempt()
@@ -169,6 +167,8 @@ class Carrier:
         try:
             follower.read(0)
             self._waiting_bytes = follower.waiting_bytes
+            # Now, because a sink that hangs or ends the process at once would leave no counts.
+            self._report()
             if follower.is_superseded:
                 if sink.clear(self._run):
                     self._progress = Progress(num_failures=self._progress.num_failures)
