@@ -9,6 +9,7 @@ from ..languages.printable import environment
 from ..languages.python.codec import (
     EnumWireView,
     WireNames,
+    num_required_keys,
     view_event_wire,
     view_record_wire,
     view_wire_field,
@@ -244,6 +245,8 @@ def _codec(contract: Contract) -> Iterator[Chunk]:
         "codec.py.j2",
         events=_find_modules(contract, "{family}_wire"),
         writing=join(", ", [code("{name}={v}", name=one.name, v=one.write) for one in fields]),
+        # The payload is the key after those of the envelope.
+        num_line_keys=lit(num_required_keys(contract.envelope.fields) + 1),
     )
 
 

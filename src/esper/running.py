@@ -35,7 +35,7 @@ from esper.nissa.sink import Sink
 from esper.origin import describe_origin
 from esper.outlets import Outlets
 from esper.tolaria.tasks.registry import check_task, get_task
-from esper.tolaria.tasks.task import Samples, Task, load_samples
+from esper.tolaria.tasks.task import Samples, Task, hash_samples, load_samples
 from esper.tolaria.training.checkpoint import Checkpoints
 from esper.tolaria.training.growth import check_policy_fits
 from esper.tolaria.training.run import Resumption, train_run
@@ -210,12 +210,14 @@ def _train(
             log_position=lambda: _position(opened.log),
             resumption=resumption,
             should_stop=lambda: stop.is_made() or should_stop(),
-            describe_origin=lambda: _describe_origin(task, settings, outlets.git),
+            describe_origin=lambda: _describe_origin(task, settings, samples, outlets.git),
             before_end=opened.monitor.report,
         )
 
 
-def _describe_origin(task: Task, settings: RunSettings, git: GitState) -> Provenance:
+def _describe_origin(
+    task: Task, settings: RunSettings, samples: tuple[Samples, ...], git: GitState
+) -> Provenance:
     """Return where the run comes from; its configuration has the settings, and the plain values of the task."""
     values = ((one.name, getattr(task, one.name)) for one in fields(task))
     plain = {
@@ -223,7 +225,7 @@ def _describe_origin(task: Task, settings: RunSettings, git: GitState) -> Proven
         for name, value in values
         if isinstance(value, bool | int | float | str) and name != "name"
     }
-    hashes = {} if task.data_hash is None else {task.name: task.data_hash()}
+    hashes = hash_samples(samples) if task.data_hash is None else {task.name: task.data_hash()}
     config = {**msgspec.to_builtins(settings), **plain}
     return describe_origin(git, config=config, seed=settings.seed, data_hashes=hashes)
 

@@ -27,6 +27,11 @@ SECRET = "S3cr3t-value"
         ["-c", f"login(token='{SECRET} with spaces')"],
         ["-c", f'token="{SECRET} cut'],
         ["--header", f"Authorization: Bearer {SECRET}"],
+        ["-H", f"authorization: token {SECRET}"],
+        ["-H", f"Proxy-Authorization: Digest username=me, response={SECRET}"],
+        ["-H", f"Cookie: theme=dark; session={SECRET}"],
+        [f'--headers={{"Authorization": "ApiKey {SECRET}", "Accept": "text/html"}}'],
+        ["-c", f"get(url, headers={{'Cookie': 'a=b; c={SECRET}'}})"],
         [f'--json={{"password": "{SECRET}", "lr": 0.1}}'],
     ],
 )

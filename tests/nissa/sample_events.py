@@ -27,6 +27,7 @@ from esper._generated.lifecycle import (
 )
 from esper._generated.records import GovernorReport, ProbeEvidence, SnapshotInfo
 from esper._generated.run import emit_epoch_completed, emit_run_started
+from esper.testing.sample_events import make_every_event
 from esper.tolaria.training.reports import EpochReport, RunDescription, RunResult, emit_result
 
 
@@ -281,3 +282,11 @@ def move_log(source, folder):
         place = target / f"{rank}-{boot}-{len(list(target.glob(f'{rank}-*'))):04}.jsonl"
         path.replace(place)
     return place
+
+
+def configured(events, config):
+    """Return events of a run of which the first one says that it has this configuration."""
+    starts = [payload for _, payload in make_every_event() if payload.EVENT == "RUN_STARTED"]
+    (provenance,) = (one.provenance for one in starts if one.provenance is not None)
+    (envelope, started), *others = events
+    return [(envelope, replace(started, provenance=replace(provenance, config=config))), *others]

@@ -141,6 +141,8 @@ def test_a_run_of_esper_s_loop_has_it_at_each_start_and_its_baseline_is_a_run(tm
     assert started.provenance.seeds["run"] == "3"
     assert started.provenance.config["epochs"] == "1"
     assert resumed.provenance.config["epochs"] == "2"
+    assert set(started.provenance.data_hashes) == {"training", "validation", "test"}
+    assert resumed.provenance.data_hashes == started.provenance.data_hashes
     assert [one.EVENT for one in events[-2:]] == ["HUB_STATS", "RUN_FINISHED"]
     counts = events[-2]
     assert counts.num_accepted == counts.num_written

@@ -21,6 +21,11 @@ from .quoting import Python, code, doc, ident, join, lit
 from .values import missing_of
 
 
+def num_required_keys(fields: Iterable[Value]) -> int:
+    """Return how many keys an object of JSON with these fields must have."""
+    return sum(one.missing is None for one in fields)
+
+
 class WireNames:
     """The names of an event or record, of its wire struct, and of the functions that write and read it."""
 
@@ -29,6 +34,7 @@ class WireNames:
         cls = owner.payload if isinstance(owner, Event) else owner.name
         self.cls, self.cls_literal = ident(cls), lit(cls)
         self.struct, self.writer, self.reader = (ident(name) for name in wire_names(owner))
+        self.num_keys = lit(num_required_keys(owner.fields))
 
 
 class WireView(WireNames):
@@ -225,5 +231,7 @@ def _each(subject: Python, item: Python, is_list: bool) -> Python:
     if item == "item":
         return subject
     if is_list:
-        return code("tuple([{item} for item in {subject}])", item=item, subject=subject)
+        return code(
+            "tuple([{item} for item in {subject}]) if {subject} else ()", item=item, subject=subject
+        )
     return code("{{key: {item} for key, item in {subject}.items()}}", item=item, subject=subject)

@@ -12,6 +12,7 @@ STANDARD = {
     "Any": "typing",
     "Callable": "collections.abc",
     "ClassVar": "typing",
+    "Collection": "collections.abc",
     "DecodeError": "msgspec",
     "Enum": "enum",
     "IntEnum": "enum",

@@ -227,6 +227,8 @@ def _may_be_invalid(value: Value, name: Python) -> Python | None:
             valid = code("type({name}) is str and {name}.isascii()", name=name)
             for length in _in_length(value, name):
                 valid = code("{valid} and {length}", valid=valid, length=length)
+        case ListType() if not (value.length and value.length.low):
+            return code("(type({name}) is not tuple or {name})", name=name)
         case _:
             return None
     return code("not ({valid})", valid=valid)
@@ -241,8 +243,6 @@ def _in_int(value: Value, name: Python) -> Python:
 
 def _in_float(value: Value, name: Python) -> Python:
     bounds = value.range or OPEN
-    if bounds == OPEN:
-        return code("isfinite({name})", name=name)
     low = Python("-inf <") if bounds.low is None else code("{low} <=", low=lit(float(bounds.low)))
     high = (
         Python("< inf") if bounds.high is None else code("<= {high}", high=lit(float(bounds.high)))

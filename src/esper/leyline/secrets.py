@@ -29,6 +29,9 @@ _ALWAYS = frozenset(
         "authorization",
         "bearer",
         "cookie",
+        "cookies",
+        "creds",
+        "jwt",
         "pat",
         "apikey",
         "apikeys",
@@ -50,6 +53,11 @@ _SHAPES = re.compile(
     r"\b(?:sk|pk|rk)[-_][\w-]{16,}|\bgh[pousr]_\w{16,}|\bgithub_pat_\w{16,}|\bglpat-[\w-]{16,}|\bhf_\w{16,}"
     r"|\bxox[abeoprs]-[\w-]{10,}|\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|\bAIza[\w-]{30,}|\bya29\.[\w-]{10,}"
     r"|\beyJ[\w-]{8,}\.[\w-]{4,}(?:\.[\w-]*)?|\bnpm_\w{30,}|\bpypi-[\w-]{16,}"
+)
+# What follows the name of the header, to the end of its quotes or its line: a scheme and a credential, or several cookies.
+_HEADER = re.compile(
+    r"(?i)\b((?:proxy-)?authorization|(?:set-)?cookie)([\"']?\s{0,8}:\s{0,8})"
+    r"(?:\"(?:[^\"\\]|\\.)*\"?|'(?:[^'\\]|\\.)*'?|[^\r\n'\"]+)"
 )
 _BEARER = re.compile(r"(?i)\b(bearer|basic)(\s+)[\w.~+/=-]{6,}")
 _ASSIGNED = re.compile(
@@ -73,6 +81,7 @@ def is_secret(name: str, value: str) -> bool:
 def without_secrets(text: str) -> str:
     """Return `text` with the secrets in it replaced by `***`: in assignments, URLs, headers, and keys of known shapes."""
     text = _CREDENTIALS.sub(f"{REMOVED}@", text)
+    text = _HEADER.sub(rf"\1\2{REMOVED}", text)
     text = _BEARER.sub(rf"\1\2{REMOVED}", text)
     return _SHAPES.sub(REMOVED, _without_assigned(text))
 

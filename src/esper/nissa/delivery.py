@@ -81,7 +81,8 @@ class GuardedSink:
                 self._count_failure(error)
             else:
                 self.num_written += 1
-                self._failures_in_a_row = 0
+                if self._failures_in_a_row:
+                    self._failures_in_a_row = 0
         else:
             self.num_refused += 1
         self._newest = envelope

@@ -223,6 +223,13 @@ def test_a_later_major_version_and_repeated_keys_are_rejected(
             audit.decode_line(one)
 
 
+@pytest.mark.parametrize("again", [b'"size":10', b'"size" : 9', b'"new tenant":null', b'"id":":"'])
+def test_a_repeated_key_of_a_payload_without_records_is_rejected(audit, again):
+    data = MOVED[:-1] + b"," + again + b"}"
+    with pytest.raises(audit.ContractError, match="a key must be there once"):
+        audit.decode_payload("DOCUMENT_MOVED", data)
+
+
 def test_spaces_and_another_order_of_the_keys_are_accepted(audit, envelope, used):
     plain = json.loads(audit.encode_line(envelope, used))
     line = json.dumps(dict(reversed(plain.items())), indent=1).encode()

@@ -11,7 +11,7 @@ from esper.nissa.shipping.log_sink import ShippedRun
 from esper.nissa.sinks.memory import MemorySink
 from esper.testing.sample_events import make_every_event, make_series
 from esper.testing.sink_contract import SinkContract
-from tests.nissa.sample_events import emit_whole_run
+from tests.nissa.sample_events import configured, emit_whole_run
 
 pytest.importorskip("tensorboard", reason="the sink tensorboard is not tested: make test-sinks")
 accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
@@ -115,12 +115,16 @@ def test_every_scalar_of_the_contract_appears_by_itself(tmp_path):
 
 def test_the_page_of_hyperparameters_has_the_run(tmp_path):
     metadata = pytest.importorskip("tensorboard.plugins.hparams.metadata")
-    loaded = load(ship(tmp_path, whole_run()))
+    config = {"task.lr": "0.05", "note": "adam", "is_fast": "true", "seed": "9"}
+    loaded = load(ship(tmp_path, configured(whole_run(), config)))
 
     content = loaded.PluginTagToContent("hparams")
     start = metadata.parse_session_start_info_plugin_data(content[metadata.SESSION_START_INFO_TAG])
     assert (start.group_name, start.hparams["task"].string_value) == ("run", "digits")
     assert start.hparams["seed"].number_value == 3
+    assert start.hparams["task.lr"].number_value == 0.05
+    assert start.hparams["note"].string_value == "adam"
+    assert start.hparams["is_fast"].bool_value is True
     end = metadata.parse_session_end_info_plugin_data(content[metadata.SESSION_END_INFO_TAG])
     assert end.status == 1
     assert [one.value for one in loaded.Scalars("run_finished/val_accuracy")] == [95.5]

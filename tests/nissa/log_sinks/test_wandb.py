@@ -19,7 +19,7 @@ from esper.nissa.sinks.memory import MemorySink
 from esper.testing.sample_events import make_every_event, make_series
 from esper.testing.sink_contract import SinkContract
 from tests.nissa.log_sinks.wandb_server import WandbServer
-from tests.nissa.sample_events import SECRET, add_secrets, emit_whole_run
+from tests.nissa.sample_events import SECRET, add_secrets, configured, emit_whole_run
 
 pytest.importorskip("wandb.proto", reason="the sink wandb is not tested: make test-sinks")
 
@@ -97,8 +97,10 @@ def test_each_curve_has_its_axis(tmp_path):
 
 
 def test_the_table_of_runs_has_settings_results_and_the_end(tmp_path):
-    shown = json.loads(read(file_in(ship(tmp_path, whole_run())), "--summary"))
+    events = configured(whole_run(), {"task.lr": "0.05", "seed": "9"})
+    shown = json.loads(read(file_in(ship(tmp_path, events)), "--summary"))
 
+    assert shown["config"]["task.lr"] == 0.05
     assert (shown["state"], shown["exit_code"], shown["run_id"]) == ("finished", 0, "run")
     assert (shown["config"]["task"], shown["config"]["seed"]) == ("digits", 3)
     assert shown["summary"]["run_finished/val_accuracy"] == 95.5

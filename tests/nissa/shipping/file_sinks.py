@@ -64,6 +64,36 @@ class RaisingSink(_OnceSink):
         raise ConnectionError("no network")
 
 
+class LeavingSink(_OnceSink):
+    def misbehave(self):
+        raise SystemExit(0)
+
+
+class EndingSink(_OnceSink):
+    """Ends its process as a library would, with an exit code that says that all is well."""
+
+    def misbehave(self):
+        os._exit(0)
+
+
+class FrozenSink(LinesSink):
+    def write(self, events):
+        time.sleep(100_000)
+
+
+class SilentSink(LogSink):
+    """Does not say how it resumes, and cannot be closed."""
+
+    def open(self, run, state):
+        pass
+
+    def write(self, events):
+        pass
+
+    def commit(self):
+        return {}
+
+
 class HopelessSink(LinesSink):
     def write(self, events):
         raise ConnectionError("no network")

@@ -49,7 +49,7 @@ def test_each_sink_gets_every_event_once_whatever_the_others_do(tmp_path, folder
     hanging = ShipConfig(
         batch_events=5, commit_interval_s=0.0, first_delay_s=0.01, hang_timeout_s=2.0
     )
-    names = ["LinesSink", "HangingSink", "DyingSink", "RaisingSink"]
+    names = ["LinesSink", "HangingSink", "DyingSink", "RaisingSink", "LeavingSink", "EndingSink"]
 
     outcomes = supervise(
         folder,
@@ -62,9 +62,24 @@ def test_each_sink_gets_every_event_once_whatever_the_others_do(tmp_path, folder
         assert outcome.ending is Ending.FINISHED, name
         assert keys(tmp_path, name) == expected, name
     assert outcomes[1].counts.num_kills >= 1
+    assert outcomes[-1].counts.num_kills >= 1
     status = {one.started.sink.partition("-")[0]: one for one in read_status(folder)}
     assert status["RaisingSink"].failure.message == "ConnectionError: no network"
+    assert status["LeavingSink"].failure.message.startswith("SystemExit")
     assert all(one.is_finished and not one.is_active for one in status.values())
+
+
+def test_a_sink_that_never_answers_has_counts_too(tmp_path, folder):
+    config = ShipConfig(first_delay_s=0.01, hang_timeout_s=1.0, max_failures=2)
+
+    (outcome,) = supervise(folder, [(target("FrozenSink", tmp_path), config)], follow=False)
+
+    assert outcome.ending is Ending.UNFINISHED
+    (status,) = read_status(folder)
+    assert status.as_dict()["kills"] == 1
+    assert status.stats.num_written == 0
+    assert status.stats.waiting_bytes > 0
+    assert "1 kill" in status.as_line()
 
 
 def test_shipping_that_is_killed_again_and_again_loses_and_doubles_nothing(tmp_path, folder):

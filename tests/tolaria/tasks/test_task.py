@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from esper.tolaria.tasks.digits import DIGITS
-from esper.tolaria.tasks.task import Samples, Task, build_host, load_samples
+from esper.tolaria.tasks.task import Samples, Task, build_host, hash_samples, load_samples
 
 TEN = Samples(inputs=torch.arange(10.0), targets=torch.arange(10))
 
@@ -49,6 +49,34 @@ def test_digits_are_the_real_images_split_by_class():
     assert 0.0 <= float(train.inputs.min()) < float(train.inputs.max()) <= 1.0
     first, *others = (torch.bincount(part.targets, minlength=10) / len(part) for part in parts)
     assert all(torch.allclose(first, other, atol=0.01) for other in others)
+
+
+def test_the_hash_of_samples_follows_their_values_shape_and_type():
+    inputs = torch.arange(12.0)
+    variants = [
+        inputs,
+        inputs.view(12, 1),
+        inputs.double(),
+        inputs.bfloat16(),
+        inputs.flip(0),
+        torch.zeros(12),
+    ]
+    samples = [Samples(inputs=one, targets=torch.arange(12)) for one in variants]
+
+    hashes = [hash_samples((one, TEN)) for one in samples]
+
+    assert len({one["training"] for one in hashes}) == len(variants)
+    assert {one["validation"] for one in hashes} == {hash_samples((TEN, TEN))["training"]}
+    column = torch.stack((inputs, inputs), 1)[:, 0]
+    strided = Samples(inputs=column, targets=torch.arange(12))
+    assert hash_samples((strided,)) == {"training": hashes[0]["training"]}
+
+
+def test_samples_that_are_large_or_sparse_have_no_hash(monkeypatch):
+    sparse = Samples(inputs=torch.eye(10).to_sparse(), targets=torch.arange(10))
+    assert list(hash_samples((sparse, TEN))) == ["validation"]
+    monkeypatch.setattr("esper.tolaria.tasks.task.MAX_HASHED_BYTES", 8)
+    assert hash_samples((TEN, TEN)) == {}
 
 
 def test_the_split_does_not_depend_on_the_random_state():

@@ -22,7 +22,7 @@ from esper._generated.run import (
     LoopEpochCompletedPayload,
     RunFinishedPayload,
 )
-from esper.nissa.log_sinks.plain_values import plain_fields
+from esper.nissa.log_sinks.plain_values import plain_fields, run_settings
 from esper.nissa.reader import LoggedEvent
 from esper.nissa.run_edges import START_EVENTS
 from esper.nissa.shipping.log_sink import event_key
@@ -118,7 +118,7 @@ class SpanTracker:
         run = self._runs[key]
         run.end_ns = max(run.end_ns, envelope.t_wall_ns)
         if envelope.event in START_EVENTS:
-            run.attributes |= plain_fields(event)
+            run.attributes |= run_settings(event)
         if isinstance(payload, RunFinishedPayload):
             ended += self._end_run(key, event, payload)
         return ended

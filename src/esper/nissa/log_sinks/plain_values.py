@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
 from enum import Enum
 from typing import Any
 
 from esper._generated.fields import EVENT_FIELDS
+from esper._generated.run import LoopStartedPayload, RunStartedPayload
 from esper.leyline.text import encodable
 from esper.nissa.reader import LoggedEvent
 
@@ -19,6 +21,33 @@ def plain_fields(event: LoggedEvent) -> dict[str, Any]:
     envelope, payload = event
     values = {one.name: _plain(getattr(payload, one.name)) for one in EVENT_FIELDS[envelope.event]}
     return {name: value for name, value in values.items() if value is not None}
+
+
+def run_settings(event: LoggedEvent) -> dict[str, Any]:
+    """Return the fields of the event that begins a run, and the configuration in it, for tables of many runs.
+
+    The configuration holds texts; one that is a number, true or false in JSON becomes that. A field comes before a setting of
+    the same name.
+    """
+    _, payload = event
+    settings: dict[str, Any] = {}
+    if (
+        isinstance(payload, RunStartedPayload | LoopStartedPayload)
+        and payload.provenance is not None
+    ):
+        settings = {
+            encodable(name): _parsed(value) for name, value in payload.provenance.config.items()
+        }
+    return settings | plain_fields(event)
+
+
+def _parsed(text: str) -> bool | int | float | str:
+    try:
+        value = json.loads(text, parse_constant=str)
+    except ValueError:
+        return encodable(text)
+    is_number = isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value))
+    return value if is_number else encodable(text)
 
 
 def _plain(value: object) -> Any:

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, ClassVar, final
 
 from esper._generated.enums import Resumption, RunOutcome
-from esper._generated.fields import EVENT_FIELDS
 from esper._generated.run import RunFinishedPayload
 from esper.nissa.log_sinks.output_folder import OutputFolder
+from esper.nissa.log_sinks.plain_values import run_settings
 from esper.nissa.reader import LoggedEvent
 from esper.nissa.run_edges import START_EVENTS
 from esper.nissa.shipping.log_sink import LogSink, ShippedRun, State
@@ -119,10 +119,10 @@ def _session_values(event: LoggedEvent) -> list[Any]:
 
     time_s = envelope.t_wall_ns / 1e9
     if not isinstance(payload, RunFinishedPayload):
-        declared = (one.name for one in EVENT_FIELDS[envelope.event])
-        values = {name: getattr(payload, name) for name in declared}
         plain = {
-            name: one for name, one in values.items() if isinstance(one, bool | int | float | str)
+            name: one
+            for name, one in run_settings(event).items()
+            if isinstance(one, bool | int | float | str)
         }
         return list(hparams_pb(plain, trial_id=envelope.run, start_time_secs=time_s).value)
     is_complete = payload.outcome is RunOutcome.COMPLETED

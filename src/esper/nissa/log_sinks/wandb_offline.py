@@ -21,7 +21,7 @@ from esper._generated.run import RunFinishedPayload, RunResumedPayload
 from esper.leyline.atomic import write_atomically
 from esper.leyline.text import encodable
 from esper.nissa.log_sinks.output_folder import OutputFolder
-from esper.nissa.log_sinks.plain_values import plain_fields
+from esper.nissa.log_sinks.plain_values import plain_fields, run_settings
 from esper.nissa.log_sinks.wandb_file import WandbFile
 from esper.nissa.reader import LoggedEvent
 from esper.nissa.run_edges import START_EVENTS
@@ -104,7 +104,7 @@ class WandbSink(LogSink):
             part = self._parts[name]
             part.newest_s = envelope.t_wall_ns / 1e9
             if envelope.event in START_EVENTS:
-                file.append_config({**plain_fields(event), "run_id": envelope.run})
+                file.append_config({**run_settings(event), "run_id": envelope.run})
             if isinstance(payload, RunFinishedPayload):
                 part.outcome = payload.outcome.name
             elif isinstance(payload, RunResumedPayload):

@@ -71,7 +71,7 @@ class Carrier:
             config: settings of the sink.
             channel: where SINK_STARTED, SINK_STATS and SINK_FAILED are emitted.
             follow: whether to wait for further events while the run goes on.
-            num_kills: times that earlier processes were killed because they made no progress.
+            num_kills: times that earlier processes were killed because they made no progress, or ended by themselves.
             beat: called whenever the carrier makes progress or waits.
             stop: set by another thread to end after the next commit.
         """
@@ -146,8 +146,8 @@ class Carrier:
             except EsperError as error:
                 self._report_failure(error, delay_s=0.0)
                 raise
-            # A sink may raise anything; it is opened again, and the exception is in the log.
-            except Exception as error:
+            # A sink may raise anything, SystemExit too; it is opened again, and the exception is in the log.
+            except BaseException as error:
                 delay_s = self._next_delay()
                 self._report_failure(error, delay_s=delay_s)
                 is_last = self._failures_in_a_row >= self._config.max_failures
@@ -167,6 +167,8 @@ class Carrier:
         try:
             follower.read(0)
             self._waiting_bytes = follower.waiting_bytes
+            # Now, because a sink that hangs or ends the process at once would leave no counts.
+            self._report()
             if follower.is_superseded:
                 if sink.clear(self._run):
                     self._progress = Progress(num_failures=self._progress.num_failures)
@@ -253,7 +255,7 @@ class Carrier:
     def _emit_stats(self) -> None:
         emit_sink_stats(self._channel, self.counts)
 
-    def _report_failure(self, error: Exception, *, delay_s: float) -> None:
+    def _report_failure(self, error: BaseException, *, delay_s: float) -> None:
         self._failures_in_a_row += 1
         self._progress.num_failures += 1
         # The disk may be the reason for the failure.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,7 @@ class ShipConfig:
         if not isinstance(sample, Mapping):
             raise UsageError(f"sample must be a table of numbers by event, got {describe(sample)}")
         for pattern in (*self.events, *self.exclude, *sample):
-            if "*" not in pattern and "?" not in pattern and pattern not in LEVELS:
+            if not any(fnmatchcase(event, pattern) for event in LEVELS):
                 raise UsageError(
                     f'no event "{printable(pattern)}"{did_you_mean(pattern, LEVELS)};'
                     " names of events are in docs/telemetry.md, and * stands for any letters"

@@ -60,6 +60,9 @@ class Shipping:
         with suppress(OSError):
             priority = os.getpriority(os.PRIO_PROCESS, 0) + _LOWER_PRIORITY
             os.setpriority(os.PRIO_PROCESS, process, priority)
+            if sys.platform == "linux":
+                # A process of this kind waits for its turn when it wakes up, and does not interrupt the one that runs.
+                os.sched_setscheduler(process, os.SCHED_BATCH, os.sched_param(0))
         return process
 
 

@@ -81,7 +81,7 @@ def load_sink(name: str) -> type[LogSink]:
     What the module itself raises is not caught.
 
     Raises:
-        UsageError: there is no such sink, or it is not a subclass of `LogSink`.
+        UsageError: there is no such sink, or it is not a whole subclass of `LogSink`.
     """
     installed = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
     if name in BUILT_IN:
@@ -95,6 +95,14 @@ def load_sink(name: str) -> type[LogSink]:
         raise UsageError(
             f"the sink {printable(name)} must be a subclass of esper.LogSink, got {describe(found)};"
             " correct the package or the file that offers it"
+        )
+    missing = sorted(found.__abstractmethods__)
+    if not any("RESUMPTION" in vars(cls) for cls in found.__mro__):
+        missing.append("RESUMPTION")
+    if missing:
+        raise UsageError(
+            f"the sink {printable(name)} must define everything that esper.LogSink asks for, but it lacks"
+            f" {', '.join(missing)}; correct the package or the file that offers it"
         )
     return found
 

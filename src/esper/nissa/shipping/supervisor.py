@@ -132,7 +132,6 @@ class _Worker:
         if not self._has_begun:
             limit_s = max(limit_s, _START_TIMEOUT_S)
         if time.monotonic() - self._heard_at > limit_s:
-            self._num_kills += 1
             self._process.kill()
             self._heard_at = time.monotonic()
 
@@ -176,6 +175,7 @@ class _Worker:
                 self._process.stdin.close()
 
     def _plan_restart(self) -> None:
+        self._num_kills += 1
         self._failures_in_a_row += 1
         self._written_at_failure = -1 if self.counts is None else self.counts.num_written
         is_last = self._failures_in_a_row >= self._config.max_failures

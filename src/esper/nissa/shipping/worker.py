@@ -29,8 +29,11 @@ from esper.nissa.shipping.log_sink import ShippedRun
 from esper.nissa.shipping.progress_file import SHIP_FOLDER
 from esper.nissa.shipping.registry import Target, check_installed, load_sink
 
-FINISHED, UNFINISHED, REFUSED = 0, 1, 2
-"""Exit codes: everything is carried; stopped or given up before; the user must correct something, which is printed."""
+FINISHED, UNFINISHED, REFUSED = 90, 91, 92
+"""Exit codes: everything is carried; stopped or given up before; the user must correct something, which is printed.
+
+A library that a sink uses may end the process. It would do so with a code such as 0, 1 or 2, which must not be taken for one of these.
+"""
 _BEAT_INTERVAL_S = 0.2
 _RETRY_INTERVAL_S = 1.0
 _STOP_GRACE_S = 10.0
@@ -51,7 +54,7 @@ class Job(msgspec.Struct, kw_only=True, frozen=True):
     follow: bool
     """Whether to wait for further events while the run goes on."""
     num_kills: int
-    """Times that earlier workers were killed."""
+    """Times that earlier workers were killed, or ended without having been asked to."""
     beat_descriptor: int
     """Descriptor of the pipe for signs of progress."""
 

@@ -1,7 +1,8 @@
 """A task: data, the host network that learns it, and the hyperparameters that fit both."""
 
+import hashlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
@@ -29,6 +30,9 @@ GAIN_OF_A_WIDER_HOST: Final = 0.057
 Measured on `digits`, mean of seeds 100 to 102: a host of 1,009 parameters reaches 0.122 nats, one of 1,702 parameters 0.082. Dividing by
 the size of the host follows the power laws of the loss (Kaplan et al., Scaling Laws for Neural Language Models, 2020).
 """
+
+MAX_HASHED_BYTES: Final = 256 * 2**20
+"""Size of samples up to which their hash is taken, which needs some tenths of a second."""
 
 MAX_NAME_LENGTH = 64
 """The longest name that the telemetry contract allows."""
@@ -142,7 +146,7 @@ class Task:
     absolute_loss_threshold: float | None = None
     """Loss in nats below which the detector `sigma` never reports divergence; None: twice the loss of a random guess."""
     data_hash: Callable[[], str] | None = None
-    """Returns a hash of the data, where other machines may have others, so that results can be told apart."""
+    """Returns a hash of the data, so that results can be told apart; None: the hashes of the samples, see `hash_samples`."""
     num_threads: int | None = None
     """CPU threads that PyTorch uses for one operation; None leaves PyTorch's setting as it is.
 
@@ -213,6 +217,25 @@ def load_samples(task: Task) -> tuple[Samples, ...]:
             f" got {describe(samples)} from task {task.name!r}; return (training, validation, test)"
         )
     return tuple(samples)
+
+
+def hash_samples(samples: Sequence[Samples]) -> dict[str, str]:
+    """Return the SHA-256 in hexadecimal digits of the samples for training, validation and test, by these names.
+
+    Samples of more than `MAX_HASHED_BYTES`, which would delay the start of a run, and sparse ones are left out.
+    """
+    hashes = {}
+    for name, one in zip(("training", "validation", "test"), samples, strict=False):
+        tensors = (one.inputs, one.targets)
+        is_dense = all(tensor.layout is torch.strided for tensor in tensors)
+        if is_dense and sum(tensor.nbytes for tensor in tensors) <= MAX_HASHED_BYTES:
+            digest = hashlib.sha256()
+            for tensor in tensors:
+                digest.update(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
+                plain = tensor.detach().cpu().resolve_conj().resolve_neg().contiguous()
+                digest.update(plain.view(-1).view(torch.uint8).numpy().data)
+            hashes[name] = digest.hexdigest()
+    return hashes
 
 
 def build_host(task: Task) -> nn.Module:
