@@ -42,7 +42,8 @@ def explain(story: RunStory) -> tuple[Finding, ...]:
     """
     found = [finding for judge in _JUDGES for finding in judge(story)]
     if not any(finding.kind == "wrong" for finding in found):
-        text = "Nothing looks wrong: no threshold of the rules about training, growing, governor, log and machine is crossed."
+        word = "Nothing else looks" if story.num_rollbacks else "Nothing looks"
+        text = f"{word} wrong: no threshold of the rules about training, growing, governor, log and machine is crossed."
         found.append(Finding(kind="happened", rule="all_well", text=text, events=found[0].events))
     return tuple(sorted(found, key=lambda one: list(_TITLES).index(one.kind)))
 

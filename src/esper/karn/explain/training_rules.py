@@ -39,7 +39,7 @@ def judge_training(story: RunStory) -> Iterator[Finding]:
 def _describe_best(points: Sequence[EpochLoss], best: EpochLoss) -> Finding:
     first, last = points[0], points[-1]
     text = (
-        f"The decision loss, that on the validation samples, went from {first.val:.4g} in epoch {first.epoch} to"
+        f"The decision loss (on the validation samples) went from {first.val:.4g} in epoch {first.epoch} to"
         f" {last.val:.4g} in epoch {last.epoch}; the best is {best.val:.4g}, of epoch {best.epoch}."
     )
     numbers: dict[str, Value] = {
@@ -162,14 +162,25 @@ def _judge_end(story: RunStory, points: Sequence[EpochLoss], best: EpochLoss) ->
         "fall": fall,
     }
     events = refs(before.event, in_last.event)
+    if fall < -T.overfit_rise:
+        yield from problem(
+            "ended_above_best",
+            f"The run ended worse than it had been: the best decision loss of the last {num_last} epochs is {in_last.val:.4g},"
+            f" that of the epochs before {before.val:.4g}, in epoch {before.epoch}.",
+            f"Look at what happened after epoch {before.epoch}, such as a rollback or a rejuvenation, and lower the learning rate"
+            f"{_rate(story)} if nothing did; threshold: a rise of {100 * T.overfit_rise:g} %.",
+            numbers=numbers | {"threshold": T.overfit_rise},
+            events=events,
+        )
+        return
     if fall < T.plateau_fall:
         text = (
             f"The decision loss reached a plateau: in the last {num_last} epochs its best is {in_last.val:.4g}, before them"
             f" {before.val:.4g} in epoch {before.epoch}."
         )
         advice = (
-            f"About {before.epoch} epochs would have given the same loss; threshold: a fall below {100 * T.plateau_fall:g} % in"
-            f" the last quarter, got {100 * fall:.1f} %."
+            f"Train fewer epochs: {before.epoch} give about the same loss; threshold: a fall below {100 * T.plateau_fall:g} % in"
+            f" the last quarter ({_change(fall)} here)."
         )
         rule = "plateau"
     elif fall >= T.falling and in_last is best:
@@ -180,6 +191,11 @@ def _judge_end(story: RunStory, points: Sequence[EpochLoss], best: EpochLoss) ->
         return
     yield Finding(kind="happened", rule=rule, text=text, numbers=numbers, events=events)
     yield Finding(kind="try", rule=rule, text=advice, numbers=numbers, events=events)
+
+
+def _change(fall: float) -> str:
+    """Return the fall of a loss as text; a rise has its own word."""
+    return f"a rise of {-100 * fall:.1f} %" if fall < 0 else f"{100 * fall:.1f} %"
 
 
 def _train_after(points: Sequence[EpochLoss], best: EpochLoss) -> tuple[float, float] | None:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from enum import Enum
+from math import isclose, isinf, isnan
 from typing import Any, Final
 
-from esper._generated.enums import RunOutcome, SeedStage
+from esper._generated.enums import EscalationAction, PanicReason, RunOutcome, SeedStage
 from esper._generated.records import ProbeEvidence, SeedEvidence
 from esper._generated.run import HostRejuvenatedPayload
 from esper.karn.charts.curves import number
@@ -41,6 +42,15 @@ _VERBS: Final = {
     SeedStage.PRUNED: "pruned in",
     SeedStage.DORMANT: "its slot empty again from",
 }
+_CAUSES: Final = {
+    PanicReason.NAN: "The loss was NaN or infinite",
+    PanicReason.LOBOTOMY: "The loss jumped to that of random guessing",
+    PanicReason.DIVERGENCE: "The loss rose far above its recent values",
+    PanicReason.DRIFT: "The loss had slowly risen far above its best value",
+    PanicReason.GRADIENT: "The norm of the gradient was NaN or infinite",
+    PanicReason.WEIGHTS: "A weight, a buffer or a value in the optimizer's state was NaN or infinite",
+    PanicReason.ORDERED: "The program asked for it",
+}
 _MAX_METRICS: Final = 4
 
 
@@ -52,6 +62,11 @@ def show(value: float | int | None, spec: str = ".4g", unit: str = "") -> str:
 def show_text(value: str | None, max_length: int = 200) -> str:
     """Return a text from the log, printable; a text if the log lacks it."""
     return NOT_IN_LOG if value is None else printable(value, max_length)
+
+
+def count_times(number: int) -> str:
+    """Return how often something happened: `once`, `1,234 times`."""
+    return "once" if number == 1 else f"{number:,} times"
 
 
 def show_name(member: Enum | None) -> str:
@@ -68,7 +83,8 @@ def describe_result(story: RunStory) -> Iterator[str]:
     if num_seeds:
         open_ = num_seeds - kept - pruned
         rest = f", {open_} not decided" if open_ > 0 else ""
-        yield f"Of {pluralize(num_seeds, 'seed')}, {kept} kept and {pruned} pruned{rest}."
+        were = "was" if num_seeds == 1 else "were"
+        yield f"{pluralize(num_seeds, 'seed')} {were} planted: {kept} kept, {pruned} pruned{rest}."
     else:
         yield "No seed was planted."
     yield _describe_health(story)
@@ -129,7 +145,7 @@ def _describe_score(story: RunStory) -> str:
     added = story.params_added
     if story.num_params is not None:
         text += f", with {story.num_params:,} parameters"
-        text += "" if added is None else f" ({added:+,})"
+        text += f" ({added:+,})" if added else ""
     return f"{text}."
 
 
@@ -145,7 +161,7 @@ def _join_metrics(story: RunStory) -> str:
 def _describe_health(story: RunStory) -> str:
     parts = []
     if story.num_rollbacks:
-        parts.append(f"rolled back {pluralize(story.num_rollbacks, 'time')}")
+        parts.append(f"rolled back {count_times(story.num_rollbacks)}")
     if story.num_cleared:
         parts.append(f"cleared {pluralize(story.num_cleared, 'suspicion')}")
     if story.num_skipped_steps:
@@ -283,9 +299,22 @@ def _describe_probe(evidence: ProbeEvidence | None) -> str:
     if evidence is None:
         return ""
     values: Any = evidence
+    present, snapshot, difference = (
+        values.present_loss,
+        values.snapshot_loss,
+        values.difference,
+    )
+    losses = (
+        f" On the same batches the present weights had a loss of {show(present, '.3g')}, those of snapshot"
+        f" {show(values.snapshot_id, 'd')} {show(snapshot, '.3g')}"
+    )
+    # Large differences of single samples are cut off, so the mean difference is not that of the mean losses.
+    is_cut = None not in (present, snapshot, difference) and not isclose(
+        difference, present - snapshot, rel_tol=0.05, abs_tol=1e-9
+    )
+    cut = ", with large ones of single samples cut off," if is_cut else ""
     return (
-        f" On the same batches the present weights have a loss of {show(values.present_loss, '.3g')}, those of snapshot"
-        f" {show(values.snapshot_id, 'd')} {show(values.snapshot_loss, '.3g')}: difference {show(values.difference, '+.2g')} nats,"
+        f"{losses}: the mean difference{cut} was {show(difference, '+.2g')} nats,"
         f" 95 % interval {show(values.difference_low, '+.2g')} to {show(values.difference_high, '+.2g')};"
         f" damage is a difference above {show(values.margin, '.2g')}."
     )
@@ -299,19 +328,21 @@ def describe_cleared(cleared: Any) -> str:
 
 def describe_rollback(rollback: Any) -> str:
     """Return a rollback with its reason, its actions and its evidence; fields may be missing."""
-    text = f"Because of {show_name(rollback.reason)}"
-    if rollback.loss_at_panic is not None:
-        text += f" (loss {rollback.loss_at_panic:.4g}"
-        text += (
-            "" if rollback.loss_threshold is None else f", threshold {rollback.loss_threshold:.4g}"
-        )
-        text += ")"
-    text += (
-        f", the weights went back from step {show(rollback.from_step, ',d')} to snapshot {show(rollback.snapshot_id, 'd')}"
-        f" of step {show(rollback.to_step, ',d')}"
-    )
-    actions = [show_name(action) for action in rollback.actions or ()]
+    text = f"{_describe_cause(rollback)}, so the weights went back"
+    start, end = rollback.from_step, rollback.to_step
+    snapshot = f"snapshot {show(rollback.snapshot_id, 'd')}"
+    if start is not None and start == end:
+        text += f" to {snapshot}, which was taken after the same step, {start:,}"
+    else:
+        text += f" from step {show(start, ',d')} to {snapshot} of step {show(end, ',d')}"
+    # Going back to the newest snapshot is what every rollback does that says nothing else.
+    actions = [
+        show_name(action)
+        for action in rollback.actions or ()
+        if action is not EscalationAction.NEWEST_SNAPSHOT
+    ]
     text += f"; actions: {', '.join(actions)}" if actions else ""
+    text += f"; actions: {NOT_IN_LOG}" if rollback.actions is None else ""
     named = (
         ("pruned the seeds of", rollback.pruned_slots),
         ("kept the fossils of", rollback.kept_fossils),
@@ -323,6 +354,21 @@ def describe_rollback(rollback: Any) -> str:
             shown = [printable(name, 48) for name in names]
             text += f"; {action} {join_names(shown, max_names=_MAX_NAMES)}"
     return f"{text}.{_describe_probe(rollback.evidence)}"
+
+
+def _describe_cause(rollback: Any) -> str:
+    """Return why the governor rolled back, with the loss and the threshold that it exceeded."""
+    reason, loss, threshold = rollback.reason, rollback.loss_at_panic, rollback.loss_threshold
+    if reason is None:
+        return f"For a reason that is {NOT_IN_LOG}"
+    if reason is PanicReason.NAN and loss is not None and (isnan(loss) or isinf(loss)):
+        return f"The loss was {'NaN' if isnan(loss) else 'infinite'}"
+    # A later minor version of the contract may have added a reason.
+    text = _CAUSES.get(reason, f"The governor found {show_name(reason)}")
+    if loss is None:
+        return text
+    limit = "" if threshold is None else f", threshold {threshold:.4g}"
+    return f"{text} (loss {loss:.4g}{limit})"
 
 
 def describe_escalation(event: Any) -> str:
