@@ -10,14 +10,13 @@ from esper._generated.enums import PanicReason, SkipCause
 from esper.karn.explain.curve import EpochLoss, losses_of
 from esper.karn.explain.finding import Finding, Value, problem, refs
 from esper.karn.explain.thresholds import THRESHOLDS as T
-from esper.karn.report.sentences import (
+from esper.karn.report.governor_sentences import (
     describe_cleared,
     describe_escalation,
     describe_recovery,
     describe_rollback,
-    show_name,
-    show_text,
 )
+from esper.karn.report.sentences import show_name, show_text
 from esper.karn.story import Event, RunStory
 from esper.leyline.text import pluralize
 

@@ -63,6 +63,15 @@ def _judge_result(story: RunStory) -> Iterator[Finding]:
     share = min(max(host / 100, 0.0), 1.0)
     margin = 1.96 * 100 * sqrt(2 * share * (1 - share) / count)
     if host - grown <= margin:
+        if 0 < abs(host - grown) <= margin:
+            yield Finding(
+                kind="happened",
+                rule="within_chance",
+                text=f"A difference of {abs(grown - host):.2f} percentage points from the host alone is within chance: 1.96"
+                f" standard errors of {count:,} samples are {margin:.2f} points.",
+                numbers={"grown": grown, "host": host, "num_samples": count, "threshold": margin},
+                events=refs(story.end, *story.headers[:1]),
+            )
         return
     yield from problem(
         "worse_than_host",

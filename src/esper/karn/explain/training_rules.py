@@ -162,14 +162,14 @@ def _judge_end(story: RunStory, points: Sequence[EpochLoss], best: EpochLoss) ->
         "fall": fall,
     }
     events = refs(before.event, in_last.event)
-    if fall < -T.overfit_rise:
+    if fall < -T.ended_above:
         yield from problem(
             "ended_above_best",
             f"The run ended worse than it had been: the best decision loss of the last {num_last} epochs is {in_last.val:.4g},"
             f" that of the epochs before {before.val:.4g}, in epoch {before.epoch}.",
             f"Look at what happened after epoch {before.epoch}, such as a rollback or a rejuvenation, and lower the learning rate"
-            f"{_rate(story)} if nothing did; threshold: a rise of {100 * T.overfit_rise:g} %.",
-            numbers=numbers | {"threshold": T.overfit_rise},
+            f"{_rate(story)} if nothing did; threshold: a rise of {100 * T.ended_above:g} %.",
+            numbers=numbers | {"threshold": T.ended_above},
             events=events,
         )
         return

@@ -12,10 +12,10 @@ from esper._generated.records import Provenance
 from esper.karn.charts.groups import configuration
 from esper.karn.charts.rows import MAX_NAME, NOT_IN_LOG, slots_of
 from esper.karn.log_problems import describe_telemetry
+from esper.karn.report.governor_sentences import describe_governor
 from esper.karn.report.sentences import (
     describe_extent,
     describe_gate,
-    describe_governor,
     describe_result,
     describe_seed,
     outcome_of,
@@ -128,7 +128,7 @@ def _facts(story: RunStory) -> Iterator[Fact]:
         yield Fact(label=printable(metric, MAX_NAME), value=f"{newest[metric]:.4g}", note=note)
     else:
         yield Fact(label=name, value=show(grown, ".2f", " %"), note=alone)
-    added = "" if story.params_added is None else f"{story.params_added:+,} by growing"
+    added = f"{story.params_added:+,} by growing" if story.params_added else ""
     yield Fact(label="parameters", value=show(story.num_params, ",d"), note=added)
     if story.num_updates is not None and story.num_flops is not None:
         updates = f"{story.num_updates:,} parameter updates"
