@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from esper._generated.enums import RunOutcome
-from esper.karn.charts.rows import NOT_IN_LOG
+from esper.karn.charts.groups import choose_curve
+from esper.karn.charts.rows import MAX_NAME, NOT_IN_LOG, points_of
 from esper.karn.explain.curve import EpochLoss, is_number, losses_of, newest, noise_of
 from esper.karn.explain.finding import Finding, Value, problem, refs
 from esper.karn.explain.thresholds import THRESHOLDS as T
 from esper.karn.story import RunStory
+from esper.leyline.text import pluralize, printable
 
 
 def judge_training(story: RunStory) -> Iterator[Finding]:
@@ -23,6 +25,8 @@ def judge_training(story: RunStory) -> Iterator[Finding]:
                 rule="losses",
                 text=f"The decision loss of its epochs: {NOT_IN_LOG}.",
             )
+        else:
+            yield from _describe_logged(story)
         return
     best = min(points, key=lambda one: one.val)
     yield _describe_best(points, best)
@@ -34,6 +38,29 @@ def judge_training(story: RunStory) -> Iterator[Finding]:
             yield from found
             return
     yield from _judge_end(story, points, best)
+
+
+def _describe_logged(story: RunStory) -> Iterator[Finding]:
+    """Yield how the loss went that a training loop without epochs logged."""
+    name, curves = choose_curve([story.losses], "val_loss")
+    curve = curves[0]
+    points = [] if curve is None else list(points_of(curve))
+    if curve is None or curve.low is None or not points:
+        return
+    (first, start), (last, end) = points[0], points[-1]
+    lost = (
+        f"; {pluralize(curve.num_nonfinite, 'value')} NaN or infinite"
+        if curve.num_nonfinite
+        else ""
+    )
+    yield Finding(
+        kind="happened",
+        rule="logged_loss",
+        text=f"The logged {printable(name, MAX_NAME)} went from {start:.4g} at {curve.axis} {first:,} to {end:.4g} at"
+        f" {curve.axis} {last:,}; the lowest is {curve.low:.4g}{lost}.",
+        numbers={"first_loss": start, "last_loss": end, "best_loss": curve.low},
+        events=refs(*story.headers[:1], story.end),
+    )
 
 
 def _describe_best(points: Sequence[EpochLoss], best: EpochLoss) -> Finding:

@@ -14,7 +14,7 @@ from esper._generated.records import ProbeEvidence
 from esper._generated.run import HostRejuvenatedPayload
 from esper.karn.charts.rows import NOT_IN_LOG
 from esper.karn.report.sentences import show, show_name, show_text
-from esper.karn.story import RunStory
+from esper.karn.story import Event, RunStory
 from esper.leyline.text import join_names, pluralize, printable
 
 MAX_EVENTS: Final = 40
@@ -46,13 +46,10 @@ def describe_governor(story: RunStory) -> list[tuple[str, str, str]]:
     )
     for group, kind, tell in tellers:
         for event in group:
-            place = NOT_IN_LOG if event.epoch is None else f"epoch {event.epoch}"
-            events.append((event.t_wall_ns, place, kind, tell(event.payload)))
+            events.append((event.t_wall_ns, _place(story, event), kind, tell(event.payload)))
     for event in story.rejuvenations:
-        place = NOT_IN_LOG if event.epoch is None else f"epoch {event.epoch}"
-        events.append(
-            (event.t_wall_ns, place, "rejuvenation", _describe_rejuvenation(event.payload))
-        )
+        text = _describe_rejuvenation(event.payload)
+        events.append((event.t_wall_ns, _place(story, event), "rejuvenation", text))
     events.sort(key=lambda one: one[0])
     told = [(place, kind, text) for _, place, kind, text in events]
     if len(told) <= MAX_EVENTS:
@@ -60,6 +57,13 @@ def describe_governor(story: RunStory) -> list[tuple[str, str, str]]:
     half = MAX_EVENTS // 2
     middle = ("", "", f"... {pluralize(len(told) - MAX_EVENTS, 'more event')} ...")
     return [*told[:half], middle, *told[-half:]]
+
+
+def _place(story: RunStory, event: Event[Any]) -> str:
+    """Return the epoch of an event; nothing if the training loop counts none, as the sentence names the step."""
+    if not story.has_epochs:
+        return ""
+    return NOT_IN_LOG if event.epoch is None else f"epoch {event.epoch}"
 
 
 def _describe_probe(evidence: ProbeEvidence | None) -> str:

@@ -151,6 +151,10 @@ def _facts(story: RunStory) -> Iterator[Fact]:
     )
 
 
+def _count(number: int | None, noun: str) -> str:
+    return f"{noun}s {NOT_IN_LOG}" if number is None else pluralize(number, noun)
+
+
 def _duration(seconds: float | None) -> str:
     if seconds is None:
         return NOT_IN_LOG
@@ -243,7 +247,7 @@ def _provenance(story: RunStory) -> Iterator[tuple[str, str]]:
         yield "command", show_text(" ".join(known.command or ()) or None, _MAX_VALUE)
         yield "Python", show_text(known.python_version)
         yield "platform", show_text(known.platform)
-        yield "processor", f"{show_text(known.processor)}, {show(known.num_cpus, 'd')} cores, {show(known.num_threads, 'd')} threads"
+        yield "processor", f"{show_text(known.processor)}, {_count(known.num_cpus, 'core')}, {_count(known.num_threads, 'thread')}"
         yield "GPUs", show_text(", ".join(known.accelerators or ()) or "no GPU")
         yield "host name", show_text(known.host_name)
         for name, value in list((known.seeds or {}).items())[:16]:

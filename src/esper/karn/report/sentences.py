@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from esper._generated.enums import RunOutcome, SeedStage
 from esper._generated.records import SeedEvidence
+from esper._generated.run import LoopStartedPayload
 from esper.karn.charts.curves import number
 from esper.karn.charts.rows import NOT_IN_LOG, points_of
 from esper.karn.seed_story import GateStory, SeedStory, Step
@@ -156,6 +157,9 @@ def _describe_health(story: RunStory) -> str:
     if story.stopped is not None:
         parts.append("stopped the run")
     if not parts:
+        has_governor = any(name.startswith("GOVERNOR_") for name in story.counts)
+        if isinstance(story.started, LoopStartedPayload) and not has_governor:
+            return "No governor reported to the log."
         return "The governor had nothing to undo."
     *first, last = parts
     return f"The governor {', '.join(first)}{' and ' if first else ''}{last}."
