@@ -18,6 +18,10 @@ from esper.karn.report.page import COMPARISON_CHARTS
 from esper.karn.report.sections import make_section
 from esper.karn.report.sentences import describe_extent
 from esper.karn.run import read_story
+from esper.karn.watch.governor_panel import draw_governor
+from esper.karn.watch.header import draw_header
+from esper.karn.watch.health import judge_health
+from esper.karn.watch.source import RunSource
 from tests.karn.example_run import _provenance
 
 
@@ -69,10 +73,30 @@ def test_a_rollback_of_a_loop_without_epochs_is_placed_by_its_step(tmp_path):
             if governor.before_step(loss).may_step:
                 optimizer.step()
             governor.after_step()
-    (place, kind, text), *_ = describe_governor(read_story(tmp_path / "mine"))
+        alive = replace(read_story(tmp_path / "mine"), finished=None)
+    story = read_story(tmp_path / "mine")
+    (place, kind, text), *_ = describe_governor(story)
 
     assert (place, kind) == ("", "rollback")
     assert text.startswith("The loss was NaN, so the weights went back from step 15 to snapshot ")
+    now_ns = alive.progress.last_event_ns
+    assert judge_health(alive, None, now_ns).word == "rolled back"
+    ten_minutes_later = replace(alive.progress, last_event_ns=now_ns + 600_000_000_000)
+    health = judge_health(replace(alive, progress=ten_minutes_later), None, now_ns)
+    assert (health.word, "the last alarm 10 min before the newest event" in health.reason) == (
+        "healthy",
+        True,
+    )
+    assert not any(line.plain.startswith("  ") for line in draw_governor(story)[4:])
+
+
+def test_the_header_of_a_loop_without_epochs_has_its_step_and_loss(tmp_path):
+    write_loop(tmp_path)
+
+    lines = draw_header(RunSource(tmp_path / "mine").read(), 80).plain.splitlines()
+
+    assert lines[0].startswith("● finished  step 4 in ")
+    assert lines[1].strip() == "step 4   loss 0.2"
 
 
 def test_runs_with_names_of_their_own_are_grouped_by_their_configuration(tmp_path):
