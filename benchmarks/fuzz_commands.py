@@ -3,7 +3,8 @@
     python -m benchmarks.fuzz_commands --runs 2000
 
 Each run calls `esper.cli.main` in this process on a copy of a small trained run, which may be renamed and damaged. Nothing
-but an exit code of the commands may come back: no exception, no error inside Esper, no control character, no hang.
+but an exit code of the commands may come back: no exception, no error inside Esper, no control character, no hang. A query may
+neither print a file that is next to the folder of runs nor write one.
 """
 
 import argparse
@@ -31,10 +32,13 @@ import torch
 from torch import nn
 
 import esper
-from benchmarks.fuzz_inputs import DAMAGES, HOSTILE, NUMBERS, TASK
+from benchmarks.fuzz_inputs import DAMAGES, HOSTILE, NUMBERS, QUERIES, SECRET, TASK
 from esper.cli import main as run_command
 
 LIMIT_S = 30
+"""Most processor time of a call, in seconds."""
+HANG_S = 600
+"""Time by the clock after which a call hangs; a busy machine may need minutes for what takes seconds of processor time."""
 EXIT_CODES = {0, 1, 2, 3, 130, 141}
 # Everything that a terminal acts on, apart from the line end: C0, DEL, C1, marks of direction, other line ends.
 _CONTROL = re.compile("[\0-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
@@ -56,8 +60,26 @@ _OPTIONS = {
     # Without --yes, which would remove whatever a random folder holds.
     "gc": ("--keep", "--older-than", "--larger-than", "--tagged", "--remove", "--json", "--run-dir"),
     "tag": ("--note", "--remove", "--json", "--run-dir"),
+    "explain": ("--json", "--events", "--run-dir"),
+    "compare": ("--json", "--run-dir"),
+    # Without --open, which would start a browser.
+    "report": ("--out", "--markdown", "--run-dir"),
+    "query": (
+        "--run", "--run-dir", "--parquet", "--list", "--schema", "--format", "--json", "--out", "--limit", "--timeout", "--memory",
+    ),
+    "schema": ("--json",),
+    "watch": ("--json", "--run-dir"),
+    "tasks": ("--json",),
+    "blueprints": ("--json",),
+    "policies": ("--json",),
 }  # fmt: skip
-_FLAGS = {"--json", "--reverse", "--no-baseline", "--status", "--all", "--tagged", "--yes"}
+_FLAGS = {
+    "--json", "--reverse", "--no-baseline", "--status", "--all", "--tagged", "--yes", "--events", "--markdown", "--list",
+}  # fmt: skip
+
+
+_QUICKLY = ["--timeout", "2"]
+"""What ends an endless query before the alarm does."""
 
 
 class _HangError(BaseException):
@@ -109,9 +131,17 @@ def _one_run(original: Path, root: Path, rng: random.Random, tally: Tally, name:
         rng.choice(DAMAGES)(folder, rng)
     on_run = rng.random() < 0.7
     arguments = _run_arguments(folder, rng) if on_run else _random_arguments(root, rng)
-    started = time.monotonic()
+    (root / "secret.txt").write_text(SECRET)
+    is_query = arguments[0] == "query" and "--out" not in arguments
+    before = set(root.rglob("*")) if is_query else set()
+    # Not the time by the clock, in which other programs may have the processors.
+    started = time.process_time()
     code, text, faults = _call(arguments, rng)
-    if time.monotonic() - started > LIMIT_S / 2:
+    if is_query:
+        new = set(root.rglob("*")) - before
+        faults += [f"wrote {path.name}" for path in new]
+        faults += ["read a file outside the runs"] if SECRET in text else []
+    if time.process_time() - started > LIMIT_S:
         faults.append("slow")
     if found := _CONTROL.search(text):
         faults.append(f"control character {found.group()!r}")
@@ -132,7 +162,7 @@ def _call(arguments: list[str], rng: random.Random) -> tuple[str, str, list[str]
     out, err = (io.TextIOWrapper(one, encoding, newline="\n") for one in (raw, io.BytesIO()))
     environment = {"COLUMNS": rng.choice(("0", "1", "40", "80", "100000", "x"))}
     faults = []
-    signal.alarm(LIMIT_S)
+    signal.alarm(HANG_S)
     try:
         with (
             mock.patch.object(sys, "stdout", out),
@@ -150,7 +180,7 @@ def _call(arguments: list[str], rng: random.Random) -> tuple[str, str, list[str]
         code = f"parsing {exit_.code}"
     except _HangError:
         code = "hang"
-        faults.append(f"no end within {LIMIT_S} s")
+        faults.append(f"no end within {HANG_S} s")
     except BaseException as error:
         code = "exception"
         faults.append(f"{type(error).__name__}: {error}")
@@ -191,9 +221,12 @@ def _new_name(name: str, rng: random.Random) -> str:
 def _run_arguments(folder: Path, rng: random.Random) -> list[str]:
     """Return a command with valid arguments on the run."""
     command = rng.choices(
-        ("summary", "lint-log", "runs", "train", "resume", "export", "tail", "tag", "gc", "ship"),
-        weights=(5, 5, 4, 1, 1, 4, 4, 3, 3, 1),
-    )[0]
+        (
+            "summary", "lint-log", "runs", "train", "resume", "export", "tail", "tag", "gc", "ship",
+            "explain", "compare", "report", "query", "watch",
+        ),
+        weights=(5, 5, 4, 1, 1, 4, 4, 3, 3, 1, 5, 3, 2, 6, 5),
+    )[0]  # fmt: skip
     where = ["--run-dir", str(folder.parent)]
     which = rng.choice((folder.name, "latest", str(folder), folder.name[:10]))
     which = "latest" if which.startswith("-") else which
@@ -211,6 +244,11 @@ def _run_arguments(folder: Path, rng: random.Random) -> list[str]:
     if command == "gc":
         limit = rng.choice((["--keep", "0"], ["--older-than", "0d"], ["--larger-than", "1KB"]))
         return ["gc", *limit, *where, *extra, *rng.choice(([], ["--tagged"], ["--yes"]))]
+    if command == "query":
+        format_ = rng.choice((extra, ["--format", "csv"]))
+        return ["query", rng.choice(QUERIES), *where, *format_, *_QUICKLY]
+    if command == "report":
+        return ["report", which, *where, *rng.choice(([], ["--markdown"], [which], ["--out", "-"]))]
     return [command, which, *where, *extra, *_more_arguments(command, rng)]
 
 
@@ -224,6 +262,10 @@ def _more_arguments(command: str, rng: random.Random) -> list[str]:
             return ["--to", "csv"]
         case "tag":
             return [rng.choice(("good", text)), "--note", text]
+        case "explain":
+            return rng.choice(([], ["--events"]))
+        case "compare":
+            return ["latest"]
         case "tail":
             return [*rng.choice(([], ["-n", "-1"], ["--event", text], ["--slot", text]))]
     return []
@@ -236,6 +278,7 @@ def _random_arguments(root: Path, rng: random.Random) -> list[str]:
         NUMBERS,
         _DEVICES,
         _FAULTS,
+        QUERIES,
         tuple(_OPTIONS),
         (str(root), str(root / "gone"), "a\0b", ""),
     )
@@ -249,6 +292,8 @@ def _random_arguments(root: Path, rng: random.Random) -> list[str]:
             if option in _FLAGS:
                 continue
         arguments.append(rng.choice(rng.choice(pools)))
+    if command == "query" and "--timeout" not in arguments:
+        arguments += _QUICKLY
     if command == "train":
         # Whatever starts is small.
         arguments += [] if "--task" in arguments else ["--task", TASK]

@@ -27,6 +27,21 @@ NUMBERS = (
     "9" * 5000,
     "nan",
 )
+SECRET = "the-content-of-a-file-that-is-not-of-a-run"
+QUERIES = (
+    "select * from runs", "select * from seeds", "select * from epochs", "select * from governor", "select * from tags",
+    "select event, count(*) from events group by all", "select * from seed_stage_changed order by seq desc",
+    "select slot_id || chr(27) || '[31m' || chr(8238) from seed_pruned", "select 1/0, 'nan'::double, 1e308 * 10",
+    "select * from read_text('secret.txt')", "select * from read_csv('../secret.txt')", "from 'secret.txt'",
+    "select * from glob('/etc/*')", "select getenv('HOME')", "select * from read_blob('secret.txt')",
+    "copy (select 1) to 'new.csv'", "attach 'new.db'", "create table new as select 1", "export database 'new'",
+    "install httpfs", "load httpfs", "pragma version", "set threads = 1", "call pragma_version()",
+    "select 1; select 2", "select", "", ";", "-- nothing", "select '" + "x" * 9000 + "'", "(" * 3000 + "1" + ")" * 3000,
+    "select * from range(100000000000) a, range(100) b", "with recursive a as (select 1 union all select * from a) select * from a",
+    "select '\x1b[31m', '\u202e', '=1+1'", "select * from nothing", "select * from runs where run = '\0'", "explain select 1",
+    "describe runs", "show tables", "values (1)", "from runs select run limit -1", "select unnest(range(200000))",
+)  # fmt: skip
+"""Queries: right, wrong, endless, and such that would read or write files."""
 
 
 def _log(folder: Path) -> Path:

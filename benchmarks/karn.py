@@ -5,8 +5,9 @@
     python benchmarks/karn.py --events 100000         shorter logs
 
 Each module of `karn_figures` measures what its docstring says, and has `NAMES`, the figures; `LIMITS`, the highest value of
-each (`tensorboard_load_ratio`: the lowest); and `measure(num_events, folder) -> dict[str, float]`, which may write into the
-folder. The log of `karn_figures.logs` is made once and is the same for all.
+each (`tensorboard_load_ratio`: the lowest); and `measure(num_events, folder) -> dict[str, float | None]`, which may write into
+the folder; None means that a program which the figure needs is missing. The log of `karn_figures.logs` is made once and is
+the same for all.
 """
 
 import argparse
@@ -40,17 +41,15 @@ def main() -> None:
     )
     options = parser.parse_args()
     wanted = options.only or list(figures)
-    results: dict[str, float] = {}
+    results: dict[str, float | None] = {}
     with tempfile.TemporaryDirectory() as temporary:
         for module in dict.fromkeys(figures[name] for name in wanted):
             measured = module.measure(options.events, Path(temporary))
-            results |= {name: round(measured[name], 3) for name in measured if name in wanted}
-            if not options.json:
-                for name in measured:
-                    print(
-                        f"{name:24} {measured[name]:10.3f}   limit {module.LIMITS[name]}",
-                        file=sys.stderr,
-                    )
+            for name, value in measured.items():
+                if name in wanted:
+                    results[name] = None if value is None else round(value, 3)
+                if value is not None and not options.json:
+                    print(f"{name:24} {value:10.3f}   limit {module.LIMITS[name]}", file=sys.stderr)
     print(json.dumps(results))
 
 

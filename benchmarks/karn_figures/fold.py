@@ -18,7 +18,7 @@ for path in sorted(Path(sys.argv[1], "log").glob("*.jsonl")):
             json.loads(line)
 print(json.dumps({"seconds": time.process_time() - start}))
 """
-_FOLD = """
+FOLD = """
 import json, sys, time
 from pathlib import Path
 from esper.karn.run import RunFold
@@ -35,7 +35,7 @@ print(json.dumps({"seconds": time.process_time() - start, "events": story.num_ev
 def measure(num_events: int, folder: Path) -> dict[str, float]:
     """Return the least of `REPEATS` interleaved times of each, divided."""
     run = make_log(num_events, folder)
-    rounds = [(measure_alone(_JSON, run), measure_alone(_FOLD, run)) for _ in range(REPEATS)]
+    rounds = [(measure_alone(_JSON, run), measure_alone(FOLD, run)) for _ in range(REPEATS)]
     assert all(fold["events"] == num_events for _, fold in rounds)
     json_s = min(one["seconds"] for one, _ in rounds)
     return {"fold_vs_json": min(fold["seconds"] for _, fold in rounds) / json_s}

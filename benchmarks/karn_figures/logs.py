@@ -16,9 +16,9 @@ def make_log(num_events: int, folder: Path) -> Path:
     return run
 
 
-def measure_alone(code: str, *arguments: object) -> dict[str, float]:
-    """Return what a new process prints as JSON that runs `code` with `arguments`, so that figures do not disturb each other."""
-    command = [sys.executable, "-c", code, *map(str, arguments)]
+def measure_alone(code: str, *arguments: object, python: str = sys.executable) -> dict[str, float]:
+    """Return the JSON object that a new process prints; it runs `code` with `arguments`, so that figures do not disturb each other."""
+    command = [python, "-c", code, *map(str, arguments)]
     printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     measured: dict[str, float] = json.loads(printed)
     return measured

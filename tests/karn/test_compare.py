@@ -158,9 +158,9 @@ def test_values_that_own_loops_do_not_report_are_named_once(tmp_path):
 
     lines = list(describe(compare(stories), width=200))
 
-    assert lines[0].split() == ["run", "group", "outcome", "epochs"]
+    assert lines[0].split() == ["run", "group", "outcome", "steps", "newest", "loss"]
     assert lines[-1].endswith(" s, 1 step; not in the log: parameters, parameter updates, FLOPs")
-    assert any("group 2: task b (1 run): time " in line for line in lines)
+    assert any("group 2: b (1 run): newest loss 0.5, time " in line for line in lines)
 
 
 def kinds(text):

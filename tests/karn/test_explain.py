@@ -2,6 +2,7 @@
 
 import json
 import math
+import textwrap
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from esper._generated.enums import Gate, GateCheck, RunOutcome, SeedStage, SkipCause
+from esper._generated.enums import Gate, GateCheck, PanicReason, RunOutcome, SeedStage, SkipCause
 from esper.cli import main
 from esper.karn.explain.explanation import as_json, describe, explain
 from esper.karn.run import read_story
@@ -18,7 +19,8 @@ from tests.karn.example_run import _EXAMPLES, evidence, probe, write_example_run
 from tests.karn.made_run import fall, make_story
 from tests.karn.missing_fields import SOME_FIELDS, write_without
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "runs"
+ROOT = Path(__file__).parents[2]
+GOLDEN = ROOT / "tests" / "golden" / "runs"
 
 
 def rules(story, *kinds):
@@ -110,10 +112,9 @@ def gradients(**flags):
     return emit
 
 
-def roll_back(*epochs, lost=10):
-    return at(
-        epochs, "GOVERNOR_ROLLBACK", from_step=1000, to_step=1000 - lost, evidence=None, attempt=1
-    )
+def roll_back(*epochs, lost=10, **values):
+    values = {"reason": PanicReason.DIVERGENCE, "evidence": None, "attempt": 1} | values
+    return at(epochs, "GOVERNOR_ROLLBACK", from_step=1000, to_step=1000 - lost, **values)
 
 
 def skip(number, cause=SkipCause.DATA):
@@ -172,6 +173,10 @@ CASES = {
         {"val": lambda e: math.nan if e == 10 else fall(e)},
     ),
     "plateau": ({"val": lambda e: fall(min(e, 12))}, {"val": fall}),
+    "ended_above_best": (
+        {"val": lambda e: fall(min(e, 12)) * (1.3 if e > 12 else 1), "train": lambda e: 1.0},
+        {"val": lambda e: fall(min(e, 12)) * (1.1 if e > 12 else 1), "train": lambda e: 1.0},
+    ),
     "still_falling": ({"val": lambda e: 2.0 - 0.09 * e}, {"val": fall}),
     "worse_than_host": (
         {"val_accuracy": 80.0, "baseline_accuracy": 90.0},
@@ -188,6 +193,14 @@ CASES = {
     "not_decided": ({"during": lambda w, e: e == 3 and plant(w)}, {"during": remove(1)}),
     "stopped": ({"during": at(20, "GOVERNOR_STOPPED", message="gave up")}, {}),
     "many_rollbacks": ({"during": roll_back(3, 6, 9)}, {"during": roll_back(3, 6)}),
+    "not_finite": (
+        {"during": roll_back(3, reason=PanicReason.GRADIENT)},
+        {"during": roll_back(3, reason=PanicReason.DRIFT)},
+    ),
+    "rollback_in_vain": (
+        {"during": roll_back(6), "val": lambda e: 5.0 if e == 6 else fall(e)},
+        {"during": roll_back(6)},
+    ),
     "steps_lost": ({"during": roll_back(3, lost=101)}, {"during": roll_back(3, lost=99)}),
     "skipped_steps": ({"during": skip(11)}, {"during": skip(10)}),
     "false_alarms": (
@@ -285,6 +298,55 @@ def test_a_rollback_says_whether_it_helped(tmp_path, after, helped, text):
     found = next(one for one in explain(story) if one.rule == "rollback")
     assert (found.numbers["helped"], text in found.text) == (helped, True)
     assert found.numbers["difference"] == 2.25
+
+
+def test_a_rollback_is_not_judged_by_losses_from_before_it_or_of_a_trial(tmp_path):
+    def during(writer, epoch):
+        if epoch == 6:
+            # The epoch at whose end the governor acts reports the loss that it saw.
+            writer.emit("GOVERNOR_ROLLBACK", loss_at_panic=9.0, from_step=9, to_step=8)
+        if epoch == 12:
+            writer.emit("GOVERNOR_ROLLBACK", loss_at_panic=None, from_step=19, to_step=19)
+        if epoch == 14:
+            writer.emit("HOST_REJUVENATED", after_epoch=11, is_kept=False)
+
+    worse = {6: 9.0, 12: 5.0, 13: 5.0, 14: 5.0}
+    story = make_story(tmp_path, during=during, val=lambda e: worse.get(e, fall(e)))
+
+    helped, unknown = [one for one in explain(story) if one.rule == "rollback"]
+    assert (helped.numbers["helped"], "the decision loss of epoch 7" in helped.text) == (True, True)
+    assert (unknown.numbers["helped"], "rejuvenated on trial" in unknown.text) == (None, True)
+    assert "which was taken after the same step, 19" in unknown.text
+    assert not any("undid" in one.text for one in explain(make_story(tmp_path / "whole")))
+
+
+def test_nothing_is_said_of_growth_and_budgets_that_there_were_not(tmp_path):
+    def during(writer, epoch):
+        if epoch == 3:
+            plant(writer)
+
+    story = make_story(tmp_path, during=during, num_params=1000)
+    texts = [one.text for one in explain(story) if one.rule in ("result", "parameters")]
+
+    assert "The network has 1,000 parameters, as many as the host: growing added none." in texts
+    assert not any("+0" in text or "budget" in text for text in texts)
+
+
+def test_the_page_shows_what_the_command_prints():
+    page = (ROOT / "docs" / "howto" / "explain_runs.md").read_text(encoding="utf-8")
+    sample = page.partition("    esper explain resumed\n\n")[2].partition("\nThe brackets")[0]
+    findings = explain(read_story(GOLDEN / "resumed"))
+
+    printed = list(describe(findings, width=110))
+    shown = [line.removeprefix("    ") for line in sample.rstrip().splitlines()]
+    cut = shown.index("...")
+    listed = json.dumps(as_json(findings), indent=2)
+
+    assert shown[:cut] == printed[:cut]
+    assert shown[cut + 1 :] == printed[cut + 1 - len(shown) :]
+    assert page.partition("```json\n")[2].partition("\n```")[0] in textwrap.dedent(
+        listed.replace("\n  ", "\n")
+    )
 
 
 @pytest.mark.parametrize("folder", [None, GOLDEN / "resumed", GOLDEN / "torn"])

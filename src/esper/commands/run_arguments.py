@@ -5,11 +5,10 @@ import re
 from pathlib import Path
 
 from esper.leyline.errors import RunNotFoundError
-from esper.tolaria.training.run_settings import SETTINGS
 
 DEFAULT_RUN_DIR = Path("runs")
 
-_FLAGS = {setting.name: setting.flag for setting in SETTINGS} | {
+_FLAGS = {
     "run_dir": "--run-dir",
     "to": "--to",
     "ship_config": "--ship-config",
@@ -17,6 +16,7 @@ _FLAGS = {setting.name: setting.flag for setting in SETTINGS} | {
     "timeout": "--timeout",
     "memory": "--memory",
 }
+"""The options that are not settings of a run, by the names of their Python arguments."""
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,9 +56,13 @@ def with_flags(message: str) -> str:
 
     "`epochs`" becomes "--epochs", and "`epochs=12`" becomes "--epochs 12".
     """
+    # Imported for an error only, as commands start sooner without it.
+    from esper.tolaria.training.run_settings import SETTINGS
+
+    flags = _FLAGS | {setting.name: setting.flag for setting in SETTINGS}
 
     def option(match: re.Match[str]) -> str:
-        flag = _FLAGS.get(match["name"])
+        flag = flags.get(match["name"])
         return match[0] if flag is None else " ".join(filter(None, (flag, match["value"])))
 
     return re.sub(r"`(?P<name>\w+)(?:=(?P<value>[^`]*))?`", option, message)

@@ -267,6 +267,11 @@ class RunStory:
         return None if self.started is None else self.started.epochs
 
     @property
+    def has_epochs(self) -> bool:
+        """Whether the training loop counts epochs; if not, all events of the run are in its first."""
+        return bool(self.epochs) or self.epochs_planned is not None
+
+    @property
     def metric(self) -> str:
         """Name of the metric that the accuracies are."""
         started = self.started

@@ -148,7 +148,8 @@ def _rollbacks(story: RunStory) -> list[_Entry]:
         if event is None:
             entries.append(("", rest, "dim"))
         else:
-            label = "" if event.epoch is None else f"epoch {event.epoch}"
+            is_known = event.epoch is not None and story.has_epochs
+            label = f"epoch {event.epoch}" if is_known else ""
             entries.append((label, _describe_rollback(event), ""))
     return entries
 

@@ -53,7 +53,7 @@ def draw_timeline(story: RunStory, *, width: int, ascii_only: bool) -> list[Text
 
     The time that this takes depends on the number of events, never on the epochs that they name.
     """
-    if story.last_epoch == 0:
+    if story.last_epoch == 0 or not story.has_epochs:
         return []
     slots = story.slots[:_MAX_ROWS]
     labels = ["epoch", "accuracy", "governor", *slot_labels(slots)]

@@ -1,6 +1,5 @@
 """Short texts for messages: safe to print on a terminal, cut to a length, with correct plurals."""
 
-import difflib
 import traceback
 from collections.abc import Iterable, Sequence
 
@@ -55,6 +54,9 @@ def describe_exception(error: BaseException) -> str:
 
 def did_you_mean(given: str, known: Iterable[str]) -> str:
     """Return `; did you mean --epochs?` if `given` resembles one of the `known` names, else nothing."""
+    # Imported for an error only, as commands start sooner without it.
+    import difflib
+
     # The search takes a time that grows with the length.
     close = difflib.get_close_matches(given[:_MAX_LENGTH], known, n=1)
     return f"; did you mean {close[0]}?" if close else ""

@@ -3,10 +3,8 @@
 A run's id is the name of its folder: `<date>-<time>-<task>-s<seed>-<four hex digits>`, the time in UTC.
 """
 
-import difflib
 import os
 import re
-import secrets
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -37,7 +35,7 @@ def create_run(root: Path, *, task: str, seed: int | None) -> Path:
     marked_seed = "" if seed is None else f"-s{seed}"
     root.mkdir(parents=True, exist_ok=True)
     while True:
-        folder = root / f"{start}{name}{marked_seed}-{secrets.token_hex(2)}"
+        folder = root / f"{start}{name}{marked_seed}-{os.urandom(2).hex()}"
         try:
             folder.mkdir()
         except FileExistsError:
@@ -175,6 +173,9 @@ def _not_found(run: str, root: Path, folders: list[Path]) -> str:
             " another `run_dir`"
         )
     names = [folder.name for folder in folders]
+    # Imported for an error only, as commands start sooner without it.
+    import difflib
+
     close = difflib.get_close_matches(run, [LATEST, *names], n=_MAX_LISTED)
     return f'no run "{shown_run}" in {root}; there are: {_join(close or names)}'
 

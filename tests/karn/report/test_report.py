@@ -67,7 +67,9 @@ def test_a_section_tells_result_seeds_governor_and_warnings():
 def test_an_unfinished_run_is_said_to_have_no_end(tmp_path):
     story = read_story(write_example_run(tmp_path / "run", is_finished=False))
 
-    assert make_section(story).sentences[0].startswith("The log has no end of the run after ")
+    assert (
+        make_section(story).sentences[0].startswith("The log stops, with no end of the run, after ")
+    )
     alive = replace(story, progress=replace(story.progress, is_alive=True))
     assert make_section(alive).sentences[0].startswith("The run goes on after ")
     assert make_section(alive).outcome == "running"

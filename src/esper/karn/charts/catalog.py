@@ -6,7 +6,6 @@ A chart whose values are not in the log says so in the place of the drawing. Eac
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -14,10 +13,11 @@ from typing import TYPE_CHECKING, Any, Final
 from esper.karn.charts import comparison, slots
 from esper.karn.charts.curves import describe_curves, draw_curves
 from esper.karn.charts.evidence import describe_evidence, draw_evidence
+from esper.karn.charts.groups import choose_curve
 from esper.karn.charts.palette import Theme
 from esper.karn.charts.rows import NOT_IN_LOG, Stories, as_runs
 from esper.karn.charts.style import empty
-from esper.karn.series import Axis, Series
+from esper.karn.series import Series
 from esper.karn.story import RunStory
 
 if TYPE_CHECKING:
@@ -218,14 +218,6 @@ def _draw_group(runs: tuple[RunStory, ...], name: str, theme: Theme) -> ChartTyp
 def _compared_curves(
     runs: tuple[RunStory, ...], name: str
 ) -> tuple[str, tuple[Series | None, ...]]:
-    """Return the curve by which several runs are compared: its name, and that of each run, if it has one over the same axis.
-
-    It is that of Esper's own loop if a run has it, or else the one that most runs have.
-    """
+    """Return the curve by which several runs are compared, as `choose_curve` does."""
     own = {"losses": "val_loss", "metrics": "val_accuracy", "learning_rate": "learning_rate"}[name]
-    curves = [_series(run, name) for run in runs]
-    counts = Counter((key, curve.axis) for one in curves for key, curve in one.items())
-    none: tuple[str, Axis] = own, "epoch"
-    key, axis = max(counts, key=lambda one: (one[0] == own, counts[one]), default=none)
-    found = (one.get(key) for one in curves)
-    return key, tuple(one if one is not None and one.axis == axis else None for one in found)
+    return choose_curve([_series(run, name) for run in runs], own)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, sqrt
 from statistics import fmean, stdev
 from typing import Final
 
+from esper._generated.run import LoopStartedPayload
 from esper.karn.charts.rows import MAX_NAME
+from esper.karn.series import Axis, Series
 from esper.karn.story import RunStory
 from esper.leyline.student import student_quantile
 from esper.leyline.text import printable
@@ -67,7 +70,8 @@ def configuration(story: RunStory) -> dict[str, str]:
     started = story.started
     if started is not None:
         known = {
-            "task": started.task,
+            # The task of an own loop is the name of its run: if it is its id, too, it does not say what the run does.
+            "task": None if is_named_by_id(story) else started.task,
             "epochs": started.epochs,
             "device": started.device,
             "seed": started.seed,
@@ -78,6 +82,39 @@ def configuration(story: RunStory) -> dict[str, str]:
         if started.num_host_params is not None:
             config.setdefault("host parameters", str(started.num_host_params))
     return config
+
+
+def is_named_by_id(story: RunStory) -> bool:
+    """Return whether a run of the user's own loop has its id as the name of its task, since it was given no other."""
+    started = story.started
+    return isinstance(started, LoopStartedPayload) and started.task == story.run_id
+
+
+def choose_curve(
+    curves: Sequence[Mapping[str, Series]], own: str
+) -> tuple[str, tuple[Series | None, ...]]:
+    """Return the curve by which runs are compared: its name, and that of each run, if it has one over the same axis.
+
+    `curves` are those of each run. It is `own`, that of Esper's own loop, if a run has it, or else the one that most runs have.
+    """
+    counts = Counter((key, curve.axis) for one in curves for key, curve in one.items())
+    none: tuple[str, Axis] = own, "epoch"
+    key, axis = max(counts, key=lambda one: (one[0] == own, counts[one]), default=none)
+    found = (one.get(key) for one in curves)
+    return key, tuple(one if one is not None and one.axis == axis else None for one in found)
+
+
+def choose_losses(stories: Sequence[RunStory]) -> tuple[str, tuple[float | None, ...]]:
+    """Return the loss by which runs are compared: its name, and its newest finite value in each run."""
+    name, curves = choose_curve([story.losses for story in stories], "val_loss")
+    newest = (
+        None if one is None else next(filter(_is_known, reversed(one.y)), None) for one in curves
+    )
+    return name, tuple(newest)
+
+
+def _is_known(value: float | None) -> bool:
+    return value is not None
 
 
 def is_seed(name: str) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 from esper._generated.enums import RunOutcome, SeedStage
 from esper.karn.charts.groups import (
     RunGroup,
+    choose_losses,
     configuration,
     differing_settings,
     group_runs,
@@ -88,6 +89,8 @@ class ComparedRun:
     best_val_loss: float | None
     best_epoch: int | None
     """Epoch of the best decision loss."""
+    newest_loss: float | None
+    """Newest value of the loss by which the runs are compared, `loss_name`."""
     num_params: int | None
     params_added: int | None
     duration_s: float | None
@@ -115,6 +118,7 @@ class ComparedGroup:
     gain: Mean | None
     """Quality above that of the host alone, in percentage points."""
     best_val_loss: Mean | None
+    newest_loss: Mean | None
     num_params: Mean | None
     num_flops: Mean | None
     duration_s: Mean | None
@@ -133,6 +137,8 @@ class Difference:
 class Comparison:
     """The differences between runs. Texts are printable."""
 
+    loss_name: str
+    """The loss by which they are compared: val_loss, or else the one that most of them logged."""
     runs: tuple[ComparedRun, ...]
     groups: tuple[ComparedGroup, ...]
     configuration: tuple[Difference, ...]
@@ -154,11 +160,14 @@ def compare(stories: Sequence[RunStory]) -> Comparison:
     configs = [configuration(story) for story in stories]
     settings = {name for config in configs for name in config}
     differing = differing_settings(stories)
+    loss_name, losses = choose_losses(stories)
     runs = tuple(
-        _run(story, name, members[id(story)]) for name, story in zip(names, stories, strict=True)
+        _run(story, name, members[id(story)], loss)
+        for name, story, loss in zip(names, stories, losses, strict=True)
     )
     by_story = {id(story): run for story, run in zip(stories, runs, strict=True)}
     return Comparison(
+        loss_name=printable(loss_name, MAX_NAME),
         runs=runs,
         groups=tuple(
             _group(group, [by_story[id(one)] for one in group.stories]) for group in groups
@@ -184,7 +193,7 @@ def _text(value: object) -> str | None:
     return None if value is None else printable(str(value))
 
 
-def _run(story: RunStory, name: str, group: int) -> ComparedRun:
+def _run(story: RunStory, name: str, group: int, loss: float | None) -> ComparedRun:
     finished, val_loss = story.finished, story.losses.get("val_loss")
     best = None if val_loss is None else val_loss.low
     place = None
@@ -202,6 +211,7 @@ def _run(story: RunStory, name: str, group: int) -> ComparedRun:
         host_quality=story.host_quality,
         best_val_loss=best,
         best_epoch=place,
+        newest_loss=loss,
         num_params=story.num_params,
         params_added=story.params_added,
         duration_s=story.progress.seconds if finished is None else finished.duration_s,
@@ -266,6 +276,7 @@ def _group(group: RunGroup, runs: Sequence[ComparedRun]) -> ComparedGroup:
         quality=mean(lambda run: run.quality),
         gain=mean(gain),
         best_val_loss=mean(lambda run: run.best_val_loss),
+        newest_loss=mean(lambda run: run.newest_loss),
         num_params=mean(lambda run: run.num_params),
         num_flops=mean(lambda run: run.num_flops),
         duration_s=mean(lambda run: run.duration_s),

@@ -24,7 +24,7 @@ _MAX_CELL = 28
 
 def describe(comparison: Comparison, *, width: int) -> Iterator[str]:
     """Yield the lines: a table of the runs, their groups, and a section for each kind of difference."""
-    yield from _table(_run_rows(comparison.runs))
+    yield from _table(_run_rows(comparison))
     sections = (
         (
             "Groups (runs that differ at most in their seed; mean with 95 % interval)",
@@ -60,10 +60,24 @@ def _table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
         yield "  ".join(cells).rstrip()
 
 
-def _run_rows(runs: Sequence[ComparedRun]) -> list[tuple[str, ...]]:
-    head = ("run", "group", "seed", "outcome", "epochs", "quality %", "host %", "parameters")
-    rows: list[tuple[str, ...]] = [head]
-    for run in runs[:_MAX_ROWS]:
+def _run_rows(comparison: Comparison) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = [
+        (
+            "run",
+            "group",
+            "seed",
+            "outcome",
+            "epochs",
+            "steps",
+            f"newest {comparison.loss_name}",
+            "quality %",
+            "host %",
+            "parameters",
+        )
+    ]
+    has_epochs = any(run.epochs_completed for run in comparison.runs)
+    has_quality = any(run.quality is not None for run in comparison.runs)
+    for run in comparison.runs[:_MAX_ROWS]:
         outcome = run.state if run.outcome is None else show_name(run.outcome)
         rows.append(
             (
@@ -71,7 +85,10 @@ def _run_rows(runs: Sequence[ComparedRun]) -> list[tuple[str, ...]]:
                 str(run.group),
                 show(run.seed, "d"),
                 outcome,
-                show(run.epochs_completed, "d"),
+                show(run.epochs_completed if has_epochs else None, "d"),
+                # Steps and loss stand for what a loop without epochs and accuracies lacks.
+                show(None if has_epochs else run.num_steps, ",d"),
+                show(None if has_quality else run.newest_loss, ".4g"),
                 show(run.quality, ".2f"),
                 show(run.host_quality, ".2f"),
                 show(run.num_params, ",d"),
@@ -103,7 +120,10 @@ def _groups(comparison: Comparison) -> Iterator[str]:
     for group in comparison.groups:
         # The labels of several groups begin with their number.
         label = group.label if len(comparison.groups) > 1 else f"1: {group.label}"
+        has_quality = any(one.quality is not None for one in comparison.groups)
+        loss = {f"newest {comparison.loss_name}": _mean(group.newest_loss, ".4g", "")}
         means = {
+            **({} if has_quality else loss),
             "quality": _mean(group.quality, ".2f", " %"),
             "gain over the host": _mean(group.gain, "+.2f", " pp"),
             "best decision loss": _mean(group.best_val_loss, ".4g", ""),

@@ -8,7 +8,7 @@ from typing import Any
 from esper._generated.enums import RunOutcome
 from esper._generated.run import LoopStartedPayload
 from esper.karn.explain.finding import Finding, Value, problem, refs
-from esper.karn.report.sentences import describe_extent, describe_result
+from esper.karn.report.sentences import count_times, describe_extent, describe_result
 from esper.karn.story import Event, RunStory
 from esper.leyline.text import pluralize, printable
 
@@ -45,7 +45,7 @@ def _describe_resumptions(story: RunStory) -> Iterator[Finding]:
         yield Finding(
             kind="happened",
             rule="resumed",
-            text=f"The run was resumed {pluralize(len(story.resumptions), 'time')}{lost if story.num_superseded else ''}.",
+            text=f"The run was resumed {count_times(len(story.resumptions))}{lost if story.num_superseded else ''}.",
             numbers={
                 "num_resumptions": len(story.resumptions),
                 "num_superseded": story.num_superseded,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from esper.karn.explain.end_rules import judge_end
@@ -41,10 +42,17 @@ def explain(story: RunStory) -> tuple[Finding, ...]:
     Where nothing looks wrong and there is nothing to try, the last sentence says so.
     """
     found = [finding for judge in _JUDGES for finding in judge(story)]
+    if not story.has_epochs:
+        found = [replace(one, events=tuple(map(_without_epoch, one.events))) for one in found]
     if not any(finding.kind == "wrong" for finding in found):
-        text = "Nothing looks wrong: no threshold of the rules about training, growing, governor, log and machine is crossed."
+        word = "Nothing else looks" if story.num_rollbacks else "Nothing looks"
+        text = f"{word} wrong: no threshold of the rules about training, growing, governor, log and machine is crossed."
         found.append(Finding(kind="happened", rule="all_well", text=text, events=found[0].events))
     return tuple(sorted(found, key=lambda one: list(_TITLES).index(one.kind)))
+
+
+def _without_epoch(event: EventRef) -> EventRef:
+    return replace(event, epoch=None)
 
 
 def as_json(findings: Sequence[Finding]) -> list[dict[str, Any]]:

@@ -23,7 +23,7 @@ class EventRef:
     event: str | None
     """Name of the event, such as SEED_PRUNED."""
     epoch: int | None
-    """Epoch, from 1; None if the training loop had not set one yet."""
+    """Epoch, from 1; None if the training loop had not set one yet, or counts none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

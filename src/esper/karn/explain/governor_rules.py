@@ -6,23 +6,23 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from esper._generated.enums import SkipCause
+from esper._generated.enums import PanicReason, SkipCause
 from esper.karn.explain.curve import EpochLoss, losses_of
 from esper.karn.explain.finding import Finding, Value, problem, refs
 from esper.karn.explain.thresholds import THRESHOLDS as T
-from esper.karn.report.sentences import (
+from esper.karn.report.governor_sentences import (
     describe_cleared,
     describe_escalation,
     describe_recovery,
     describe_rollback,
-    show_name,
-    show_text,
 )
+from esper.karn.report.sentences import show_name, show_text
 from esper.karn.story import Event, RunStory
 from esper.leyline.text import pluralize
 
 _MAX_EVENTS = 20
 """Events of a kind that get a sentence each; of more, the first and the newest."""
+_NOT_FINITE = (PanicReason.NAN, PanicReason.GRADIENT, PanicReason.WEIGHTS)
 _CAUSES = {
     SkipCause.DATA: "look for NaN and infinities in the data",
     SkipCause.GRADIENT: "lower the learning rate or clip gradients",
@@ -48,7 +48,14 @@ def judge_governor(story: RunStory) -> Iterator[Finding]:
                 numbers=_plain(event.payload),
                 events=refs(event),
             )
-    for judge in (_judge_stop, _judge_rollbacks, _judge_lost, _judge_skipped, _judge_suspicions):
+    for judge in (
+        _judge_stop,
+        _judge_finite,
+        _judge_rollbacks,
+        _judge_lost,
+        _judge_skipped,
+        _judge_suspicions,
+    ):
         yield from judge(story)
     yield from _judge_snapshots(story)
     yield from _judge_watched(story)
@@ -71,8 +78,10 @@ def _plain(payload: Any) -> dict[str, Value]:
 
 def _describe_rollbacks(story: RunStory) -> Iterator[Finding]:
     points = losses_of(story)
+    in_vain: list[Event[Any]] = []
     for event in _cut(story.rollbacks):
         told, helped, evidence = _judge_help(story, event, points)
+        in_vain += (event,) if helped is False else ()
         numbers = {**_plain(event.payload), "helped": helped}
         if event.payload.evidence is not None:
             numbers |= _plain(event.payload.evidence)
@@ -89,17 +98,34 @@ def _describe_rollbacks(story: RunStory) -> Iterator[Finding]:
         numbers = {"num_left_out": left_out}
         events = refs(*story.rollbacks[_MAX_EVENTS // 2 : -_MAX_EVENTS // 2])
         yield Finding(kind="happened", rule="rollback", text=text, numbers=numbers, events=events)
+    if in_vain:
+        yield from problem(
+            "rollback_in_vain",
+            f"{pluralize(len(in_vain), 'rollback')} did not help: the loss stayed high or rose again.",
+            f"Look for a cause that a rollback does not remove, such as the data or a learning rate that is too high{_rate(story)};"
+            f" threshold: a decision loss after it of more than {T.helped:g} times the best of the three epochs before.",
+            numbers={"num_in_vain": len(in_vain), "threshold": T.helped},
+            events=refs(*in_vain),
+        )
+
+
+def _rate(story: RunStory) -> str:
+    """Return the highest learning rate of the run in brackets; nothing if the log lacks it."""
+    curve = story.learning_rates.get("learning_rate")
+    return "" if curve is None or curve.high is None else f" (at most {curve.high:.3g} in this run)"
 
 
 def _judge_help(
     story: RunStory, event: Event[Any], points: Sequence[EpochLoss]
 ) -> tuple[str, bool | None, tuple[Event[Any], ...]]:
     """Return whether a rollback helped, as a sentence and a value, and the events that say so."""
+    # The epoch at whose end the governor rolled back reports the loss that it saw before.
+    points = [one for one in points if one.val != event.payload.loss_at_panic]
     before = [one for one in points if one.event.t_wall_ns < event.t_wall_ns][-3:]
     after = next((one for one in points if one.event.t_wall_ns >= event.t_wall_ns), None)
     if after is None or not before:
         return (
-            "Whether it helped is not known: the log has no finite decision loss on both sides.",
+            "Whether it helped is not known: the log lacks a finite decision loss before or after it.",
             None,
             (),
         )
@@ -109,15 +135,29 @@ def _judge_help(
     )
     if again is not None:
         return "It did not help: another rollback followed in the same epoch.", False, (again,)
+    trial = _find_trial(story, after)
+    if trial is not None:
+        text = (
+            f"Whether it helped is not known: the decision loss of epoch {after.epoch} is that of a network that was"
+            " rejuvenated on trial."
+        )
+        return text, None, (after.event, trial)
     best = min(before, key=lambda one: one.val)
     helped = best.val > 0 and after.val <= T.helped * best.val
-    word = "It helped" if helped else "It did not help"
-    limit = f"at most {T.helped:g} times" if helped else f"above {T.helped:g} times"
     text = (
-        f"{word}: the decision loss of epoch {after.epoch} is {after.val:.4g}, {limit} the {best.val:.4g} of epoch"
-        f" {best.epoch}."
+        f"{'It helped' if helped else 'It did not help'}: the decision loss of epoch {after.epoch} is {after.val:.4g},"
+        f" {'at most' if helped else 'more than'} {T.helped:g} times the {best.val:.4g} of epoch {best.epoch}."
     )
     return text, helped, (best.event, after.event)
+
+
+def _find_trial(story: RunStory, point: EpochLoss) -> Event[Any] | None:
+    """Return the rejuvenation whose trial the epoch belongs to; its losses are higher for a while, which is no damage."""
+    for event in story.rejuvenations:
+        start, end = event.payload.after_epoch, event.epoch
+        if start is not None and end is not None and start < point.epoch <= end:
+            return event
+    return None
 
 
 def _judge_stop(story: RunStory) -> Iterator[Finding]:
@@ -133,6 +173,20 @@ def _judge_stop(story: RunStory) -> Iterator[Finding]:
         )
 
 
+def _judge_finite(story: RunStory) -> Iterator[Finding]:
+    """Yield that NaN or infinities led to rollbacks: the governor removes them, but not their cause."""
+    events = [event for event in story.rollbacks if event.payload.reason in _NOT_FINITE]
+    if events:
+        yield from problem(
+            "not_finite",
+            f"NaN or infinities appeared in the training and led to {pluralize(len(events), 'rollback')}.",
+            "Look for NaN in the data, for divisions by zero and logarithms of zero in the loss, and lower the learning rate if"
+            " there are none; threshold: one rollback.",
+            numbers={"num_rollbacks": len(events), "threshold": 1},
+            events=refs(*events),
+        )
+
+
 def _judge_rollbacks(story: RunStory) -> Iterator[Finding]:
     if story.num_rollbacks < T.rollbacks:
         return
@@ -143,7 +197,7 @@ def _judge_rollbacks(story: RunStory) -> Iterator[Finding]:
     cause = f", {common[0][1]} of them because of {show_name(common[0][0])}" if common else ""
     curve = story.learning_rates.get("learning_rate")
     high = None if curve is None else curve.high
-    rate = "" if high is None else f" from {high:.3g}, to {high / 2:.3g} say"
+    rate = "" if high is None else f" from {high:.3g}, for example to {high / 2:.3g}"
     yield from problem(
         "many_rollbacks",
         f"The governor rolled back {story.num_rollbacks} times{cause}.",
@@ -174,7 +228,7 @@ def _judge_lost(story: RunStory) -> Iterator[Finding]:
         if event.payload.from_step is not None and event.payload.to_step is not None
     ]
     total, lost = _num_steps(story), sum(spans)
-    if not spans or not total:
+    if not lost or not total:
         return
     text = f"Rollbacks undid {lost:,} of {total:,} steps."
     numbers: dict[str, Value] = {"num_lost": lost, "num_steps": total, "threshold": T.lost_share}

@@ -63,6 +63,15 @@ def _judge_result(story: RunStory) -> Iterator[Finding]:
     share = min(max(host / 100, 0.0), 1.0)
     margin = 1.96 * 100 * sqrt(2 * share * (1 - share) / count)
     if host - grown <= margin:
+        if 0 < abs(host - grown) <= margin:
+            yield Finding(
+                kind="happened",
+                rule="within_chance",
+                text=f"A difference of {abs(grown - host):.2f} percentage points from the host alone is within chance: 1.96"
+                f" standard errors of {count:,} samples are {margin:.2f} points.",
+                numbers={"grown": grown, "host": host, "num_samples": count, "threshold": margin},
+                events=refs(story.end, *story.headers[:1]),
+            )
         return
     yield from problem(
         "worse_than_host",
@@ -84,18 +93,17 @@ def _describe_size(story: RunStory) -> Iterator[Finding]:
     if story.num_params is None or (not story.slots and added is None):
         return
     text = f"The network has {story.num_params:,} parameters"
-    share = None
-    if added is not None and host:
-        share = added / host
-        text += f", {added:+,} by growing, {share:.2f} times those of the host"
+    share = None if added is None or not host else added / host
+    if added == 0:
+        text += ", as many as the host: growing added none"
+    elif added is not None:
+        text += f", {added:,} of them by growing"
+        text += "" if share is None else f": {100 * share:.1f} % more than the host"
     known = {} if story.provenance is None else story.provenance.config
     limits = sorted(name for name in known or {} if "budget" in name)
     # The settings of a policy are in the log only if the program adds them to the configuration.
-    text += (
-        f"; its budget: {NOT_IN_LOG}."
-        if not limits
-        else f"; its budget: {', '.join(f'{name[:48]} {known[name][:24]}' for name in limits[:5])}."
-    )
+    budget = ", ".join(f"{name[:48]} {known[name][:24]}" for name in limits[:5])
+    text += f"; its budget: {budget}." if budget else "."
     numbers: dict[str, Value] = {
         "num_params": story.num_params,
         "params_added": added,

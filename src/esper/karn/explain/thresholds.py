@@ -21,6 +21,8 @@ class Thresholds:
     """Share of the epochs, at the end, and..."""
     plateau_fall: float = 0.01
     """...fall of the best decision loss in them, as a share, below which it is a plateau."""
+    ended_above: float = 0.2
+    """Rise of the best decision loss in the last quarter above that before, as a share, from which the run ended badly."""
     falling: float = 0.05
     """Fall of the best decision loss in the last quarter, as a share, from which more epochs are worth a try."""
     gate_checks: int = 3

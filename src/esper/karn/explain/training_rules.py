@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from esper._generated.enums import RunOutcome
-from esper.karn.charts.rows import NOT_IN_LOG
+from esper.karn.charts.groups import choose_curve
+from esper.karn.charts.rows import MAX_NAME, NOT_IN_LOG, points_of
 from esper.karn.explain.curve import EpochLoss, is_number, losses_of, newest, noise_of
 from esper.karn.explain.finding import Finding, Value, problem, refs
 from esper.karn.explain.thresholds import THRESHOLDS as T
 from esper.karn.story import RunStory
+from esper.leyline.text import pluralize, printable
 
 
 def judge_training(story: RunStory) -> Iterator[Finding]:
@@ -23,6 +25,8 @@ def judge_training(story: RunStory) -> Iterator[Finding]:
                 rule="losses",
                 text=f"The decision loss of its epochs: {NOT_IN_LOG}.",
             )
+        else:
+            yield from _describe_logged(story)
         return
     best = min(points, key=lambda one: one.val)
     yield _describe_best(points, best)
@@ -36,10 +40,33 @@ def judge_training(story: RunStory) -> Iterator[Finding]:
     yield from _judge_end(story, points, best)
 
 
+def _describe_logged(story: RunStory) -> Iterator[Finding]:
+    """Yield how the loss went that a training loop without epochs logged."""
+    name, curves = choose_curve([story.losses], "val_loss")
+    curve = curves[0]
+    points = [] if curve is None else list(points_of(curve))
+    if curve is None or curve.low is None or not points:
+        return
+    (first, start), (last, end) = points[0], points[-1]
+    lost = (
+        f"; {pluralize(curve.num_nonfinite, 'value')} NaN or infinite"
+        if curve.num_nonfinite
+        else ""
+    )
+    yield Finding(
+        kind="happened",
+        rule="logged_loss",
+        text=f"The logged {printable(name, MAX_NAME)} went from {start:.4g} at {curve.axis} {first:,} to {end:.4g} at"
+        f" {curve.axis} {last:,}; the lowest is {curve.low:.4g}{lost}.",
+        numbers={"first_loss": start, "last_loss": end, "best_loss": curve.low},
+        events=refs(*story.headers[:1], story.end),
+    )
+
+
 def _describe_best(points: Sequence[EpochLoss], best: EpochLoss) -> Finding:
     first, last = points[0], points[-1]
     text = (
-        f"The decision loss, that on the validation samples, went from {first.val:.4g} in epoch {first.epoch} to"
+        f"The decision loss (on the validation samples) went from {first.val:.4g} in epoch {first.epoch} to"
         f" {last.val:.4g} in epoch {last.epoch}; the best is {best.val:.4g}, of epoch {best.epoch}."
     )
     numbers: dict[str, Value] = {
@@ -162,14 +189,25 @@ def _judge_end(story: RunStory, points: Sequence[EpochLoss], best: EpochLoss) ->
         "fall": fall,
     }
     events = refs(before.event, in_last.event)
+    if fall < -T.ended_above:
+        yield from problem(
+            "ended_above_best",
+            f"The run ended worse than it had been: the best decision loss of the last {num_last} epochs is {in_last.val:.4g},"
+            f" that of the epochs before {before.val:.4g}, in epoch {before.epoch}.",
+            f"Look at what happened after epoch {before.epoch}, such as a rollback or a rejuvenation, and lower the learning rate"
+            f"{_rate(story)} if nothing did; threshold: a rise of {100 * T.ended_above:g} %.",
+            numbers=numbers | {"threshold": T.ended_above},
+            events=events,
+        )
+        return
     if fall < T.plateau_fall:
         text = (
             f"The decision loss reached a plateau: in the last {num_last} epochs its best is {in_last.val:.4g}, before them"
             f" {before.val:.4g} in epoch {before.epoch}."
         )
         advice = (
-            f"About {before.epoch} epochs would have given the same loss; threshold: a fall below {100 * T.plateau_fall:g} % in"
-            f" the last quarter, got {100 * fall:.1f} %."
+            f"Train fewer epochs: {before.epoch} give about the same loss; threshold: a fall below {100 * T.plateau_fall:g} % in"
+            f" the last quarter ({_change(fall)} here)."
         )
         rule = "plateau"
     elif fall >= T.falling and in_last is best:
@@ -180,6 +218,11 @@ def _judge_end(story: RunStory, points: Sequence[EpochLoss], best: EpochLoss) ->
         return
     yield Finding(kind="happened", rule=rule, text=text, numbers=numbers, events=events)
     yield Finding(kind="try", rule=rule, text=advice, numbers=numbers, events=events)
+
+
+def _change(fall: float) -> str:
+    """Return the fall of a loss as text; a rise has its own word."""
+    return f"a rise of {-100 * fall:.1f} %" if fall < 0 else f"{100 * fall:.1f} %"
 
 
 def _train_after(points: Sequence[EpochLoss], best: EpochLoss) -> tuple[float, float] | None:

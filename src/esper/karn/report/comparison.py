@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,6 +10,7 @@ from esper._generated.enums import SeedStage
 from esper.karn.charts.groups import (
     Interval,
     RunGroup,
+    choose_losses,
     configuration,
     differing_settings,
     group_runs,
@@ -18,7 +19,7 @@ from esper.karn.charts.groups import (
 )
 from esper.karn.charts.rows import MAX_NAME, NOT_IN_LOG, name_runs
 from esper.karn.report.sections import Table
-from esper.karn.report.sentences import outcome_of, show
+from esper.karn.report.sentences import describe_extent, outcome_of, show
 from esper.karn.story import RunStory
 from esper.leyline.text import printable
 
@@ -36,6 +37,8 @@ class Comparison:
     """The settings that differ, a row each, with a column for each group."""
     num_same_settings: int
     runs: Table
+    missing: tuple[str, ...]
+    """Columns of the two tables that are left out, as no run has their values."""
     sentences: tuple[str, ...]
 
 
@@ -46,19 +49,31 @@ def compare_runs(stories: Sequence[RunStory]) -> Comparison:
     num_settings = len(
         {name for story in stories for name in configuration(story) if not is_seed(name)}
     )
+    loss, values = choose_losses(stories)
+    losses = {id(story): value for story, value in zip(stories, values, strict=True)}
+    name = f"newest {printable(loss, MAX_NAME)}"
+    group_rows = [_GROUP_HEAD, *(_group_row(group, losses) for group in groups)]
+    run_rows = [_RUN_HEAD, *_run_rows(stories, groups, losses)]
+    # Runs are compared by their quality; the loss of a loop that reports none takes its place.
+    has_quality = any(story.quality is not None for story in stories)
+    group_table, missing = _without_empty(group_rows, name, has_quality)
+    run_table, more = _without_empty(run_rows, name, has_quality)
     return Comparison(
-        groups=(_GROUP_HEAD, *(_group_row(group) for group in groups)),
+        groups=group_table,
         settings=_settings(groups, differing[:_MAX_SETTINGS]),
         num_same_settings=num_settings - len(differing),
-        runs=(_RUN_HEAD, *_run_rows(stories, groups)),
+        runs=run_table,
+        missing=tuple(dict.fromkeys((*missing, *more))),
         sentences=tuple(_sentences(stories, groups, differing)),
     )
 
 
+_LOSS = "loss"
 _GROUP_HEAD = (
     "group",
     "runs",
     "seeds",
+    _LOSS,
     "quality [%]",
     "gain over the host [pp]",
     "parameters",
@@ -71,6 +86,7 @@ _RUN_HEAD = (
     "seed",
     "outcome",
     "epochs",
+    _LOSS,
     "quality [%]",
     "host alone [%]",
     "parameters",
@@ -80,6 +96,19 @@ _RUN_HEAD = (
     "pruned",
     "rollbacks",
 )
+
+
+def _without_empty(
+    rows: Sequence[Sequence[str]], loss: str, has_quality: bool
+) -> tuple[Table, tuple[str, ...]]:
+    """Return a table without the columns that no run has values for, and the names of these; `loss` is the name of the loss."""
+    columns = list(zip(*rows, strict=True))
+    if has_quality:
+        columns = [one for one in columns if one[0] != _LOSS]
+    columns = [(loss, *one[1:]) if one[0] == _LOSS else one for one in columns]
+    empty = [one for one in columns if set(one[1:]) == {NOT_IN_LOG}]
+    kept = [one for one in columns if one not in empty]
+    return tuple(zip(*kept, strict=True)), tuple(one[0] for one in empty)
 
 
 def _sentences(
@@ -135,14 +164,15 @@ def _gain(story: RunStory) -> float | None:
     return None if score is None or host is None else score - host
 
 
-def _group_row(group: RunGroup) -> tuple[str, ...]:
+def _group_row(group: RunGroup, losses: Mapping[int, float | None]) -> tuple[str, ...]:
     stories = group.stories
     seeds = [_seed(story) for story in stories]
     shown = ", ".join(seeds[:12]) + (", ..." if len(seeds) > 12 else "")
     return (
         group.label,
         f"{len(stories)}",
-        shown,
+        NOT_IN_LOG if set(seeds) == {NOT_IN_LOG} else shown,
+        _mean([losses[id(story)] for story in stories], ".4g"),
         _mean([story.quality for story in stories], ".2f"),
         _mean([_gain(story) for story in stories], "+.2f"),
         _mean([story.num_params for story in stories], ",.0f"),
@@ -168,7 +198,9 @@ def _settings(groups: Sequence[RunGroup], names: Sequence[str]) -> Table:
     return (("setting", *(f"group {number + 1}" for number in range(len(groups)))), *rows)
 
 
-def _run_rows(stories: Sequence[RunStory], groups: Sequence[RunGroup]) -> list[tuple[str, ...]]:
+def _run_rows(
+    stories: Sequence[RunStory], groups: Sequence[RunGroup], losses: Mapping[int, float | None]
+) -> list[tuple[str, ...]]:
     places = {
         id(story): f"{number + 1}" for number, group in enumerate(groups) for story in group.stories
     }
@@ -180,7 +212,8 @@ def _run_rows(stories: Sequence[RunStory], groups: Sequence[RunGroup]) -> list[t
                 places[id(story)],
                 _seed(story),
                 outcome_of(story)[0],
-                f"{story.epochs_completed:,}",
+                f"{story.epochs_completed:,}" if story.has_epochs else describe_extent(story),
+                show(losses[id(story)], ".4g"),
                 show(story.quality, ".2f"),
                 show(story.host_quality, ".2f"),
                 show(story.num_params, ",d"),

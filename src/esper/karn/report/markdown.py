@@ -75,7 +75,9 @@ def _several(stories: Sequence[RunStory]) -> Iterator[str]:
     yield escape(" ".join(comparison.sentences))
     yield "## Groups"
     yield _table(comparison.groups)
-    yield escape("± is the 95 % interval of the mean by Student's t.")
+    missing = ", ".join(comparison.missing)
+    lacks = f" Not in the log of any run: {missing}." if missing else ""
+    yield escape(f"± is the 95 % interval of the mean by Student's t.{lacks}")
     yield "## Settings that differ"
     yield _table(comparison.settings)
     yield "## Runs"

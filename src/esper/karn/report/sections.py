@@ -12,10 +12,10 @@ from esper._generated.records import Provenance
 from esper.karn.charts.groups import configuration
 from esper.karn.charts.rows import MAX_NAME, NOT_IN_LOG, slots_of
 from esper.karn.log_problems import describe_telemetry
+from esper.karn.report.governor_sentences import describe_governor
 from esper.karn.report.sentences import (
     describe_extent,
     describe_gate,
-    describe_governor,
     describe_result,
     describe_seed,
     outcome_of,
@@ -128,7 +128,7 @@ def _facts(story: RunStory) -> Iterator[Fact]:
         yield Fact(label=printable(metric, MAX_NAME), value=f"{newest[metric]:.4g}", note=note)
     else:
         yield Fact(label=name, value=show(grown, ".2f", " %"), note=alone)
-    added = "" if story.params_added is None else f"{story.params_added:+,} by growing"
+    added = f"{story.params_added:+,} by growing" if story.params_added else ""
     yield Fact(label="parameters", value=show(story.num_params, ",d"), note=added)
     if story.num_updates is not None and story.num_flops is not None:
         updates = f"{story.num_updates:,} parameter updates"
@@ -149,6 +149,10 @@ def _facts(story: RunStory) -> Iterator[Fact]:
         value=f"{story.num_rollbacks:,}",
         note=f"{pluralize(story.num_snapshots, 'snapshot')}, {story.num_cleared} cleared",
     )
+
+
+def _count(number: int | None, noun: str) -> str:
+    return f"{noun}s {NOT_IN_LOG}" if number is None else pluralize(number, noun)
 
 
 def _duration(seconds: float | None) -> str:
@@ -243,7 +247,7 @@ def _provenance(story: RunStory) -> Iterator[tuple[str, str]]:
         yield "command", show_text(" ".join(known.command or ()) or None, _MAX_VALUE)
         yield "Python", show_text(known.python_version)
         yield "platform", show_text(known.platform)
-        yield "processor", f"{show_text(known.processor)}, {show(known.num_cpus, 'd')} cores, {show(known.num_threads, 'd')} threads"
+        yield "processor", f"{show_text(known.processor)}, {_count(known.num_cpus, 'core')}, {_count(known.num_threads, 'thread')}"
         yield "GPUs", show_text(", ".join(known.accelerators or ()) or "no GPU")
         yield "host name", show_text(known.host_name)
         for name, value in list((known.seeds or {}).items())[:16]:

@@ -1,17 +1,17 @@
-"""Says in sentences what happened in a run: its result, each seed's story with its evidence, and the governor's actions.
+"""Says in sentences what happened in a run: its result, and each seed's story with its evidence.
 
 Text from the log is made printable here. A value that the log lacks is said to be missing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from enum import Enum
 from typing import Any, Final
 
 from esper._generated.enums import RunOutcome, SeedStage
-from esper._generated.records import ProbeEvidence, SeedEvidence
-from esper._generated.run import HostRejuvenatedPayload
+from esper._generated.records import SeedEvidence
+from esper._generated.run import LoopStartedPayload
 from esper.karn.charts.curves import number
 from esper.karn.charts.rows import NOT_IN_LOG, points_of
 from esper.karn.seed_story import GateStory, SeedStory, Step
@@ -19,8 +19,6 @@ from esper.karn.series import Series
 from esper.karn.story import RunStory
 from esper.leyline.text import join_names, pluralize, printable
 
-MAX_EVENTS: Final = 40
-"""Actions of the governor that are told one by one; of more, the first and the last."""
 _MAX_NAMES = 12
 
 OUTCOMES: Final = {
@@ -54,6 +52,11 @@ def show_text(value: str | None, max_length: int = 200) -> str:
     return NOT_IN_LOG if value is None else printable(value, max_length)
 
 
+def count_times(number: int) -> str:
+    """Return how often something happened: `once`, `1,234 times`."""
+    return "once" if number == 1 else f"{number:,} times"
+
+
 def show_name(member: Enum | None) -> str:
     """Return the name of an enum's member in lower case with blanks."""
     return NOT_IN_LOG if member is None else member.name.lower().replace("_", " ")
@@ -68,7 +71,8 @@ def describe_result(story: RunStory) -> Iterator[str]:
     if num_seeds:
         open_ = num_seeds - kept - pruned
         rest = f", {open_} not decided" if open_ > 0 else ""
-        yield f"Of {pluralize(num_seeds, 'seed')}, {kept} kept and {pruned} pruned{rest}."
+        were = "was" if num_seeds == 1 else "were"
+        yield f"{pluralize(num_seeds, 'seed')} {were} planted: {kept} kept, {pruned} pruned{rest}."
     else:
         yield "No seed was planted."
     yield _describe_health(story)
@@ -83,7 +87,7 @@ def _describe_end(story: RunStory) -> str:
         text = "The run failed"
     elif story.finished is None:
         alive = story.progress.is_alive
-        text = "The run goes on" if alive else "The log has no end of the run"
+        text = "The run goes on" if alive else "The log stops, with no end of the run,"
     text += f" after {describe_extent(story)}"
     if story.finished is not None:
         text += f" in {show(story.finished.duration_s, '.1f', ' s')}"
@@ -129,7 +133,7 @@ def _describe_score(story: RunStory) -> str:
     added = story.params_added
     if story.num_params is not None:
         text += f", with {story.num_params:,} parameters"
-        text += "" if added is None else f" ({added:+,})"
+        text += f" ({added:+,})" if added else ""
     return f"{text}."
 
 
@@ -145,7 +149,7 @@ def _join_metrics(story: RunStory) -> str:
 def _describe_health(story: RunStory) -> str:
     parts = []
     if story.num_rollbacks:
-        parts.append(f"rolled back {pluralize(story.num_rollbacks, 'time')}")
+        parts.append(f"rolled back {count_times(story.num_rollbacks)}")
     if story.num_cleared:
         parts.append(f"cleared {pluralize(story.num_cleared, 'suspicion')}")
     if story.num_skipped_steps:
@@ -153,6 +157,9 @@ def _describe_health(story: RunStory) -> str:
     if story.stopped is not None:
         parts.append("stopped the run")
     if not parts:
+        has_governor = any(name.startswith("GOVERNOR_") for name in story.counts)
+        if isinstance(story.started, LoopStartedPayload) and not has_governor:
+            return "No governor reported to the log."
         return "The governor had nothing to undo."
     *first, last = parts
     return f"The governor {', '.join(first)}{' and ' if first else ''}{last}."
@@ -246,124 +253,3 @@ def describe_gate(gate: GateStory) -> tuple[str, str, str, str, str]:
     failed = ", ".join(show_name(check) for check in gate.checks_failed) or "-"
     name = NOT_IN_LOG if gate.gate is None else gate.gate.name
     return show(gate.epoch, "d"), f"{name}{target}", result, failed, show_text(gate.message)
-
-
-def describe_governor(story: RunStory) -> list[tuple[str, str, str]]:
-    """Return the governor's actions in their order: place, kind and a sentence each; of more than 40, the first and last."""
-    events: list[tuple[int, str, str, str]] = []
-    governor = story.governor
-    tellers: Sequence[tuple[Sequence[Any], str, Any]] = (
-        (governor.cleared, "suspicion cleared", describe_cleared),
-        (governor.rollbacks, "rollback", describe_rollback),
-        (governor.escalations, "escalation", describe_escalation),
-        (governor.recoveries, "recovery", describe_recovery),
-        (governor.watched, "watched only", _describe_watched),
-        (governor.failed_snapshots, "snapshot failed", _describe_failed_snapshot),
-        ((governor.stopped,) if governor.stopped else (), "stop", _describe_stop),
-    )
-    for group, kind, tell in tellers:
-        for event in group:
-            place = NOT_IN_LOG if event.epoch is None else f"epoch {event.epoch}"
-            events.append((event.t_wall_ns, place, kind, tell(event.payload)))
-    for event in story.rejuvenations:
-        place = NOT_IN_LOG if event.epoch is None else f"epoch {event.epoch}"
-        events.append(
-            (event.t_wall_ns, place, "rejuvenation", _describe_rejuvenation(event.payload))
-        )
-    events.sort(key=lambda one: one[0])
-    told = [(place, kind, text) for _, place, kind, text in events]
-    if len(told) <= MAX_EVENTS:
-        return told
-    half = MAX_EVENTS // 2
-    middle = ("", "", f"... {pluralize(len(told) - MAX_EVENTS, 'more event')} ...")
-    return [*told[:half], middle, *told[-half:]]
-
-
-def _describe_probe(evidence: ProbeEvidence | None) -> str:
-    if evidence is None:
-        return ""
-    values: Any = evidence
-    return (
-        f" On the same batches the present weights have a loss of {show(values.present_loss, '.3g')}, those of snapshot"
-        f" {show(values.snapshot_id, 'd')} {show(values.snapshot_loss, '.3g')}: difference {show(values.difference, '+.2g')} nats,"
-        f" 95 % interval {show(values.difference_low, '+.2g')} to {show(values.difference_high, '+.2g')};"
-        f" damage is a difference above {show(values.margin, '.2g')}."
-    )
-
-
-def describe_cleared(cleared: Any) -> str:
-    """Return a suspicion that was cleared, as a sentence; fields may be missing."""
-    text = f"At step {show(cleared.step, ',d')}, with a loss of {show(cleared.loss, '.4g')}, {show_name(cleared.reason)} was suspected;"
-    return f"{text} cleared by {show_name(cleared.by)}.{_describe_probe(cleared.evidence)}"
-
-
-def describe_rollback(rollback: Any) -> str:
-    """Return a rollback with its reason, its actions and its evidence; fields may be missing."""
-    text = f"Because of {show_name(rollback.reason)}"
-    if rollback.loss_at_panic is not None:
-        text += f" (loss {rollback.loss_at_panic:.4g}"
-        text += (
-            "" if rollback.loss_threshold is None else f", threshold {rollback.loss_threshold:.4g}"
-        )
-        text += ")"
-    text += (
-        f", the weights went back from step {show(rollback.from_step, ',d')} to snapshot {show(rollback.snapshot_id, 'd')}"
-        f" of step {show(rollback.to_step, ',d')}"
-    )
-    actions = [show_name(action) for action in rollback.actions or ()]
-    text += f"; actions: {', '.join(actions)}" if actions else ""
-    named = (
-        ("pruned the seeds of", rollback.pruned_slots),
-        ("kept the fossils of", rollback.kept_fossils),
-        ("removed the fossils of", rollback.removed_fossils),
-        ("skipped corrupt snapshots", tuple(map(str, rollback.corrupt_snapshots or ()))),
-    )
-    for action, names in named:
-        if names:
-            shown = [printable(name, 48) for name in names]
-            text += f"; {action} {join_names(shown, max_names=_MAX_NAMES)}"
-    return f"{text}.{_describe_probe(rollback.evidence)}"
-
-
-def describe_escalation(event: Any) -> str:
-    """Return an escalation with its actions; fields may be missing."""
-    actions = ", ".join(show_name(action) for action in event.actions or ()) or NOT_IN_LOG
-    return (
-        f"Rollback {show(event.attempt, 'd')} of {show(event.budget, 'd')} that are allowed in a window; further actions: {actions}."
-        f" Learning rates times {show(event.learning_rate_factor, 'g')}, {show(event.batches_to_skip, 'd')} batches skipped,"
-        f" no new seeds for {show(event.epochs_to_hold, 'd')} epochs."
-    )
-
-
-def describe_recovery(event: Any) -> str:
-    """Return the end of an escalation as a sentence; fields may be missing."""
-    return f"At step {show(event.step, ',d')}, a whole window had passed without a rollback after {show(event.attempts, 'd')} of them."
-
-
-def _describe_watched(event: Any) -> str:
-    reason = "an overflow" if event.reason is None else show_name(event.reason)
-    return (
-        f"At step {show(event.step, ',d')}, the governor would have acted ({show_name(event.severity)}) because of {reason},"
-        f" with a loss of {show(event.loss, '.4g')}.{_describe_probe(event.evidence)}"
-    )
-
-
-def _describe_failed_snapshot(event: Any) -> str:
-    return f"Snapshot {show(event.snapshot_id, 'd')} at step {show(event.step, ',d')}: {show_name(event.fault)}; {show_text(event.message)}"
-
-
-def _describe_stop(event: Any) -> str:
-    return f"At step {show(event.step, ',d')}, because of {show_name(event.reason)}: {show_text(event.message)}"
-
-
-def _describe_rejuvenation(event: HostRejuvenatedPayload) -> str:
-    values: Any = event
-    kept = NOT_IN_LOG if values.is_kept is None else "kept" if values.is_kept else "not kept"
-    text = f"The weights were shrunk to {show(values.shrink, 'g')} with {show(values.perturb, 'g')} of fresh ones: {kept}."
-    evidence = values.evidence
-    if evidence is None:
-        return text
-    return (
-        f"{text} After {show(evidence.num_steps, 'd')} steps, the loss was {show(evidence.loss_with, '.3g')} with it and"
-        f" {show(evidence.loss_without, '.3g')} without; tolerance {show(evidence.tolerance, '.2g')} nats."
-    )

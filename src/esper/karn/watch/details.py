@@ -60,7 +60,7 @@ def draw_governor_detail(story: RunStory) -> list[Text]:
     actions = newest_actions(story)
     lines = [Text("governor", "bold"), *draw_counts(story), Text()]
     for event in actions:
-        lines.append(draw_action(event))
+        lines.append(draw_action(event, has_epochs=story.has_epochs))
         lines += [Text(f"       {text}", "dim") for text in _explain(event.payload)]
     return lines if actions else [*lines, Text("It has not had to act.")]
 

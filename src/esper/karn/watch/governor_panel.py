@@ -35,7 +35,7 @@ _SEVERITY_STYLES = {
 
 def draw_governor(story: RunStory) -> list[Text]:
     """Return the lines of the panel: counts, then the newest actions."""
-    return draw_counts(story) + _draw_actions(newest_actions(story))
+    return draw_counts(story) + _draw_actions(newest_actions(story), has_epochs=story.has_epochs)
 
 
 def draw_counts(story: RunStory) -> list[Text]:
@@ -80,9 +80,11 @@ def newest_actions(story: RunStory) -> list[Event[Any]]:
     return actions[:_MAX_ACTIONS]
 
 
-def draw_action(event: Event[Any]) -> Text:
-    """Return an action in one line: epoch, kind and reason."""
+def draw_action(event: Event[Any], *, has_epochs: bool) -> Text:
+    """Return an action in one line: epoch, if the training loop counts them, kind and reason."""
     text, style = _describe(event.payload)
+    if not has_epochs:
+        return Text(text, style)
     epoch = "    " if event.epoch is None else f"{event.epoch:>4}"
     return Text.assemble((epoch, "dim"), " ", (text, style))
 
@@ -99,7 +101,7 @@ def describe_probe(probe: ProbeEvidence | None) -> str:
     )
 
 
-def _draw_actions(actions: list[Event[Any]]) -> list[Text]:
+def _draw_actions(actions: list[Event[Any]], *, has_epochs: bool) -> list[Text]:
     """Return the actions, each in one line; of equal ones in a row the newest with their number."""
     groups: list[tuple[Event[Any], int]] = []
     for event in actions:
@@ -108,7 +110,9 @@ def _draw_actions(actions: list[Event[Any]]) -> list[Text]:
         else:
             groups.append((event, 1))
     return [
-        draw_action(event).append(f" ({count:,} times)" if count > 1 else "", "dim")
+        draw_action(event, has_epochs=has_epochs).append(
+            f" ({count:,} times)" if count > 1 else "", "dim"
+        )
         for event, count in groups
     ]
 

@@ -83,8 +83,10 @@ def _draw_title(state: RunState, width: int, position: str, *, is_paused: bool) 
 
 def _draw_progress(story: RunStory, width: int) -> Text:
     progress = story.progress
-    planned = progress.epochs_planned
+    planned, step = progress.epochs_planned, story.metrics.last_step
     line = Text(f"epoch {progress.epoch:,}/{MISSING if planned is None else f'{planned:,}'} ")
+    if not story.has_epochs:
+        line = Text(f"step {MISSING if step is None else f'{step:,}'} ")
     if planned:
         share = min(progress.epoch / planned, 1.0)
         line.append(
@@ -101,7 +103,7 @@ def _draw_progress(story: RunStory, width: int) -> Text:
 
 def _figures(story: RunStory, *, is_wide: bool) -> Iterator[tuple[str, str]]:
     """Yield names and values of the newest figures, the most important first."""
-    loss = _newest(story.losses, "val_loss", "train_loss")
+    loss = _newest(story.losses, "val_loss", "train_loss", *story.losses)
     yield "loss", show_number(loss)
     accuracy = _newest(story.metric_series, "val_accuracy", "train_accuracy")
     if accuracy is not None:

@@ -16,6 +16,8 @@ Tone = Literal["good", "warning", "bad", "neutral"]
 
 _RECENT_EPOCHS = 2
 """Epochs after a rollback in which it is still the news about a run."""
+_RECENT_S = 300
+"""Seconds after a rollback or an alarm in which it is the news, where the training loop counts no epochs."""
 _QUIET_S = 60
 """Seconds without an event after which the reason says so; a long epoch may take as long."""
 _SECOND_NS = 1_000_000_000
@@ -72,6 +74,8 @@ def _judge_end(story: RunStory) -> Health:
     assert finished is not None
     seconds = show_duration(finished.duration_s)
     epochs = pluralize(story.epochs_completed or 0, "epoch")
+    if not story.has_epochs and story.metrics.last_step is not None:
+        epochs = f"step {story.metrics.last_step:,}"
     match finished.outcome:
         case RunOutcome.COMPLETED:
             return Health(word="finished", reason=f"{epochs} in {seconds}", tone="good")
@@ -101,9 +105,12 @@ def _judge_training(story: RunStory) -> Health:
     )
     if newest is None:
         return Health(word="healthy", reason="no alarms", tone="good")
-    age = story.last_epoch - (newest.epoch or 0)
     place = "before the first epoch" if newest.epoch is None else f"epoch {newest.epoch}"
-    if isinstance(newest.payload, GovernorRollbackPayload) and age <= _RECENT_EPOCHS:
+    is_recent = story.last_epoch - (newest.epoch or 0) <= _RECENT_EPOCHS
+    if not story.has_epochs:
+        seconds = _seconds_since(story, newest)
+        place, is_recent = f"{show_duration(seconds)} before the newest event", seconds <= _RECENT_S
+    if isinstance(newest.payload, GovernorRollbackPayload) and is_recent:
         rollback = newest.payload
         cause = "" if rollback.reason is None else f"{rollback.reason.name}, "
         reason = f"{place}: {cause}back to step {show_number(rollback.to_step)}"
@@ -117,11 +124,19 @@ def _judge_training(story: RunStory) -> Health:
     count = pluralize(story.num_panics, "alarm")
     if story.num_rollbacks:
         count = pluralize(story.num_rollbacks, "rollback")
-    return Health(word="healthy", reason=f"{count}, the last alarm in {place}", tone="good")
+    place = f"in {place}" if story.has_epochs else place
+    return Health(word="healthy", reason=f"{count}, the last alarm {place}", tone="good")
+
+
+def _seconds_since(story: RunStory, event: Event[Any]) -> float:
+    """Return the time from an event to the newest one of the run, in seconds."""
+    return (story.progress.last_event_ns - event.t_wall_ns) / _SECOND_NS
 
 
 def _is_open(story: RunStory, panic: Event[GovernorPanicPayload]) -> bool:
-    """Return whether no epoch has ended well since an alarm."""
+    """Return whether no epoch has ended well since an alarm; without epochs, whether it is recent."""
+    if not story.has_epochs:
+        return _seconds_since(story, panic) <= _RECENT_S
     if not story.epochs:
         return True
     latest = story.epochs[-1]
