@@ -1,6 +1,7 @@
 """The parts of the live view: health, events, tables and texts."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -211,3 +212,15 @@ def test_titles_are_cut_to_each_width(width):
     segments = list(fit(draw_slot_titles(width), width).render(Console()))
 
     assert sum(segment.cell_length for segment in segments) == width
+
+
+def test_a_log_that_is_removed_meanwhile_is_named_beside_what_was_read(tmp_path):
+    write_example_run(tmp_path / "run")
+    source = RunSource(tmp_path / "run")
+    before = source.read()
+    shutil.rmtree(tmp_path / "run")
+    after = source.read()
+
+    assert before.problem is None
+    assert after.story.num_events == before.story.num_events
+    assert "log: it was removed; this is what was read before" in draw_header(after, 200).plain
