@@ -39,10 +39,22 @@ def test_a_terminal_that_cannot_be_drawn_on(kind, problem, runs, capsys, monkeyp
     monkeypatch.setenv("TERM", kind)
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
 
     assert main(["watch", "--run-dir", str(runs)]) == 2
 
     assert f"is needed, but {problem}; for plain lines" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("stream", ["stdin", "stdout", "stderr"])
+def test_each_of_the_three_streams_must_be_a_terminal(stream, runs, capsys, monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    for name in ("stdin", "stdout", "stderr"):
+        monkeypatch.setattr(f"sys.{name}.isatty", lambda name=name: name != stream, raising=False)
+
+    assert main(["watch", "--run-dir", str(runs)]) == 2
+
+    assert "standard input, output or error is not a terminal" in capsys.readouterr().err
 
 
 def test_the_state_as_json(runs, capsys):

@@ -88,8 +88,9 @@ def _check_terminal() -> None:
     kind = os.environ.get("TERM", "")
     encoding = (sys.stdout.encoding or "").lower().replace("-", "")
     problem = None
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        problem = "standard input or output is not a terminal"
+    # Textual draws on standard error.
+    if not (sys.stdin.isatty() and sys.stdout.isatty() and sys.stderr.isatty()):
+        problem = "standard input, output or error is not a terminal"
     elif kind in ("", "dumb", "unknown"):
         problem = f'TERM is "{kind}"'
     elif encoding != "utf8":

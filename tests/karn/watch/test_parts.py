@@ -1,12 +1,15 @@
 """The parts of the live view: health, events, tables and texts."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import pytest
+from rich.console import Console
 
 from esper._generated.enums import RunOutcome
 from esper.karn.run import read_story
+from esper.karn.watch.cells import fit
 from esper.karn.watch.chart import find_marks, make_pages
 from esper.karn.watch.details import draw_event, draw_governor_detail, draw_run
 from esper.karn.watch.events import EventFilter, EventTail
@@ -14,7 +17,7 @@ from esper.karn.watch.governor_panel import draw_governor
 from esper.karn.watch.header import draw_header
 from esper.karn.watch.health import judge_health
 from esper.karn.watch.seed_detail import draw_slot_detail
-from esper.karn.watch.slot_table import draw_slot, make_rows
+from esper.karn.watch.slot_table import draw_slot, draw_slot_titles, make_rows
 from esper.karn.watch.source import RunSource
 from esper.karn.watch.state_json import as_dict
 from esper.karn.watch.texts import draw_bar, draw_spark, show_bytes, show_duration
@@ -202,3 +205,22 @@ def test_sizes_bars_and_small_curves():
     assert draw_spark((0.0, None, 1.0, 2.0), 10) == "▁ ▅█"
     assert draw_spark(tuple(map(float, range(100))), 4) == "▁▃▆█"
     assert draw_spark((None,), 4) == draw_spark((), 4) == "-"
+
+
+@pytest.mark.parametrize("width", range(100))
+def test_titles_are_cut_to_each_width(width):
+    segments = list(fit(draw_slot_titles(width), width).render(Console()))
+
+    assert sum(segment.cell_length for segment in segments) == width
+
+
+def test_a_log_that_is_removed_meanwhile_is_named_beside_what_was_read(tmp_path):
+    write_example_run(tmp_path / "run")
+    source = RunSource(tmp_path / "run")
+    before = source.read()
+    shutil.rmtree(tmp_path / "run")
+    after = source.read()
+
+    assert before.problem is None
+    assert after.story.num_events == before.story.num_events
+    assert "log: it was removed; this is what was read before" in draw_header(after, 200).plain

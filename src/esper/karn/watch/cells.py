@@ -52,7 +52,8 @@ def fit(text: Text, width: int, *, is_right: bool = False) -> Text:
     if (length := cell_len(plain)) > width:
         cut = set_cell_size(plain, max(0, width - 1))
         fitted = Text(cut, text.style, end="")
-        fitted.spans = text.spans
+        # Rich fails at spans that begin after the end of a text.
+        fitted.spans = [span for span in text.spans if span.start < len(cut)]
         # Assembled, so that the style is that of a part: `Text.render` leaves out that of the whole.
         return Text.assemble(fitted, "…" if width else "", end="")
     space = " " * (width - length)

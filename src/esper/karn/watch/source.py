@@ -15,6 +15,7 @@ from esper.karn.watch.health import Health, judge_health
 from esper.karn.watch.texts import show_bytes
 from esper.leyline.errors import EsperError
 from esper.leyline.text import printable_message
+from esper.nissa.segments import LOG_FOLDER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +55,8 @@ class RunSource:
     def read(self) -> RunState:
         """Return the state of the run now."""
         problem = self._try(self._read_story) or self._try(self._tail.read)
+        if problem is None and not (self.folder / LOG_FOLDER).is_dir():
+            problem = "it was removed; this is what was read before"
         return self._state(problem, judge_health(self._story, problem, self._now_ns()))
 
     def _read_story(self) -> None:
