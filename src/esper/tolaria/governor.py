@@ -277,7 +277,7 @@ class TolariaGovernor:
         if not verdict.may_step:
             self.loss_scaling.end_refused_step()
             return verdict
-        is_healthy = verdict.severity is Severity.OK and not self._scrutiny.is_open
+        is_healthy = verdict.severity is Severity.OK and not self._scrutiny.is_in_doubt
         self._validated_loss = None
         self._scrutiny.judge.note_step()
         self._recovery.end_step(is_healthy=is_healthy)

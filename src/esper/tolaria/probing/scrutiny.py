@@ -92,6 +92,16 @@ class Scrutiny:
         return self._examiner is not None and self._examiner.is_open
 
     @property
+    def is_in_doubt(self) -> bool:
+        """Whether a suspicion is open, or the last check was anomalous, so that the weights must not become a snapshot.
+
+        Steps can look healthy for epochs after a fault, once their detector knows the new level. Their snapshots would drive out
+        those of before the fault, which the next checks are compared with.
+        """
+        was_anomalous = self._last_check is not None and isinstance(self._detector, LevelLearner)
+        return self.is_open or was_anomalous
+
+    @property
     def detector_states(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """The state dicts of the two detectors, that of checks first, for a snapshot."""
         return self._detector.state_dict(), self.judge.detector.state_dict()
@@ -333,6 +343,8 @@ class Scrutiny:
         if series is LossSeries.STEPS:
             self._course.end_control()
             self._movement.note_cleared()
+        else:
+            self._last_check = None
         if is_level:
             learn_level(self.judge.detector if series is LossSeries.STEPS else self._detector)
         self._report_cleared(verdict, series, reason=reason, by=by)
