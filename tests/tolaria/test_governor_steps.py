@@ -422,3 +422,19 @@ def test_a_model_that_is_put_back_with_its_validated_loss_is_restored_rather_tha
     loop.governor.execute_rollback()
 
     assert loop.model.weight[0, 0] == -1.0
+
+
+def test_no_snapshot_is_taken_after_an_anomalous_check_until_the_next_healthy_one():
+    loop = ready(50)
+    for _ in range(20):
+        loop.governor.check_vital_signs(0.5)
+        loop.governor.snapshot()
+    number = loop.governor.snapshots[0].snapshot_id
+
+    assert loop.governor.check_vital_signs(9.0).severity is Severity.PANIC
+    loop.run(30)
+    assert loop.governor.snapshots[0].snapshot_id == number
+
+    assert loop.governor.check_vital_signs(0.5).severity is Severity.OK
+    loop.run(30)
+    assert loop.governor.snapshots[0].snapshot_id > number
