@@ -31,7 +31,6 @@ from esper.tolaria.recovery.recovery import Recovery
 from esper.tolaria.recovery.stop_report import stop_report_from_state_dict, stop_report_state_dict
 from esper.tolaria.recovery.watch import Watch, WatchReport
 from esper.tolaria.snapshots.companions import Companions, Stateful
-from esper.tolaria.snapshots.finite import NotFiniteError
 from esper.tolaria.snapshots.optimizer_state import optimizers_by_name
 from esper.tolaria.snapshots.serialization import with_present_keys
 
@@ -253,7 +252,11 @@ class TolariaGovernor:
             return self._step_verdict
         is_planned_skip = self._recovery.begin_step()
         if not self._recovery.has_snapshot:
-            is_sound = self._try_first_snapshot()
+            is_sound = self._recovery.take_first_snapshot(
+                self._scrutiny.detector_states,
+                validated_loss=self._validated_loss,
+                may_undo=self._watch is None,
+            )
         else:
             is_sound = not self._recovery.lacks_fossil or self._try_snapshot()
         if not is_sound:
@@ -411,21 +414,6 @@ class TolariaGovernor:
             self.stop_report = self._recovery.stop(verdict.reason, str(error))
             return replace(verdict, severity=Severity.STOP)
         return verdict
-
-    def _try_first_snapshot(self) -> bool:
-        """Take the first snapshot; return False if the first batch had made buffers NaN or infinite.
-
-        They are put back before, unless the governor only watches.
-        """
-        try:
-            self.snapshot()
-        except NotFiniteError:
-            if self._watch is None:
-                if not self._recovery.undo_first_batch():
-                    raise
-                self.snapshot()
-            return False
-        return True
 
     def _try_snapshot(self) -> bool:
         """Take a snapshot that the caller has not asked for; return False if a tensor is not finite."""

@@ -34,8 +34,8 @@ class EscalationConfig:
 
     budget: int = 6
     """Rollbacks that a window allows; the next one stops the run. Six are enough to try every action once, and then to skip
-    as many batches (16, 32, 64) as a fault of a few epochs lasts. Permanently bad data stops a run after about 290 steps;
-    with a budget of eight it would be 700."""
+    as many batches (16, 32, 64) as a fault of a few epochs lasts. Permanently bad data stops a run after about 290 steps,
+    or 420 with a probe, which skips sooner; with a budget of eight it would be 700."""
     ages: int = 2
     """Rollbacks that restore older and older snapshots; those after them restore the best snapshot."""
     window_steps: int = 500

@@ -19,11 +19,11 @@ from esper.leyline.text import shorten
 from esper.tolaria.detection.step_judge import StepJudge
 from esper.tolaria.detection.verdict import Verdict
 from esper.tolaria.recovery.config import GovernorConfig
-from esper.tolaria.recovery.escalation import Escalation, Measures
+from esper.tolaria.recovery.escalation import Escalation
 from esper.tolaria.recovery.learning_rate_scaling import LearningRateScaling
 from esper.tolaria.recovery.log_warnings import action_names, warn_of_missing_snapshot
-from esper.tolaria.recovery.reporting import MAX_MESSAGE, Reports
-from esper.tolaria.recovery.rollback import RollbackResult, roll_back_network
+from esper.tolaria.recovery.reporting import MAX_MESSAGE, Reports, rollback_report
+from esper.tolaria.recovery.rollback import roll_back_network
 from esper.tolaria.snapshots.companions import Companions
 from esper.tolaria.snapshots.finite import NotFiniteError
 from esper.tolaria.snapshots.optimizer_state import check_optimizers
@@ -186,7 +186,7 @@ class Recovery:
         except SnapshotError as error:
             is_finite = not isinstance(error, NotFiniteError)
             fault = SnapshotFault.NOT_COPIED if is_finite else SnapshotFault.NOT_FINITE
-            self._report_fault(fault, self._keeper.next_id, str(error))
+            self.reports.snapshot_fault(fault, self._keeper.next_id, self.step, str(error))
             raise
         self.reports.snapshot(taken.info)
         return taken.info
@@ -205,9 +205,25 @@ class Recovery:
                 warn_of_missing_snapshot(error, step=self.step)
         return True
 
-    def undo_first_batch(self) -> bool:
-        """Put the buffers back that the first batch has broken before the first snapshot; return False if impossible."""
-        return self._keeper.undo_first_batch()
+    def take_first_snapshot(
+        self, detectors: DetectorStates, *, validated_loss: float | None, may_undo: bool
+    ) -> bool:
+        """Take the first snapshot; return False if the first batch had made buffers NaN or infinite.
+
+        With `may_undo` they are put back before.
+
+        Raises:
+            SnapshotError: a tensor cannot be copied, or is not finite and cannot be put back.
+        """
+        try:
+            self.snapshot(detectors, validated_loss=validated_loss)
+        except NotFiniteError:
+            if may_undo:
+                if not self._keeper.undo_first_batch():
+                    raise
+                self.snapshot(detectors)
+            return False
+        return True
 
     def plan_comparison(
         self, reason: PanicReason, *, older_than: Snapshot | None = None
@@ -272,7 +288,16 @@ class Recovery:
             measures = self._escalation.respond(target, snapshot_id=snapshot_id)
         # Last, because it calls code of the user: if that raises, all else has been done and counted.
         plan.restore_companions(self._companions)
-        report = self._rollback_report(reason, alarm, plan, result, measures, corrupt, started)
+        report = rollback_report(
+            reason,
+            alarm,
+            plan.snapshot.info,
+            result,
+            measures,
+            from_step=self.step,
+            corrupt=corrupt,
+            duration_s=time.perf_counter() - started,
+        )
         self.reports.rollback(report, measures)
         return report, plan.snapshot.context.detectors
 
@@ -369,39 +394,6 @@ class Recovery:
             self._keeper.discard_fallback()
             self.reports.recovered(self.step, attempts)
 
-    def _rollback_report(
-        self,
-        reason: PanicReason,
-        alarm: Verdict | None,
-        plan: RestorePlan,
-        result: RollbackResult,
-        measures: Measures,
-        corrupt: list[int],
-        started: float,
-    ) -> GovernorReport:
-        info = plan.snapshot.info
-        return GovernorReport(
-            reason=reason,
-            loss_at_panic=None if alarm is None else alarm.loss,
-            loss_threshold=None if alarm is None else alarm.loss_threshold,
-            consecutive_panics=0 if alarm is None else alarm.consecutive_panics,
-            attempt=measures.attempt,
-            actions=measures.actions,
-            snapshot_id=info.snapshot_id,
-            from_step=self.step,
-            to_step=info.step,
-            num_keys=info.num_keys,
-            pruned_slots=result.pruned_slots,
-            kept_fossils=result.kept_fossils,
-            removed_fossils=result.removed_fossils,
-            evidence=None if alarm is None else alarm.evidence,
-            corrupt_snapshots=tuple(corrupt),
-            duration_s=time.perf_counter() - started,
-        )
-
     def _report_corrupt(self, number: int) -> None:
         message = f"the bytes of snapshot {number} are no longer what was saved"
-        self._report_fault(SnapshotFault.CORRUPT, number, message)
-
-    def _report_fault(self, fault: SnapshotFault, snapshot_id: int, message: str) -> None:
-        self.reports.snapshot_fault(fault, snapshot_id, self.step, message)
+        self.reports.snapshot_fault(SnapshotFault.CORRUPT, number, self.step, message)

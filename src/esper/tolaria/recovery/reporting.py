@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -37,6 +38,7 @@ from esper.tolaria.recovery.log_warnings import (
     warn_of_stop,
     warn_of_watched,
 )
+from esper.tolaria.recovery.rollback import RollbackResult
 
 MAX_MESSAGE: Final = 1024
 """Characters that the telemetry contract allows a message."""
@@ -151,3 +153,46 @@ class Reports:
         if not self.channel.listening:
             warn_of_stop(report)
         emit_governor_stopped(self.channel, report)
+
+
+def rollback_report(
+    reason: PanicReason,
+    alarm: Verdict | None,
+    info: SnapshotInfo,
+    result: RollbackResult,
+    measures: Measures,
+    *,
+    from_step: int,
+    corrupt: Sequence[int],
+    duration_s: float,
+) -> GovernorReport:
+    """Return the report of a rollback to the snapshot `info`.
+
+    Args:
+        reason: the anomaly that led to it.
+        alarm: the verdict that led to it; None if the caller has ordered it.
+        info: describes the restored snapshot.
+        result: the slots that it changed.
+        measures: those that accompany it.
+        from_step: the step at which it was decided.
+        corrupt: numbers of the snapshots that were corrupt.
+        duration_s: how long it took.
+    """
+    return GovernorReport(
+        reason=reason,
+        loss_at_panic=None if alarm is None else alarm.loss,
+        loss_threshold=None if alarm is None else alarm.loss_threshold,
+        consecutive_panics=0 if alarm is None else alarm.consecutive_panics,
+        attempt=measures.attempt,
+        actions=measures.actions,
+        snapshot_id=info.snapshot_id,
+        from_step=from_step,
+        to_step=info.step,
+        num_keys=info.num_keys,
+        pruned_slots=result.pruned_slots,
+        kept_fossils=result.kept_fossils,
+        removed_fossils=result.removed_fossils,
+        evidence=None if alarm is None else alarm.evidence,
+        corrupt_snapshots=tuple(corrupt),
+        duration_s=duration_s,
+    )
