@@ -184,8 +184,12 @@ class TolariaGovernor:
         self._recovery.end_healthy_check()
         return verdict
 
-    def snapshot(self) -> SnapshotInfo:
+    def snapshot(self, *, validated_loss: float | None = None) -> SnapshotInfo:
         """Save the present state of training, and return a description; call it while training is healthy.
+
+        Args:
+            validated_loss: the validation loss of these weights, where they have been changed on purpose and validated by
+                other means than `check_vital_signs`. The snapshot is trusted at once, so that no rollback undoes the change.
 
         Raises:
             NotFiniteError: a tensor is not finite; the earlier snapshots are kept.
@@ -193,7 +197,7 @@ class TolariaGovernor:
         """
         return self._recovery.snapshot(
             self._scrutiny.detector_states,
-            validated_loss=self._validated_loss,
+            validated_loss=self._validated_loss if validated_loss is None else validated_loss,
             is_doubtful=self._alarm is not None,
         )
 
@@ -339,13 +343,9 @@ class TolariaGovernor:
         """Return what the detectors know, in plain types, without counters and snapshots."""
         return self._scrutiny.state_dict()
 
-    def load_detection_state(self, state: Mapping[str, Any], *, validated_loss: float) -> None:
-        """Judge as at the time of `detection_state`, for a model that is put back by other means than a rollback.
-
-        `validated_loss` is that of the model as it is now. A snapshot of it is trusted at once, and preferred to older ones.
-        """
+    def load_detection_state(self, state: Mapping[str, Any]) -> None:
+        """Judge as at the time of `detection_state`, for a model that is put back by other means than a rollback."""
         self._scrutiny.load_state_dict(state)
-        self._validated_loss = validated_loss
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what `state_dict` returned; the model must have the structure that it had at that time.

@@ -2,8 +2,8 @@
 
 import pytest
 
-from esper._generated.enums import PanicReason
-from esper._generated.governor import GovernorRollbackPayload
+from esper._generated.enums import LossSeries, PanicReason, Severity
+from esper._generated.governor import GovernorClearedPayload, GovernorRollbackPayload
 from esper.tolaria.probing.after_shift import AfterShift
 from tests.tolaria.disk import through_disk
 from tests.tolaria.probing.test_examiner import ProbedLoop, ready
@@ -91,3 +91,33 @@ def test_the_losses_since_a_shift_survive_a_checkpoint(is_known):
     verdicts = [resumed.step(HIGH, batch=(HIGH, LEVEL)) for _ in range(4)]
 
     assert any(verdict.needs_rollback for verdict in verdicts) is is_known
+
+
+def after_checks():
+    """Return a loop with a known level of validation losses and a shift, and a validation batch of high losses."""
+    loop = ready(NUM_STEPS)
+    for _ in range(12):
+        assert loop.governor.check_vital_signs(LEVEL, batches=[(LEVEL, LEVEL)] * 4).may_step
+    loop.governor.expect_shift()
+    loop.step(LEVEL, batch=(LEVEL, LEVEL))
+    return loop
+
+
+def test_the_first_check_after_a_shift_is_compared_if_its_loss_is_high():
+    loop = after_checks()
+
+    verdict = loop.governor.check_vital_signs(HIGH, batches=[(HIGH, LEVEL)] * 4)
+
+    assert verdict.needs_rollback
+    assert verdict.evidence.difference_low > 0.0
+
+
+def test_a_new_level_of_validation_losses_after_a_shift_is_compared_once():
+    loop = after_checks()
+
+    verdicts = [loop.governor.check_vital_signs(HIGH, batches=[(HIGH, HIGH)] * 4) for _ in range(6)]
+
+    assert {verdict.severity for verdict in verdicts} == {Severity.OK}
+    assert [cleared.series for cleared in loop.channel.of(GovernorClearedPayload)] == [
+        LossSeries.CHECKS
+    ]

@@ -12,7 +12,9 @@ from typing import Any, Final, Self
 
 _MAX_LOSSES: Final = 64
 """Losses after a shift that are looked at; by then every detector knows the level."""
-_JUMP: Final = 4.0
+_MAX_CHECKS: Final = 8
+"""Validation losses after a shift that are looked at."""
+JUMP: Final = 4.0
 """Multiple of the smallest difference that matters by which a loss must exceed those since the shift."""
 
 
@@ -32,6 +34,8 @@ class AfterShift:
     """The highest healthy one."""
     num_losses: int = 0
     """Healthy losses since the shift."""
+    num_checks: int = _MAX_CHECKS
+    """Validation losses since the shift; the largest number if they are not looked at."""
 
     def note_shift(self, usual: float | None, noise: float, *, next_snapshot_id: int) -> None:
         """Start with a shift; `usual` is None if the losses since the last one were too few."""
@@ -39,13 +43,22 @@ class AfterShift:
             self.usual, self.noise = usual, noise
         self.next_snapshot_id = next_snapshot_id
         self.first = self.highest = None
-        self.num_losses = 0
+        self.num_losses = self.num_checks = 0
 
     def note_healthy(self, loss: float) -> None:
         """Remember a loss that is not anomalous."""
         self.first = loss if self.first is None else self.first
         self.highest = loss if self.highest is None else max(self.highest, loss)
         self.num_losses += 1
+
+    def note_check(self) -> bool:
+        """Count a validation loss, and return whether it is one of the first after the shift."""
+        self.num_checks = min(self.num_checks + 1, _MAX_CHECKS)
+        return self.num_checks < _MAX_CHECKS
+
+    def end_checks(self) -> None:
+        """Look at no more validation losses: they have another level, and not because of damage."""
+        self.num_checks = _MAX_CHECKS
 
     def note_rollback(self) -> None:
         """Forget the losses but the first: they may be those of damaged weights."""
@@ -55,7 +68,7 @@ class AfterShift:
         """Return whether the next loss is far above those since the shift; `margin` is the smallest difference that matters."""
         if self.usual is None or self.highest is None or self.num_losses >= _MAX_LOSSES:
             return False
-        return loss > self.highest + _JUMP * margin
+        return loss > self.highest + JUMP * margin
 
     def is_comparable(self, snapshot_id: int, margin: float) -> bool:
         """Return whether a snapshot is a measure of the weights since the shift.
@@ -66,7 +79,7 @@ class AfterShift:
             return True
         if self.usual is None or self.first is None:
             return False
-        return self.first <= self.usual + _JUMP * margin
+        return self.first <= self.usual + JUMP * margin
 
     def state_dict(self) -> dict[str, Any]:
         """Return the fields."""

@@ -17,7 +17,7 @@ from typing import Any, Final, Protocol
 from esper._generated.enums import LossSeries, PanicReason
 from esper._generated.records import ProbeEvidence
 from esper.tolaria.detection.verdict import Verdict
-from esper.tolaria.probing.after_shift import AfterShift
+from esper.tolaria.probing.after_shift import JUMP, AfterShift
 from esper.tolaria.probing.canary import Canary
 from esper.tolaria.probing.comparison import Comparison, Reference, Ruling
 from esper.tolaria.probing.config import ProbeConfig
@@ -110,6 +110,22 @@ class Examiner:
         self._suspicion = Suspicion(reason=PanicReason.DIVERGENCE)
         return True
 
+    def has_check_jumped(self, verdict: Verdict) -> bool:
+        """Return whether a validation loss that is not anomalous is far above the usual one, while the detector knows no level.
+
+        A shift that leaves the first training loss as it was has not changed the weights for the worse, so earlier snapshots are
+        a measure of those that have been trained since.
+        """
+        reference = self._reference(LossSeries.CHECKS)
+        is_early = self._after_shift.note_check()
+        if not is_early or verdict.statistic is not None or reference.usual is None:
+            return False
+        plan = self._plan(PanicReason.DIVERGENCE)
+        margin = self._reference(LossSeries.STEPS).margin
+        if plan is None or verdict.loss <= reference.usual + JUMP * reference.margin:
+            return False
+        return self._after_shift.is_comparable(plan.snapshot.info.snapshot_id, margin)
+
     def suspects(self, verdict: Verdict, batch: Any, step: int) -> bool:
         """Return whether a loss that is not anomalous, or the canary if it is time to score it, has opened a suspicion."""
         self._note_badness(verdict.statistic is not None and verdict.statistic > _BAD)
@@ -167,11 +183,14 @@ class Examiner:
         Raises:
             ProbeError: the probe returned no losses, or others when it was called again.
         """
-        assert verdict.reason is not None
-        suspicion = Suspicion(reason=verdict.reason, has_persisted=bool(verdict))
+        reason = verdict.reason or PanicReason.DIVERGENCE
+        suspicion = Suspicion(reason=reason, has_persisted=bool(verdict))
         for batch in islice(batches, self._config.max_batches):
             self._compare(suspicion, batch, LossSeries.CHECKS)
-        return self._finding(suspicion, LossSeries.CHECKS, None, min_batches=1, is_last=True)
+        finding = self._finding(suspicion, LossSeries.CHECKS, None, min_batches=1, is_last=True)
+        if finding.ruling is Ruling.CLEARED:
+            self._after_shift.end_checks()
+        return finding
 
     def close(self) -> None:
         """Drop the open suspicion, because something else has been decided."""

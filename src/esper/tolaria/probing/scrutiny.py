@@ -181,9 +181,10 @@ class Scrutiny:
         examiner = self._examiner
         if examiner is None or batches is None:
             return self._without_comparison(verdict, earlier)
-        if not verdict.is_anomalous:
+        if not verdict.is_anomalous and not examiner.has_check_jumped(verdict):
             examiner.note_healthy(verdict.loss, LossSeries.CHECKS)
-        if verdict.reason not in SOFT_REASONS or not verdict:
+            return verdict
+        if verdict.is_anomalous and (verdict.reason not in SOFT_REASONS or not verdict):
             return verdict
         return self._apply(
             verdict, examiner.examine_validation(verdict, batches), LossSeries.CHECKS

@@ -136,7 +136,7 @@ class Rejuvenator:
             self._trial = self._begin_trial(action, epoch, num_epochs, started)
         self._renew(action, epoch)
         self.restarted_after = epoch
-        self._accept_shift()
+        self._accept_shift(self._decision_losses().mean().item())
         if self._trial is None:
             self._emit(action, epoch, None, duration_s=time.monotonic() - started)
 
@@ -155,19 +155,20 @@ class Rejuvenator:
         if not has_caught_up(evidence):
             trial.reference.restore(self._model, self._optimizer)
             # The losses of the other copy say nothing about this one.
-            self._governor.load_detection_state(
-                trial.detection, validated_loss=evidence.loss_without
-            )
+            self._governor.load_detection_state(trial.detection)
             self.restarted_after = trial.restarted_before
-            self._accept_shift()
+            self._accept_shift(evidence.loss_without)
         self._emit(trial.action, trial.after_epoch, evidence, duration_s=trial.duration_s)
 
-    def _accept_shift(self) -> None:
-        """Tell the governor that the network has changed, so that it does not roll back to the network as it was."""
+    def _accept_shift(self, loss: float) -> None:
+        """Tell the governor that the network has changed, so that it does not roll back to the network as it was.
+
+        `loss` is that on the decision split as it is now.
+        """
         self._governor.expect_shift()
         # The governor reports a snapshot that cannot be taken, and keeps the earlier ones.
         with suppress(SnapshotError):
-            self._governor.snapshot()
+            self._governor.snapshot(validated_loss=loss)
 
     def _emit(
         self,
