@@ -61,7 +61,7 @@ def damage(kind, step, model):
     return 10.0 if kind == "learning rate x100" and 0 <= since < 5 else 0.1
 
 
-def train(kind, *, seed=0, reduction=None, is_governed=True, **settings):
+def train(kind, *, seed=0, reduction=None, is_governed=True, is_announced=False, **settings):
     """Train a small network for `NUM_STEPS` steps; with a `reduction` the governor has a probe that reduces so."""
     torch.manual_seed(seed)
     random.seed(seed)
@@ -79,6 +79,8 @@ def train(kind, *, seed=0, reduction=None, is_governed=True, **settings):
             model, optimizers=[optimizer], channel=result.channel, **settings
         )
     for step in range(NUM_STEPS):
+        if is_announced and step == CHANGE_STEP:
+            result.governor.expect_shift()
         batch = batch_of(kind, step, samples)
         optimizer.param_groups[0]["lr"] = damage(kind, step, model)
         loss = cross_entropy(model(batch[0]), batch[1])

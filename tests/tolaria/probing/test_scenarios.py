@@ -59,6 +59,14 @@ def test_without_a_probe_a_rollback_that_changes_nothing_is_not_repeated_for_eve
     assert {payload.by for payload in cleared} <= {ClearedBy.RETURN, ClearedBy.TRAVEL}
 
 
+@pytest.mark.parametrize("kind", ["curriculum", "new labels", "augmentation"])
+@pytest.mark.parametrize("seed", range(2))
+def test_without_a_probe_announced_data_lead_to_no_rollback(kind, seed):
+    result = train(kind, seed=seed, is_announced=True)
+
+    assert result.rollback_steps == []
+
+
 @pytest.mark.parametrize("kind", ["wiped", "learning rate x100", "new labels"])
 def test_a_governor_that_only_watches_changes_nothing_and_says_what_it_would_have_done(kind):
     watched = train(kind, reduction="none", config=GovernorConfig(mode="watch"))

@@ -18,8 +18,9 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, astuple, dataclass, field, fields
+from dataclasses import astuple, dataclass, field, fields
 from itertools import pairwise
+from operator import attrgetter
 from typing import Any, Final
 
 from esper._generated.enums import PanicReason, Severity
@@ -77,6 +78,12 @@ class _Memory:
     last: float | None = None
     """The last healthy loss; None after a shift."""
     runs: _Runs = field(default_factory=_Runs)
+
+
+# `dataclasses.asdict` copies value by value, which each snapshot would wait for.
+_MEMORY_KEYS: Final = tuple(each.name for each in fields(_Memory))
+_memory_values: Final = attrgetter(*_MEMORY_KEYS)
+_run_counts: Final = attrgetter(*[each.name for each in fields(_Runs)])
 
 
 class RobustDetector:
@@ -173,8 +180,8 @@ class RobustDetector:
             "healthy": self._healthy.values(),
             "differences": self._differences.values(),
             "recent": self._recent.values(),
-            **asdict(self._memory),
-            "runs": list(astuple(self._memory.runs)),
+            **dict(zip(_MEMORY_KEYS, _memory_values(self._memory), strict=True)),
+            "runs": list(_run_counts(self._memory.runs)),
             "spikes": self._spikes.to_list(),
             "drifts": self._drifts.to_list(),
         }
@@ -187,7 +194,7 @@ class RobustDetector:
         """
         if "differences" not in state:
             state = _from_older_file(state)
-        memory = {each.name: state[each.name] for each in fields(_Memory)}
+        memory = {key: state[key] for key in _MEMORY_KEYS}
         runs, spikes, drifts = _Runs(*state["runs"]), state["spikes"], state["drifts"]
         self._spikes, self._drifts = Tail.from_list(spikes), Tail.from_list(drifts)
         self._healthy = SortedWindow(self._config.window, state["healthy"])

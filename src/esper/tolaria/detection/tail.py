@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass, fields
+from operator import attrgetter
 from typing import Final
 
 _PRIOR: Final = (0.5, 50.0)
@@ -81,10 +82,14 @@ class Tail:
 
     def to_list(self) -> list[float]:
         """Return the counts in plain types."""
-        return list(astuple(self))
+        return list(_counts_of(self))
 
     @classmethod
     def from_list(cls, counts: Sequence[float]) -> Tail:
         """Return the tail for which `to_list` returned `counts`."""
         exceedances, values, longest, run, *sizes = counts  # older files hold no sizes
         return cls(exceedances, values, longest, int(run), *sizes)
+
+
+_counts_of: Final = attrgetter(*[each.name for each in fields(Tail)])
+"""Returns the fields in their order. `dataclasses.astuple` copies them one by one, which each snapshot would wait for."""

@@ -78,6 +78,8 @@ class Scrutiny:
         self.judge = judge
         self.convicted: Snapshot | None = None
         self._detector = detector
+        # Asked before every step, and the check of a protocol takes as long as a check by the detector.
+        self._learns_level = isinstance(judge.detector, LevelLearner)
         self._examiner = examiner
         self._report_cleared = report_cleared
         self._course = Course()
@@ -148,7 +150,7 @@ class Scrutiny:
                 verdict = _convicted(verdict, verdict.reason or PanicReason.DRIFT)
         if not verdict.needs_rollback or verdict.reason not in SOFT_REASONS:
             return verdict
-        if not isinstance(self.judge.detector, LevelLearner):
+        if not self._learns_level:
             return verdict
         is_in_vain = self._examiner is None and self._course.is_in_vain
         is_convicted = self.convicted is not None
@@ -273,7 +275,7 @@ class Scrutiny:
         judge = self.judge
         is_control = judge.cause is SkipCause.DATA and verdict.reason in SOFT_REASONS
         has_changed_nothing = is_control and judge.num_refused >= _NUM_CONTROLS
-        if not has_changed_nothing or not isinstance(judge.detector, LevelLearner):
+        if not has_changed_nothing or not self._learns_level:
             return verdict
         judge.overrule()
         self._tolerate(verdict.loss)
@@ -286,8 +288,7 @@ class Scrutiny:
         Gradients whose norms never vary are not those of a training on batches. A large gradient alone has moved nothing.
         """
         is_soft = not verdict.is_anomalous or verdict.reason in SOFT_REASONS
-        can_learn = isinstance(self.judge.detector, LevelLearner)
-        return is_soft and can_learn and not self.judge.are_norms_constant
+        return is_soft and self._learns_level and not self.judge.are_norms_constant
 
     def _tolerate(self, loss: float) -> None:
         """Without a probe, do not go back again for a loss up to the one that going back has not changed."""

@@ -18,7 +18,7 @@ from esper.tolaria.snapshots.inventory import Inventory
 BLOCK_BYTES: Final = 1 << 20
 """Largest size of a block, about half of a core's second-level cache on current server processors."""
 ALIGNMENT: Final = 64
-"""Bytes of a cache line; every tensor starts on one, and therefore at a multiple of its element size."""
+"""Every tensor starts at a multiple of as many bytes in its buffer, and therefore at one of its element size."""
 
 
 class Group(NamedTuple):
