@@ -18,6 +18,7 @@ GOLDEN = Path(__file__).parents[1] / "golden" / "runs"
 COMMANDS = {
     "summary": ["summary", "a"],
     "explain": ["explain", "a"],
+    "report": ["report", "a", "b", "c"],
     "compare": ["compare", "a", "b", "c"],
     "runs": ["runs", "--run-dir", "."],
     "watch": ["watch", "a"],

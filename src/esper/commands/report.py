@@ -1,6 +1,7 @@
 """`esper report`: writes a run, or the comparison of several, as one page that every browser shows offline."""
 
 import argparse
+import json
 import os
 import sys
 import webbrowser
@@ -13,6 +14,7 @@ from esper.commands.terminal import make_console, print_line
 from esper.karn.report.availability import check_report
 from esper.karn.run import read_story
 from esper.karn.story import RunStory
+from esper.karn.summary_json import to_json
 from esper.leyline.atomic import write_atomically
 from esper.leyline.errors import UsageError
 from esper.leyline.text import pluralize
@@ -29,6 +31,7 @@ examples:
   esper report 2026 4f1c --out both.html   compare two runs; runs that differ only in their seed are a group
   esper report latest --figures figures    also write each chart as SVG, PDF and PNG
   esper report latest --markdown --out -   print the report as Markdown
+  esper report latest --json | jq '.runs[0].facts'   what it says, for a script
 """
 
 
@@ -60,6 +63,11 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "--markdown", action="store_true", help="write Markdown (report.md) instead of a page"
     )
     parser.add_argument(
+        "--json",
+        action="store_true",
+        help="print the report's content, without charts, as one JSON object; with --out, write it",
+    )
+    parser.add_argument(
         "--figures", type=folder, metavar="DIR", help="also write the charts as files into DIR"
     )
     parser.set_defaults(run=run, parser=parser)
@@ -77,11 +85,13 @@ def run(options: argparse.Namespace) -> int:
     # A run that is named twice is reported once.
     folders = list(dict.fromkeys(resolve(one, options.run_dir) for one in options.runs))
     out = _find_out(options, folders)
+    if options.json and (options.markdown or options.open):
+        raise UsageError("--json is a format of its own; leave out --markdown and --open")
     if options.open and (out is None or options.markdown):
         raise UsageError(
             "--open shows a page, which needs a file; leave out --markdown and --out -"
         )
-    if not options.markdown or options.figures is not None:
+    if not (options.markdown or options.json) or options.figures is not None:
         check_report()
     document, figures = _make(folders, options, out)
     console = make_console()
@@ -105,7 +115,7 @@ def _read(path: Path) -> RunStory:
 
 def _find_out(options: argparse.Namespace, folders: Sequence[Path]) -> Path | None:
     """Return the file to write; None for standard output."""
-    if options.out == "-":
+    if options.out == "-" or (options.json and options.out is None):
         return None
     name = "report.md" if options.markdown else "report.html"
     if options.out is None:
@@ -135,6 +145,12 @@ def _make(
     folders: Sequence[Path], options: argparse.Namespace, out: Path | None
 ) -> tuple[str, dict[str, str]]:
     """Return the document, and the path of each chart that was written as a file."""
+    if options.json:
+        from esper.karn.report.report_json import make_report_json
+
+        stories = [_read(one) for one in folders]
+        text = json.dumps(to_json(make_report_json(stories)), indent=2)
+        return f"{text}\n", _write_figures(stories, options.figures, out)
     if options.markdown:
         from esper.karn.report.markdown import render_markdown
 

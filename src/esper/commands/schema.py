@@ -38,6 +38,12 @@ def _explain() -> Any:
     return list[Finding]
 
 
+def _report() -> Any:
+    from esper.karn.report.report_json import ReportJson
+
+    return ReportJson
+
+
 def _compare() -> Any:
     from esper.karn.compare.comparison import Comparison
 
@@ -89,6 +95,7 @@ def _policies() -> Any:
 _TYPES: Final[dict[str, tuple[str, Callable[[], Any] | None]]] = {
     "summary": ("the summary of a run", _summary),
     "explain": ("the sentences about a run", _explain),
+    "report": ("the content of a report", _report),
     "compare": ("the differences between runs", _compare),
     "runs": ("the list of runs", _runs),
     "watch": ("the state of a run", _watch),

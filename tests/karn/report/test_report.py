@@ -201,6 +201,7 @@ def test_a_browser_shows_the_page_without_a_complaint(tmp_path):
     [
         (
             ["--open", "--markdown"],
+            ["--json", "--markdown"],
             "--open shows a page, which needs a file; leave out --markdown and --out -",
         ),
         (
