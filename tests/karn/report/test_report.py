@@ -201,12 +201,15 @@ def test_a_browser_shows_the_page_without_a_complaint(tmp_path):
     [
         (
             ["--open", "--markdown"],
-            ["--json", "--markdown"],
             "--open shows a page, which needs a file; leave out --markdown and --out -",
         ),
         (
             ["--open", "--out", "-"],
             "--open shows a page, which needs a file; leave out --markdown and --out -",
+        ),
+        (
+            ["--json", "--markdown"],
+            "--json is a format of its own; leave out --markdown and --open",
         ),
         (["--out", "."], "--out must name a file, got the folder .; try report.html"),
     ],
