@@ -105,8 +105,8 @@ def _sentences(
         best = [number for number, one in means.items() if one == mean]
         # Labels have commas in them, so several groups are named by their numbers.
         names = join_names([f"{number + 1}" for number in best], max_names=12)
-        label = groups[best[0]].label if len(best) == 1 else f"the groups {names}"
-        text.append(f"The best mean quality is {mean:.2f} %, of: {label}.")
+        owner = f"group {groups[best[0]].label}" if len(best) == 1 else f"the groups {names}"
+        text.append(f"The best mean quality, {mean:.2f} %, is that of {owner}.")
     if any(len(group.stories) < 2 for group in groups):
         text.append(
             "A group of one run has no interval: run it with further seeds to learn how much the result varies."
