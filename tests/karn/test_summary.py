@@ -8,6 +8,7 @@ import pytest
 import torch
 from rich.console import Console
 
+import esper
 from esper._generated.enums import RunOutcome
 from esper._generated.records import RejuvenationEvidence
 from esper._generated.run import emit_host_rejuvenated, emit_run_resumed
@@ -399,3 +400,24 @@ def test_rejuvenations_are_listed_with_the_losses_of_their_trial(tmp_path):
     assert "kept: -0.12 nats [-0.2, -0.05] after 160 steps of each copy" in text
     assert "without), tolerance 0.07" in text
     assert "kept: weights 0.4, fresh ones 0.6, without a trial" in text
+
+
+def test_a_run_without_accuracies_has_no_row_for_them(tmp_path):
+    def emit(channel):
+        emit_start(channel)
+        channel.advance(epoch=1)
+        emit_germination(channel)
+
+    text = shown(story_of(tmp_path / "seeds", emit))
+    assert "\nepoch " in text
+    assert "\naccuracy" not in text
+
+    with esper.start_run(tmp_path, "losses") as run:
+        run.epoch(1, train_loss=2.0)
+    assert "\nepoch " not in shown(read_story(tmp_path / "losses"))
+
+
+def test_a_log_without_its_start_does_not_say_that_there_were_no_test_samples(tmp_path):
+    text = shown(story_of(tmp_path, emit_epoch))
+
+    assert "test        not measured, or not in the log" in text

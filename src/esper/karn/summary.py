@@ -226,6 +226,8 @@ def _describe_scores(story: RunStory) -> Iterator[_Entry]:
             story.metric, finished.test_accuracy, finished.baseline_test_accuracy
         ), "bold"
         yield from _describe_loss(finished.test_loss, finished.baseline_test_loss)
+    elif story.started is None:
+        yield "test", "not measured, or not in the log", ""
     elif story.num_test is None:
         yield "test", "not measured: the task has no test samples", ""
     else:

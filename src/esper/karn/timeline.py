@@ -49,7 +49,7 @@ _ROLLBACK = _Sign("R", "rollback", "white on red")
 
 
 def draw_timeline(story: RunStory, *, width: int, ascii_only: bool) -> list[Text]:
-    """Return the rows, at most `width` characters each, and a legend; an empty list if the log has no epoch.
+    """Return the rows, at most `width` characters each, and a legend; an empty list if nothing is known by epoch.
 
     The time that this takes depends on the number of events, never on the epochs that they name.
     """
@@ -63,6 +63,11 @@ def draw_timeline(story: RunStory, *, width: int, ascii_only: bool) -> list[Text
     signs += [_slot_signs(slot, buckets) for slot in slots]
     rows = [_ticks(buckets), _accuracy_bars(story, buckets, ascii_only=ascii_only)]
     rows += [Text.assemble(*((sign.letter, sign.style) for sign in row)) for row in signs]
+    if not rows[1].plain.strip():
+        # An accuracy that the log does not have gets no row.
+        del labels[1], rows[1]
+    if not any(row.plain.strip() for row in rows[1:]):
+        return []
     drawn = [Text(f"{label:<{label_width}}") + row for label, row in zip(labels, rows, strict=True)]
     for line in drawn:
         line.rstrip()

@@ -25,8 +25,9 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        # The system names no file when a write fails, as on a full disk.
-        if error.errno is not None and error.filename is None:
+        # The system names no file when a write fails, as on a full disk, and one that users do not know when the folder
+        # cannot be written.
+        if error.errno is not None and error.filename in (None, str(temporary)):
             error.filename = str(path)
         raise
     finally:

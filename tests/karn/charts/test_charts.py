@@ -1,6 +1,7 @@
 """Charts of runs: valid Vega-Lite, with their numbers as a sentence, drawn without a network."""
 
 import json
+import re
 import sys
 from dataclasses import replace
 from functools import cache
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from scipy.stats import t as student
 
 from esper.karn.charts import catalog
-from esper.karn.charts.comparison import pareto_front
+from esper.karn.charts.comparison import describe_group_curves, draw_group_curves, pareto_front
 from esper.karn.charts.groups import differing_settings, group_runs, mean_interval
 from esper.karn.charts.inline import inline_svg
 from esper.karn.charts.palette import THEMES
@@ -221,3 +222,18 @@ def test_runs_without_a_configuration_are_not_said_to_be_alike():
     story = without_values()
 
     assert len(group_runs([story, story])) == 2
+
+
+def test_a_group_without_a_curve_is_neither_in_its_legend_nor_counted_in_its_text():
+    runs = [another(1, policy="one"), another(2, policy="two"), another(3, policy="three")]
+    labels = [group.label for group in group_runs(runs)]
+    curves = [runs[0].losses["val_loss"], None, runs[2].losses["val_loss"]]
+
+    spec = to_spec(draw_group_curves(runs, "val_loss", curves, "light", "text"))
+
+    legends = re.findall(
+        r'"orient": "bottom".*?"values": (\[.*?\])', json.dumps(spec, sort_keys=True)
+    )
+    assert {tuple(json.loads(one)) for one in legends} == {(labels[0], labels[2])}
+    text = describe_group_curves(runs, "val_loss", curves)
+    assert text.startswith("val_loss of 2 runs (not in the log of 1 run), last value: ")

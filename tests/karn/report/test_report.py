@@ -91,6 +91,7 @@ def test_a_comparison_groups_seeds_and_marks_what_differs():
     assert [row[0] for row in comparison.settings[1:]] == ["policy"]
     assert [row[0] for row in comparison.runs[1:]] == [RUN_ID, "second", "third"]
     assert "<mark>other</mark>" in render_page(runs, ())
+    assert "The best mean quality, 95.00 %, is that of the groups 1, 2." in comparison.sentences
 
 
 def test_charts_without_values_are_one_list_after_the_others():

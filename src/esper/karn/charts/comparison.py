@@ -64,7 +64,7 @@ def draw_group_curves(
             scale=alt.Scale(domain=[min(places), max(places)], nice=False),
             axis=x_axis(curve.axis),
         ),
-        "color": alt.Color("s:N", scale=colour, legend=_group_legend(labels, "stroke")),
+        "color": alt.Color("s:N", scale=colour, legend=_group_legend(labels, lines, "stroke")),
     }
     # The interval of two runs can be wider than all curves; it is cut off at the edge.
     y_scale = alt.Scale(domain=[min(values), max(values)], nice=True, zero=False)
@@ -126,11 +126,13 @@ def _mean_rows(group: RunGroup, by_run: Mapping[int, Sequence[tuple[int, float]]
             yield {"x": x, "y": interval.mean, **ends, "s": group.label}
 
 
-def _group_legend(labels: Sequence[str], symbol: str) -> Any:
-    """Return the legend of the groups below the chart; None for a single group, which needs none."""
+def _group_legend(labels: Sequence[str], rows: Sequence[Row], symbol: str) -> Any:
+    """Return the legend below the chart, of the groups that `rows` has; None for a single group, which needs none."""
     if len(labels) < 2:
         return None
-    return import_altair().Legend(orient="bottom", offset=8, columns=1, symbolType=symbol)
+    drawn = {row["s"] for row in rows}
+    options = {"orient": "bottom", "offset": 8, "columns": 1, "symbolType": symbol}
+    return import_altair().Legend(values=[name for name in labels if name in drawn], **options)
 
 
 def describe_group_curves(
@@ -144,9 +146,12 @@ def describe_group_curves(
         last = [points[-1][1] for story in group.stories if (points := by_run[id(story)])]
         if last:
             parts.append(f"{group.label} {_describe_mean(last)}")
-    shown = f"{printable(name, MAX_NAME)} of {pluralize(len(stories), 'run')}"
+    num_drawn = sum(map(bool, by_run.values()))
+    shown = f"{printable(name, MAX_NAME)} of {pluralize(num_drawn or len(stories), 'run')}"
     if not parts:
         return f"{shown}: {NOT_IN_LOG}."
+    if num_missing := len(stories) - num_drawn:
+        shown += f" ({NOT_IN_LOG} of {pluralize(num_missing, 'run')})"
     more = (
         f" Only the first {MAX_GROUPS} of {len(groups)} groups are drawn."
         if len(groups) > MAX_GROUPS
@@ -256,7 +261,7 @@ def _panel(
         )
     if finals:
         shapes = alt.Scale(domain=["grown", "host alone"], range=["circle", "diamond"])
-        shown = _group_legend(labels, "circle")
+        shown = _group_legend(labels, finals, "circle")
         points = alt.Chart(data(finals)).mark_point(aria=True, filled=True, size=70, opacity=0.9)
         layers.append(
             points.encode(

@@ -21,7 +21,7 @@ from esper.karn.charts.rows import MAX_NAME, NOT_IN_LOG, name_runs
 from esper.karn.report.sections import Table
 from esper.karn.report.sentences import describe_extent, outcome_of, show
 from esper.karn.story import RunStory
-from esper.leyline.text import printable
+from esper.leyline.text import join_names, printable
 
 MAX_RUNS: Final = 200
 """Runs that get a row in a table."""
@@ -124,16 +124,18 @@ def _sentences(
             if len(differing) == 1
             else f"{len(differing)} settings differ between the groups."
         )
-    best = max(
-        (
-            (interval.mean, group.label)
-            for group in groups
-            if (interval := _interval(group)) is not None
-        ),
-        default=None,
-    )
-    if best is not None and len(groups) > 1:
-        text.append(f"The best mean quality is {best[0]:.2f} %, of: {best[1]}.")
+    means = {
+        number: interval.mean
+        for number, group in enumerate(groups)
+        if (interval := _interval(group)) is not None
+    }
+    if means and len(groups) > 1:
+        mean = max(means.values())
+        best = [number for number, one in means.items() if one == mean]
+        # Labels have commas in them, so several groups are named by their numbers.
+        names = join_names([f"{number + 1}" for number in best], max_names=12)
+        owner = f"group {groups[best[0]].label}" if len(best) == 1 else f"the groups {names}"
+        text.append(f"The best mean quality, {mean:.2f} %, is that of {owner}.")
     if any(len(group.stories) < 2 for group in groups):
         text.append(
             "A group of one run has no interval: run it with further seeds to learn how much the result varies."
