@@ -55,6 +55,7 @@ _BAR = "M-0.12,-0.8H0.12V0.8H-0.12Z"
 # A shape and a colour for each kind of event in the strip.
 _SIGNS: Final = {
     "stage change": ("diamond", "blue"),
+    "rejuvenation": ("square", "orange"),
     "snapshot": (_BAR, "muted"),
     "suspicion cleared": ("circle", "green"),
     "rollback": ("cross", "red"),

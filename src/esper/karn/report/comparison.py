@@ -133,7 +133,7 @@ def _sentences(
         default=None,
     )
     if best is not None and len(groups) > 1:
-        text.append(f"The best mean quality is {best[0]:.2f} %, of: {best[1]}.")
+        text.append(f"The best mean quality, {best[0]:.2f} %, is that of group {best[1]}.")
     if any(len(group.stories) < 2 for group in groups):
         text.append(
             "A group of one run has no interval: run it with further seeds to learn how much the result varies."
