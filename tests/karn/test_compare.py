@@ -114,7 +114,7 @@ def test_settings_versions_and_seeds_that_differ_are_shown(tmp_path):
     assert "2,000,000 parameter updates, 4e+09 FLOPs" in text
 
 
-@pytest.mark.parametrize("field", SOME_FIELDS)
+@pytest.mark.parametrize("field", [*SOME_FIELDS, "Provenance.config"])
 def test_a_comparison_stands_without_a_field(field, tmp_path):
     whole = make_story(tmp_path / "whole")
 

@@ -19,10 +19,12 @@ from esper.karn.charts.groups import differing_settings, group_runs, mean_interv
 from esper.karn.charts.inline import inline_svg
 from esper.karn.charts.palette import THEMES
 from esper.karn.charts.render import Painter, to_pdf, to_png, to_spec, to_svg
+from esper.karn.charts.rows import event_marks
 from esper.karn.run import read_story
 from esper.leyline.errors import MissingExtraError, UsageError
 from tests.karn.browser import open_page, skip_without_browser
 from tests.karn.example_run import write_example_run
+from tests.karn.made_run import make_story
 
 
 @cache
@@ -94,6 +96,17 @@ def test_marks_of_the_losses_have_the_place_of_their_events():
 
     assert f'{{"x": {rollback.epoch}, "kind": "rollback"' in spec
     assert f'"snapshot {example().governor.snapshots[0].payload.snapshot_id}"' in spec
+
+
+def test_the_epochs_of_a_rejuvenation_on_trial_are_marked(tmp_path):
+    def during(writer, epoch):
+        if epoch == 9:
+            writer.emit("HOST_REJUVENATED", after_epoch=6, is_kept=False)
+
+    marks = event_marks(make_story(tmp_path, during=during), "epoch")
+
+    trial = [(mark["x"], mark["text"]) for mark in marks if mark["kind"] == "rejuvenation"]
+    assert trial == [(epoch, "rejuvenation on trial, result: not kept") for epoch in (7, 8, 9)]
 
 
 def test_themes_have_the_same_roles_and_no_colour_twice():

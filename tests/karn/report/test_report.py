@@ -122,7 +122,7 @@ def test_a_page_contains_no_script_and_forbids_everything():
     assert not re.search(r"<script|javascript:|\ssrc=|\shref=|url\(|@import|https?://", page)
 
 
-@pytest.mark.parametrize("field", SOME_FIELDS[::2])
+@pytest.mark.parametrize("field", [*SOME_FIELDS[::2], "Provenance.config"])
 def test_a_report_stands_without_a_field(field, tmp_path):
     story = read_story(write_without(tmp_path / "run", field))
 

@@ -273,3 +273,17 @@ def test_a_notebook_shows_the_views(root):
 
 def test_the_database_is_public():
     assert esper.RunDatabase is RunDatabase
+
+
+def test_folders_whose_names_are_not_text_in_utf_8_are_read(root):
+    write_every_event(root, "all")
+    odd = root / "b\udcff"
+    try:
+        (root / "all").rename(odd)
+    except OSError:
+        pytest.skip("this file system takes names in UTF-8 only")
+
+    assert viewed_counts(odd) == counts(odd)
+    assert ask(odd, "select folder from runs") == [(str(root / r"b\udcff"),)]
+    with pytest.raises(UsageError, match=r"a name that UTF-8 can encode, got .*; rename it"):
+        esper.sql(parquet=odd)

@@ -134,8 +134,8 @@ class ChartEntry:
 
 
 _SIGNS = (
-    "Vertical lines are rollbacks. The signs below mark stage changes of seeds, snapshots, suspicions that were cleared,"
-    " rollbacks, and values that are NaN or infinite."
+    "Vertical lines are rollbacks. The signs below mark stage changes of seeds, epochs of a rejuvenation's trial, snapshots,"
+    " suspicions that were cleared, rollbacks, and values that are NaN or infinite."
 )
 
 CHARTS: Final[Mapping[str, ChartEntry]] = {

@@ -55,6 +55,7 @@ _BAR = "M-0.12,-0.8H0.12V0.8H-0.12Z"
 # A shape and a colour for each kind of event in the strip.
 _SIGNS: Final = {
     "stage change": ("diamond", "blue"),
+    "rejuvenation": ("square", "orange"),
     "snapshot": (_BAR, "muted"),
     "suspicion cleared": ("circle", "green"),
     "rollback": ("cross", "red"),
@@ -241,16 +242,18 @@ def _draw_strip(marks: Sequence[Row], x_scale: Any, title: str, theme: Theme) ->
     alt = import_altair()
     colours = colours_of(theme)
     kinds = [kind for kind in _SIGNS if any(mark["kind"] == kind for mark in marks)]
-    shapes = [_SIGNS[kind][0] for kind in kinds]
-    chosen = [colours[_SIGNS[kind][1]] for kind in kinds]  # type: ignore[index] # names of colours
+    # All kinds, as the panels of a chart share these scales, and not every kind occurs in each.
+    shapes = [shape for shape, _ in _SIGNS.values()]
+    chosen = [colours[name] for _, name in _SIGNS.values()]  # type: ignore[index] # names of colours
+    of_kind = {"domain": list(_SIGNS)}
     return (
         alt.Chart(data(marks))
         .mark_point(aria=True, size=36, filled=True, strokeWidth=1.5, opacity=0.9)
         .encode(
             x=alt.X("x:Q", scale=x_scale, axis=x_axis(title)),
             y=alt.Y("kind:N", scale=alt.Scale(domain=kinds), axis=lanes(kinds, grid=True)),
-            shape=alt.Shape("kind:N", scale=alt.Scale(domain=kinds, range=shapes), legend=None),
-            color=alt.Color("kind:N", scale=alt.Scale(domain=kinds, range=chosen), legend=None),
+            shape=alt.Shape("kind:N", scale=alt.Scale(**of_kind, range=shapes), legend=None),
+            color=alt.Color("kind:N", scale=alt.Scale(**of_kind, range=chosen), legend=None),
             description=alt.Text("text:N"),
         )
         .properties(width=WIDTH, height=_LANE * len(kinds))

@@ -66,7 +66,7 @@ def mean_interval(values: Sequence[float]) -> Interval:
 
 def configuration(story: RunStory) -> dict[str, str]:
     """Return the configuration of a run by name: that of its provenance, and what the start of the run says."""
-    config = {} if story.provenance is None else dict(story.provenance.config)
+    config = {} if story.provenance is None else dict(story.provenance.config or {})
     started = story.started
     if started is not None:
         known = {

@@ -20,7 +20,14 @@ MAX_NAME: Final = 48
 """Characters of a name in a chart; names come from logs and may have any length."""
 NOT_IN_LOG: Final = "not in the log"
 
-_KINDS: Final = ("stage change", "snapshot", "suspicion cleared", "rollback", "NaN or infinite")
+_KINDS: Final = (
+    "stage change",
+    "rejuvenation",
+    "snapshot",
+    "suspicion cleared",
+    "rollback",
+    "NaN or infinite",
+)
 _MAX_MARKS = 400
 
 
@@ -102,6 +109,8 @@ def event_marks(story: RunStory, axis: Axis, curves: Sequence[Series] = ()) -> l
             marks["stage change"].append(
                 (step.epoch if is_epoch else step.step, f"{row.label}: {name}")
             )
+    if is_epoch:
+        marks["rejuvenation"] += _trial_epochs(story)
     for snapshot in governor.snapshots:
         place = snapshot.epoch if is_epoch else snapshot.payload.step
         marks["snapshot"].append((place, f"snapshot {snapshot.payload.snapshot_id}"))
@@ -124,6 +133,19 @@ def event_marks(story: RunStory, axis: Axis, curves: Sequence[Series] = ()) -> l
         stride = -(-len(known) // _MAX_MARKS) or 1
         rows += [{"x": place, "kind": kind, "text": text} for place, text in known[::stride]]
     return rows
+
+
+def _trial_epochs(story: RunStory) -> list[tuple[int | None, str]]:
+    """Return the epochs of each rejuvenation's trial, whose losses are higher for a while; of a long one the first 50."""
+    found: list[tuple[int | None, str]] = []
+    for event in story.rejuvenations:
+        is_kept, end = event.payload.is_kept, event.epoch
+        start = end if event.payload.after_epoch is None else event.payload.after_epoch + 1
+        result = NOT_IN_LOG if is_kept is None else "kept" if is_kept else "not kept"
+        if start is not None and end is not None:
+            epochs = range(min(start, end), end + 1)[:50]
+            found += [(epoch, f"rejuvenation on trial, result: {result}") for epoch in epochs]
+    return found
 
 
 STAGE_WORDS: Final[Mapping[SeedStage, str]] = {

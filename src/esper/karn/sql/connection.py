@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from esper.karn.sql.view_scripts import FOLDERS, TAGS
 from esper.leyline.errors import EsperError
+from esper.leyline.text import encodable
 from esper.nissa.reader import LoggedEvent, read_run
 from esper.nissa.tables import to_table
 from esper.nissa.tags import read_tags
@@ -64,7 +65,7 @@ def add_folders(connection: duckdb.DuckDBPyConnection, runs: Sequence[tuple[str,
         ' unnest(?::VARCHAR[][]) AS "tags"',
         [
             [one for one, _ in runs],
-            [str(one) for _, one in runs],
+            [encodable(str(one)) for _, one in runs],
             [[*tags[one]] for one, _ in runs],
         ],
     )

@@ -21,7 +21,7 @@ from esper.karn.sql.connection import (
     quote_text,
 )
 from esper.karn.sql.exported import Export, find_export
-from esper.karn.sql.log_files import RunFiles, find_files
+from esper.karn.sql.log_files import RunFiles, find_files, is_encodable
 from esper.karn.sql.statement import check_query, describe_error
 from esper.karn.sql.view_scripts import EVENT_VIEWS, describe_views, load_scripts, public_views
 from esper.leyline.arguments import describe
@@ -279,6 +279,10 @@ def sql(
                     f'a run must be a path or an id, got {describe(one)}; try "latest"'
                 )
     if parquet is not None:
+        if not is_encodable(Path(parquet).absolute()):
+            raise UsageError(
+                f"the folder of an export must have a name that UTF-8 can encode, got {printable(str(parquet))}; rename it"
+            )
         ids = None if chosen is None else [str(one) for one in chosen]
         return _open_export(find_export(Path(parquet), ids), memory)
     root = Path(run_dir)

@@ -17,7 +17,7 @@ import msgspec
 
 from esper._generated.upcasters import needs_no_upcast
 from esper.leyline.errors import LogError
-from esper.leyline.text import printable
+from esper.leyline.text import encodable, printable
 from esper.nissa.segments import Segment, check_regular, find_segments
 from esper.nissa.writers import find_writers
 
@@ -73,11 +73,13 @@ def find_files(folder: Path) -> RunFiles:
         heads = [_read_head(segment.path) for segment in filled]
         ends = {segment: _read_end(segment.path) for segment in filled}
         is_plain = _are_own(filled, heads, ends) and not _needs_reader(segments, ends)
+        # DuckDB takes names of files as text in UTF-8 only.
+        is_plain = is_plain and all(is_encodable(segment.path.resolve()) for segment in filled)
     except OSError as error:
         raise LogError(
             f"{folder}: a run log must be readable, got {error.strerror}; copy the run to a working disk"
         ) from error
-    run_id = next((head.run for head in heads if head is not None), folder.name)
+    run_id = next((head.run for head in heads if head is not None), encodable(folder.name))
     if not is_plain:
         run_id = find_writers(segments)[1] or run_id
     return RunFiles(
@@ -86,6 +88,11 @@ def find_files(folder: Path) -> RunFiles:
         paths=tuple(segment.path for segment in filled),
         is_plain=is_plain,
     )
+
+
+def is_encodable(path: Path) -> bool:
+    """Return whether UTF-8 can encode a path; on Linux a name may have any bytes."""
+    return encodable(str(path)) == str(path)
 
 
 def _check_place(segment: Segment) -> None:
