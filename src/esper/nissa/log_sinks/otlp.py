@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from enum import Enum
+from functools import lru_cache
 from typing import Any, ClassVar, Final, final
 
 from esper._generated.enums import Resumption
@@ -143,13 +144,12 @@ class OtlpSink(LogSink):
         metrics: dict[tuple[str, str], Any] = {}
         for event in events:
             envelope = event[0]
-            env = find_env(event)
+            env, writer = find_env(event), _writer(envelope)
             for point in find_points(event):
-                scope = _scope_of(scopes, request.resource_metrics, "scope_metrics", envelope)
-                name = _metric_name(point.name)
-                key = (_writer(envelope), name)
+                key = (writer, _metric_name(point.name))
                 if key not in metrics:
-                    metrics[key] = scope.metrics.add(name=name)
+                    scope = _scope_of(scopes, request.resource_metrics, "scope_metrics", envelope)
+                    metrics[key] = scope.metrics.add(name=key[1])
                 added = metrics[key].gauge.data_points.add(
                     time_unix_nano=envelope.t_wall_ns, as_double=point.value
                 )
@@ -229,6 +229,7 @@ def _writer(writer: Envelope | Span) -> str:
     return f"{writer.rank}/{writer.boot}"
 
 
+@lru_cache(maxsize=4096)
 def _metric_name(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.-]", "_", f"esper.{name.replace('/', '.')}")[:_MAX_NAME]
 

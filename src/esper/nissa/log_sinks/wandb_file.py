@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Mapping
+from math import isfinite
 from pathlib import Path
 from typing import Any, final
 from zlib import crc32
@@ -67,7 +68,7 @@ class WandbFile:
 
         history = HistoryRecord(step=HistoryStep(num=step))
         for name, value in {**values, "_step": step}.items():
-            history.item.add(nested_key=[name], value_json=json.dumps(value))
+            history.item.add(nested_key=[name], value_json=_json(value))
         self.append(Record(history=history))
 
     def append_summary(self, values: Mapping[str, Any]) -> None:
@@ -76,7 +77,7 @@ class WandbFile:
 
         summary = SummaryRecord()
         for name, value in values.items():
-            summary.update.add(nested_key=[name], value_json=json.dumps(value))
+            summary.update.add(nested_key=[name], value_json=_json(value))
         self.append(Record(summary=summary))
 
     def append_config(self, values: Mapping[str, Any]) -> None:
@@ -106,3 +107,11 @@ class WandbFile:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+def _json(value: Any) -> str:
+    """Return a value as JSON, in which W&B has NaN and infinities."""
+    # `json` writes a number so too, but takes ten times as long.
+    if type(value) is float and isfinite(value):
+        return repr(value)
+    return json.dumps(value)
