@@ -26,7 +26,7 @@ NUM_EPOCHS = 5
 _PATIENTLY = ("--timeout", "3600")
 QUERIES = {
     "count": "select count(*) from epoch_completed",
-    "best_runs": "select run, min(val_loss) as loss from epoch_completed group by run order by loss limit 10",
+    "best_runs": "select run, min(val_loss) as loss from epoch_completed group by run order by loss, run limit 10",
     "runs": "select outcome, count(*), avg(val_accuracy) from runs group by outcome",
 }
 
