@@ -5,6 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
+import esper
 from esper.karn.listing import SORT_KEYS, render_runs, sort_runs
 from esper.karn.overview import read_overview
 from esper.nissa.hub import Hub
@@ -46,6 +47,16 @@ def test_a_narrow_terminal_gets_fewer_columns_but_whole_numbers(runs, width):
     assert all(len(line) <= width + len("\x1b[1m\x1b[0m") for line in lines)
     assert lines[1].startswith("old  finished     8/8")
     assert "95.50 %" in lines[1]
+
+
+def test_a_run_of_a_loop_without_epochs_shows_no_number_of_epochs(tmp_path):
+    with esper.start_run(tmp_path, system_interval_s=0) as run:
+        run.log(step=1, loss=0.5)
+
+    header, row = shown([read_overview(run.folder)])
+
+    assert "epochs" not in header
+    assert "finished" in row
 
 
 def test_markup_and_control_characters_in_a_name_are_shown(tmp_path):

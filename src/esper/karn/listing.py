@@ -92,10 +92,12 @@ def _line(row: dict[str, str], names: Sequence[str], widths: dict[str, int]) -> 
 
 def _cells(run: RunOverview) -> dict[str, str]:
     planned = "" if run.epochs_planned is None else f"/{run.epochs_planned}"
+    # A loop of one's own may count steps only.
+    has_epochs = run.epochs_completed > 0 or run.epochs_planned is not None
     return {
         "run": printable(run.id, _MAX_NAME),
         "state": run.state,
-        "epochs": f"{run.epochs_completed}{planned}",
+        "epochs": f"{run.epochs_completed}{planned}" if has_epochs else "",
         "host test": _percent(run.host_test_accuracy),
         "test": _percent(run.test_accuracy),
         "host val": _percent(run.host_accuracy),
