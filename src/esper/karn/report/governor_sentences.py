@@ -131,7 +131,10 @@ def describe_rollback(rollback: Any) -> str:
 
 
 def _describe_cause(rollback: Any) -> str:
-    """Return why the governor rolled back, with the loss and the threshold that it exceeded."""
+    """Return why the governor rolled back, with the loss and the threshold, if it exceeded that.
+
+    A comparison can find damage before the detector's threshold is reached.
+    """
     reason, loss, threshold = rollback.reason, rollback.loss_at_panic, rollback.loss_threshold
     if reason is None:
         return f"For a reason that is {NOT_IN_LOG}"
@@ -141,7 +144,8 @@ def _describe_cause(rollback: Any) -> str:
     text = _CAUSES.get(reason, f"The governor found {show_name(reason)}")
     if loss is None:
         return text
-    limit = "" if threshold is None else f", threshold {threshold:.4g}"
+    has_exceeded = threshold is not None and not loss <= threshold
+    limit = f", threshold {threshold:.4g}" if has_exceeded else ""
     return f"{text} (loss {loss:.4g}{limit})"
 
 
